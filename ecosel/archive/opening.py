@@ -1,0 +1,199 @@
+"""Find out what a file holds, by its content, and open it with the reader for that."""
+
+from __future__ import annotations
+
+import glob
+import sqlite3
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from ecosel.archive.databases import open_sqlite
+from ecosel.archive.delimited import open_delimited
+from ecosel.archive.documents import open_json, open_ray_results
+from ecosel.archive.table import Archive, from_lazy
+from ecosel.errors import ArchiveError
+
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_SAMPLE_BYTES = 1 << 16
+_SAMPLE_LINES = 50
+# what the name of a file promises
+_BY_SUFFIX = {
+    ".csv": "text", ".tsv": "text", ".txt": "text", ".json": "JSON", ".ndjson": "JSON", ".jsonl": "JSON", ".parquet": "Parquet",
+    ".pq": "Parquet", ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow", ".db": "SQLite", ".sqlite": "SQLite", ".sqlite3": "SQLite",
+}  # fmt: skip
+_INSTEAD = {
+    b"PK\x03\x04": "is a workbook or a zip file; save the sheet as CSV, or unpack the file first",
+    b"\xd0\xcf\x11\xe0": "is an old Office file; save the sheet as CSV",
+    b"\x89HDF": "is an HDF5 file; write the table as Parquet first, e.g. pandas.read_hdf(...).to_parquet(...)",
+    b"\x93NUMPY": "is a NumPy array without column names; write it as CSV with a header",
+    b"\x80\x02": "is a pickle, and reading one runs its code; write the table as Parquet or CSV in the program that made it",
+    b"\x80\x04": "is a pickle, and reading one runs its code; write the table as Parquet or CSV in the program that made it",
+    b"\x80\x05": "is a pickle, and reading one runs its code; write the table as Parquet or CSV in the program that made it",
+}  # fmt: skip
+
+
+def open_archive(paths: Sequence[str], /, *, table: str | None = None, study: str | None = None) -> Archive:
+    """Open files, globs, `-` (standard input) or a Ray Tune results folder as one archive.
+
+    Several files must have the same columns; a column `source` then names the file of each row.
+    table names a table or view of a database or the key of a JSON object; study an Optuna study or MLflow experiment.
+    Raises ArchiveError when something is not there or cannot be read.
+    """
+    files = [file for path in paths for file in _expand(path)]
+    with _told_plainly(", ".join(paths)):
+        archives = [_open_one(file, table=table, study=study) for file in files]
+        return archives[0] if len(archives) == 1 else _stack(" ".join(paths), archives)
+
+
+def _expand(path: str) -> list[str]:
+    if path == "-" or Path(path).exists() or not glob.has_magic(path):
+        return [path]
+    found = sorted(glob.glob(path, recursive=True))
+    if not found:
+        raise ArchiveError(f"no file matches {path}")
+    return found
+
+
+@contextmanager
+def _told_plainly(path: str) -> Iterator[None]:
+    """Turn what libraries raise on a bad file into an ArchiveError of one line."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, sqlite3.Error, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        if isinstance(error, pl.exceptions.NoDataError):
+            raise ArchiveError(f"{path} is empty") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ArchiveError(f"cannot read {path}: {(reason.splitlines() or [type(error).__name__])[0]}") from error
+
+
+def _open_one(path: str, *, table: str | None, study: str | None) -> Archive:
+    source: Path | bytes = sys.stdin.buffer.read() if path == "-" else Path(path)
+    name = "standard input" if path == "-" else path
+    if isinstance(source, Path):
+        if source.is_dir():
+            return _open_folder(path, source)
+        if not source.exists():
+            raise ArchiveError(f"there is no file {path}")
+        if not source.is_file():  # a pipe can be read only once
+            source = source.read_bytes()
+    head = source[:_SAMPLE_BYTES] if isinstance(source, bytes) else _head(source)
+    if not head:
+        raise ArchiveError(f"{name} is empty")
+    compressed = head.startswith((_GZIP, _ZSTD))
+    sample = _lines(source, _SAMPLE_LINES).encode() if compressed else head
+    holds = _kind(name, sample)
+    _check_promise(name, source, holds)
+    if compressed and holds not in ("text", "JSON"):
+        raise ArchiveError(f"{name} is compressed {holds}; unpack it first")
+    if table is not None and holds not in ("SQLite", "JSON"):
+        raise ArchiveError(f"{name}: --table names a table of a database or a key of a JSON object; this is {holds}")
+    if study is not None and holds != "SQLite":
+        raise ArchiveError(f"{name}: --study names a study in a database; this is {holds}")
+    archive = _open_as(holds, name, source, sample, compressed=compressed, table=table, study=study)
+    if not archive.columns:
+        raise ArchiveError(f"{name} holds no column")
+
+    def load(columns: Sequence[str]) -> pl.DataFrame:
+        with _told_plainly(name):
+            return archive.load(columns)
+
+    return Archive(name, archive.columns, load, archive.objectives, archive.row_numbers, archive.unfinished, archive.remarks)
+
+
+def _open_as(
+    holds: str, name: str, source: Path | bytes, sample: bytes, *, compressed: bool, table: str | None, study: str | None
+) -> Archive:
+    if holds == "Parquet":
+        return from_lazy(name, pl.scan_parquet(source, glob=False))
+    if holds == "Arrow":
+        if sample.startswith(b"ARROW1"):
+            return from_lazy(name, pl.scan_ipc(source))
+        return from_lazy(name, pl.read_ipc_stream(source).lazy())
+    if holds == "SQLite":
+        return open_sqlite(name, source, table=table, study=study)
+    if holds == "JSON":
+        if compressed:
+            return open_json(name, _lines(source), table=table)
+        return open_json(name, _decode(name, source if isinstance(source, bytes) else source.read_bytes()), table=table)
+    return open_delimited(name, source, _decode(name, sample, final=len(sample) < _SAMPLE_BYTES))
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_SAMPLE_BYTES)
+
+
+def _kind(name: str, head: bytes) -> str:
+    if head.startswith(b"PAR1"):
+        return "Parquet"
+    if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
+        return "Arrow"
+    if head.startswith(b"SQLite format 3\x00"):
+        return "SQLite"
+    for magic, instead in _INSTEAD.items():
+        if head.startswith(magic):
+            raise ArchiveError(f"{name} {instead}")
+    if head[8:12] == b"DUCK":
+        raise ArchiveError(f"{name} is a DuckDB database; write the table as Parquet first: COPY t TO 't.parquet'")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ArchiveError(f"{name} is UTF-16 text; convert it: iconv -f utf-16 -t utf-8")
+    if b"\0" in head:
+        raise ArchiveError(f"{name} is binary and of no kind that can be read (CSV, TSV, JSON, NDJSON, Parquet, Arrow, SQLite)")
+    looks_json = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+    return "JSON" if looks_json else "text"
+
+
+def _check_promise(name: str, source: Path | bytes, holds: str) -> None:
+    if isinstance(source, bytes):
+        return
+    promised = _BY_SUFFIX.get(source.suffix.lower(), holds)
+    if promised != holds and source.suffix.lower() != ".txt":
+        raise ArchiveError(f"{name}: the name promises {promised}, the content is {holds}; if that is meant, rename the file")
+
+
+def _lines(source: Path | bytes, count: int | None = None) -> str:
+    """Return the first lines of a compressed text, or all of it."""
+    return "\n".join(pl.read_lines(source, n_rows=count)["line"].fill_null(""))
+
+
+def _decode(name: str, raw: bytes, *, final: bool = True) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if not final and error.start > len(raw) - 4:  # the sample ends inside a character
+            return raw[: error.start].decode("utf-8-sig")
+        raise ArchiveError(f"{name} is not UTF-8 text (byte {error.start}); convert it, e.g. iconv -f latin1 -t utf-8") from error
+
+
+def _open_folder(path: str, folder: Path) -> Archive:
+    results = open_ray_results(path, folder)
+    if results is not None:
+        return results
+    if (folder / "0" / "meta.yaml").exists() or list(folder.glob("*/meta.yaml")):
+        raise ArchiveError(f"{path} is an MLflow file store; move it into a database first: mlflow migrate-filestore")
+    raise ArchiveError(f"{path} is a folder without Ray Tune results (*/result.json); name files, e.g. '{path}/*.csv'")
+
+
+def _stack(path: str, archives: list[Archive]) -> Archive:
+    first = archives[0]
+    for other in archives[1:]:
+        differing = sorted(set(first.columns) ^ set(other.columns))
+        if differing:
+            where = first.path if differing[0] in first.columns else other.path
+            raise ArchiveError(f"{first.path} and {other.path} differ: column {differing[0]!r} stands only in {where}")
+    label = "source" if "source" not in first.columns else "source_file"
+
+    def load(columns: Sequence[str]) -> pl.DataFrame:
+        own = [column for column in columns if column != label] or list(first.columns[:1])
+        frames = [archive.load(own).with_columns(pl.lit(archive.path).alias(label)) for archive in archives]
+        return pl.concat(frames, how="vertical_relaxed").select(columns)
+
+    return Archive(
+        path, (*first.columns, label), load, first.objectives, None,
+        sum(archive.unfinished for archive in archives), tuple(remark for archive in archives for remark in archive.remarks),
+    )  # fmt: skip

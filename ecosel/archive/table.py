@@ -1,0 +1,88 @@
+"""What every reader returns: named columns that are read when asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from ecosel.objectives import Objective
+
+# Column of Archive.read that numbers the rows as the user sees them.
+ROW = "ecosel:row"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A table of models that has been opened but not read."""
+
+    path: str
+    columns: tuple[str, ...]
+    load: Callable[[Sequence[str]], pl.DataFrame]
+    """Read the named columns (at least one), all rows, in the archive's order."""
+    objectives: tuple[Objective, ...] = ()
+    """Directions that the file itself states (an Optuna study)."""
+    row_numbers: tuple[int, ...] | None = None
+    """Numbers of the rows where they are not 0, 1, 2, ... (Optuna's trial numbers)."""
+    unfinished: int = 0
+    """Rows of the file that never got a result and are not among the rows read."""
+    remarks: tuple[str, ...] = ()
+
+    def read(self, columns: Sequence[str], /) -> pl.DataFrame:
+        """Read the named columns with ROW, the number of each row, before them."""
+        frame = self.load(columns or self.columns[:1])
+        numbers = range(frame.height) if self.row_numbers is None else self.row_numbers
+        return frame.insert_column(0, pl.Series(ROW, numbers, dtype=pl.Int64)).select(ROW, *columns)
+
+
+def from_lazy(path: str, frame: pl.LazyFrame) -> Archive:
+    return Archive(path, tuple(frame.collect_schema().names()), lambda columns: frame.select(columns).collect())
+
+
+def from_frame(path: str, frame: pl.DataFrame, **stated: Any) -> Archive:
+    return Archive(path, tuple(frame.columns), lambda columns: frame.select(columns), **stated)
+
+
+def frame_of(records: Iterable[Mapping[str, Any]], /, columns: Sequence[str] = ()) -> pl.DataFrame:
+    """Make a frame of records whose cells may be of any JSON type; what is not a number becomes text."""
+    records = list(records)
+    names = dict.fromkeys([*columns, *(key for record in records for key in record)])
+    return pl.DataFrame([_column(name, [record.get(name) for record in records]) for name in names])
+
+
+def _column(name: str, cells: list[Any]) -> pl.Series:
+    kinds = {type(cell) for cell in cells} - {type(None)}
+    if kinds == {bool}:
+        return pl.Series(name, cells, dtype=pl.Boolean)
+    if kinds == {int} and all(-(2**63) <= cell < 2**63 for cell in cells if cell is not None):
+        return pl.Series(name, cells, dtype=pl.Int64)
+    if kinds and kinds <= {int, float}:
+        return pl.Series(name, [None if cell is None else _as_float(cell) for cell in cells], dtype=pl.Float64)
+    return pl.Series(name, [None if cell is None else as_text(cell) for cell in cells], dtype=pl.String)
+
+
+def _as_float(cell: float) -> float:
+    try:
+        return float(cell)
+    except OverflowError:  # an integer beyond 1.8e308
+        return float("inf")
+
+
+def as_text(cell: Any) -> str:
+    return cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False, default=repr)
+
+
+def flatten(record: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
+    """Spread nested objects over columns: {"a": {"b": 1}} becomes {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    stack = list(reversed(record.items()))
+    while stack:
+        key, cell = stack.pop()
+        if isinstance(cell, dict) and cell:
+            stack.extend((f"{key}{separator}{inner}", deeper) for inner, deeper in reversed(cell.items()))
+        else:
+            flat[key] = cell
+    return flat

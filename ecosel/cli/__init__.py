@@ -1,0 +1,89 @@
+"""The command group: commands are named as strings and loaded when called."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from ecosel import __version__
+from ecosel.errors import ArchiveError
+
+# Read by polars when it is imported: its allocator otherwise keeps freed memory longer than most calls last.
+os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
+
+# name: (where the command stands, its line in --help)
+COMMANDS = {
+    "select": ("ecosel.cli.select:select", "Choose the best trade-offs from an archive of models."),
+    "why": ("ecosel.cli.why:why", "Say why one model is, or is not, the choice."),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], COMMANDS, 1)
+            raise click.UsageError(f"no command {args[0]!r}" + (f"; did you mean {close[0]!r}?" if close else ""), ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__, prog_name="ecosel")
+def group(debug: bool) -> None:
+    """Choose among trained networks by accuracy, energy per inference, inference time and parameters."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command; exit 0 done, 1 the input or the world failed, 2 wrong usage, each failure in one line."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(_run(given))
+
+
+def _run(arguments: list[str]) -> int:
+    debug = arguments[:1] == ["--debug"]
+    try:
+        status = group.main(arguments, prog_name="ecosel", standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "ecosel"
+        return _fail(f"{error.format_message()} ({where} --help)", 2)
+    except click.ClickException as error:
+        return _fail(error.format_message(), 1)
+    except BrokenPipeError:
+        # the reader has seen enough; Python must not fail again when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("stopped", 1)
+    except (ValueError, ArchiveError, OSError, MemoryError) as error:
+        if debug:
+            raise
+        if isinstance(error, MemoryError):
+            return _fail("out of memory", 1)
+        return _fail(str(error), 2 if isinstance(error, ValueError) else 1)
+
+
+def _fail(message: str, status: int) -> int:
+    click.echo("ecosel: " + " ".join(message.split()), err=True)
+    return status

@@ -1,0 +1,89 @@
+"""`ecosel select`: from archives to the picks, as a table or in a format for programs."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import polars as pl
+
+from ecosel.cli.request import Request, shared_options
+from ecosel.cli.writing import write
+from ecosel.outputs import as_json, as_markdown, as_text, marked_frame, picks_frame
+from ecosel.selection import Selection
+
+_SUFFIXES = {".json": "json", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet", ".md": "markdown"}
+
+
+@click.command(short_help="Choose the best trade-offs from an archive of models.")
+@click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE...")
+@shared_options
+@click.option("--top", type=int, default=1, show_default=True, metavar="K", help="Show the K models nearest to the ideal point.")
+@click.option("--left-out", is_flag=True, help="List the rows left out for a missing value, on stderr.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv", "ndjson", "parquet", "markdown"]),
+              help="Form of the answer (default: by the name of -o, else a table).")  # fmt: skip
+@click.option("-o", "--output", metavar="FILE", help="Write the answer to a file instead of standard output.")
+@click.option("--front", metavar="FILE", help="Also write all used rows with on_front, rank (0: front) and distance: .csv, .parquet, .ndjson.")
+def select(archives: tuple[str, ...], top: int, left_out: bool, form: str | None, output: str | None, front: str | None, **shared: Any) -> None:
+    """Choose the best trade-offs from an archive of models.
+
+    ARCHIVE is a CSV, TSV, Parquet, JSON, NDJSON, Arrow or SQLite file (ecosel, Optuna, MLflow, any table), text and JSON
+    also as .gz or .zst; a Ray Tune results folder; a quoted glob; or - for standard input. Several files with the
+    same columns become one archive with a column "source".
+
+    For each pair of a quality and a cost, and for all objectives jointly: the Pareto front, the best model in each
+    objective, and the best trade-off, which has the lowest weighted Euclidean distance to the ideal point.
+
+    \b
+    ecosel select models.csv --maximize top1 --minimize param_count
+    ecosel select study.db --weight values_1=2 --format json
+    ecosel select runs.csv --derive "energy = seconds * watts" --maximize acc --minimize energy --where "gpu = 'A40'"
+    """
+    form = form or (_SUFFIXES.get(Path(output).suffix.lower(), "table") if output else "table")
+    writer = _frame_writer(front) if front else None
+    if form == "parquet" and output in (None, "-") and sys.stdout.isatty():
+        raise ValueError("Parquet is not for a terminal; name a file with -o")
+    selection, rows = Request(**shared).run(archives, top=top, all_columns=front is not None)
+    if front and writer:
+        write(writer(marked_frame(selection, rows)), front, inputs=archives)
+    write(_render(selection, form, to_terminal=output in (None, "-") and sys.stdout.isatty()), output, inputs=archives)
+    if left_out:
+        for row, missing in selection.left_out.iter_rows():
+            click.echo(f"row {row}: no value in {missing}", err=True)
+
+
+def _render(selection: Selection, form: str, *, to_terminal: bool) -> str | bytes:
+    if form == "json":
+        return as_json(selection)
+    if form == "markdown":
+        return as_markdown(selection)
+    if form == "table":
+        if not to_terminal:
+            return as_text(selection)
+        color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        return as_text(selection, color=color, width=max(80, min(shutil.get_terminal_size().columns, 120)))
+    return _frame_writer(f"picks.{form}")(picks_frame(selection))
+
+
+def _frame_writer(target: str) -> Callable[[pl.DataFrame], bytes]:
+    suffix = Path(target).suffix.lower()
+    if suffix not in (".csv", ".parquet", ".ndjson", ".jsonl"):
+        raise ValueError(f"--front {target}: the name must end in .csv, .parquet or .ndjson")
+
+    def to_bytes(frame: pl.DataFrame) -> bytes:
+        buffer = io.BytesIO()
+        if suffix == ".csv":
+            frame.write_csv(buffer)
+        elif suffix == ".parquet":
+            frame.write_parquet(buffer)
+        else:
+            frame.write_ndjson(buffer)
+        return buffer.getvalue()
+
+    return to_bytes

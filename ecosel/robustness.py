@@ -1,0 +1,137 @@
+"""Say how much a choice depends on the weights and on the error of the measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecosel.dominance import nondominated_mask
+from ecosel.scoring import nearest
+
+Values = NDArray[np.float64]
+
+SAMPLES = 10_000
+RESAMPLES = 1_000
+_BLOCK = 1 << 17
+# two-sided 95 % of a normal distribution
+Z95 = 1.959963984540054
+# A resampled measurement lies within this many standard deviations: what cannot reach the front so is left aside.
+_REACH = 4.5
+
+
+@dataclass(frozen=True)
+class Acceptability:
+    """Share [n] of all weightings under which each front row is the best trade-off."""
+
+    shares: Values
+    error: float
+    """95 % half-width of a share; 0 where the shares are exact."""
+    weightings: Values
+    """A weighting [n, d] under which the row is the pick, as far inside as can be told; NaN where none was found."""
+
+
+def acceptability(deviations: Values, /, *, seed: int) -> Acceptability:
+    """Share of the weight simplex on which each row of deviations [n, d], (x - ideal) / scale, has the smallest distance.
+
+    Weights are uniform on the simplex (Lahdelma et al. 1998, SMAA, rank-1 acceptability). Exact for d <= 2, by the
+    lower envelope of the squared distances; above, the share of SAMPLES seeded draws. Equal rows win together.
+    """
+    z = np.abs(deviations)
+    distinct, copy_of = np.unique(z, axis=0, return_inverse=True)
+    copy_of = copy_of.reshape(-1)
+    d = z.shape[1]
+    if d == 1 or len(distinct) == 1:
+        shares = np.zeros(len(distinct))
+        shares[np.argmin(distinct[:, 0]) if d == 1 else 0] = 1.0
+        weightings = np.where(shares[:, None] > 0, 1.0 / d, np.nan)
+        return Acceptability(shares[copy_of], 0.0, np.broadcast_to(weightings, distinct.shape)[copy_of])
+    if d == 2:
+        low, high = _winning_intervals(distinct)
+        centre = np.where(high > low, (low + high) / 2, np.nan)
+        return Acceptability((high - low)[copy_of], 0.0, np.stack([centre, 1 - centre], axis=1)[copy_of])
+    shares, weightings = _sampled(distinct, np.random.default_rng(seed))
+    return Acceptability(shares[copy_of], float(Z95 * 0.5 / np.sqrt(SAMPLES)), weightings[copy_of])
+
+
+def _winning_intervals(z: Values) -> tuple[Values, Values]:
+    """Return the interval [low, high] of the first weight t, second 1 - t, on which each distinct row wins.
+
+    t²a + (1-t)²b is smallest where s·a + b is, with s = (t / (1-t))²: the lower hull of the points (a, b).
+    """
+    a, b = (z**2).T
+    order = np.lexsort((b, a))
+    hull: list[int] = []
+    for k in order:
+        if hull and b[k] >= b[hull[-1]]:
+            continue  # nowhere better than a row that is at least as good in the first column
+        while len(hull) > 1:
+            i, j = hull[-2], hull[-1]
+            if (b[i] - b[j]) * (a[k] - a[i]) > (b[i] - b[k]) * (a[j] - a[i]):
+                break
+            hull.pop()
+        hull.append(int(k))
+    low, high = np.zeros(len(z)), np.zeros(len(z))
+    corners = np.array(hull)
+    s = (b[corners[:-1]] - b[corners[1:]]) / (a[corners[1:]] - a[corners[:-1]])
+    t = np.sqrt(s) / (1 + np.sqrt(s))
+    # the smallest a wins where the first weight is large
+    high[corners], low[corners] = np.concatenate([[1.0], t]), np.concatenate([t, [0.0]])
+    return low, high
+
+
+def _sampled(z: Values, rng: np.random.Generator) -> tuple[Values, Values]:
+    squares = (z**2 / max(float((z**2).max()), np.finfo(float).tiny)).T
+    weights = rng.dirichlet(np.ones(z.shape[1]), SAMPLES) ** 2
+    # blocks that stay in the second-level cache
+    step = max(1, _BLOCK // len(z))
+    winner = np.concatenate([np.argmin(weights[k : k + step] @ squares, axis=1) for k in range(0, SAMPLES, step)])
+    wins = np.bincount(winner, minlength=len(z))
+    inside = np.stack([np.bincount(winner, weights=column, minlength=len(z)) for column in weights.T], axis=1)
+    # The set of *squared* weights under which a row wins is convex, so their mean lies inside.
+    with np.errstate(invalid="ignore"):
+        weightings = np.sqrt(inside / wins[:, None])
+    return wins / SAMPLES, weightings / weightings.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Share of resampled measurements [n] in which a row is on the front, and in which it is the pick."""
+
+    on_front: Values
+    pick: Values
+
+
+def membership(
+    costs: Values, below: Values, above: Values, /, *, distance: Callable[[Values], Values], seed: int
+) -> Membership:
+    """Resample the measurements RESAMPLES times and count who is on the front and who is picked.
+
+    costs [n, d]: smaller is better; below and above [n, d]: standard deviation towards smaller and larger cost (0: known
+    exactly). Each side is half a normal distribution, cut at 4.5 standard deviations, objectives and rows independent.
+    distance maps the costs [m, d] of a front to distances [m].
+    """
+    on_front, pick = np.zeros(len(costs)), np.zeros(len(costs))
+    # who is dominated even at its best by somebody at its worst never gets there
+    worst = costs + _REACH * above
+    best = costs - _REACH * below
+    stays = ~_dominated_by_any(best, worst[nondominated_mask(worst)])
+    rows = np.flatnonzero(stays)
+    rng = np.random.default_rng(seed)
+    for _ in range(RESAMPLES):
+        draw = np.clip(rng.standard_normal((len(rows), costs.shape[1])), -_REACH, _REACH)
+        sampled = costs[rows] + np.where(draw < 0, draw * below[rows], draw * above[rows])
+        front = np.flatnonzero(nondominated_mask(sampled))
+        on_front[rows[front]] += 1
+        pick[rows[front[nearest(distance(sampled[front]))]]] += 1
+    return Membership(on_front / RESAMPLES, pick / RESAMPLES)
+
+
+def _dominated_by_any(rows: Values, front: Values) -> NDArray[np.bool_]:
+    dominated = np.zeros(len(rows), dtype=np.bool_)
+    for other in front:
+        left = np.flatnonzero(~dominated)
+        dominated[left] = (other <= rows[left]).all(axis=1) & (other < rows[left]).any(axis=1)
+    return dominated

@@ -1,0 +1,127 @@
+"""Turn the objectives of a front into distances to the ideal point.
+
+distance(x) = sqrt(sum_i (w_i · (x_i - ideal_i) / scale_i)²), Young et al. 2019, section IV: "the lowest
+weighted-Euclidean distance to the theoretical (but unattainable) best performance". The paper gives neither weights
+nor scale, so both are named in every result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecosel.objectives import ACCURACY, Objective
+
+Scale = Literal["max", "range", "archive-range", "none"]
+Values = NDArray[np.float64]
+
+# One unit of distance under the preset: 1 s, 1e7 parameters, 10 mJ, all of the accuracy. Not from the paper: chosen
+# here, as round numbers that give all nine best trade-offs of its Table I.
+PAPER_UNITS = MappingProxyType(
+    {"accuracy": 1.0, "inference_time_s": 1.0, "parameters": 1e7, "energy_per_inference_j": 0.010}
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How far a model is from the ideal: scale, and the weights and ideal values that differ from the default."""
+
+    scale: Scale = "max"
+    weights: Mapping[str, float] = field(default_factory=dict)
+    ideal: Mapping[str, float] = field(default_factory=dict)
+    preset: Literal["paper"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.scale not in get_args(Scale):
+            raise ValueError(f"scale is {self.scale!r}; it must be one of {', '.join(get_args(Scale))}")
+        if self.preset not in (None, "paper"):
+            raise ValueError(f"preset is {self.preset!r}; the only one is 'paper'")
+        if self.preset and self.scale not in ("max", "none"):
+            raise ValueError(f"preset 'paper' fixes the scale; it does not go with scale {self.scale!r}")
+        for column, weight in self.weights.items():
+            if not (math.isfinite(weight) and weight >= 0):
+                raise ValueError(f"weight of {column!r} is {weight}; it must be a finite number >= 0")
+        for column, value in self.ideal.items():
+            if not math.isfinite(value):
+                raise ValueError(f"ideal of {column!r} is {value}; it must be a finite number")
+
+    def check(self, objectives: Sequence[Objective], /) -> None:
+        """Raise ValueError where a weight, an ideal or the preset does not fit the objectives."""
+        columns = [objective.column for objective in objectives]
+        for what, given in (("weight", self.weights), ("ideal", self.ideal)):
+            for column in given:
+                if column not in columns:
+                    raise ValueError(f"{what} of {column!r}: not an objective; the objectives are {', '.join(columns)}")
+        if self.preset:
+            foreign = [column for column in columns if column not in PAPER_UNITS]
+            if foreign:
+                raise ValueError(f"preset 'paper' knows {', '.join(PAPER_UNITS)}; it has no unit for {', '.join(foreign)}")
+
+    def ideal_point(self, objectives: Sequence[Objective], front: Values, /) -> Values:
+        """Return the ideal value [d] of each objective, given the values [n, d] of the front in their own units.
+
+        0 for a cost, 1 for `accuracy`, else the best value on the front; also for a cost that goes below 0.
+        """
+        ideal = np.empty(len(objectives))
+        for k, objective in enumerate(objectives):
+            best = float(front[:, k].max() if objective.is_quality else front[:, k].min())
+            known = 1.0 if objective == ACCURACY else best if objective.is_quality else min(0.0, best)
+            ideal[k] = self.ideal.get(objective.column, known)
+            if best > ideal[k] if objective.is_quality else best < ideal[k]:
+                raise ValueError(
+                    f"ideal of {objective.column!r} is {ideal[k]:g}, but a model reaches {best:g};"
+                    " an ideal is at least as good as every model: give another one"
+                )
+        return ideal
+
+    def scales(self, objectives: Sequence[Objective], ideal: Values, front: Values, archive_ranges: Values, /) -> Values:
+        """Return the divisor [d] of each objective, given the values [n, d] of the front and the ranges [d] over all rows."""
+        if self.preset:
+            return np.array([ideal[k] if o == ACCURACY else PAPER_UNITS[o.column] for k, o in enumerate(objectives)])
+        if self.scale == "none":
+            return np.ones(len(objectives))
+        ranges = np.array([spread(column) for column in front.T])
+        scales = archive_ranges.copy() if self.scale == "archive-range" else ranges.copy()
+        if self.scale == "max":
+            for k, objective in enumerate(objectives):
+                if not objective.is_quality and front[:, k].min() >= 0:
+                    scales[k] = front[:, k].max()
+                elif objective == ACCURACY or (objective.is_quality and objective.column in self.ideal):
+                    scales[k] = abs(ideal[k]) or ranges[k]
+        return np.where(scales > 0, scales, 1.0)
+
+    def weight_vector(self, objectives: Sequence[Objective], /) -> Values:
+        weights = np.array([self.weights.get(objective.column, 1.0) for objective in objectives])
+        if not weights.any():
+            raise ValueError(f"all weights of {', '.join(o.column for o in objectives)} are 0; at least one must be positive")
+        return weights
+
+
+def distances(deviations: Values, weights: Values, /) -> Values:
+    """Return the weighted Euclidean norm [n] of deviations [n, d], (x - ideal) / scale, without overflow."""
+    weighted = np.abs(deviations * weights)
+    largest = weighted.max(axis=1, initial=0.0)
+    safe = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+    norms: Values = largest * np.sqrt(np.sum((weighted / safe[:, None]) ** 2, axis=1))
+    return norms
+
+
+# Distances this close to the smallest one are ties: a change of units moves them by a few units in the last place.
+_TIE = 1e-12
+
+
+def nearest(distance: Values, /) -> NDArray[np.int64]:
+    """Return the positions of the smallest of distance [n], ties included, in order."""
+    return np.flatnonzero(distance <= distance.min() * (1 + _TIE))
+
+
+
+def spread(column: Values, /) -> float:
+    """Return max - min, at most the largest float."""
+    return float(2 * min(0.5 * column.max() - 0.5 * column.min(), np.finfo(float).max / 2))

@@ -1,0 +1,1 @@
+"""Genomes in, archive out: the asynchronous genetic search (not built yet)."""
