@@ -168,7 +168,7 @@ def as_text(selection: Selection, *, color: bool = False, width: int = WIDTH) ->
         for line in lines:
             table.add_row(*(Text(cell) for cell in line.cells), style="bold green" if color and line.picked else "")
         console.print()
-        console.print(Text(_title(group, choice), style="bold" if color else ""))
+        console.print(Text(title(group, choice), style="bold" if color else ""))
         console.print(Padding(table, (0, 0, 0, 1)))
         for sentence in _sentences(selection, choice):
             console.print(Padding(Text(sentence), (0, 0, 0, 1)))
@@ -190,7 +190,7 @@ def as_markdown(selection: Selection) -> str:
         cells += [[f"**{_escaped(cell)}**" if line.picked and cell else _escaped(cell) for cell in line.cells] for line in lines]
         cells += [[_escaped(cell) for cell in rule] for rule in _rules(choice, labelled=bool(selection.labels))]
         cells[0] = [_escaped(cell) for cell in cells[0]]
-        parts.append(f"**{_escaped(_title(group, choice))}**")
+        parts.append(f"**{_escaped(title(group, choice))}**")
         parts.append("\n".join(f"| {' | '.join(row)} |" for row in cells))
         parts.append("  \n".join(_escaped(sentence) for sentence in _sentences(selection, choice)))
     parts.append(_escaped(LEGEND))
@@ -272,7 +272,7 @@ def _rules(choice: Choice, *, labelled: bool) -> list[tuple[str, ...]]:
     return rows
 
 
-def _title(group: Group, choice: Choice) -> str:
+def title(group: Group, choice: Choice) -> str:
     key = ", ".join(f"{column} = {cell}" for column, cell in (group.key or {}).items())
     words = {"max": "highest", "min": "lowest"}
     if choice.kind == "pair":

@@ -1,0 +1,84 @@
+"""`ecosel why`: where one model stands, and why it is or is not the choice."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+import click
+
+from ecosel.cli.request import Request, shared_options
+from ecosel.cli.writing import write
+from ecosel.explanation import Explanation, as_document, explain, find_row
+from ecosel.outputs import WIDTH, printable, title
+from ecosel.selection import Selection
+from ecosel.verdict import number, share
+
+
+@click.command(short_help="Say why one model is, or is not, the choice.")
+@click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE...")
+@click.argument("model", metavar="ROW|LABEL")
+@shared_options
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Form of the answer.")
+def why(archives: tuple[str, ...], model: str, form: str, **shared: Any) -> None:
+    """Say why one model is, or is not, the choice.
+
+    Takes the options of select and a row number or a label. For each selection: is the model on the front; if not, which
+    models dominate it and by how much; if it is, which weighting makes it the best trade-off, and what it gives up
+    against its neighbours on the front.
+    """
+    selection, _ = Request(**shared).run(archives)
+    group, explanations = explain(selection, find_row(selection, model))
+    if form == "json":
+        document = as_document(selection, group, explanations)
+        write(json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False, default=str) + "\n", None)
+        return
+    row = explanations[0].row
+    values = {column: value for e in explanations for column, value in e.values.items()}
+    lines = [f"{_name(selection, row)}: " + ", ".join(f"{column} {number(value)}" for column, value in values.items())]
+    for explanation in explanations:
+        lines += ["", title(group, explanation.choice), *(f"  {line}" for line in _lines(selection, explanation))]
+    write("".join(_folded(line) + "\n" for line in lines), None)
+
+
+def _folded(line: str) -> str:
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.fill(line, WIDTH, subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _lines(selection: Selection, e: Explanation) -> list[str]:
+    if not e.on_front:
+        count = len(e.dominated_by)
+        some = f"{count:,} models dominate it, among them" if count > len(e.others) else "It is dominated by"
+        return [some, *_compared(selection, e)]
+    pick = e.choice.picks["trade_off"]
+    if e.is_pick:
+        lines = [f"On the front, and {'the' if len(pick) == 1 else 'one of the tied'} best trade-off{'' if len(pick) == 1 else 's'}."]
+    else:
+        lines = [f"On the front, not the best trade-off: that is {_name(selection, pick[0])}."]
+    if e.weighting is not None:
+        weighting = ", ".join(f"{column} {weight:.3g}" for column, weight in e.weighting.items())
+        under = f"{share(e.acceptability)} of all weightings" if e.acceptability else "few weightings"
+        lines.append(f"The best trade-off under {under}, for example {weighting}.")
+    else:
+        sampled = "" if len(e.choice.objectives) <= 2 else " that was tried"
+        lines.append(f"The best trade-off under no weighting{sampled}: mixtures of its neighbours are nearer to the ideal point.")
+    return [*lines, *(["Its neighbours on the front", *_compared(selection, e)] if e.others else [])]
+
+
+def _compared(selection: Selection, e: Explanation) -> list[str]:
+    lines = []
+    for other in e.others:
+        changes = []
+        for column, value in other.values.items():
+            mine = e.values[column]
+            percent = f" ({100 * (value - mine) / abs(mine):+.3g} %)" if mine and value != mine else " (equal)" if value == mine else ""
+            changes.append(f"{column} {number(value)}{percent}")
+        lines.append(f"  {_name(selection, other.row)}: {', '.join(changes)}")
+    return lines
+
+
+def _name(selection: Selection, row: int) -> str:
+    label = selection.label(row)
+    return f"row {row}" if label is None else f"{printable(label)} (row {row})"

@@ -1,0 +1,176 @@
+"""Say of one model where it stands: who dominates it, or under which weights it is the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ecosel.archive.table import ROW
+from ecosel.dominance import dominators
+from ecosel.outputs import models_of
+from ecosel.scoring import distances
+from ecosel.selection import Choice, Group, Selection
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Another model, by its row, and its objectives."""
+
+    row: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where one model stands in one selection."""
+
+    choice: Choice
+    row: int
+    values: Mapping[str, float]
+    distance: float
+    dominated_by: tuple[int, ...]
+    """Row numbers of all models that dominate it, nearest to the ideal first; empty on the front."""
+    acceptability: float
+    weighting: Mapping[str, float] | None
+    """A weighting, of sum 1, that makes it the best trade-off; None where there is none or none was found."""
+    others: tuple[Comparison, ...]
+    """Up to three of its dominators; on the front, its neighbours there."""
+
+    @property
+    def on_front(self) -> bool:
+        return not self.dominated_by
+
+    @property
+    def is_pick(self) -> bool:
+        return self.row in self.choice.picks["trade_off"]
+
+
+def find_row(selection: Selection, model: str, /) -> int:
+    """Return the row number that model names: a row number, or the label of exactly one row.
+
+    Raises ValueError where there is none or more than one.
+    """
+    rows = selection.models[ROW]
+    if model.isascii() and model.isdigit() and int(model) in rows:
+        return int(model)
+    labels = [selection.models[column].cast(pl.String) for column in selection.labels]
+    for same in (
+        lambda cells: cells == model,
+        lambda cells: cells.str.to_lowercase() == model.lower(),
+        lambda cells: cells.str.to_lowercase().str.contains(model.lower(), literal=True),
+    ):
+        found = sorted({int(row) for cells in labels for row in rows.filter(same(cells).fill_null(False))})
+        if len(found) == 1:
+            return found[0]
+        if found:
+            shown = ", ".join(f"{row} ({selection.label(row)})" for row in found[:6])
+            raise ValueError(f"{model!r} fits {len(found)} models; name one by its row: {shown}{', ...' if len(found) > 6 else ''}")
+    if model.isascii() and model.isdigit():
+        missing = dict(selection.left_out.iter_rows()).get(int(model))
+        if missing:
+            raise ValueError(f"row {model} was left out: it has no value in {missing}")
+        raise ValueError(f"row {model} is not among the {selection.models.height:,} rows used")
+    by = f"no {' or '.join(selection.labels)} is {model!r}" if labels else "name a row number, or a label column with --label"
+    raise ValueError(f"{model!r} names no model: {by}")
+
+
+def explain(selection: Selection, row: int, /) -> tuple[Group, tuple[Explanation, ...]]:
+    """Explain where the model with that row number stands in each selection of its group."""
+    for group in selection.groups:
+        models = models_of(selection, group)
+        at = models[ROW].index_of(row)
+        if at is not None:
+            return group, tuple(_explain(choice, models, at, seed=selection.seed) for choice in group.choices)
+    raise ValueError(f"row {row} is not among the rows used")
+
+
+def _explain(choice: Choice, models: pl.DataFrame, at: int, *, seed: int) -> Explanation:
+    columns = [o.column for o in choice.objectives]
+    values = np.column_stack([models[column].cast(pl.Float64).to_numpy() for column in columns])
+    costs = np.column_stack([o.costs(models[o.column]) for o in choice.objectives])
+    ideal, scale, weights = (np.array(list(part.values())) for part in (choice.ideal, choice.scale, choice.weights))
+    deviations = (values - ideal) / scale
+    distance = distances(deviations, weights)
+    beaten_by = dominators(costs, at)
+    numbers = models[ROW].to_numpy()
+
+    def compare(positions: NDArray[np.int64]) -> tuple[Comparison, ...]:
+        return tuple(Comparison(int(numbers[k]), dict(zip(columns, values[k].tolist(), strict=True))) for k in positions)
+
+    row, shown = int(numbers[at]), dict(zip(columns, values[at].tolist(), strict=True))
+    if len(beaten_by):
+        beaten_by = beaten_by[np.argsort(distance[beaten_by], kind="stable")]
+        return Explanation(choice, row, shown, float(distance[at]), tuple(numbers[beaten_by].tolist()), 0.0, None, compare(beaten_by[:3]))
+    on_front = choice.at(row)
+    weighting = choice.acceptability.weightings[on_front]
+    if np.isnan(weighting).any() and len(columns) > 2:
+        weighting = _search_weighting(np.abs(choice.values - ideal) / scale, on_front, np.random.default_rng(seed))
+    front = np.flatnonzero(np.isin(numbers, choice.front))
+    return Explanation(
+        choice, row, shown, float(distance[at]), (), float(choice.acceptability.shares[on_front]),
+        None if np.isnan(weighting).any() else dict(zip(columns, weighting.tolist(), strict=True)),
+        compare(_neighbours(deviations, front, at)),
+    )  # fmt: skip
+
+
+def _neighbours(deviations: Values, front: NDArray[np.int64], at: int) -> NDArray[np.int64]:
+    """Return the two front rows beside a row: next to it on a front of two objectives, else the nearest by deviation."""
+    others = front[(deviations[front] != deviations[at]).any(axis=1)]
+    if deviations.shape[1] == 2:
+        along = deviations[:, 1]
+        before, after = others[along[others] < along[at]], others[along[others] > along[at]]
+        return np.array([*before[np.argsort(along[before])][-1:], *after[np.argsort(along[after])][:1]], dtype=np.int64)
+    return others[np.argsort(np.sum((deviations[others] - deviations[at]) ** 2, axis=1), kind="stable")[:2]]
+
+
+def _search_weighting(z: Values, at: int, rng: np.random.Generator) -> Values:
+    """Search a weighting [d] under which row at of deviations z [n, d] wins; NaN where none is found.
+
+    With u = w² the margin min_k u · (z_k² - z_at²) is concave in u, so drawing ever closer around the best draw so far
+    climbs to its maximum; the row wins somewhere where that is not negative.
+    """
+    gaps = np.delete(z**2, at, axis=0) - z[at] ** 2
+    d = z.shape[1]
+    best, centre = -np.inf, np.full(d, 1.0 / d)
+    for closeness in 2.0 ** np.arange(0, 24):
+        for u in rng.dirichlet(1e-3 + closeness * centre, 60):
+            margin = float((gaps @ u).min(initial=np.inf))
+            if margin > best:
+                best, centre = margin, u
+        if best >= 0:
+            w: Values = np.sqrt(centre)
+            return w / w.sum()
+    return np.full(d, np.nan)
+
+
+def as_document(selection: Selection, group: Group, explanations: tuple[Explanation, ...]) -> dict[str, Any]:
+    """Return the explanations as one object of JSON types."""
+    row = explanations[0].row
+
+    def difference(explanation: Explanation, other: Comparison) -> dict[str, Any]:
+        return {
+            "row": other.row, "label": selection.label(other.row),
+            "difference": {column: value - explanation.values[column] for column, value in other.values.items()},
+        }  # fmt: skip
+
+    return {
+        "row": row, "label": selection.label(row), "group": group.key,
+        "values": {column: value for e in explanations for column, value in e.values.items()},
+        "selections": [
+            {
+                "kind": e.choice.kind, "objectives": [{"column": o.column, "sense": o.sense} for o in e.choice.objectives],
+                "on_front": e.on_front, "trade_off": e.is_pick, "distance": e.distance,
+                "dominated_by": list(e.dominated_by), "acceptability": e.acceptability,
+                "weighting": None if e.weighting is None else dict(e.weighting),
+                "compared_with": [difference(e, other) for other in e.others], "pick": list(e.choice.picks["trade_off"]),
+            }
+            for e in explanations
+        ],
+    }  # fmt: skip
