@@ -139,11 +139,11 @@ def _search_weighting(z: Values, at: int, rng: np.random.Generator) -> Values:
     gaps = np.delete(z**2, at, axis=0) - z[at] ** 2
     d = z.shape[1]
     best, centre = -np.inf, np.full(d, 1.0 / d)
-    for closeness in 2.0 ** np.arange(0, 24):
-        for u in rng.dirichlet(1e-3 + closeness * centre, 60):
-            margin = float((gaps @ u).min(initial=np.inf))
-            if margin > best:
-                best, centre = margin, u
+    for closeness in 2.0 ** np.arange(0, 46):
+        draws = rng.dirichlet(1e-3 + closeness * centre, 60)
+        margins = (draws @ gaps.T).min(axis=1, initial=np.inf)
+        if margins.max() > best:
+            best, centre = float(margins.max()), draws[np.argmax(margins)]
         if best >= 0:
             w: Values = np.sqrt(centre)
             return w / w.sum()

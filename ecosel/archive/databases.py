@@ -30,7 +30,13 @@ def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: st
                 raise ArchiveError(f"{path}: no table or view {table!r}; it has: {_list(tables)}")
             return _open_table(path, source, database, table)
         if {"studies", "trials", "trial_values"} <= set(tables):
-            return _read_optuna(path, database, study)
+            try:
+                return _read_optuna(path, database, study)
+            except sqlite3.OperationalError as error:
+                if "no such" not in str(error):
+                    raise
+                upgrade = f"optuna storage upgrade --storage sqlite:///{path}"
+                raise ArchiveError(f"{path} is of an older Optuna ({error}); upgrade a copy of it first: {upgrade}") from error
         if {"experiments", "runs", "latest_metrics"} <= set(tables):
             return _read_mlflow(path, database, study)
         if study is not None:
@@ -48,14 +54,24 @@ def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: st
 def _connection(source: Path | bytes) -> Iterator[sqlite3.Connection]:
     if isinstance(source, bytes):
         database = sqlite3.connect(":memory:")
-        database.deserialize(source)
+        # a write-ahead log cannot come through a pipe: read what has been moved into the database itself
+        database.deserialize(source[:18] + b"\1\1" + source[20:])
     else:
-        database = sqlite3.connect(f"file:{quote(str(source.absolute()))}?mode=ro", uri=True, timeout=10)
+        database = sqlite3.connect(f"file:{quote(str(source.absolute()))}?{_mode(source)}", uri=True, timeout=10)
     with closing(database):
         # a stranger's views may call no function that has a side effect
         database.execute("PRAGMA trusted_schema = OFF")
         database.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        database.execute("BEGIN")  # all that is read is of one moment, also while a study runs
         yield database
+
+
+def _mode(source: Path) -> str:
+    """Return how to open a database file without changing it or its folder."""
+    with source.open("rb") as file:
+        logs_ahead = file.read(20)[18:20] == b"\2\2"
+    # SQLite would create the shared-memory file of the log, and leave it, where nobody has the database open
+    return "immutable=1" if logs_ahead and not Path(f"{source}-wal").exists() else "mode=ro"
 
 
 def _open_table(path: str, source: Path | bytes, database: sqlite3.Connection, table: str) -> Archive:
@@ -98,6 +114,11 @@ def _read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> 
         names = json.loads(attributes["study:metric_names"])
     else:
         names = ["value"] if len(directions) == 1 else [f"values_{k}" for k in range(len(directions))]
+    # a metric may be called like another column, or two alike
+    names = [
+        f"values_{k}_{name}" if name == "number" or name.startswith(("params_", "user_attrs_")) or names.count(name) > 1 else name
+        for k, name in enumerate(names)
+    ]
     states = dict(database.execute("SELECT state, COUNT(*) FROM trials WHERE study_id = ? GROUP BY state", key).fetchall())
     trials: dict[int, dict[str, Any]] = {trial: {"number": number} for trial, number in database.execute(
         "SELECT trial_id, number FROM trials WHERE study_id = ? AND state = 'COMPLETE' ORDER BY number", key)}  # fmt: skip
@@ -114,9 +135,11 @@ def _read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> 
         f"SELECT trial_id, key, value_json FROM trial_user_attributes {of_study} ORDER BY trial_user_attribute_id", key
     ):
         trials[trial][f"user_attrs_{name}"] = json.loads(value)
-    # soft constraints: a trial is feasible where none is above 0
-    constraints = database.execute(f"SELECT trial_id, value_json FROM trial_system_attributes {of_study} AND key = 'constraints'", key)
-    infeasible = {trial for trial, value in constraints if any(c > 0 for c in json.loads(value) or ())}
+    # a trial is feasible where no constraint is above 0: one attribute each since Optuna 5, a list in one before
+    constraints = database.execute(
+        f"SELECT trial_id, value_json FROM trial_system_attributes {of_study} AND (key = 'constraints' OR key LIKE 'constraints:%')", key
+    )
+    infeasible = {trial for trial, value in constraints if _violated(json.loads(value))}
     feasible = [record for trial, record in trials.items() if trial not in infeasible]
     return from_frame(
         path,
@@ -128,6 +151,10 @@ def _read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> 
         unfinished=sum(states.values()) - len(trials) + len(infeasible),
         remarks=(f"{len(infeasible)} trials break the study's constraints and count as unfinished",) if infeasible else (),
     )
+
+
+def _violated(constraint: Any) -> bool:
+    return any(part > 0 for part in (constraint if isinstance(constraint, list) else [constraint or 0]))
 
 
 def _parameter(value: float, distribution: dict[str, Any]) -> Any:
@@ -154,10 +181,15 @@ def _read_mlflow(path: str, database: sqlite3.Connection, experiment: str | None
         " WHERE r.lifecycle_stage = 'active' AND (?1 IS NULL OR e.name = ?1) ORDER BY r.start_time, r.rowid", (experiment,)
     ):  # fmt: skip
         runs[run] = {"run_id": run, "run_name": name, "experiment": in_experiment, "status": status}
+    own = frozenset(("run_id", "run_name", "experiment", "status"))
     for run, key, value, is_nan in database.execute("SELECT run_uuid, key, value, is_nan FROM latest_metrics ORDER BY rowid"):
         if run in runs:
-            runs[run][key] = None if is_nan or abs(value) >= _MLFLOW_INF else value
+            column = f"metrics.{key}" if key in own or key.startswith("params.") else key
+            runs[run][column] = None if is_nan or abs(value) >= _MLFLOW_INF else value
     for run, key, value in database.execute("SELECT run_uuid, key, value FROM params ORDER BY rowid"):
         if run in runs:
             runs[run][f"params.{key}"] = value
-    return from_frame(path, frame_of(runs.values(), ["run_id", "run_name", "experiment", "status"]))
+    open_ends = sum(record["status"] != "FINISHED" for record in runs.values())
+    remark = f"{open_ends} of {len(runs)} runs are not FINISHED; leave them out with --where \"status = 'FINISHED'\""
+    frame = frame_of(runs.values(), ["run_id", "run_name", "experiment", "status"])
+    return from_frame(path, frame, remarks=(remark,) if open_ends else ())

@@ -31,7 +31,7 @@ def open_ray_results(path: str, folder: Path) -> Archive | None:
     records, unfinished = [], 0
     for trial in trials:
         last = _last_record(trial)
-        if last is None:
+        if last is None or (trial.parent / "error.txt").exists():  # it raised, whatever it had reported before
             unfinished += 1
         else:
             # Ray's own flattened names: config/lr
@@ -40,7 +40,7 @@ def open_ray_results(path: str, folder: Path) -> Archive | None:
 
 
 def _last_record(file: Path) -> dict[str, Any] | None:
-    for line in reversed(file.read_text("utf-8", "replace").splitlines()):
+    for line in reversed(file.read_text("utf-8", "replace").split("\n")):
         try:
             record = json.loads(line)
         except ValueError:  # cut off while it was written: the line before holds the last full result
@@ -54,7 +54,7 @@ def _records(path: str, text: str, table: str | None) -> list[dict[str, Any]]:
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
-        lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+        lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
         if len(lines) < 2 or error.msg != "Extra data":
             raise ArchiveError(f"{path} is not valid JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
         document = []
@@ -90,7 +90,7 @@ def _under_key(path: str, document: dict[str, Any], table: str | None) -> list[A
         raise ArchiveError(f"{path}: several keys hold records ({', '.join(filled)}); name one with --table KEY")
     if any(not isinstance(cell, (list, dict)) for cell in document.values()):
         return [document]  # one model
-    raise ArchiveError(f"{path}: no list of records in the document")
+    raise ArchiveError(f"{path}: no list of records in the document; pandas writes one with orient='records'")
 
 
 def _kind(value: object) -> str:

@@ -45,9 +45,11 @@ def open_archive(paths: Sequence[str], /, *, table: str | None = None, study: st
     Raises ArchiveError when something is not there or cannot be read.
     """
     files = [file for path in paths for file in _expand(path)]
-    with _told_plainly(", ".join(paths)):
-        archives = [_open_one(file, table=table, study=study) for file in files]
-        return archives[0] if len(archives) == 1 else _stack(" ".join(paths), archives)
+    archives = []
+    for file in files:
+        with _told_plainly("standard input" if file == "-" else file):
+            archives.append(_open_one(file, table=table, study=study))
+    return archives[0] if len(archives) == 1 else _stack(" ".join(paths), archives)
 
 
 def _expand(path: str) -> list[str]:
@@ -174,8 +176,13 @@ def _open_folder(path: str, folder: Path) -> Archive:
     results = open_ray_results(path, folder)
     if results is not None:
         return results
-    if (folder / "0" / "meta.yaml").exists() or list(folder.glob("*/meta.yaml")):
-        raise ArchiveError(f"{path} is an MLflow file store; move it into a database first: mlflow migrate-filestore")
+    if (folder / "result.json").exists():
+        raise ArchiveError(f"{path} is one trial of Ray Tune; name the folder of all trials, {folder.resolve().parent}")
+    if (folder / "mlruns").is_dir():
+        return _open_folder(str(folder / "mlruns"), folder / "mlruns")
+    if list(folder.glob("*/meta.yaml")):
+        migrate = f"mlflow migrate-filestore --source {path} --target sqlite:///mlflow.db"
+        raise ArchiveError(f"{path} is an MLflow file store; move it into a database first: {migrate}")
     raise ArchiveError(f"{path} is a folder without Ray Tune results (*/result.json); name files, e.g. '{path}/*.csv'")
 
 
@@ -186,6 +193,8 @@ def _stack(path: str, archives: list[Archive]) -> Archive:
         if differing:
             where = first.path if differing[0] in first.columns else other.path
             raise ArchiveError(f"{first.path} and {other.path} differ: column {differing[0]!r} stands only in {where}")
+    # studies that differ in what is better state nothing together
+    agreed = first.objectives if all(archive.objectives == first.objectives for archive in archives) else ()
     label = "source" if "source" not in first.columns else "source_file"
 
     def load(columns: Sequence[str]) -> pl.DataFrame:
@@ -194,6 +203,6 @@ def _stack(path: str, archives: list[Archive]) -> Archive:
         return pl.concat(frames, how="vertical_relaxed").select(columns)
 
     return Archive(
-        path, (*first.columns, label), load, first.objectives, None,
+        path, (*first.columns, label), load, agreed, None,
         sum(archive.unfinished for archive in archives), tuple(remark for archive in archives for remark in archive.remarks),
     )  # fmt: skip

@@ -96,7 +96,7 @@ class Request:
         frame = archive.read(read)
         for name, expression in expressions.items():
             frame = frame.with_columns(expression.on(frame).alias(name))
-        kept = frame if where is None else frame.filter(where.on(frame))
+        kept = frame if where is None else frame.filter(where.condition(frame))
         origin = Origin(archive.path, frame.height - kept.height, archive.unfinished)
         selection = select(
             kept, objectives or None, labels=labels, by=by, weights=weights, ideal=ideal, scale=self.scale, preset=self.preset,
@@ -168,6 +168,13 @@ class _Expression:
         if len(result) != frame.height:
             result = self._told_plainly(lambda: pl.select(pl.repeat(result[0], frame.height)).to_series())
         return result.cast(pl.Float64) if result.dtype.is_decimal() else result
+
+    def condition(self, frame: pl.DataFrame) -> pl.Series:
+        """Return for which rows the expression is true."""
+        result = self.on(frame)
+        if result.dtype not in (pl.Boolean, pl.Null):
+            raise ValueError(f"{self._what}: it must be true or false for a row, not {result.dtype}; for example \"accuracy > 0.5\"")
+        return result.cast(pl.Boolean).fill_null(False)
 
     def _told_plainly(self, step: Callable[[], Any]) -> Any:
         try:

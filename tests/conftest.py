@@ -1,0 +1,57 @@
+"""What several tests share: real files that stand beside a checkout, and the command line in this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_archive() -> Callable[[str], Path]:
+    """Return the path of a real archive by others, or skip where those do not stand beside the checkout."""
+
+    def find(name: str) -> Path:
+        path = SHARED / "archives" / name
+        if not path.exists():
+            pytest.skip(f"{name} does not stand beside this checkout")
+        return path
+
+    return find
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def ecosel(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run the command line with some arguments and return its exit status and what it wrote."""
+    from ecosel.cli import main
+
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main([str(argument) for argument in arguments])
+        sys.stdout.flush()
+        out, err = capfd.readouterr()
+        assert isinstance(exit_.value.code, int)
+        return Outcome(exit_.value.code, out, err)
+
+    return run
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Return the environment for a child process, without what a terminal or a user may have set."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS")}
+    return kept | extra

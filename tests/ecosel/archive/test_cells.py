@@ -1,0 +1,78 @@
+"""Messy cells become the numbers a person reads in them, or stop with the cell and its row."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from ecosel.archive.cells import looks_numeric, numbers
+from ecosel.errors import ArchiveError
+
+
+def read(*cells: object, **options: object) -> list[float | None]:
+    series = pl.Series("x", cells, strict=False, **options)  # type: ignore[arg-type]
+    return numbers(series, rows=pl.Series(range(len(cells)))).to_list()
+
+
+@pytest.mark.parametrize("cell", ["", " ", "-", "N/A", "n/a", "NA", "NaN", "nan", "null", "None", "inf", "-inf", "Infinity", "?", "—"])
+def test_words_for_no_value_are_missing(cell: str) -> None:
+    assert read("1", cell) == [1, None]
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [("1,014.45", 1014.45), ("25,506,331", 25506331), ("25 506 331", 25506331), (" 3.39 ", 3.39), ("1e-3", 1e-3), ("+5", 5), (".5", 0.5),
+     ("-1,000", -1000), ("1'000.5", 1000.5), ("5.", 5), ("007", 7), ("1E5", 1e5)],
+)  # fmt: skip
+def test_numbers_as_people_write_them_are_read(cell: str, value: float) -> None:
+    assert read(cell) == [value]
+
+
+def test_a_percent_sign_divides_by_100() -> None:
+    assert read("80.24%", "81.82 %", "-") == pytest.approx([0.8024, 0.8182, None])
+
+
+def test_nan_and_infinity_of_a_float_column_are_missing() -> None:
+    assert read(1.0, float("nan"), float("inf"), float("-inf"), None) == [1, None, None, None, None]
+
+
+def test_integers_keep_their_last_digit() -> None:
+    assert read("9007199254740993") == [9007199254740993]
+
+
+def test_truth_values_count_as_0_and_1() -> None:
+    assert read(True, False, None) == [1, 0, None]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["1", "acc: 58.55"], "column 'x': 'acc: 58.55' in row 1 is not a number"),
+        (["1.5", "58,55"], "decimal commas"),
+        (["1.5", "0,802"], "decimal commas"),
+        (["80%", "0.8"], "only some cells carry a percent sign"),
+        (["0x10"], "'0x10' in row 0"),
+        (["1_000"], "'1_000' in row 0"),
+        (["1,01,450"], "row 0"),
+        (["12" + "y" * 200], r"\.\.\. in row 0"),
+    ],
+)
+def test_a_cell_that_is_no_number_stops_with_its_row(cells: list[str], message: str) -> None:
+    with pytest.raises(ArchiveError, match=message):
+        read(*cells)
+
+
+def test_cells_of_another_type_stop_with_their_type() -> None:
+    with pytest.raises(ArchiveError, match="type List"):
+        read([1, 2])
+
+
+def test_the_number_of_unreadable_cells_is_told() -> None:
+    with pytest.raises(ArchiveError, match="2 such cells"):
+        read("a", "1", "b")
+
+
+def test_only_columns_of_numbers_look_numeric() -> None:
+    assert looks_numeric(pl.Series(["1", "N/A"]))
+    assert not looks_numeric(pl.Series(["1", "x"]))
+    assert not looks_numeric(pl.Series(["", "-"]))

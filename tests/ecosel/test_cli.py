@@ -1,0 +1,252 @@
+"""What the command line prints, in every form, and what it loads to do so."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ecosel.samples import sample
+from tests.conftest import environment
+
+YOUNG = str(sample("young2019.csv"))
+DIGITS = str(sample("digits_mlp.csv"))
+HEAVY = ("torch", "torchvision", "pynvml", "altair", "vl_convert", "numba", "pandas", "pyarrow")
+
+
+def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment(), check=False, **options)
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the modules that a fresh interpreter has loaded after a statement."""
+    code = f"import sys\ntry:\n    {statement}\nexcept SystemExit: pass\nprint('\\n'.join(sys.modules), file=sys.stderr)"
+    return set(python("-c", code).stderr.split())
+
+
+def test_select_loads_nothing_heavy() -> None:
+    loaded = loaded_by(f"from ecosel.cli import main; main(['select', {YOUNG!r}])")
+    assert "polars" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_the_check_of_what_is_loaded_can_fail() -> None:
+    loaded = loaded_by(f"import altair; from ecosel.cli import main; main(['select', {YOUNG!r}])")
+    assert "altair" in loaded
+
+
+@pytest.mark.parametrize("arguments", [["-m", "ecosel", "--help"], ["-c", "from ecosel.cli import main; main(['--help'])"]])
+def test_help_names_every_command_and_loads_none(arguments: list[str]) -> None:
+    outcome = python("-X", "importtime", *arguments)
+    assert outcome.returncode == 0
+    for command in ("select", "why"):
+        assert f"  {command} " in outcome.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in outcome.stderr.splitlines()}
+    assert "ecosel.cli" in loaded
+    assert loaded.isdisjoint({"ecosel.cli.select", "ecosel.cli.why", "ecosel.cli.request", "polars", "numpy", "rich"})
+
+
+def test_the_version_is_told(ecosel: Callable[..., Any]) -> None:
+    from ecosel import __version__
+
+    assert __version__ in ecosel("--version").out
+
+
+def test_a_misspelt_command_gets_a_proposal(ecosel: Callable[..., Any]) -> None:
+    outcome = ecosel("selct", YOUNG)
+    assert (outcome.status, outcome.err) == (2, "ecosel: no command 'selct'; did you mean 'select'? (ecosel --help)\n")
+
+
+def test_json_follows_the_contract(ecosel: Callable[..., Any]) -> None:
+    document = json.loads(ecosel("select", YOUNG, "--by", "dataset", "--preset", "paper", "--format", "json").out)
+    assert document["archive"] == {"path": YOUNG, "rows": 10, "used": 10, "left_out": {"missing": 0, "filtered": 0, "unfinished": 0}}
+    assert document["rule"]["weights"] == dict.fromkeys(("accuracy", "inference_time_s", "parameters", "energy_per_inference_j"), 1.0)
+    assert document["rule"]["ideal"] == {"accuracy": 1.0, "inference_time_s": 0.0, "parameters": 0.0, "energy_per_inference_j": 0.0}
+    assert [group["group"] for group in document["groups"]] == [{"dataset": name} for name in ("CIFAR-10", "CIFAR-100", "CINIC")]
+    pair, *_, joint = document["groups"][1]["selections"]
+    assert (pair["kind"], joint["kind"]) == ("pair", "joint")
+    assert pair["objectives"] == [{"column": "accuracy", "sense": "max"}, {"column": "inference_time_s", "sense": "min"}]
+    assert pair["front"] == [2, 3, 4, 5]
+    assert pair["picks"] == {"best:accuracy": [3], "best:inference_time_s": [2], "trade_off": [2]}
+    assert pair["labels"] == {"2": "C", "3": "D"}
+    assert sum(pair["acceptability"].values()) == pytest.approx(1)
+    assert len(joint["objectives"]) == 4
+
+
+def test_without_groups_the_group_is_null(ecosel: Callable[..., Any]) -> None:
+    assert json.loads(ecosel("select", YOUNG, "--format", "json").out)["groups"][0]["group"] is None
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "ndjson", "markdown"])
+def test_the_same_input_gives_the_same_bytes(form: str, ecosel: Callable[..., Any]) -> None:
+    first, second = (ecosel("select", DIGITS, "--format", form) for _ in range(2))
+    assert first.out == second.out
+    assert first.out.endswith("\n")
+
+
+def test_all_forms_hold_the_same_picks(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    for suffix in ("csv", "ndjson", "parquet", "json"):
+        assert ecosel("select", YOUNG, "--by", "dataset", "-o", tmp_path / f"out.{suffix}").out == ""
+    frame = pl.read_parquet(tmp_path / "out.parquet")
+    assert pl.read_csv(tmp_path / "out.csv").equals(frame.cast(pl.read_csv(tmp_path / "out.csv").schema))  # type: ignore[arg-type]
+    assert pl.read_ndjson(tmp_path / "out.ndjson").height == frame.height
+    document = json.loads((tmp_path / "out.json").read_text())
+    picks = [row for g in document["groups"] for s in g["selections"] for rows in s["picks"].values() for row in rows]
+    assert frame["row"].to_list() == picks
+    assert frame.columns[:6] == ["group:dataset", "kind", "objectives", "role", "row", "label"]
+
+
+def test_markdown_is_a_table_with_the_pick_in_bold(ecosel: Callable[..., Any]) -> None:
+    out = ecosel("select", YOUNG, "--by", "dataset", "--format", "markdown").out
+    assert "|  | row | model | accuracy | inference\\_time\\_s | distance | wins |" in out
+    assert "| **\\>** | **0** | **A** |" in out
+
+
+def test_the_table_fits_80_columns_and_states_rule_ideal_and_scale(ecosel: Callable[..., Any]) -> None:
+    for options in ([YOUNG, "--by", "dataset"], [DIGITS], [YOUNG, "--weight", "accuracy=3", "--top", "4"]):
+        out = ecosel("select", *options).out
+        assert max(map(len, out.splitlines())) <= 80
+        assert "scale max" in out
+        assert "  ideal " in out
+        assert "  scale " in out
+    assert " weight " in out
+
+
+def test_the_gain_against_the_most_accurate_model_is_told(ecosel: Callable[..., Any]) -> None:
+    # A 80.24 % for 3.39 s, B 81.82 % for 6.85 s: 98.07 % and 49.49 %
+    out = ecosel("select", YOUNG, "--where", "dataset = 'CIFAR-10'").out
+    assert "A has 98.1 % of the accuracy of B for 49.5 % of its inference_time_s." in out
+
+
+def test_ties_are_marked(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    (tmp_path / "t.csv").write_text("q,c\n1,2\n1,2\n0,1\n")
+    out = ecosel("select", tmp_path / "t.csv", "--maximize", "q", "--minimize", "c").out
+    assert "Tie: 2 models are equally near, rows 0, 1." in out
+
+
+def test_front_holds_all_used_rows_with_all_their_columns(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    for suffix, read in ((".csv", pl.read_csv), (".parquet", pl.read_parquet), (".ndjson", pl.read_ndjson)):
+        ecosel("select", YOUNG, "--by", "dataset", "--where", "model <> 'A'", "--front", tmp_path / f"front{suffix}")
+        frame = read(tmp_path / f"front{suffix}")  # type: ignore[operator]
+        assert frame["row"].to_list() == list(range(1, 10))
+        assert set(pl.read_csv(YOUNG).columns) | {"row", "on_front", "rank", "distance"} == set(frame.columns)
+        assert frame["on_front"].to_list() == (frame["rank"] == 0).to_list()
+        assert frame.filter("on_front").height == 9
+
+
+def test_rows_left_out_are_counted_and_listed_on_request(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    (tmp_path / "m.csv").write_text("q,c\n1,N/A\n1,2\n,-\n")
+    outcome = ecosel("select", tmp_path / "m.csv", "--maximize", "q", "--minimize", "c", "--left-out")
+    assert "1 of 3 models used (2 miss a value)" in " ".join(outcome.out.split())
+    assert outcome.err == "row 0: no value in c\nrow 2: no value in q, c\n"
+
+
+def test_columns_are_found_in_any_case(ecosel: Callable[..., Any]) -> None:
+    assert ecosel("select", YOUNG, "--maximize", "ACCURACY", "--minimize", "Parameters").status == 0
+
+
+def test_a_derived_column_is_an_objective(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    (tmp_path / "p.csv").write_text('acc,seconds,watts\n0.9,10,"1,000"\n0.8,20,10\n')
+    outcome = ecosel("select", tmp_path / "p.csv", "--derive", "energy = seconds * watts / 1000.0", "--maximize", "acc",
+                     "--minimize", "energy", "--format", "json")  # fmt: skip
+    values = json.loads(outcome.out)["groups"][0]["selections"][0]["values"]
+    assert values == {"1": {"acc": 0.8, "energy": 0.2}, "0": {"acc": 0.9, "energy": 10.0}}
+
+
+def test_a_derived_column_keeps_small_numbers(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    # polars computes 1.0 * integer as a decimal of seven digits: 3e-9 would become 0, the best energy of all
+    (tmp_path / "p.csv").write_text("acc,nj\n1,3\n2,6\n")
+    outcome = ecosel("select", tmp_path / "p.csv", "--derive", "j = 1.0 * nj / 1000000000", "--maximize", "acc", "--minimize", "j", "--format", "json")
+    values = json.loads(outcome.out)["groups"][0]["selections"][0]["values"]
+    assert [values[row]["j"] for row in ("0", "1")] == pytest.approx([3e-9, 6e-9])
+
+
+def test_without_objectives_numeric_columns_and_an_example_are_told(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    (tmp_path / "t.csv").write_text("name,top1,params\na,1,2\n")
+    outcome = ecosel("select", tmp_path / "t.csv")
+    assert outcome.status == 2
+    assert "numeric columns: top1, params" in outcome.err
+    assert "--maximize 'top1' --minimize 'params'" in outcome.err
+
+
+def test_escape_sequences_in_names_do_not_reach_the_terminal(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    (tmp_path / "t.csv").write_text("model,acc,cost\n\x1b[2Jevil\x07,0.5,1\n[bold]b,0.9,2\n")
+    options = ("select", tmp_path / "t.csv", "--maximize", "acc", "--minimize", "cost")
+    for form in ("table", "markdown"):
+        out = ecosel(*options, "--format", form).out
+        assert "\x1b" not in out
+        assert "evil" in out
+        assert "bold" in out
+
+
+def test_standard_input_is_read(tmp_path: Path) -> None:
+    outcome = python("-m", "ecosel", "select", "-", "--format", "json", input=Path(YOUNG).read_text())
+    assert json.loads(outcome.stdout)["archive"]["path"] == "standard input"
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    command = f"{sys.executable} -m ecosel select {YOUNG} --by dataset --format ndjson | head -1"
+    outcome = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment(), check=False)
+    assert outcome.stdout.count("\n") == 1
+    assert outcome.stderr == ""
+
+
+def on_terminal(**extra: str) -> str:
+    """Run select on a pseudo-terminal and return what it shows."""
+    parent, child = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "ecosel", "select", YOUNG], stdout=child, stderr=child, env=environment(TERM="xterm-256color", **extra)
+    ):
+        os.close(child)
+        shown = io.BytesIO()
+        while True:
+            try:
+                chunk = os.read(parent, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not chunk:
+                break
+            shown.write(chunk)
+    os.close(parent)
+    return shown.getvalue().decode()
+
+
+def test_no_color_is_obeyed_on_a_terminal() -> None:
+    assert "\x1b[" in on_terminal()
+    assert "\x1b" not in on_terminal(NO_COLOR="1")
+
+
+def test_debug_shows_the_traceback() -> None:
+    assert "Traceback" in python("-m", "ecosel", "--debug", "select", "nowhere.csv").stderr
+    assert "Traceback" not in python("-m", "ecosel", "select", "nowhere.csv").stderr
+
+
+def test_why_tells_dominators_weighting_and_neighbours(ecosel: Callable[..., Any]) -> None:
+    out = ecosel("why", YOUNG, "--by", "dataset", "J").out
+    assert out.startswith("J (row 9): accuracy 0.637")
+    assert "It is dominated by\n    G (row 6): accuracy 0.6393 (+0.361 %), inference_time_s 26.62 (-0.56 %)" in out
+    assert "On the front, not the best trade-off: that is I (row 8)." in out
+    assert "under 12.1 % of all weightings" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_why_as_json_names_all_dominators(ecosel: Callable[..., Any]) -> None:
+    document = json.loads(ecosel("why", YOUNG, "--no-joint", "9", "--by", "dataset", "--format", "json").out)
+    assert (document["row"], document["label"], document["group"]) == (9, "J", {"dataset": "CINIC"})
+    assert [s["dominated_by"] for s in document["selections"]] == [[6], [], []]
+    assert document["selections"][0]["compared_with"][0]["difference"]["accuracy"] == pytest.approx(0.0023)
+
+
+def test_why_of_an_unknown_model_is_told(ecosel: Callable[..., Any]) -> None:
+    outcome = ecosel("why", YOUNG, "Z")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "no model is 'Z'" in outcome.err

@@ -1,0 +1,66 @@
+"""A wheel, an sdist and an editable install all find the data, from another folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, environment
+
+CODE = "import ecosel.samples as s; print(s.__file__); print(s.sample('young2019.csv').read_text()[:5])"
+
+
+def run(*arguments: str | Path, folder: Path, **extra: str) -> str:
+    outcome = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, env=environment(**extra), check=False
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return outcome.stdout
+
+
+def built(kind: str, out: Path) -> Path:
+    """Build a distribution with the back end alone, so that nothing is fetched."""
+    code = f"import hatchling.build as b; print(b.build_{kind}({str(out)!r}))"
+    return out / run("-c", code, folder=ROOT).split()[-1]
+
+
+def installed(distribution: Path, folder: Path) -> Path:
+    run("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", folder, distribution, folder=ROOT)
+    return folder
+
+
+def wheel(tmp: Path) -> Path:
+    return installed(built("wheel", tmp), tmp / "site")
+
+
+def sdist(tmp: Path) -> Path:
+    return installed(built("sdist", tmp), tmp / "site")
+
+
+def editable(tmp: Path) -> Path:
+    # what a .pth file does for an interpreter: the folder it names is on the path
+    site = installed(built("editable", tmp), tmp / "site")
+    (pth,) = site.glob("*.pth")
+    return Path(pth.read_text().strip())
+
+
+@pytest.mark.parametrize("install", [wheel, sdist, editable])
+def test_the_data_is_found(install: Callable[[Path], Path], tmp_path: Path) -> None:
+    site = install(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    where, head = run("-c", CODE, folder=elsewhere, PYTHONPATH=str(site)).split()
+    assert Path(where).is_relative_to(site)
+    assert head == "model"
+
+
+def test_the_wheel_is_typed_and_holds_no_tests(tmp_path: Path) -> None:
+    names = zipfile.ZipFile(built("wheel", tmp_path)).namelist()
+    assert {f"{package}/py.typed" for package in ("ecosel", "evolver", "profilers")} <= set(names)
+    assert not any(name.startswith("tests/") for name in names)
+    assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -1,0 +1,134 @@
+"""Shares against a dense grid and against known areas; memberships against closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from ecosel.robustness import RESAMPLES, acceptability, membership
+from ecosel.scoring import distances
+from ecosel.selection import select
+
+
+def grid_shares(z: np.ndarray, steps: int = 20_001) -> np.ndarray:
+    """Slow twin for two objectives: who is nearest at each of many weightings (midpoints); copies win together."""
+    t = (np.arange(steps) + 0.5) / steps
+    squared = (t[:, None] * np.abs(z[:, 0])) ** 2 + ((1 - t)[:, None] * np.abs(z[:, 1])) ** 2
+    shares: np.ndarray = (squared <= squared.min(axis=1, keepdims=True) * (1 + 1e-12)).mean(axis=0)
+    return shares
+
+
+@given(arrays(np.float64, st.tuples(st.integers(1, 12), st.just(2)), elements=st.integers(0, 12).map(lambda k: k / 12)))
+def test_shares_of_two_objectives_are_exact(z: np.ndarray) -> None:
+    # rows of a front only: no row may be dominated
+    front = z[[not ((z <= row).all(axis=1) & (z < row).any(axis=1)).any() for row in z]]
+    result = acceptability(front, seed=0)
+    assert result.error == 0
+    # a tie at one weighting alone has no share, but may count in the grid at its one point
+    assert result.shares == pytest.approx(grid_shares(front), abs=4e-4)
+
+
+def test_two_mirrored_rows_share_the_weightings_equally() -> None:
+    assert acceptability(np.array([[0.2, 0.8], [0.8, 0.2]]), seed=0).shares == pytest.approx([0.5, 0.5])
+
+
+def test_a_row_above_the_hull_never_wins() -> None:
+    # (0.75, 0.75) is nondominated; its squares lie above the line between (0, 1) and (1, 0)
+    result = acceptability(np.array([[0.0, 1.0], [1.0, 0.0], [0.75, 0.75]]), seed=0)
+    assert result.shares[2] == 0
+    assert np.isnan(result.weightings[2]).all()
+
+
+def test_copies_win_together() -> None:
+    assert acceptability(np.array([[0.2, 0.8], [0.8, 0.2], [0.2, 0.8]]), seed=0).shares == pytest.approx([0.5, 0.5, 0.5])
+
+
+def test_sampled_shares_are_within_their_stated_error_of_the_known_ones() -> None:
+    # by symmetry a third each
+    z = np.array([[0.1, 1.0, 1.0], [1.0, 0.1, 1.0], [1.0, 1.0, 0.1]])
+    result = acceptability(z, seed=1)
+    assert result.error == pytest.approx(1.96 * 0.5 / math.sqrt(10_000), rel=1e-4)
+    assert result.shares == pytest.approx([1 / 3] * 3, abs=result.error)
+    assert result.shares.sum() == pytest.approx(1)
+
+
+def test_a_third_objective_that_is_equal_for_all_leaves_shares_near_those_of_two() -> None:
+    # with the third deviation 0 for all rows, t = w1 / (w1 + w2) is uniform on the simplex too
+    two = np.array([[0.1, 0.9], [0.5, 0.4], [0.9, 0.1]])
+    exact = acceptability(two, seed=0).shares
+    sampled = acceptability(np.column_stack([two, np.zeros(3)]), seed=0)
+    assert sampled.shares == pytest.approx(exact, abs=2 * sampled.error)
+
+
+@pytest.mark.parametrize("d", [2, 3, 5])
+def test_the_weighting_given_for_a_row_makes_it_the_nearest(d: int) -> None:
+    for seed in range(20):
+        z = np.random.default_rng(seed).random((15, d))
+        result = acceptability(z, seed=0)
+        for row in np.flatnonzero(result.shares > 0):
+            weighting = result.weightings[row]
+            assert weighting.sum() == pytest.approx(1)
+            assert np.argmin(distances(z, weighting)) == row, f"seed {seed}"
+
+
+def test_the_same_seed_gives_the_same_shares() -> None:
+    z = np.random.default_rng(0).random((30, 4))
+    assert (acceptability(z, seed=5).shares == acceptability(z, seed=5).shares).all()
+    assert (acceptability(z, seed=5).shares != acceptability(z, seed=6).shares).any()
+
+
+def nearest_to_zero(costs: np.ndarray) -> np.ndarray:
+    return distances(costs, np.ones(costs.shape[1]))
+
+
+def test_the_smaller_of_two_normal_measurements_wins_as_often_as_theory_says() -> None:
+    # P(X < Y) for X ~ N(1, 0.1), Y ~ N(1.1, 0.1) is Phi(0.1 / (0.1 * sqrt 2)) = 0.7602
+    costs, std = np.array([[1.0], [1.1]]), np.full((2, 1), 0.1)
+    result = membership(costs, std, std, distance=nearest_to_zero, seed=0)
+    assert result.pick == pytest.approx([0.7602, 0.2398], abs=3 * math.sqrt(0.76 * 0.24 / RESAMPLES))
+    assert (result.pick == result.on_front).all()
+
+
+def test_exact_measurements_give_certainty() -> None:
+    costs, zero = np.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0]]), np.zeros((3, 2))
+    result = membership(costs, zero, zero, distance=nearest_to_zero, seed=0)
+    assert result.on_front.tolist() == [1, 1, 0]
+
+
+def test_rows_out_of_reach_change_nothing() -> None:
+    # one hundred rows far behind are set aside before the draws, so those of the first two stay the same
+    near, far = np.array([[1.0, 2.0], [2.0, 1.0]]), np.full((100, 2), 50.0)
+    alone = membership(near, np.full((2, 2), 0.5), np.full((2, 2), 0.5), distance=nearest_to_zero, seed=3)
+    std = np.full((102, 2), 0.5)
+    together = membership(np.vstack([near, far]), std, std, distance=nearest_to_zero, seed=3)
+    assert together.on_front[:2].tolist() == alone.on_front.tolist()
+    assert together.on_front[2:].max() == 0
+
+
+def test_intervals_and_standard_deviations_of_the_same_error_give_the_same_probabilities() -> None:
+    frame = pl.DataFrame({"q": [0.80, 0.82, 0.81], "c": [1.0, 1.05, 1.1]})
+    std = frame.with_columns(pl.lit(0.03).alias("c_std"))
+    ends = frame.with_columns((pl.col("c") - 1.959963984540054 * 0.03).alias("c_low"), (pl.col("c") + 1.959963984540054 * 0.03).alias("c_high"))
+    members = [select(f, {"q": "max", "c": "min"}).choices[0].membership for f in (std, ends)]
+    assert members[0] is not None
+    assert members[1] is not None
+    assert members[0].on_front == pytest.approx(members[1].on_front)
+    assert members[0].pick == pytest.approx(members[1].pick)
+
+
+def test_without_measurement_errors_there_are_no_probabilities() -> None:
+    assert select(pl.DataFrame({"q": [1.0], "c": [1.0]}), {"q": "max", "c": "min"}).choices[0].membership is None
+
+
+def test_an_asymmetric_interval_is_resampled_on_its_own_sides() -> None:
+    # B can only become better than stated, A is exact at 1: B (1.1, down to 0.9) beats A in P(Z < -0.98) = 0.1635
+    frame = pl.DataFrame({"c": [1.0, 1.1], "c_low": [1.0, 0.9], "c_high": [1.0, 1.1]})
+    member = select(frame, {"c": "min"}).choices[0].membership
+    assert member is not None
+    assert 1 - member.pick[0] == pytest.approx(0.1635, abs=3 * math.sqrt(0.16 * 0.84 / RESAMPLES))
