@@ -167,7 +167,8 @@ def _filter(columns: list[Costs]) -> NDArray[np.int64]:
     for column in columns:
         lowest = column.min()
         span = 0.5 * np.median(column[:: 1 + len(column) // 512]) - 0.5 * lowest
-        total += column / (span if span > 0 else max(1.0, abs(lowest))) / len(columns)
+        with np.errstate(over="ignore"):
+            total += np.clip(column / (span if span > 0 else max(1.0, abs(lowest))), -1e300, 1e300) / len(columns)
     # equal sums by rounding: the column order decides, in which a dominating row also comes first
     left = np.lexsort((*columns[::-1], total))
     columns = [column[left] for column in columns]

@@ -58,7 +58,8 @@ def find_row(selection: Selection, model: str, /) -> int:
     Raises ValueError where there is none or more than one.
     """
     rows = selection.models[ROW]
-    if model.isascii() and model.isdigit() and int(model) in rows:
+    is_number = model.isascii() and model.isdigit() and len(model) < 19
+    if is_number and int(model) in rows:
         return int(model)
     labels = [selection.models[column].cast(pl.String) for column in selection.labels]
     for same in (
@@ -72,7 +73,7 @@ def find_row(selection: Selection, model: str, /) -> int:
         if found:
             shown = ", ".join(f"{row} ({selection.label(row)})" for row in found[:6])
             raise ValueError(f"{model!r} fits {len(found)} models; name one by its row: {shown}{', ...' if len(found) > 6 else ''}")
-    if model.isascii() and model.isdigit():
+    if is_number:
         missing = dict(selection.left_out.iter_rows()).get(int(model))
         if missing:
             raise ValueError(f"row {model} was left out: it has no value in {missing}")
@@ -96,7 +97,7 @@ def _explain(choice: Choice, models: pl.DataFrame, at: int, *, seed: int) -> Exp
     values = np.column_stack([models[column].cast(pl.Float64).to_numpy() for column in columns])
     costs = np.column_stack([o.costs(models[o.column]) for o in choice.objectives])
     ideal, scale, weights = (np.array(list(part.values())) for part in (choice.ideal, choice.scale, choice.weights))
-    deviations = (values - ideal) / scale
+    deviations = values / scale - ideal / scale
     distance = distances(deviations, weights)
     beaten_by = dominators(costs, at)
     numbers = models[ROW].to_numpy()
@@ -111,7 +112,7 @@ def _explain(choice: Choice, models: pl.DataFrame, at: int, *, seed: int) -> Exp
     on_front = choice.at(row)
     weighting = choice.acceptability.weightings[on_front]
     if np.isnan(weighting).any() and len(columns) > 2:
-        weighting = _search_weighting(np.abs(choice.values - ideal) / scale, on_front, np.random.default_rng(seed))
+        weighting = _search_weighting(np.abs(choice.values / scale - ideal / scale), on_front, np.random.default_rng(seed))
     front = np.flatnonzero(np.isin(numbers, choice.front))
     return Explanation(
         choice, row, shown, float(distance[at]), (), float(choice.acceptability.shares[on_front]),

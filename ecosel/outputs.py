@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ecosel.archive import table
 from ecosel.archive.table import ROW
 from ecosel.dominance import nondominated_mask, nondominated_rank
 from ecosel.scoring import distances
@@ -91,12 +92,19 @@ def picks_frame(selection: Selection) -> pl.DataFrame:
                     records.append({
                         **{f"group:{column}": cell for column, cell in (group.key or {}).items()},
                         "kind": choice.kind, "objectives": " ".join(named), "role": role, "row": row, "label": selection.label(row),
-                        **{column: values.get(column) for column in columns},
+                        **{_unlike_own(column): values.get(column) for column in columns},
                         "distance": float(choice.distance[at]), "acceptability": float(choice.acceptability.shares[at]),
                         "probability_on_front": None if member is None else float(member.on_front[at]),
                         "probability_pick": None if member is None else float(member.pick[at]),
                     })  # fmt: skip
     return pl.DataFrame(records, infer_schema_length=None)
+
+
+_OWN = ("kind", "objectives", "role", "row", "label", "distance", "acceptability", "probability_on_front", "probability_pick")
+
+
+def _unlike_own(column: str) -> str:
+    return f"objective:{column}" if column in _OWN or column.startswith("group:") else column
 
 
 def marked_frame(selection: Selection, archive: pl.DataFrame) -> pl.DataFrame:
@@ -117,10 +125,17 @@ def marked_frame(selection: Selection, archive: pl.DataFrame) -> pl.DataFrame:
         ideal, scale, weights = (np.array(list(part.values())) for part in (choice.ideal, choice.scale, choice.weights))
         parts.append(pl.DataFrame({
             ROW: rows[ROW].cast(pl.Int64), "on_front": nondominated_mask(costs), "rank": nondominated_rank(costs),
-            "distance": distances((values - ideal) / scale, weights),
+            "distance": distances(values / scale - ideal / scale, weights),
         }))  # fmt: skip
     marks = pl.concat(parts)
     return archive.join(marks, on=ROW, how="inner", maintain_order="left").rename({ROW: "row"})
+
+
+def as_plain(cells: pl.Series) -> pl.Series:
+    """Return a column that text formats can hold: lists, structs, bytes and the like become text."""
+    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Duration, pl.Object):
+        return pl.Series(cells.name, [None if cell is None else table.as_text(cell) for cell in cells.to_list()], dtype=pl.String)
+    return cells
 
 
 def models_of(selection: Selection, group: Group) -> pl.DataFrame:
@@ -142,7 +157,7 @@ def as_text(selection: Selection, *, color: bool = False, width: int = WIDTH) ->
     """Return the selection as tables for people, readable in 80 columns."""
     from rich.console import Console
     from rich.padding import Padding
-    from rich.table import Table
+    from rich.table import Table as RichTable
     from rich.text import Text
 
     out = io.StringIO()
@@ -153,23 +168,23 @@ def as_text(selection: Selection, *, color: bool = False, width: int = WIDTH) ->
     console.print(summary(selection), soft_wrap=False)
     for group, choice in _shown_choices(selection):
         head, lines = _lines(selection, choice)
-        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True, header_style="bold" if color else "")
+        grid = RichTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True, header_style="bold" if color else "")
         labelled = bool(selection.labels)
         rules = _rules(choice, labelled=labelled)
         for k, name in enumerate(head):
             text = k == 2 and labelled
             values = [line.cells[k] for line in lines]
             longest = max((len(cell) for cell in values), default=0)
-            table.add_column(
+            grid.add_column(
                 _wrap(name, 12), "\n".join(rule[k] for rule in rules), justify="left" if text or k == 0 else "right",
                 no_wrap=not text, overflow="ellipsis" if text else "crop", min_width=None if text else longest,
                 max_width=max(12, width - 62) if text and len(choice.objectives) > 2 else 34 if text else None, footer_style="dim" if color else "",
             )  # fmt: skip
         for line in lines:
-            table.add_row(*(Text(cell) for cell in line.cells), style="bold green" if color and line.picked else "")
+            grid.add_row(*(Text(cell) for cell in line.cells), style="bold green" if color and line.picked else "")
         console.print()
         console.print(Text(title(group, choice), style="bold" if color else ""))
-        console.print(Padding(table, (0, 0, 0, 1)))
+        console.print(Padding(grid, (0, 0, 0, 1)))
         for sentence in _sentences(selection, choice):
             console.print(Padding(Text(sentence), (0, 0, 0, 1)))
     if any(len(choice.picks["trade_off"]) > 0 for choice in selection.choices):
@@ -198,6 +213,7 @@ def as_markdown(selection: Selection) -> str:
 
 
 def _escaped(text: str) -> str:
+    text = "\n".join(map(printable, text.split("\n")))
     for character in "\\|*_`<>[]#":
         text = text.replace(character, "\\" + character)
     return text

@@ -40,6 +40,7 @@ def acceptability(deviations: Values, /, *, seed: int) -> Acceptability:
     lower envelope of the squared distances; above, the share of SAMPLES seeded draws. Equal rows win together.
     """
     z = np.abs(deviations)
+    z = z / (z.max() or 1.0)  # squares stay finite
     distinct, copy_of = np.unique(z, axis=0, return_inverse=True)
     copy_of = copy_of.reshape(-1)
     d = z.shape[1]
@@ -83,7 +84,7 @@ def _winning_intervals(z: Values) -> tuple[Values, Values]:
 
 
 def _sampled(z: Values, rng: np.random.Generator) -> tuple[Values, Values]:
-    squares = (z**2 / max(float((z**2).max()), np.finfo(float).tiny)).T
+    squares = (z**2).T
     weights = rng.dirichlet(np.ones(z.shape[1]), SAMPLES) ** 2
     # blocks that stay in the second-level cache
     step = max(1, _BLOCK // len(z))

@@ -181,14 +181,14 @@ def select(
         chosen = tuple(Objective(column, sense) for column, sense in objectives.items())
     else:
         chosen = tuple(objectives)
-    _check_columns(frame, chosen, labels, by, top=top, joint=joint, pairs=pairs)
+    _check_columns(frame, chosen, labels, by, seed=seed, top=top, joint=joint, pairs=pairs)
     if ROW not in frame.columns:
         frame = frame.with_row_index(ROW)
     origin = origin or Origin()
     total = frame.height + origin.filtered + origin.unfinished
     finished = finished_only(frame)
     origin = Origin(origin.path, origin.filtered, origin.unfinished + frame.height - finished.height)
-    models, errors, left_out = _used(finished, chosen)
+    models, errors, left_out = _used(finished.with_columns(_group_key(finished[column]) for column in by), chosen)
     rule = Rule(scale, dict(weights or {}), {**_percent(models, chosen, remarks), **(ideal or {})}, preset)
     rule.check(chosen)
     groups = tuple(
@@ -233,7 +233,7 @@ def finished_only(frame: pl.DataFrame, /) -> pl.DataFrame:
 
 
 def _check_columns(
-    frame: pl.DataFrame, chosen: Sequence[Objective], labels: Sequence[str], by: Sequence[str], *, top: int, joint: bool, pairs: bool
+    frame: pl.DataFrame, chosen: Sequence[Objective], labels: Sequence[str], by: Sequence[str], *, seed: int, top: int, joint: bool, pairs: bool
 ) -> None:
     columns = [objective.column for objective in chosen]
     if not columns:
@@ -244,6 +244,8 @@ def _check_columns(
     twice = [column for column in columns if columns.count(column) > 1]
     if twice:
         raise ValueError(f"objective {twice[0]!r} is named twice")
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; it must be at least 0")
     if top < 1:
         raise ValueError(f"top is {top}; it must be at least 1")
     if not (joint or pairs):
@@ -295,6 +297,17 @@ def _check_errors(used: pl.DataFrame, columns: Sequence[str], errors: Sequence[s
                 raise ArchiveError(f"column {name!r}: {bad[name][0]:g} in row {bad[ROW][0]}; {rule}")
 
 
+def _group_key(cells: pl.Series) -> pl.Series:
+    """Return a grouping column without NaN and infinity, and with whole numbers as such where text writes them so."""
+    if cells.dtype.is_float():
+        return pl.select(pl.when(cells.is_finite()).then(cells)).to_series().alias(cells.name)
+    if cells.dtype == pl.String:
+        whole = cells.cast(pl.Int64, strict=False)
+        if whole.cast(pl.String).eq_missing(cells).all():
+            return whole
+    return cells
+
+
 def _grouped(models: pl.DataFrame, by: Sequence[str]) -> Iterator[tuple[dict[str, Any] | None, pl.DataFrame]]:
     if not by:
         yield None, models
@@ -324,7 +337,7 @@ def _choices(
         ideal = rule.ideal_point(some, front_values)
         scales = rule.scales(some, ideal, front_values, np.array([ranges[column] for column in columns]))
         weights = rule.weight_vector(some)
-        deviations = (front_values - ideal) / scales
+        deviations = front_values / scales - ideal / scales  # in this order: a difference of floats may overflow
         yield Choice(
             kind, some, rows.height, tuple(numbers[front].tolist()), front_values, distances(deviations, weights),
             dict(zip(columns, ideal.tolist(), strict=True)), dict(zip(columns, scales.tolist(), strict=True)),
@@ -345,7 +358,7 @@ def _membership(
     above = np.stack([low if o.is_quality else high for o, (low, high) in zip(some, towards, strict=True)], axis=1)
 
     def distance(costs: Values) -> Values:
-        return distances((costs * signs - ideal) / scales, weights)
+        return distances(costs * signs / scales - ideal / scales, weights)
 
     member = membership(values * signs, below, above, distance=distance, seed=seed)
     return Membership(member.on_front[front], member.pick[front])

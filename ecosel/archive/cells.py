@@ -65,6 +65,25 @@ def numbers(cells: pl.Series, /, *, rows: pl.Series) -> pl.Series:
     return read
 
 
+def point_commas(cells: pl.Series, /, *, comma_is_decimal: bool) -> pl.Series:
+    """Rewrite decimal commas as points in a column of numbers written as text; leave any other column as it is.
+
+    comma_is_decimal says what a comma means where the cells do not: "1,014" is 1.014 then, and refused otherwise.
+    Raises ArchiveError for such a column of which some cells have a point.
+    """
+    text = cells.str.strip_chars()
+    if not text.str.contains(r"^[+-]?\d+,\d+\s*%?$").any():
+        return cells
+    alone = text.filter(text.str.contains(r"^[+-]?\d+,\d+\s*%?$").fill_null(False))
+    pointed = text.str.replace(",", ".", literal=True)
+    grouped = text.str.contains(r"\d,\d{3},\d{3}|,\d{3}\.\d").any()
+    if grouped or read_numbers(pointed)[1].any():  # elsewhere in the column a comma groups digits, or it is text
+        return cells
+    if text.str.contains(r"^[+-]?\d*\.\d").any() or not (comma_is_decimal or alone.str.contains(r"^[+-]?(0|\d+,(\d{1,2}|\d{4,})\s*%?$)").any()):
+        raise ArchiveError(f"column {cells.name!r}: is the comma in {alone[0]!r} a decimal point? write all its numbers with a point")
+    return pointed
+
+
 def looks_numeric(cells: pl.Series, /) -> bool:
     """True when the column holds at least one number and nothing that is not one."""
     read, unreadable = read_numbers(cells)

@@ -29,16 +29,18 @@ def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: st
             if table not in tables:
                 raise ArchiveError(f"{path}: no table or view {table!r}; it has: {_list(tables)}")
             return _open_table(path, source, database, table)
-        if {"studies", "trials", "trial_values"} <= set(tables):
-            try:
+        try:
+            if {"studies", "trials", "trial_values"} <= set(tables):
                 return _read_optuna(path, database, study)
-            except sqlite3.OperationalError as error:
-                if "no such" not in str(error):
-                    raise
-                upgrade = f"optuna storage upgrade --storage sqlite:///{path}"
-                raise ArchiveError(f"{path} is of an older Optuna ({error}); upgrade a copy of it first: {upgrade}") from error
-        if {"experiments", "runs", "latest_metrics"} <= set(tables):
-            return _read_mlflow(path, database, study)
+            if {"experiments", "runs", "latest_metrics"} <= set(tables):
+                return _read_mlflow(path, database, study)
+        except sqlite3.OperationalError as error:
+            if "no such" not in str(error):
+                raise
+            upgrade = f"optuna storage upgrade --storage sqlite:///{path}, or mlflow db upgrade sqlite:///{path}"
+            raise ArchiveError(f"{path} is of an older version ({error}); upgrade a copy of it first: {upgrade}") from error
+        except (ValueError, LookupError, TypeError) as error:
+            raise ArchiveError(f"{path}: the tables of the study do not fit together ({type(error).__name__}: {error})") from error
         if study is not None:
             raise ArchiveError(f"{path} is neither an Optuna nor an MLflow database; --study does not apply")
         if "archive" in tables:
@@ -75,9 +77,10 @@ def _mode(source: Path) -> str:
 
 
 def _open_table(path: str, source: Path | bytes, database: sqlite3.Connection, table: str) -> Archive:
-    columns = tuple(row[1] for row in database.execute(f"PRAGMA table_info({_name(table)})"))
+    # the last is 1 for a hidden column; a generated one has 2 or 3
+    columns = tuple(row[1] for row in database.execute(f"PRAGMA table_xinfo({_name(table)})") if row[-1] != 1)
 
-    def load(wanted: Sequence[str]) -> pl.DataFrame:
+    def load(wanted: Sequence[str], _: Sequence[str]) -> pl.DataFrame:
         with _connection(source) as database:
             return _query(database, f"SELECT {', '.join(map(_name, wanted))} FROM {_name(table)}", wanted)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ecosel.archive.cells import point_commas
 from ecosel.archive.table import Archive
 from ecosel.errors import ArchiveError
 
@@ -25,8 +26,10 @@ def open_delimited(path: str, source: Path | bytes, sample: str) -> Archive:
     schema = pl.scan_csv(source, **options).collect_schema()  # type: ignore[arg-type]
     columns = tuple(schema.names())
 
-    def load(wanted: Sequence[str]) -> pl.DataFrame:
-        twice = [name for name in wanted if f"{name}_duplicated_0" in schema]
+    header = next(csv.reader(io.StringIO(sample), delimiter=separator), [])
+
+    def load(wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
+        twice = [name for name in wanted if header.count(name) > 1]
         if twice:
             raise ArchiveError(f"{path}: column {twice[0]!r} stands in the header more than once; rename one of them")
         others = [name for name in columns if name not in set(wanted)]
@@ -34,18 +37,25 @@ def open_delimited(path: str, source: Path | bytes, sample: str) -> Archive:
         # row would be another column's. So all columns are parsed, the unwanted ones as text, and dropped in the stream.
         seen = [pl.any_horizontal(pl.col(others).is_null()).alias("ecosel:seen")] if others else []
         try:
-            frame = pl.scan_csv(source, schema_overrides=dict.fromkeys(others, pl.String), **options)  # type: ignore[arg-type]
-            return frame.select(*wanted, *seen).collect(engine="streaming").select(wanted)
+            texts = dict.fromkeys([*others, *labels], pl.String)
+            lazy = pl.scan_csv(source, schema_overrides=texts, **options)  # type: ignore[arg-type]
+            return numbered(lazy.select(*wanted, *seen).collect(engine="streaming").select(wanted), labels)
         except pl.exceptions.ComputeError as error:
             if "could not parse" not in str(error):
                 raise
         # a cell past the first rows is of another type than its column: all cells as text
-        frame = pl.scan_csv(source, infer_schema=False, separator=separator, glob=False)
-        return frame.select(*wanted, *seen).collect(engine="streaming").select(wanted)
+        lazy = pl.scan_csv(source, infer_schema=False, separator=separator, glob=False)
+        return numbered(lazy.select(*wanted, *seen).collect(engine="streaming").select(wanted), labels)
 
-    def load_or_explain(wanted: Sequence[str]) -> pl.DataFrame:
+    def numbered(frame: pl.DataFrame, labels: Sequence[str]) -> pl.DataFrame:
+        if separator == ",":  # a comma in a cell stands in quotes there, and groups digits
+            return frame
+        cells = [series for series in frame if series.dtype == pl.String and series.name not in labels]
+        return frame.with_columns(point_commas(series, comma_is_decimal=separator == ";") for series in cells)
+
+    def load_or_explain(wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
         try:
-            return load(wanted)
+            return load(wanted, labels)
         except pl.exceptions.ComputeError as error:
             raise ArchiveError(f"{path}: {_explain(str(error), source, separator, len(columns))}") from error
 
@@ -77,6 +87,6 @@ def _explain(message: str, source: Path | bytes, separator: str, width: int) -> 
         return f"a row has more cells than the header ({width}); quote cells that hold {separator!r}"
     if "utf-8" in message:
         return "the text is not UTF-8; convert it, e.g. iconv -f latin1 -t utf-8"
-    if "could not parse" in message:
+    if "could not parse" in message or "malformed" in message:
         return "a quoted cell does not end, or text stands behind the closing quote; mend the quotes"
     return message.splitlines()[0]

@@ -17,7 +17,10 @@ def open_json(path: str, text: str, *, table: str | None) -> Archive:
         raise ArchiveError(
             f"{path} is an Optuna journal; copy the study into a database first: optuna.copy_study(..., to_storage='sqlite:///study.db')"
         )
-    return from_frame(path, frame_of(flatten(record) for record in records))
+    try:
+        return from_frame(path, frame_of(flatten(record) for record in records))
+    except UnicodeEncodeError as error:
+        raise ArchiveError(f"{path}: a text holds half of a character (\\ud800 to \\udfff)") from error
 
 
 def open_ray_results(path: str, folder: Path) -> Archive | None:
@@ -61,10 +64,10 @@ def _records(path: str, text: str, table: str | None) -> list[dict[str, Any]]:
         for number, line in lines:
             try:
                 document.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise ArchiveError(f"{path}: line {number} is not valid JSON: {error.msg}") from error
-    except RecursionError as error:
-        raise ArchiveError(f"{path}: the JSON is nested too deeply to be a table") from error
+            except (ValueError, RecursionError) as error:
+                raise ArchiveError(f"{path}: line {number} is not valid JSON: {getattr(error, 'msg', error)}") from error
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or lists in lists in lists
+        raise ArchiveError(f"{path}: the JSON is no table: {error}") from error
     if isinstance(document, dict):
         document = _under_key(path, document, table)
     elif table is not None:

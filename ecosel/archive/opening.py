@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import sqlite3
 import sys
 import zlib
@@ -15,7 +16,7 @@ import polars as pl
 from ecosel.archive.databases import open_sqlite
 from ecosel.archive.delimited import open_delimited
 from ecosel.archive.documents import open_json, open_ray_results
-from ecosel.archive.table import Archive, from_lazy
+from ecosel.archive.table import RESERVED, Archive, from_lazy
 from ecosel.errors import ArchiveError
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -44,7 +45,9 @@ def open_archive(paths: Sequence[str], /, *, table: str | None = None, study: st
     table names a table or view of a database or the key of a JSON object; study an Optuna study or MLflow experiment.
     Raises ArchiveError when something is not there or cannot be read.
     """
-    files = [file for path in paths for file in _expand(path)]
+    files = expand(paths)
+    if files.count("-") > 1:
+        raise ArchiveError("standard input can be read only once")
     archives = []
     for file in files:
         with _told_plainly("standard input" if file == "-" else file):
@@ -52,7 +55,12 @@ def open_archive(paths: Sequence[str], /, *, table: str | None = None, study: st
     return archives[0] if len(archives) == 1 else _stack(" ".join(paths), archives)
 
 
-def _expand(path: str) -> list[str]:
+def expand(paths: Sequence[str], /) -> list[str]:
+    """Return the files and folders that the paths and globs name."""
+    return [file for path in paths for file in _matches(path)]
+
+
+def _matches(path: str) -> list[str]:
     if path == "-" or Path(path).exists() or not glob.has_magic(path):
         return [path]
     found = sorted(glob.glob(path, recursive=True))
@@ -74,14 +82,17 @@ def _told_plainly(path: str) -> Iterator[None]:
 
 
 def _open_one(path: str, *, table: str | None, study: str | None) -> Archive:
+    if path == "-" and sys.stdin is None:
+        raise ArchiveError("standard input is closed")
     source: Path | bytes = sys.stdin.buffer.read() if path == "-" else Path(path)
     name = "standard input" if path == "-" else path
     if isinstance(source, Path):
+        if not path or not source.exists():
+            raise ArchiveError(f"there is no file {path or repr(path)}")
         if source.is_dir():
             return _open_folder(path, source)
-        if not source.exists():
-            raise ArchiveError(f"there is no file {path}")
-        if not source.is_file():  # a pipe can be read only once
+        # a pipe can be read only once, and polars takes no name that is not UTF-8
+        if not source.is_file() or path != os.fsencode(path).decode("utf-8", "replace"):
             source = source.read_bytes()
     head = source[:_SAMPLE_BYTES] if isinstance(source, bytes) else _head(source)
     if not head:
@@ -100,9 +111,13 @@ def _open_one(path: str, *, table: str | None, study: str | None) -> Archive:
     if not archive.columns:
         raise ArchiveError(f"{name} holds no column")
 
-    def load(columns: Sequence[str]) -> pl.DataFrame:
+    reserved = [column for column in archive.columns if column.startswith(RESERVED)]
+    if reserved:
+        raise ArchiveError(f"{name}: column {reserved[0]!r}: names that begin with {RESERVED!r} are kept for ecosel itself; rename it")
+
+    def load(columns: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
         with _told_plainly(name):
-            return archive.load(columns)
+            return archive.load(columns, labels)
 
     return Archive(name, archive.columns, load, archive.objectives, archive.row_numbers, archive.unfinished, archive.remarks)
 
@@ -114,7 +129,7 @@ def _open_as(
         return from_lazy(name, pl.scan_parquet(source, glob=False))
     if holds == "Arrow":
         if sample.startswith(b"ARROW1"):
-            return from_lazy(name, pl.scan_ipc(source))
+            return from_lazy(name, pl.scan_ipc(source, glob=False))
         return from_lazy(name, pl.read_ipc_stream(source).lazy())
     if holds == "SQLite":
         return open_sqlite(name, source, table=table, study=study)
@@ -122,6 +137,8 @@ def _open_as(
         if compressed:
             return open_json(name, _lines(source), table=table)
         return open_json(name, _decode(name, source if isinstance(source, bytes) else source.read_bytes()), table=table)
+    if b"\r" in sample and b"\n" not in sample:
+        raise ArchiveError(f"{name}: its lines end in a carriage return alone; convert it: tr '\\r' '\\n'")
     return open_delimited(name, source, _decode(name, sample, final=len(sample) < _SAMPLE_BYTES))
 
 
@@ -197,9 +214,9 @@ def _stack(path: str, archives: list[Archive]) -> Archive:
     agreed = first.objectives if all(archive.objectives == first.objectives for archive in archives) else ()
     label = "source" if "source" not in first.columns else "source_file"
 
-    def load(columns: Sequence[str]) -> pl.DataFrame:
+    def load(columns: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
         own = [column for column in columns if column != label] or list(first.columns[:1])
-        frames = [archive.load(own).with_columns(pl.lit(archive.path).alias(label)) for archive in archives]
+        frames = [archive.load(own, labels).with_columns(pl.lit(archive.path).alias(label)) for archive in archives]
         return pl.concat(frames, how="vertical_relaxed").select(columns)
 
     return Archive(

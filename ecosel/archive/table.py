@@ -11,8 +11,9 @@ import polars as pl
 
 from ecosel.objectives import Objective
 
-# Column of Archive.read that numbers the rows as the user sees them.
-ROW = "ecosel:row"
+# Column of Archive.read that numbers the rows as the user sees them; no archive may hold a name that begins so.
+RESERVED = "ecosel:"
+ROW = f"{RESERVED}row"
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,9 @@ class Archive:
 
     path: str
     columns: tuple[str, ...]
-    load: Callable[[Sequence[str]], pl.DataFrame]
-    """Read the named columns (at least one), all rows, in the archive's order."""
+    load: Callable[[Sequence[str], Sequence[str]], pl.DataFrame]
+    """Read the columns named first (at least one), all rows, in the archive's order; those named second are labels, which
+    keep their text where the archive has nothing but text."""
     objectives: tuple[Objective, ...] = ()
     """Directions that the file itself states (an Optuna study)."""
     row_numbers: tuple[int, ...] | None = None
@@ -31,19 +33,19 @@ class Archive:
     """Rows of the file that never got a result and are not among the rows read."""
     remarks: tuple[str, ...] = ()
 
-    def read(self, columns: Sequence[str], /) -> pl.DataFrame:
+    def read(self, columns: Sequence[str], /, *, labels: Sequence[str] = ()) -> pl.DataFrame:
         """Read the named columns with ROW, the number of each row, before them."""
-        frame = self.load(columns or self.columns[:1])
+        frame = self.load(columns or self.columns[:1], labels)
         numbers = range(frame.height) if self.row_numbers is None else self.row_numbers
         return frame.insert_column(0, pl.Series(ROW, numbers, dtype=pl.Int64)).select(ROW, *columns)
 
 
 def from_lazy(path: str, frame: pl.LazyFrame) -> Archive:
-    return Archive(path, tuple(frame.collect_schema().names()), lambda columns: frame.select(columns).collect())
+    return Archive(path, tuple(frame.collect_schema().names()), lambda columns, _: frame.select(columns).collect())
 
 
 def from_frame(path: str, frame: pl.DataFrame, **stated: Any) -> Archive:
-    return Archive(path, tuple(frame.columns), lambda columns: frame.select(columns), **stated)
+    return Archive(path, tuple(frame.columns), lambda columns, _: frame.select(columns), **stated)
 
 
 def frame_of(records: Iterable[Mapping[str, Any]], /, columns: Sequence[str] = ()) -> pl.DataFrame:

@@ -63,7 +63,8 @@ def _run(arguments: list[str]) -> int:
     debug = arguments[:1] == ["--debug"]
     try:
         status = group.main(arguments, prog_name="ecosel", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "ecosel"
@@ -85,5 +86,6 @@ def _run(arguments: list[str]) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    click.echo("ecosel: " + " ".join(message.split()), err=True)
+    line = "".join(character if character.isprintable() else "\ufffd" for character in " ".join(message.split()))
+    click.echo(f"ecosel: {line}", err=True)
     return status

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -12,13 +14,16 @@ import click
 import polars as pl
 
 from ecosel.archive import ROW, Archive, open_archive
-from ecosel.archive.cells import looks_numeric
+from ecosel.archive.cells import looks_numeric, read_numbers
+from ecosel.archive.table import RESERVED
 from ecosel.objectives import CANONICAL, Objective
 from ecosel.scoring import Scale
 from ecosel.selection import Origin, Selection, select
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+# Characters of an expression; the time to parse one grows faster than its length.
+_LONGEST = 2_000
 # Without --label, the first of these that the archive has.
 _USUAL_LABELS = ("candidate_id", "model", "model_name", "name", "network", "run_name", "model_id", "trial")
 
@@ -36,7 +41,7 @@ _SHARED = (
     click.option("--preset", type=click.Choice(["paper"]), help="Units in which all picks of the paper's Table I come out: 1 s, 1e7 parameters, 10 mJ."),
     click.option("--joint/--no-joint", default=True, help="Choose over all objectives together (default: yes)."),
     click.option("--pairs/--no-pairs", default=True, help="Choose for each quality against each cost (default: yes)."),
-    click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampled weightings and measurements."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the sampled weightings and measurements."),
     click.option("--table", metavar="NAME", help="Table or view of a database, or key of a JSON object."),
     click.option("--study", metavar="NAME", help="Optuna study, or MLflow experiment."),
 )  # fmt: skip
@@ -72,6 +77,9 @@ class Request:
         """Read the archive and choose; return the selection and the rows it read (with ROW), before any were left out."""
         archive = open_archive(paths, table=self.table, study=self.study)
         derived = dict(_split(text, "--derive", 'NAME = EXPR', first=True) for text in self.derive)
+        for name in derived:
+            if name.startswith(RESERVED):
+                raise ValueError(f"--derive {name}: names that begin with {RESERVED!r} are kept for ecosel itself")
         expressions = {name: _Expression(f"--derive {name}", sql) for name, sql in derived.items()}
         where = _Expression("--where", self.where) if self.where is not None else None
         names = list(dict.fromkeys([*archive.columns, *derived]))
@@ -82,8 +90,8 @@ class Request:
         objectives = [Objective(find(c), "max") for c in self.maximize] + [Objective(find(c), "min") for c in self.minimize]
         if not objectives:
             objectives = list(archive.objectives)
-        labels = [find(c) for c in self.labels] or [c for c in _USUAL_LABELS if c in names][:1]
-        by = [find(c) for c in self.by]
+        labels = list(dict.fromkeys(find(c) for c in self.labels)) or [c for c in _USUAL_LABELS if c in names][:1]
+        by = list(dict.fromkeys(find(c) for c in self.by))
         weights = {find(c): _number(v, "--weight", c) for c, v in (_split(text, "--weight", "COL=W") for text in self.weights)}
         ideal = {find(c): _number(v, "--ideal", c) for c, v in (_split(text, "--ideal", "COL=V") for text in self.ideal)}
         measured = [o.column for o in objectives or CANONICAL if o.column in names]
@@ -93,9 +101,10 @@ class Request:
         read = archive.columns if all_columns else [c for c in dict.fromkeys(wanted) if c in archive.columns]
         if not objectives and len(measured) < 2:
             raise ValueError(_name_the_objectives(archive, paths))
-        frame = archive.read(read)
+        texts = [c for c in dict.fromkeys([*labels, *by]) if c in read and c not in measured]
+        frame = archive.read(read, labels=texts)
         for name, expression in expressions.items():
-            frame = frame.with_columns(expression.on(frame).alias(name))
+            frame = frame.with_columns(expression.on(frame, floats=True).alias(name))
         kept = frame if where is None else frame.filter(where.condition(frame))
         origin = Origin(archive.path, frame.height - kept.height, archive.unfinished)
         selection = select(
@@ -144,6 +153,8 @@ class _Expression:
 
     def __init__(self, option: str, sql: str) -> None:
         self._what = f"{option} {sql!r}"
+        if len(sql) > _LONGEST:
+            raise ValueError(f"{option}: the expression has {len(sql):,} characters; at most {_LONGEST:,} are read")
         outside_quotes = re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", " ", sql)
         if re.search(r"\b(select|with|table|values|read_\w+|scan_\w+)\b", outside_quotes, re.IGNORECASE):
             raise ValueError(f"{self._what}: only an expression over the columns of a row is allowed, no query")
@@ -152,18 +163,19 @@ class _Expression:
         self._expression = self._told_plainly(lambda: pl.sql_expr(floats))
         self.columns = tuple(dict.fromkeys(self._told_plainly(self._expression.meta.root_names)))
 
-    def on(self, frame: pl.DataFrame) -> pl.Series:
-        """Return the value of the expression for each row; text that reads as numbers counts as numbers."""
+    def on(self, frame: pl.DataFrame, *, floats: bool = False) -> pl.Series:
+        """Return the value of the expression for each row; text that reads as numbers counts as numbers.
+
+        NaN and infinity are missing. With floats, integers count as floats, which do not wrap round.
+        """
         for column in self.columns:
             if column not in frame.columns:
                 raise ValueError(f"{self._what}: {_message_of(column, frame)}")
         cells = {column: frame[column] for column in self.columns}
         for column, series in cells.items():
-            if series.dtype == pl.String and looks_numeric(series):
-                from ecosel.archive.cells import read_numbers
-
+            if series.dtype.is_numeric() or (series.dtype == pl.String and looks_numeric(series)):
                 series = read_numbers(series)[0]
-            cells[column] = series.cast(pl.Float64) if series.dtype.is_numeric() else series
+            cells[column] = series.cast(pl.Float64) if floats and series.dtype.is_numeric() else series
         result = self._told_plainly(lambda: frame.with_columns(cells.values()).select(self._expression.alias("ecosel:result")).to_series())
         if len(result) != frame.height:
             result = self._told_plainly(lambda: pl.select(pl.repeat(result[0], frame.height)).to_series())
@@ -178,11 +190,29 @@ class _Expression:
 
     def _told_plainly(self, step: Callable[[], Any]) -> Any:
         try:
-            return step()
+            with _silent():
+                return step()
         except ValueError:
             raise
         except (Exception, pl.exceptions.PanicException) as error:  # a panic of the SQL parser is no Exception
             raise ValueError(f"{self._what}: {(str(error).splitlines() or ['not understood'])[0]}") from error
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what a panic of the SQL parser writes to stderr by itself from the user; the error comes as an exception."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # stderr is closed
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _as_float_literal(match: re.Match[str]) -> str:

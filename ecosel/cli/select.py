@@ -13,9 +13,10 @@ from typing import Any
 import click
 import polars as pl
 
+from ecosel.archive.opening import expand
 from ecosel.cli.request import Request, shared_options
-from ecosel.cli.writing import write
-from ecosel.outputs import as_json, as_markdown, as_text, marked_frame, picks_frame
+from ecosel.cli.writing import check_targets, write
+from ecosel.outputs import as_json, as_markdown, as_plain, as_text, marked_frame, picks_frame
 from ecosel.selection import Selection
 
 _SUFFIXES = {".json": "json", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet", ".md": "markdown"}
@@ -46,13 +47,15 @@ def select(archives: tuple[str, ...], top: int, left_out: bool, form: str | None
     ecosel select runs.csv --derive "energy = seconds * watts" --maximize acc --minimize energy --where "gpu = 'A40'"
     """
     form = form or (_SUFFIXES.get(Path(output).suffix.lower(), "table") if output else "table")
-    writer = _frame_writer(front) if front else None
-    if form == "parquet" and output in (None, "-") and sys.stdout.isatty():
+    check_targets([output, front], expand(archives))
+    writer = None if front is None else _frame_writer(front)
+    if form == "parquet" and output in (None, "-") and sys.stdout is not None and sys.stdout.isatty():
         raise ValueError("Parquet is not for a terminal; name a file with -o")
     selection, rows = Request(**shared).run(archives, top=top, all_columns=front is not None)
-    if front and writer:
-        write(writer(marked_frame(selection, rows)), front, inputs=archives)
-    write(_render(selection, form, to_terminal=output in (None, "-") and sys.stdout.isatty()), output, inputs=archives)
+    answer = _render(selection, form, to_terminal=output in (None, "-") and sys.stdout is not None and sys.stdout.isatty())
+    if writer:
+        write(writer(marked_frame(selection, rows)), front)
+    write(answer, output)
     if left_out:
         for row, missing in selection.left_out.iter_rows():
             click.echo(f"row {row}: no value in {missing}", err=True)
@@ -78,6 +81,8 @@ def _frame_writer(target: str) -> Callable[[pl.DataFrame], bytes]:
 
     def to_bytes(frame: pl.DataFrame) -> bytes:
         buffer = io.BytesIO()
+        if suffix != ".parquet":
+            frame = frame.with_columns(as_plain(series) for series in frame)
         if suffix == ".csv":
             frame.write_csv(buffer)
         elif suffix == ".parquet":

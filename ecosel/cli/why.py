@@ -44,7 +44,7 @@ def why(archives: tuple[str, ...], model: str, form: str, **shared: Any) -> None
 
 def _folded(line: str) -> str:
     indent = " " * (len(line) - len(line.lstrip()))
-    return textwrap.fill(line, WIDTH, subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(printable(line), WIDTH, subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _lines(selection: Selection, e: Explanation) -> list[str]:

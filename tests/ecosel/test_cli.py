@@ -250,3 +250,94 @@ def test_why_of_an_unknown_model_is_told(ecosel: Callable[..., Any]) -> None:
     outcome = ecosel("why", YOUNG, "Z")
     assert (outcome.status, outcome.out) == (2, "")
     assert "no model is 'Z'" in outcome.err
+
+
+def document_of(ecosel: Callable[..., Any], folder: Path, content: str, *options: str) -> dict[str, Any]:
+    (folder / "d.csv").write_text(content)
+    outcome = ecosel("select", folder / "d.csv", "--maximize", "acc", "--minimize", "cost", *options, "--format", "json")
+    assert (outcome.status, outcome.err) == (0, "")
+    document: dict[str, Any] = json.loads(outcome.out)
+    return document
+
+
+def test_nan_and_infinity_are_missing_in_a_condition(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    document = document_of(ecosel, tmp_path, "acc,cost,v\n1,2,NaN\n3,4,7\n9,9,inf\n", "--where", "v > 6")
+    assert document["groups"][0]["selections"][0]["front"] == [1]
+
+
+def test_integers_beyond_the_floats_are_told_apart_in_a_condition(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    content = "acc,cost,id\n1,2,9007199254740993\n5,3,9007199254740992\n"
+    assert document_of(ecosel, tmp_path, content, "--where", "id = 9007199254740993")["archive"]["used"] == 1
+
+
+def test_labels_and_groups_keep_their_text(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    content = "name,g,acc,cost\n007,007,1,2\n1.10,7,2,1\n"
+    document = document_of(ecosel, tmp_path, content, "--by", "g")
+    assert [group["group"] for group in document["groups"]] == [{"g": "007"}, {"g": "7"}]
+    assert document["groups"][1]["selections"][0]["labels"] == {"1": "1.10"}
+    assert document["groups"][0]["selections"][0]["labels"] == {"0": "007"}
+
+
+def test_groups_of_whole_numbers_are_numbers_and_no_value_is_null(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    document = document_of(ecosel, tmp_path, "batch,acc,cost\n32,1,2\n64,2,1\n,3,3\n", "--by", "batch", "--by", "batch")
+    assert [group["group"] for group in document["groups"]] == [{"batch": 32}, {"batch": 64}, {"batch": None}]
+
+
+def test_an_objective_called_like_a_column_of_the_answer_stands_beside_it(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    (tmp_path / "d.csv").write_text("acc,row,distance\n0.9,10,3\n0.8,5,3\n")
+    outcome = ecosel("select", tmp_path / "d.csv", "--maximize", "acc", "--minimize", "row", "--minimize", "distance", "--format", "csv")
+    frame = pl.read_csv(outcome.out.encode())
+    assert set(frame["row"]) == {0, 1}
+    assert set(frame["objective:row"].drop_nulls()) == {10, 5}
+    assert set(frame["objective:distance"].drop_nulls()) == {3}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("cells", [["-1.7e308", "1.7e308", "0"], ["1e308", "1e308", "1"], ["5e-324", "1e-320", "1"]])
+def test_the_largest_and_smallest_floats_give_finite_distances(cells: list[str], tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    content = "acc,cost,c2\n" + "".join(f"{k},{k + 5},{cell}\n" for k, cell in enumerate(cells))
+    for options in ([], ["--scale", "range"], ["--scale", "archive-range"], ["--weight", "c2=0"]):
+        document = document_of(ecosel, tmp_path, content, "--minimize", "c2", *options)
+        for selection in document["groups"][0]["selections"]:
+            assert selection["distance"] >= 0
+            assert sum(selection["acceptability"].values()) >= 0.99
+
+
+def test_nested_columns_are_written_as_text(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    frame = pl.DataFrame({"acc": [0.9, 0.8], "cost": [2, 1], "layers": [[1, 2], [3]], "blob": [b"x", None]})
+    frame.write_parquet(tmp_path / "n.parquet")
+    for suffix in (".csv", ".ndjson"):
+        outcome = ecosel("select", tmp_path / "n.parquet", "--maximize", "acc", "--minimize", "cost", "--front", tmp_path / f"f{suffix}")
+        assert outcome.status == 0, outcome.err
+        assert "[1, 2]" in (tmp_path / f"f{suffix}").read_text()
+
+
+def test_names_of_columns_do_not_steer_the_terminal(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    column = "co\x1b[31mst"
+    (tmp_path / "d.csv").write_text(f"acc,{column}\n0.9,10\n0.8,5\n")
+    options = (tmp_path / "d.csv", "--maximize", "acc", "--minimize", column)
+    for arguments in (("why", options[0], "1", *options[1:]), ("select", *options), ("select", *options, "--format", "markdown"), ("select", *options, "--where", "x")):
+        outcome = ecosel(*arguments)
+        assert "\x1b" not in outcome.out + outcome.err
+
+
+def test_brackets_in_the_name_of_an_arrow_file_are_no_pattern(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    pl.read_csv(YOUNG).write_ipc(tmp_path / "b[1].arrow")
+    assert ecosel("select", tmp_path / "b[1].arrow").status == 0
+
+
+def test_a_file_name_that_is_not_utf_8_is_read(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"n\xff.csv")).write_bytes(Path(YOUNG).read_bytes())
+    outcome = subprocess.run(
+        [sys.executable.encode(), b"-m", b"ecosel", b"select", os.fsencode(tmp_path) + b"/n\xff.csv"], capture_output=True, env=environment(), check=False
+    )
+    assert (outcome.returncode, outcome.stderr) == (0, b"")
+
+
+def test_generated_columns_of_a_database_are_columns(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "g.db") as database:
+        database.execute("CREATE TABLE t (acc, c, cost AS (c * 2))")
+        database.execute("INSERT INTO t (acc, c) VALUES (1, 2)")
+    assert ecosel("select", tmp_path / "g.db", "--maximize", "acc", "--minimize", "cost").status == 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import sqlite3
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -86,10 +88,29 @@ FILES: dict[str, tuple[str, bytes | str, int, str]] = {
     "JSON with two lists": ("a.json", '{"x": [{"acc": 1}], "y": [{"acc": 1}]}', 1, "several keys hold records (x, y)"),
     "JSON empty list": ("a.json", "[]", 1, "holds no column"),
     "NDJSON with a bad line": ("a.ndjson", '{"acc": 1, "cost": 1}\n{"acc": oops}\n', 1, "line 2 is not valid JSON"),
-    "nested JSON": ("a.json", "[" * 100_000, 1, "nested too deeply"),
+    "nested JSON": ("a.json", "[" * 100_000, 1, "the JSON is no table"),
     "nested cells": ("a.json", '[{"acc": [1], "cost": 2}]', 1, "'[1]' in row 0"),
     "workbook": ("a.xlsx", workbook(), 1, "save the sheet as CSV"),
     "pickle": ("a.csv", b"\x80\x04\x95" + b"\0" * 40, 1, "is a pickle"),
+    "carriage returns alone": ("a.csv", GOOD.replace("\n", "\r"), 1, "carriage return alone"),
+    "quote inside a cell": ("a.csv", 'acc,cost\n5" x,2\n1,2\n', 1, "quote"),
+    "reserved name": ("a.csv", "acc,cost,ecosel:row\n1,2,3\n", 1, "kept for ecosel itself"),
+    "ambiguous comma": ("a.tsv", "acc\tcost\n1,802\t5\n1,905\t7\n", 1, "is the comma in '1,802' a decimal point"),
+    "comma and point": ("a.csv", "acc;cost\n1,014;5\n2.5;3\n", 1, "is the comma in '1,014' a decimal point"),
+    "integer of 5,000 digits": ("a.json", '[{"acc": ' + "9" * 5000 + ', "cost": 1}]', 1, "the JSON is no table"),
+    "half of a character": ("a.json", '[{"acc": 1, "cost": 1, "name": "\\ud800"}]', 1, "half of a character"),
+    "one line nested deeply": ("a.ndjson", '{"acc": 1, "cost": 2}\n{"x": ' + "[" * 100_000 + "\n", 1, "line 2"),
+    "study that does not fit together": (
+        "a.db",
+        sqlite(
+            "CREATE TABLE studies (study_id, study_name)", "CREATE TABLE study_directions (study_id, direction, objective)",
+            "CREATE TABLE study_system_attributes (study_id, key, value_json)", "CREATE TABLE trials (trial_id, number, study_id, state)",
+            "CREATE TABLE trial_values (trial_id, objective, value, value_type)", "INSERT INTO studies VALUES (1, 's')",
+            "INSERT INTO study_directions VALUES (1, 'MINIMIZE', 0)", "INSERT INTO trials VALUES (1, 0, 1, 'COMPLETE')",
+            "INSERT INTO trial_values VALUES (1, 5, 1.0, 'FINITE')",
+        ),
+        1, "do not fit together",
+    ),
     "Optuna journal": ("a.log", '{"op_code": 0}\n{"op_code": 4}\n', 1, "optuna.copy_study"),
 }
 
@@ -138,6 +159,13 @@ USAGE: dict[str, tuple[list[str], int, str]] = {
     "front of unknown kind": (["--front", "x.docx"], 2, "must end in .csv"),
     "output into no folder": (["-o", "/nonexistent/folder/x.json"], 1, "No such file"),
     "unknown option": (["--maximise", "acc"], 2, "--maximise"),
+    "expression too long": (["--where", "acc" + "+1" * 2000], 2, "at most 2,000 are read"),
+    "expression that panics": (["--where", "greatest()"], 2, "--where 'greatest()'"),
+    "where that counts": (["--where", "count(*)"], 2, "true or false"),
+    "reserved name derived": (["--derive", "ecosel:row = 0"], 2, "kept for ecosel itself"),
+    "negative seed": (["--seed", "-1"], 2, "--seed"),
+    "two outputs of one name": (["-o", "x.csv", "--front", "x.csv"], 2, "named for two outputs"),
+    "front without a name": (["--front", ""], 2, "must end in .csv"),
     "unknown group": (["--by", "gpu"], 2, "no column 'gpu'"),
     "same objective twice": (["--minimize", "acc"], 2, "'acc' is named twice"),
 }
@@ -169,6 +197,30 @@ def test_the_archive_is_not_overwritten(tmp_path: Path, ecosel: Callable[..., An
             outcome = ecosel("select", file, "--maximize", "acc", "--minimize", "cost", option, name)
             assert (outcome.status, file.read_text()) == (2, GOOD)
             assert "is the archive itself" in outcome.err
+
+
+def test_an_archive_that_a_glob_or_a_folder_names_is_not_overwritten(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    (tmp_path / "a1.csv").write_text(GOOD)
+    (tmp_path / "exp" / "t").mkdir(parents=True)
+    (tmp_path / "exp" / "t" / "result.json").write_text('{"acc": 1, "cost": 2}\n')
+    for archive, output in ((tmp_path / "a*.csv", tmp_path / "a1.csv"), (tmp_path / "exp", tmp_path / "exp" / "t" / "result.json")):
+        before = output.read_text()
+        outcome = ecosel("select", archive, "--maximize", "acc", "--minimize", "cost", "-o", output)
+        assert (outcome.status, output.read_text()) == (2, before)
+
+
+def test_nothing_is_written_where_one_of_two_outputs_cannot_be(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    (tmp_path / "a.csv").write_text(GOOD)
+    outcome = ecosel("select", tmp_path / "a.csv", "--maximize", "acc", "--minimize", "cost", "-o", tmp_path / "a.csv", "--front", tmp_path / "f.csv")
+    assert outcome.status == 2
+    no_files_but(tmp_path, tmp_path / "a.csv")
+
+
+def test_closed_streams_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(GOOD)
+    for command, says in (("select - --maximize acc <&-", "standard input"), (f"select {tmp_path}/a.csv --maximize acc >&-", "standard output")):
+        outcome = subprocess.run(["bash", "-c", f"{sys.executable} -m ecosel {command}"], capture_output=True, text=True, check=False)
+        assert (outcome.returncode, outcome.stderr.count("\n"), says in outcome.stderr) == (1, 1, True), outcome.stderr
 
 
 def test_a_missing_file_is_told(ecosel: Callable[..., Any]) -> None:

@@ -46,7 +46,7 @@ def editable(tmp: Path) -> Path:
     # what a .pth file does for an interpreter: the folder it names is on the path
     site = installed(built("editable", tmp), tmp / "site")
     (pth,) = site.glob("*.pth")
-    return Path(pth.read_text().strip())
+    return Path(pth.read_text().splitlines()[0])
 
 
 @pytest.mark.parametrize("install", [wheel, sdist, editable])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 
+from ecosel.archive import ROW, open_archive
 from ecosel.archive.cells import looks_numeric, numbers
 from ecosel.errors import ArchiveError
 
@@ -76,3 +79,22 @@ def test_only_columns_of_numbers_look_numeric() -> None:
     assert looks_numeric(pl.Series(["1", "N/A"]))
     assert not looks_numeric(pl.Series(["1", "x"]))
     assert not looks_numeric(pl.Series(["", "-"]))
+
+
+@pytest.mark.parametrize(
+    ("content", "numbers_read"),
+    [
+        ("acc;cost\n1,014;5\nN/A;3\n", [1.014, None]),
+        ("acc;cost\n50,125%;1\n60,250%;2\n", [0.50125, 0.6025]),
+        ("acc;cost\n1,014;1\n25,506,331;2\n", [1014, 25506331]),
+        ("acc;cost\n0,5;1\n0,7;2\n", [0.5, 0.7]),
+        ("acc;cost\n" + "1,014;5\n" * 1500 + "N/A;3\n", [1.014] * 1500 + [None]),
+        ('acc,cost\n"1,014",5\n', [1014]),
+        ("acc\tcost\n58,55\t5\n61,2\t7\n", [58.55, 61.2]),
+    ],
+)
+def test_a_comma_means_what_the_file_says(content: str, numbers_read: list[float | None], tmp_path: Path) -> None:
+    file = tmp_path / "c.txt"
+    file.write_text(content)
+    frame = open_archive([str(file)]).read(["acc"])
+    assert numbers(frame["acc"], rows=frame[ROW]).to_list() == pytest.approx(numbers_read)
