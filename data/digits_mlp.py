@@ -16,16 +16,23 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 MODELS, PASSES = 120, 60
-FIELDS = ("model", "dataset", "accuracy", "accuracy_low", "accuracy_high", "inference_time_s", "inference_time_s_std", "parameters")
+FIELDS = (
+    "model",
+    "dataset",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "inference_time_s",
+    "inference_time_s_std",
+    "parameters",
+)
 
 
 def main() -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     rng = np.random.default_rng(2019)
     images, labels = load_digits(return_X_y=True)
-    train, test, train_labels, test_labels = train_test_split(
-        images / 16, labels, test_size=0.3, random_state=0, stratify=labels
-    )
+    train, test, train_labels, test_labels = train_test_split(images / 16, labels, test_size=0.3, random_state=0, stratify=labels)
     out = csv.DictWriter(sys.stdout, FIELDS, lineterminator="\n")
     out.writeheader()
     for seed in range(MODELS):

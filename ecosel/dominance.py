@@ -153,7 +153,8 @@ def _sweep(x: Costs, y: Costs) -> NDArray[np.int64]:
     lowest = np.minimum.accumulate(y)
     first_of_x = np.searchsorted(x, x, side="left")
     before = np.where(first_of_x > 0, lowest[np.maximum(first_of_x - 1, 0)], np.inf)
-    return order[(y < before) & (y == y[first_of_x])]
+    front: NDArray[np.int64] = order[(y < before) & (y == y[first_of_x])]
+    return front
 
 
 def _filter(columns: list[Costs]) -> NDArray[np.int64]:

@@ -62,17 +62,20 @@ def find_row(selection: Selection, model: str, /) -> int:
     if is_number and int(model) in rows:
         return int(model)
     labels = [selection.models[column].cast(pl.String) for column in selection.labels]
-    for same in (
-        lambda cells: cells == model,
-        lambda cells: cells.str.to_lowercase() == model.lower(),
-        lambda cells: cells.str.to_lowercase().str.contains(model.lower(), literal=True),
+    lower = [cells.str.to_lowercase() for cells in labels]
+    for fits in (
+        [cells == model for cells in labels],
+        [cells == model.lower() for cells in lower],
+        [cells.str.contains(model.lower(), literal=True) for cells in lower],
     ):
-        found = sorted({int(row) for cells in labels for row in rows.filter(same(cells).fill_null(False))})
+        found = sorted({int(row) for fit in fits for row in rows.filter(fit.fill_null(False))})
         if len(found) == 1:
             return found[0]
         if found:
             shown = ", ".join(f"{row} ({selection.label(row)})" for row in found[:6])
-            raise ValueError(f"{model!r} fits {len(found)} models; name one by its row: {shown}{', ...' if len(found) > 6 else ''}")
+            raise ValueError(
+                f"{model!r} fits {len(found)} models; name one by its row: {shown}{', ...' if len(found) > 6 else ''}"
+            )
     if is_number:
         missing = dict(selection.left_out.iter_rows()).get(int(model))
         if missing:
@@ -108,7 +111,16 @@ def _explain(choice: Choice, models: pl.DataFrame, at: int, *, seed: int) -> Exp
     row, shown = int(numbers[at]), dict(zip(columns, values[at].tolist(), strict=True))
     if len(beaten_by):
         beaten_by = beaten_by[np.argsort(distance[beaten_by], kind="stable")]
-        return Explanation(choice, row, shown, float(distance[at]), tuple(numbers[beaten_by].tolist()), 0.0, None, compare(beaten_by[:3]))
+        return Explanation(
+            choice,
+            row,
+            shown,
+            float(distance[at]),
+            tuple(numbers[beaten_by].tolist()),
+            0.0,
+            None,
+            compare(beaten_by[:3]),
+        )
     on_front = choice.at(row)
     weighting = choice.acceptability.weightings[on_front]
     if np.isnan(weighting).any() and len(columns) > 2:
@@ -128,7 +140,9 @@ def _neighbours(deviations: Values, front: NDArray[np.int64], at: int) -> NDArra
         along = deviations[:, 1]
         before, after = others[along[others] < along[at]], others[along[others] > along[at]]
         return np.array([*before[np.argsort(along[before])][-1:], *after[np.argsort(along[after])][:1]], dtype=np.int64)
-    return others[np.argsort(np.sum((deviations[others] - deviations[at]) ** 2, axis=1), kind="stable")[:2]]
+    apart = np.sum((deviations[others] - deviations[at]) ** 2, axis=1)
+    near: NDArray[np.int64] = others[np.argsort(apart, kind="stable")[:2]]
+    return near
 
 
 def _search_weighting(z: Values, at: int, rng: np.random.Generator) -> Values:
@@ -146,8 +160,8 @@ def _search_weighting(z: Values, at: int, rng: np.random.Generator) -> Values:
         if margins.max() > best:
             best, centre = float(margins.max()), draws[np.argmax(margins)]
         if best >= 0:
-            w: Values = np.sqrt(centre)
-            return w / w.sum()
+            w: Values = np.sqrt(centre) / np.sqrt(centre).sum()
+            return w
     return np.full(d, np.nan)
 
 

@@ -105,9 +105,7 @@ class Membership:
     pick: Values
 
 
-def membership(
-    costs: Values, below: Values, above: Values, /, *, distance: Callable[[Values], Values], seed: int
-) -> Membership:
+def membership(costs: Values, below: Values, above: Values, /, *, distance: Callable[[Values], Values], seed: int) -> Membership:
     """Resample the measurements RESAMPLES times and count who is on the front and who is picked.
 
     costs [n, d]: smaller is better; below and above [n, d]: standard deviation towards smaller and larger cost (0: known

@@ -121,7 +121,6 @@ def nearest(distance: Values, /) -> NDArray[np.int64]:
     return np.flatnonzero(distance <= distance.min() * (1 + _TIE))
 
 
-
 def spread(column: Values, /) -> float:
     """Return max - min, at most the largest float."""
     return float(2 * min(0.5 * column.max() - 0.5 * column.min(), np.finfo(float).max / 2))

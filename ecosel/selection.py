@@ -11,12 +11,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ecosel.archive.cells import numbers
 from ecosel.archive.table import ROW
+from ecosel.candidates import (
+    as_frame,
+    canonical_objectives,
+    finished_only,
+    group_key,
+    grouped,
+    measured_error,
+    percent_ideal,
+    used_rows,
+)
 from ecosel.dominance import nondominated_rows
-from ecosel.errors import ArchiveError
-from ecosel.objectives import ACCURACY, CANONICAL, STATUSES, Objective, Sense
-from ecosel.robustness import Z95, Acceptability, Membership, acceptability, membership
+from ecosel.objectives import Objective, Sense
+from ecosel.robustness import Acceptability, Membership, acceptability, membership
 from ecosel.scoring import Rule, Scale, distances, nearest, spread
 
 Values = NDArray[np.float64]
@@ -117,8 +125,8 @@ class Selection:
         """Return the label of a row, or None where it has none."""
         if not self.labels:
             return None
-        at = self.models[ROW].search_sorted(row) if self.models[ROW].is_sorted() else self.models[ROW].index_of(row)
-        cells = [self.models[column][at] for column in self.labels]
+        at = self.models[ROW].index_of(row)
+        cells = [] if at is None else [self.models[column][at] for column in self.labels]
         return " / ".join("" if cell is None else str(cell) for cell in cells)
 
     def frame(self) -> pl.DataFrame:
@@ -134,7 +142,7 @@ class Selection:
         return as_document(self)
 
     def __str__(self) -> str:
-        from ecosel.outputs import as_text
+        from ecosel.tables import as_text
 
         return as_text(self)
 
@@ -188,52 +196,27 @@ def select(
     total = frame.height + origin.filtered + origin.unfinished
     finished = finished_only(frame)
     origin = Origin(origin.path, origin.filtered, origin.unfinished + frame.height - finished.height)
-    models, errors, left_out = _used(finished.with_columns(_group_key(finished[column]) for column in by), chosen)
-    rule = Rule(scale, dict(weights or {}), {**_percent(models, chosen, remarks), **(ideal or {})}, preset)
+    models, errors, left_out = used_rows(finished.with_columns(group_key(finished[column]) for column in by), chosen)
+    rule = Rule(scale, dict(weights or {}), {**percent_ideal(models, chosen, remarks), **(ideal or {})}, preset)
     rule.check(chosen)
     groups = tuple(
         Group(key, tuple(_choices(chosen, rule, rows, errors, joint=joint, pairs=pairs, top=top, seed=seed)))
-        for key, rows in _grouped(models, by)
+        for key, rows in grouped(models, by)
     )
     kept = list(dict.fromkeys([ROW, *labels, *by, *(objective.column for objective in chosen)]))
     return Selection(origin, total, models.select(kept), left_out, chosen, rule, tuple(labels), groups, seed, tuple(remarks))
 
 
-def as_frame(frame: Any, /) -> pl.DataFrame:
-    """Return a frame of any library as a polars frame."""
-    if isinstance(frame, pl.DataFrame):
-        return frame
-    if isinstance(frame, pl.LazyFrame):
-        return frame.collect()
-    if hasattr(frame, "__arrow_c_stream__"):
-        return pl.DataFrame(frame)
-    if hasattr(frame, "__dataframe__"):
-        return pl.from_dataframe(frame)
-    raise ValueError(f"{type(frame).__name__} is not a frame; give polars, pandas or Arrow")
-
-
-def canonical_objectives(frame: pl.DataFrame, remarks: list[str], /) -> tuple[Objective, ...]:
-    """Return the canonical objectives that frame has values for; append a remark on each empty one."""
-    found = [objective for objective in CANONICAL if objective.column in frame.columns]
-    empty = [objective for objective in found if frame[objective.column].null_count() == frame.height]
-    remarks.extend(f"{objective.column} holds no value and is no objective" for objective in empty)
-    chosen = tuple(objective for objective in found if objective not in empty)
-    if len(chosen) < 2:
-        raise ValueError("name the objectives: fewer than two canonical columns hold a value")
-    return chosen
-
-
-def finished_only(frame: pl.DataFrame, /) -> pl.DataFrame:
-    """Drop the rows of ecosel's own archives that never got a result; a foreign `status` column changes nothing."""
-    if "status" in frame.columns and frame["status"].dtype == pl.String:
-        statuses = frame["status"].unique().drop_nulls()
-        if len(statuses) and statuses.is_in(STATUSES).all():
-            return frame.filter(pl.col("status") == "ok")
-    return frame
-
-
 def _check_columns(
-    frame: pl.DataFrame, chosen: Sequence[Objective], labels: Sequence[str], by: Sequence[str], *, seed: int, top: int, joint: bool, pairs: bool
+    frame: pl.DataFrame,
+    chosen: Sequence[Objective],
+    labels: Sequence[str],
+    by: Sequence[str],
+    *,
+    seed: int,
+    top: int,
+    joint: bool,
+    pairs: bool,
 ) -> None:
     columns = [objective.column for objective in chosen]
     if not columns:
@@ -250,70 +233,6 @@ def _check_columns(
         raise ValueError(f"top is {top}; it must be at least 1")
     if not (joint or pairs):
         raise ValueError("neither the joint selection nor the pairs are wanted; nothing is left to choose")
-
-
-def _percent(models: pl.DataFrame, chosen: Sequence[Objective], remarks: list[str]) -> dict[str, float]:
-    """Return the ideal of `accuracy` where it is not the fraction of a canonical archive but percent."""
-    if ACCURACY not in chosen or not 1 < models["accuracy"].max() <= 100:  # type: ignore[operator]
-        return {}
-    remarks.append("accuracy goes above 1 and is taken as percent: its ideal is 100")
-    return {"accuracy": 100.0}
-
-
-def _used(frame: pl.DataFrame, chosen: Sequence[Objective]) -> tuple[pl.DataFrame, tuple[str, ...], pl.DataFrame]:
-    """Clean the objectives and their errors; return the rows used, the error columns among them, and the rows left out."""
-    columns = [objective.column for objective in chosen]
-    errors = tuple(
-        name
-        for column in columns
-        for name in ([f"{column}_std"] if f"{column}_std" in frame.columns else [f"{column}_low", f"{column}_high"])
-        if name in frame.columns and name not in columns
-    )
-    cleaned = frame.with_columns([numbers(frame[name], rows=frame[ROW]) for name in [*columns, *errors]])
-    incomplete = pl.any_horizontal(pl.col(columns).is_null())
-    missing = cleaned.filter(incomplete).select(
-        ROW, pl.concat_str([pl.when(pl.col(c).is_null()).then(pl.lit(c)) for c in columns], separator=", ", ignore_nulls=True).alias("missing")
-    )
-    used = cleaned.filter(~incomplete) if missing.height else cleaned
-    if not used.height:
-        if not frame.height:
-            raise ArchiveError("no row is left to choose from")
-        lacking = max(columns, key=lambda column: cleaned[column].null_count())
-        raise ArchiveError(
-            f"no row has a value in every objective; {lacking!r} is missing in {cleaned[lacking].null_count()} of {frame.height} rows"
-        )
-    _check_errors(used, columns, errors)
-    return used, errors, missing
-
-
-def _check_errors(used: pl.DataFrame, columns: Sequence[str], errors: Sequence[str]) -> None:
-    for column in columns:
-        for name, wrong, rule in (
-            (f"{column}_std", pl.col(f"{column}_std") < 0, "a standard deviation is not negative"),
-            (f"{column}_low", pl.col(f"{column}_low") > pl.col(column), f"the lower end is not above {column}"),
-            (f"{column}_high", pl.col(f"{column}_high") < pl.col(column), f"the upper end is not below {column}"),
-        ):
-            if name in errors and (bad := used.filter(wrong)).height:
-                raise ArchiveError(f"column {name!r}: {bad[name][0]:g} in row {bad[ROW][0]}; {rule}")
-
-
-def _group_key(cells: pl.Series) -> pl.Series:
-    """Return a grouping column without NaN and infinity, and with whole numbers as such where text writes them so."""
-    if cells.dtype.is_float():
-        return pl.select(pl.when(cells.is_finite()).then(cells)).to_series().alias(cells.name)
-    if cells.dtype == pl.String:
-        whole = cells.cast(pl.Int64, strict=False)
-        if whole.cast(pl.String).eq_missing(cells).all():
-            return whole
-    return cells
-
-
-def _grouped(models: pl.DataFrame, by: Sequence[str]) -> Iterator[tuple[dict[str, Any] | None, pl.DataFrame]]:
-    if not by:
-        yield None, models
-        return
-    for key, rows in models.group_by(by, maintain_order=True):
-        yield dict(zip(by, key, strict=True)), rows
 
 
 def _choices(
@@ -342,7 +261,8 @@ def _choices(
             kind, some, rows.height, tuple(numbers[front].tolist()), front_values, distances(deviations, weights),
             dict(zip(columns, ideal.tolist(), strict=True)), dict(zip(columns, scales.tolist(), strict=True)),
             dict(zip(columns, weights.tolist(), strict=True)), acceptability(deviations, seed=seed),
-            _membership(some, rows, errors, front, ideal=ideal, scales=scales, weights=weights, seed=seed) if errors else None, top,
+            _membership(some, rows, errors, front, ideal=ideal, scales=scales, weights=weights, seed=seed) if errors else None,
+            top,
         )  # fmt: skip
 
 
@@ -353,7 +273,7 @@ def _membership(
     """Resample the measurements under the ideal and the scale of the selection as it is printed."""
     signs = np.array([-1.0 if o.is_quality else 1.0 for o in some])
     values = np.stack([rows[o.column].cast(pl.Float64).to_numpy() for o in some], axis=1)
-    towards = [_measured_error(rows, o, errors) for o in some]
+    towards = [measured_error(rows, o, errors) for o in some]
     below = np.stack([high if o.is_quality else low for o, (low, high) in zip(some, towards, strict=True)], axis=1)
     above = np.stack([low if o.is_quality else high for o, (low, high) in zip(some, towards, strict=True)], axis=1)
 
@@ -373,16 +293,3 @@ def _pairs(objectives: tuple[Objective, ...]) -> list[tuple[Objective, Objective
     elif not costs:
         qualities, costs = qualities[1:], qualities[:1]
     return [(quality, cost) for quality in qualities for cost in costs]
-
-
-def _measured_error(rows: pl.DataFrame, objective: Objective, errors: Sequence[str]) -> tuple[Values, Values]:
-    """Return the standard deviations [n] towards lower and higher values; 0 where none was measured."""
-    measured = rows[objective.column].cast(pl.Float64)
-    if (name := f"{objective.column}_std") in errors:
-        std = rows[name].cast(pl.Float64).fill_null(0.0).to_numpy()
-        return std, std
-    ends = [rows[name].cast(pl.Float64) if name in errors else measured
-            for name in (f"{objective.column}_low", f"{objective.column}_high")]  # fmt: skip
-    low, high = (pl.select(pl.coalesce(end, measured)).to_series() for end in ends)
-    return (measured - low).to_numpy() / Z95, (high - measured).to_numpy() / Z95
-

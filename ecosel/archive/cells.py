@@ -79,8 +79,12 @@ def point_commas(cells: pl.Series, /, *, comma_is_decimal: bool) -> pl.Series:
     grouped = text.str.contains(r"\d,\d{3},\d{3}|,\d{3}\.\d").any()
     if grouped or read_numbers(pointed)[1].any():  # elsewhere in the column a comma groups digits, or it is text
         return cells
-    if text.str.contains(r"^[+-]?\d*\.\d").any() or not (comma_is_decimal or alone.str.contains(r"^[+-]?(0|\d+,(\d{1,2}|\d{4,})\s*%?$)").any()):
-        raise ArchiveError(f"column {cells.name!r}: is the comma in {alone[0]!r} a decimal point? write all its numbers with a point")
+    if text.str.contains(r"^[+-]?\d*\.\d").any() or not (
+        comma_is_decimal or alone.str.contains(r"^[+-]?(0|\d+,(\d{1,2}|\d{4,})\s*%?$)").any()
+    ):
+        raise ArchiveError(
+            f"column {cells.name!r}: is the comma in {alone[0]!r} a decimal point? write all its numbers with a point"
+        )
     return pointed
 
 
@@ -98,4 +102,3 @@ def _hint(cells: pl.Series, unreadable: pl.Series) -> str:
     if cells.filter(unreadable).str.contains(r"^\s*[+-]?\d+,\d+\s*$").all():
         return ", decimal commas?"
     return ""
-

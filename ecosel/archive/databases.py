@@ -40,7 +40,9 @@ def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: st
             upgrade = f"optuna storage upgrade --storage sqlite:///{path}, or mlflow db upgrade sqlite:///{path}"
             raise ArchiveError(f"{path} is of an older version ({error}); upgrade a copy of it first: {upgrade}") from error
         except (ValueError, LookupError, TypeError) as error:
-            raise ArchiveError(f"{path}: the tables of the study do not fit together ({type(error).__name__}: {error})") from error
+            raise ArchiveError(
+                f"{path}: the tables of the study do not fit together ({type(error).__name__}: {error})"
+            ) from error
         if study is not None:
             raise ArchiveError(f"{path} is neither an Optuna nor an MLflow database; --study does not apply")
         if "archive" in tables:
@@ -131,7 +133,8 @@ def _read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> 
     ):
         trials[trial][names[k]] = value if value_type == "FINITE" else None
     for trial, name, value, distribution in database.execute(
-        f"SELECT trial_id, param_name, param_value, distribution_json FROM trial_params {of_study} ORDER BY param_id", key
+        f"SELECT trial_id, param_name, param_value, distribution_json FROM trial_params {of_study} ORDER BY param_id",
+        key,
     ):
         trials[trial][f"params_{name}"] = _parameter(value, json.loads(distribution))
     for trial, name, value in database.execute(
@@ -140,7 +143,9 @@ def _read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> 
         trials[trial][f"user_attrs_{name}"] = json.loads(value)
     # a trial is feasible where no constraint is above 0: one attribute each since Optuna 5, a list in one before
     constraints = database.execute(
-        f"SELECT trial_id, value_json FROM trial_system_attributes {of_study} AND (key = 'constraints' OR key LIKE 'constraints:%')", key
+        f"SELECT trial_id, value_json FROM trial_system_attributes {of_study}"
+        " AND (key = 'constraints' OR key LIKE 'constraints:%')",
+        key,
     )
     infeasible = {trial for trial, value in constraints if _violated(json.loads(value))}
     feasible = [record for trial, record in trials.items() if trial not in infeasible]
@@ -148,7 +153,8 @@ def _read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> 
         path,
         frame_of(feasible, ["number", *names]),
         objectives=tuple(
-            Objective(name, "max" if direction == "MAXIMIZE" else "min") for name, direction in zip(names, directions, strict=True)
+            Objective(name, "max" if direction == "MAXIMIZE" else "min")
+            for name, direction in zip(names, directions, strict=True)
         ),
         row_numbers=tuple(record["number"] for record in feasible),
         unfinished=sum(states.values()) - len(trials) + len(infeasible),

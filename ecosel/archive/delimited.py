@@ -22,7 +22,12 @@ _INFER_ROWS = 1000
 def open_delimited(path: str, source: Path | bytes, sample: str) -> Archive:
     separator = find_separator(sample)
     # a file with ; between cells comes from a place that writes 3,14
-    options = {"separator": separator, "decimal_comma": separator == ";", "infer_schema_length": _INFER_ROWS, "glob": False}
+    options = {
+        "separator": separator,
+        "decimal_comma": separator == ";",
+        "infer_schema_length": _INFER_ROWS,
+        "glob": False,
+    }
     schema = pl.scan_csv(source, **options).collect_schema()  # type: ignore[arg-type]
     columns = tuple(schema.names())
 
@@ -82,7 +87,9 @@ def _explain(message: str, source: Path | bytes, separator: str, width: int) -> 
         with stream:
             for number, cells in enumerate(csv.reader(stream, delimiter=separator), start=-1):
                 if len(cells) > width:
-                    return f"row {number} has {len(cells)} cells where the header has {width}; quote cells that hold {separator!r}"
+                    return (
+                        f"row {number} has {len(cells)} cells where the header has {width}; quote cells that hold {separator!r}"
+                    )
     if "more fields" in message:
         return f"a row has more cells than the header ({width}); quote cells that hold {separator!r}"
     if "utf-8" in message:

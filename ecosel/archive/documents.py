@@ -97,4 +97,6 @@ def _under_key(path: str, document: dict[str, Any], table: str | None) -> list[A
 
 
 def _kind(value: object) -> str:
-    return {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}.get(type(value), "a number")
+    return {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}.get(
+        type(value), "a number"
+    )

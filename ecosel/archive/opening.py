@@ -25,7 +25,8 @@ _SAMPLE_LINES = 50
 # what the name of a file promises
 _BY_SUFFIX = {
     ".csv": "text", ".tsv": "text", ".txt": "text", ".json": "JSON", ".ndjson": "JSON", ".jsonl": "JSON", ".parquet": "Parquet",
-    ".pq": "Parquet", ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow", ".db": "SQLite", ".sqlite": "SQLite", ".sqlite3": "SQLite",
+    ".pq": "Parquet", ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow", ".db": "SQLite", ".sqlite": "SQLite",
+    ".sqlite3": "SQLite",
 }  # fmt: skip
 _INSTEAD = {
     b"PK\x03\x04": "is a workbook or a zip file; save the sheet as CSV, or unpack the file first",
@@ -113,7 +114,9 @@ def _open_one(path: str, *, table: str | None, study: str | None) -> Archive:
 
     reserved = [column for column in archive.columns if column.startswith(RESERVED)]
     if reserved:
-        raise ArchiveError(f"{name}: column {reserved[0]!r}: names that begin with {RESERVED!r} are kept for ecosel itself; rename it")
+        raise ArchiveError(
+            f"{name}: column {reserved[0]!r}: names that begin with {RESERVED!r} are kept for ecosel itself; rename it"
+        )
 
     def load(columns: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
         with _told_plainly(name):
@@ -123,7 +126,14 @@ def _open_one(path: str, *, table: str | None, study: str | None) -> Archive:
 
 
 def _open_as(
-    holds: str, name: str, source: Path | bytes, sample: bytes, *, compressed: bool, table: str | None, study: str | None
+    holds: str,
+    name: str,
+    source: Path | bytes,
+    sample: bytes,
+    *,
+    compressed: bool,
+    table: str | None,
+    study: str | None,
 ) -> Archive:
     if holds == "Parquet":
         return from_lazy(name, pl.scan_parquet(source, glob=False))

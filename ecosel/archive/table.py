@@ -80,7 +80,7 @@ def as_text(cell: Any) -> str:
 def flatten(record: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
     """Spread nested objects over columns: {"a": {"b": 1}} becomes {"a.b": 1}."""
     flat: dict[str, Any] = {}
-    stack = list(reversed(record.items()))
+    stack: list[tuple[str, Any]] = list(record.items())[::-1]
     while stack:
         key, cell = stack.pop()
         if isinstance(cell, dict) and cell:

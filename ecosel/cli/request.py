@@ -32,16 +32,17 @@ _SHARED = (
     click.option("--minimize", multiple=True, metavar="COL", help="Objective: smaller is better. Repeatable."),
     click.option("--label", "labels", multiple=True, metavar="COL", help="Show this column beside the row number. Repeatable."),
     click.option("--where", metavar="EXPR", help="Use only rows for which this SQL expression is true."),
-    click.option("--derive", multiple=True, metavar='"NAME = EXPR"', help="Add a column computed by an SQL expression. Repeatable."),
+    click.option("--derive", multiple=True, metavar='"NAME = EXPR"', help="Add a column, computed in SQL. Repeatable."),
     click.option("--by", multiple=True, metavar="COL", help="Choose once for each value of this column. Repeatable."),
-    click.option("--weight", "weights", multiple=True, metavar="COL=W", help="Weight of an objective in the distance (default 1)."),
-    click.option("--ideal", multiple=True, metavar="COL=V", help="Ideal value of an objective (default: cost 0, accuracy 1, else the best)."),
+    click.option("--weight", "weights", multiple=True, metavar="COL=W", help="Weight of an objective (default 1)."),
+    click.option("--ideal", multiple=True, metavar="COL=V", help="Its ideal (default: cost 0, accuracy 1, else the best)."),
     click.option("--scale", type=click.Choice(["max", "range", "archive-range", "none"]), default="max", show_default=True,
-                 help="Divide an objective by its largest value on the front, its range on the front, its range over all rows, or nothing."),
-    click.option("--preset", type=click.Choice(["paper"]), help="Units in which all picks of the paper's Table I come out: 1 s, 1e7 parameters, 10 mJ."),
+                 help="Divide by the largest value on the front, the range on the front, the range over all rows, or nothing."),
+    click.option("--preset", type=click.Choice(["paper"]),
+                 help="Units of all picks of the paper's Table I: 1 s, 1e7 parameters, 10 mJ."),
     click.option("--joint/--no-joint", default=True, help="Choose over all objectives together (default: yes)."),
     click.option("--pairs/--no-pairs", default=True, help="Choose for each quality against each cost (default: yes)."),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the sampled weightings and measurements."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the samples."),
     click.option("--table", metavar="NAME", help="Table or view of a database, or key of a JSON object."),
     click.option("--study", metavar="NAME", help="Optuna study, or MLflow experiment."),
 )  # fmt: skip
@@ -76,7 +77,7 @@ class Request:
     def run(self, paths: Sequence[str], *, top: int = 1, all_columns: bool = False) -> tuple[Selection, pl.DataFrame]:
         """Read the archive and choose; return the selection and the rows it read (with ROW), before any were left out."""
         archive = open_archive(paths, table=self.table, study=self.study)
-        derived = dict(_split(text, "--derive", 'NAME = EXPR', first=True) for text in self.derive)
+        derived = dict(_split(text, "--derive", "NAME = EXPR", first=True) for text in self.derive)
         for name in derived:
             if name.startswith(RESERVED):
                 raise ValueError(f"--derive {name}: names that begin with {RESERVED!r} are kept for ecosel itself")
@@ -95,7 +96,13 @@ class Request:
         weights = {find(c): _number(v, "--weight", c) for c, v in (_split(text, "--weight", "COL=W") for text in self.weights)}
         ideal = {find(c): _number(v, "--ideal", c) for c, v in (_split(text, "--ideal", "COL=V") for text in self.ideal)}
         measured = [o.column for o in objectives or CANONICAL if o.column in names]
-        wanted = [*measured, *(f"{c}_{end}" for c in measured for end in ("low", "high", "std")), *labels, *by, "status"]
+        wanted = [
+            *measured,
+            *(f"{c}_{end}" for c in measured for end in ("low", "high", "std")),
+            *labels,
+            *by,
+            "status",
+        ]
         for expression in [*expressions.values(), *([where] if where else [])]:
             wanted += [find_column(c, names) if c not in names else c for c in expression.columns]
         read = archive.columns if all_columns else [c for c in dict.fromkeys(wanted) if c in archive.columns]
@@ -176,7 +183,9 @@ class _Expression:
             if series.dtype.is_numeric() or (series.dtype == pl.String and looks_numeric(series)):
                 series = read_numbers(series)[0]
             cells[column] = series.cast(pl.Float64) if floats and series.dtype.is_numeric() else series
-        result = self._told_plainly(lambda: frame.with_columns(cells.values()).select(self._expression.alias("ecosel:result")).to_series())
+        result: pl.Series = self._told_plainly(
+            lambda: frame.with_columns(cells.values()).select(self._expression.alias("ecosel:result")).to_series()
+        )
         if len(result) != frame.height:
             result = self._told_plainly(lambda: pl.select(pl.repeat(result[0], frame.height)).to_series())
         return result.cast(pl.Float64) if result.dtype.is_decimal() else result
@@ -185,7 +194,9 @@ class _Expression:
         """Return for which rows the expression is true."""
         result = self.on(frame)
         if result.dtype not in (pl.Boolean, pl.Null):
-            raise ValueError(f"{self._what}: it must be true or false for a row, not {result.dtype}; for example \"accuracy > 0.5\"")
+            raise ValueError(
+                f'{self._what}: it must be true or false for a row, not {result.dtype}; for example "accuracy > 0.5"'
+            )
         return result.cast(pl.Boolean).fill_null(False)
 
     def _told_plainly(self, step: Callable[[], Any]) -> Any:

@@ -16,10 +16,18 @@ import polars as pl
 from ecosel.archive.opening import expand
 from ecosel.cli.request import Request, shared_options
 from ecosel.cli.writing import check_targets, write
-from ecosel.outputs import as_json, as_markdown, as_plain, as_text, marked_frame, picks_frame
+from ecosel.outputs import as_json, as_plain, marked_frame, picks_frame
 from ecosel.selection import Selection
+from ecosel.tables import as_markdown, as_text
 
-_SUFFIXES = {".json": "json", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet", ".md": "markdown"}
+_SUFFIXES = {
+    ".json": "json",
+    ".csv": "csv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".parquet": "parquet",
+    ".md": "markdown",
+}
 
 
 @click.command(short_help="Choose the best trade-offs from an archive of models.")
@@ -30,8 +38,20 @@ _SUFFIXES = {".json": "json", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndj
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv", "ndjson", "parquet", "markdown"]),
               help="Form of the answer (default: by the name of -o, else a table).")  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Write the answer to a file instead of standard output.")
-@click.option("--front", metavar="FILE", help="Also write all used rows with on_front, rank (0: front) and distance: .csv, .parquet, .ndjson.")
-def select(archives: tuple[str, ...], top: int, left_out: bool, form: str | None, output: str | None, front: str | None, **shared: Any) -> None:
+@click.option(
+    "--front",
+    metavar="FILE",
+    help="Also write all used rows with on_front, rank (0: front) and distance: .csv, .parquet, .ndjson.",
+)
+def select(
+    archives: tuple[str, ...],
+    top: int,
+    left_out: bool,
+    form: str | None,
+    output: str | None,
+    front: str | None,
+    **shared: Any,
+) -> None:
     """Choose the best trade-offs from an archive of models.
 
     ARCHIVE is a CSV, TSV, Parquet, JSON, NDJSON, Arrow or SQLite file (ecosel, Optuna, MLflow, any table), text and JSON

@@ -11,8 +11,8 @@ import click
 from ecosel.cli.request import Request, shared_options
 from ecosel.cli.writing import write
 from ecosel.explanation import Explanation, as_document, explain, find_row
-from ecosel.outputs import WIDTH, printable, title
 from ecosel.selection import Selection
+from ecosel.tables import WIDTH, printable, title
 from ecosel.verdict import number, share
 
 
@@ -20,7 +20,14 @@ from ecosel.verdict import number, share
 @click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE...")
 @click.argument("model", metavar="ROW|LABEL")
 @shared_options
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Form of the answer.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the answer.",
+)
 def why(archives: tuple[str, ...], model: str, form: str, **shared: Any) -> None:
     """Say why one model is, or is not, the choice.
 
@@ -54,7 +61,9 @@ def _lines(selection: Selection, e: Explanation) -> list[str]:
         return [some, *_compared(selection, e)]
     pick = e.choice.picks["trade_off"]
     if e.is_pick:
-        lines = [f"On the front, and {'the' if len(pick) == 1 else 'one of the tied'} best trade-off{'' if len(pick) == 1 else 's'}."]
+        lines = [
+            f"On the front, and {'the' if len(pick) == 1 else 'one of the tied'} best trade-off{'' if len(pick) == 1 else 's'}."
+        ]
     else:
         lines = [f"On the front, not the best trade-off: that is {_name(selection, pick[0])}."]
     if e.weighting is not None:
@@ -73,7 +82,9 @@ def _compared(selection: Selection, e: Explanation) -> list[str]:
         changes = []
         for column, value in other.values.items():
             mine = e.values[column]
-            percent = f" ({100 * (value - mine) / abs(mine):+.3g} %)" if mine and value != mine else " (equal)" if value == mine else ""
+            percent = (
+                f" ({100 * (value - mine) / abs(mine):+.3g} %)" if mine and value != mine else " (equal)" if value == mine else ""
+            )
             changes.append(f"{column} {number(value)}{percent}")
         lines.append(f"  {_name(selection, other.row)}: {', '.join(changes)}")
     return lines

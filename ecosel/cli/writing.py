@@ -16,7 +16,11 @@ def check_targets(targets: Sequence[str | None], inputs: Sequence[str], /) -> No
         raise ValueError(f"{files[0].name} is named for two outputs; give each its own file")
     for file in files:
         for read in (Path(name).resolve() for name in inputs if name != "-"):
-            if file == read or (read.is_dir() and file.is_relative_to(read)) or (file.exists() and read.exists() and file.samefile(read)):
+            if (
+                file == read
+                or (read.is_dir() and file.is_relative_to(read))
+                or (file.exists() and read.exists() and file.samefile(read))
+            ):
                 raise ValueError(f"{file.name} is the archive itself; name another file for the output")
 
 

@@ -99,7 +99,9 @@ def main() -> None:
     print("| process | wall s, median (range) | peak MB |\n| --- | --- | --- |")
     for name, results in runs.items():
         walls = [wall for wall, _ in results]
-        print(f"| {name} | {statistics.median(walls):.2f} ({min(walls):.2f} to {max(walls):.2f}) | {max(mb for _, mb in results):.0f} |")
+        print(
+            f"| {name} | {statistics.median(walls):.2f} ({min(walls):.2f} to {max(walls):.2f}) | {max(mb for _, mb in results):.0f} |"
+        )
 
 
 if __name__ == "__main__":

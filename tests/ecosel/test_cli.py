@@ -68,13 +68,28 @@ def test_a_misspelt_command_gets_a_proposal(ecosel: Callable[..., Any]) -> None:
 
 def test_json_follows_the_contract(ecosel: Callable[..., Any]) -> None:
     document = json.loads(ecosel("select", YOUNG, "--by", "dataset", "--preset", "paper", "--format", "json").out)
-    assert document["archive"] == {"path": YOUNG, "rows": 10, "used": 10, "left_out": {"missing": 0, "filtered": 0, "unfinished": 0}}
-    assert document["rule"]["weights"] == dict.fromkeys(("accuracy", "inference_time_s", "parameters", "energy_per_inference_j"), 1.0)
-    assert document["rule"]["ideal"] == {"accuracy": 1.0, "inference_time_s": 0.0, "parameters": 0.0, "energy_per_inference_j": 0.0}
+    assert document["archive"] == {
+        "path": YOUNG,
+        "rows": 10,
+        "used": 10,
+        "left_out": {"missing": 0, "filtered": 0, "unfinished": 0},
+    }
+    assert document["rule"]["weights"] == dict.fromkeys(
+        ("accuracy", "inference_time_s", "parameters", "energy_per_inference_j"), 1.0
+    )
+    assert document["rule"]["ideal"] == {
+        "accuracy": 1.0,
+        "inference_time_s": 0.0,
+        "parameters": 0.0,
+        "energy_per_inference_j": 0.0,
+    }
     assert [group["group"] for group in document["groups"]] == [{"dataset": name} for name in ("CIFAR-10", "CIFAR-100", "CINIC")]
     pair, *_, joint = document["groups"][1]["selections"]
     assert (pair["kind"], joint["kind"]) == ("pair", "joint")
-    assert pair["objectives"] == [{"column": "accuracy", "sense": "max"}, {"column": "inference_time_s", "sense": "min"}]
+    assert pair["objectives"] == [
+        {"column": "accuracy", "sense": "max"},
+        {"column": "inference_time_s", "sense": "min"},
+    ]
     assert pair["front"] == [2, 3, 4, 5]
     assert pair["picks"] == {"best:accuracy": [3], "best:inference_time_s": [2], "trade_off": [2]}
     assert pair["labels"] == {"2": "C", "3": "D"}
@@ -97,7 +112,7 @@ def test_all_forms_hold_the_same_picks(tmp_path: Path, ecosel: Callable[..., Any
     for suffix in ("csv", "ndjson", "parquet", "json"):
         assert ecosel("select", YOUNG, "--by", "dataset", "-o", tmp_path / f"out.{suffix}").out == ""
     frame = pl.read_parquet(tmp_path / "out.parquet")
-    assert pl.read_csv(tmp_path / "out.csv").equals(frame.cast(pl.read_csv(tmp_path / "out.csv").schema))  # type: ignore[arg-type]
+    assert pl.read_csv(tmp_path / "out.csv").equals(frame.cast(pl.read_csv(tmp_path / "out.csv").schema))
     assert pl.read_ndjson(tmp_path / "out.ndjson").height == frame.height
     document = json.loads((tmp_path / "out.json").read_text())
     picks = [row for g in document["groups"] for s in g["selections"] for rows in s["picks"].values() for row in rows]
@@ -136,7 +151,7 @@ def test_ties_are_marked(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
 def test_front_holds_all_used_rows_with_all_their_columns(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     for suffix, read in ((".csv", pl.read_csv), (".parquet", pl.read_parquet), (".ndjson", pl.read_ndjson)):
         ecosel("select", YOUNG, "--by", "dataset", "--where", "model <> 'A'", "--front", tmp_path / f"front{suffix}")
-        frame = read(tmp_path / f"front{suffix}")  # type: ignore[operator]
+        frame = read(tmp_path / f"front{suffix}")
         assert frame["row"].to_list() == list(range(1, 10))
         assert set(pl.read_csv(YOUNG).columns) | {"row", "on_front", "rank", "distance"} == set(frame.columns)
         assert frame["on_front"].to_list() == (frame["rank"] == 0).to_list()
@@ -165,7 +180,18 @@ def test_a_derived_column_is_an_objective(tmp_path: Path, ecosel: Callable[..., 
 def test_a_derived_column_keeps_small_numbers(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     # polars computes 1.0 * integer as a decimal of seven digits: 3e-9 would become 0, the best energy of all
     (tmp_path / "p.csv").write_text("acc,nj\n1,3\n2,6\n")
-    outcome = ecosel("select", tmp_path / "p.csv", "--derive", "j = 1.0 * nj / 1000000000", "--maximize", "acc", "--minimize", "j", "--format", "json")
+    outcome = ecosel(
+        "select",
+        tmp_path / "p.csv",
+        "--derive",
+        "j = 1.0 * nj / 1000000000",
+        "--maximize",
+        "acc",
+        "--minimize",
+        "j",
+        "--format",
+        "json",
+    )
     values = json.loads(outcome.out)["groups"][0]["selections"][0]["values"]
     assert [values[row]["j"] for row in ("0", "1")] == pytest.approx([3e-9, 6e-9])
 
@@ -204,7 +230,10 @@ def on_terminal(**extra: str) -> str:
     """Run select on a pseudo-terminal and return what it shows."""
     parent, child = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "ecosel", "select", YOUNG], stdout=child, stderr=child, env=environment(TERM="xterm-256color", **extra)
+        [sys.executable, "-m", "ecosel", "select", YOUNG],
+        stdout=child,
+        stderr=child,
+        env=environment(TERM="xterm-256color", **extra),
     ):
         os.close(child)
         shown = io.BytesIO()
@@ -285,7 +314,18 @@ def test_groups_of_whole_numbers_are_numbers_and_no_value_is_null(tmp_path: Path
 
 def test_an_objective_called_like_a_column_of_the_answer_stands_beside_it(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     (tmp_path / "d.csv").write_text("acc,row,distance\n0.9,10,3\n0.8,5,3\n")
-    outcome = ecosel("select", tmp_path / "d.csv", "--maximize", "acc", "--minimize", "row", "--minimize", "distance", "--format", "csv")
+    outcome = ecosel(
+        "select",
+        tmp_path / "d.csv",
+        "--maximize",
+        "acc",
+        "--minimize",
+        "row",
+        "--minimize",
+        "distance",
+        "--format",
+        "csv",
+    )
     frame = pl.read_csv(outcome.out.encode())
     assert set(frame["row"]) == {0, 1}
     assert set(frame["objective:row"].drop_nulls()) == {10, 5}
@@ -294,7 +334,9 @@ def test_an_objective_called_like_a_column_of_the_answer_stands_beside_it(tmp_pa
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("cells", [["-1.7e308", "1.7e308", "0"], ["1e308", "1e308", "1"], ["5e-324", "1e-320", "1"]])
-def test_the_largest_and_smallest_floats_give_finite_distances(cells: list[str], tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+def test_the_largest_and_smallest_floats_give_finite_distances(
+    cells: list[str], tmp_path: Path, ecosel: Callable[..., Any]
+) -> None:
     content = "acc,cost,c2\n" + "".join(f"{k},{k + 5},{cell}\n" for k, cell in enumerate(cells))
     for options in ([], ["--scale", "range"], ["--scale", "archive-range"], ["--weight", "c2=0"]):
         document = document_of(ecosel, tmp_path, content, "--minimize", "c2", *options)
@@ -307,7 +349,16 @@ def test_nested_columns_are_written_as_text(tmp_path: Path, ecosel: Callable[...
     frame = pl.DataFrame({"acc": [0.9, 0.8], "cost": [2, 1], "layers": [[1, 2], [3]], "blob": [b"x", None]})
     frame.write_parquet(tmp_path / "n.parquet")
     for suffix in (".csv", ".ndjson"):
-        outcome = ecosel("select", tmp_path / "n.parquet", "--maximize", "acc", "--minimize", "cost", "--front", tmp_path / f"f{suffix}")
+        outcome = ecosel(
+            "select",
+            tmp_path / "n.parquet",
+            "--maximize",
+            "acc",
+            "--minimize",
+            "cost",
+            "--front",
+            tmp_path / f"f{suffix}",
+        )
         assert outcome.status == 0, outcome.err
         assert "[1, 2]" in (tmp_path / f"f{suffix}").read_text()
 
@@ -316,7 +367,12 @@ def test_names_of_columns_do_not_steer_the_terminal(tmp_path: Path, ecosel: Call
     column = "co\x1b[31mst"
     (tmp_path / "d.csv").write_text(f"acc,{column}\n0.9,10\n0.8,5\n")
     options = (tmp_path / "d.csv", "--maximize", "acc", "--minimize", column)
-    for arguments in (("why", options[0], "1", *options[1:]), ("select", *options), ("select", *options, "--format", "markdown"), ("select", *options, "--where", "x")):
+    for arguments in (
+        ("why", options[0], "1", *options[1:]),
+        ("select", *options),
+        ("select", *options, "--format", "markdown"),
+        ("select", *options, "--where", "x"),
+    ):
         outcome = ecosel(*arguments)
         assert "\x1b" not in outcome.out + outcome.err
 
@@ -329,7 +385,10 @@ def test_brackets_in_the_name_of_an_arrow_file_are_no_pattern(tmp_path: Path, ec
 def test_a_file_name_that_is_not_utf_8_is_read(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"n\xff.csv")).write_bytes(Path(YOUNG).read_bytes())
     outcome = subprocess.run(
-        [sys.executable.encode(), b"-m", b"ecosel", b"select", os.fsencode(tmp_path) + b"/n\xff.csv"], capture_output=True, env=environment(), check=False
+        [sys.executable.encode(), b"-m", b"ecosel", b"select", os.fsencode(tmp_path) + b"/n\xff.csv"],
+        capture_output=True,
+        env=environment(),
+        check=False,
     )
     assert (outcome.returncode, outcome.stderr) == (0, b"")
 

@@ -19,7 +19,7 @@ def by_definition(costs: Table) -> NDArray[np.bool_]:
     """Slow twin: compare every row with every other."""
     no_worse = (costs[:, None, :] <= costs[None, :, :]).all(axis=2)
     better = (costs[:, None, :] < costs[None, :, :]).any(axis=2)
-    mask: NDArray[np.bool_] = ~(no_worse & better).any(axis=0)
+    mask: NDArray[np.bool_] = np.logical_not(np.any(no_worse & better, axis=0))
     return mask
 
 
@@ -29,7 +29,10 @@ def random_table(seed: int) -> Table:
     shape = (int(rng.integers(1, 65)), int(rng.integers(1, 9)))
     if seed % 3 == 0:
         return rng.normal(size=shape)
-    return rng.integers(-2, int(rng.integers(1, 9)), size=shape) * 1.0 * rng.choice([1.0, 0.0, -1.0, 1e300], size=shape[1])
+    levels: Table = (
+        rng.integers(-2, int(rng.integers(1, 9)), size=shape) * 1.0 * rng.choice([1.0, 0.0, -1.0, 1e300], size=shape[1])
+    )
+    return levels
 
 
 def test_front_is_that_of_the_definition_on_10_000_small_tables() -> None:
@@ -63,7 +66,10 @@ def test_front_of_a_large_table_is_the_peers(kind: str, d: int) -> None:
     assert (nondominated_mask(costs) == moocore.is_nondominated(costs, keep_weakly=True)).all()
 
 
-@given(arrays(np.float64, st.tuples(st.integers(1, 30), st.integers(1, 4)), elements=st.integers(0, 4).map(float)), st.randoms())
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 30), st.integers(1, 4)), elements=st.integers(0, 4).map(float)),
+    st.randoms(),
+)
 def test_row_order_does_not_change_the_front(costs: Table, random: object) -> None:
     order = np.random.default_rng(random.randrange(2**32)).permutation(len(costs))  # type: ignore[attr-defined]
     assert (nondominated_mask(costs)[order] == nondominated_mask(costs[order])).all()

@@ -76,8 +76,18 @@ FILES: dict[str, tuple[str, bytes | str, int, str]] = {
     "truncated SQLite": ("a.db", sqlite(TABLE)[:1500], 1, "cannot read"),
     "SQLite magic only": ("a.db", b"SQLite format 3\0" + b"\xff" * 200, 1, "cannot read"),
     "database without tables": ("a.db", sqlite("CREATE TABLE t (x)", "DROP TABLE t"), 1, "holds no table"),
-    "database with two tables": ("a.db", sqlite(TABLE, "CREATE TABLE t (x)"), 1, "name one with --table: runs_table, t"),
-    "text in a database": ("a.db", sqlite(TABLE, "INSERT INTO runs_table VALUES ('a', 'high', 3)"), 1, "'high' in row 0"),
+    "database with two tables": (
+        "a.db",
+        sqlite(TABLE, "CREATE TABLE t (x)"),
+        1,
+        "name one with --table: runs_table, t",
+    ),
+    "text in a database": (
+        "a.db",
+        sqlite(TABLE, "INSERT INTO runs_table VALUES ('a', 'high', 3)"),
+        1,
+        "'high' in row 0",
+    ),
     "truncated gzip": ("a.csv.gz", gzip.compress((GOOD * 500).encode())[:-30], 1, "cannot read"),
     "gzip of nothing": ("a.csv.gz", gzip.compress(b""), 1, "is empty"),
     "broken zstd": ("a.csv.zst", b"\x28\xb5\x2f\xfd" + b"junk" * 9, 1, "cannot read"),
@@ -103,13 +113,18 @@ FILES: dict[str, tuple[str, bytes | str, int, str]] = {
     "study that does not fit together": (
         "a.db",
         sqlite(
-            "CREATE TABLE studies (study_id, study_name)", "CREATE TABLE study_directions (study_id, direction, objective)",
-            "CREATE TABLE study_system_attributes (study_id, key, value_json)", "CREATE TABLE trials (trial_id, number, study_id, state)",
-            "CREATE TABLE trial_values (trial_id, objective, value, value_type)", "INSERT INTO studies VALUES (1, 's')",
-            "INSERT INTO study_directions VALUES (1, 'MINIMIZE', 0)", "INSERT INTO trials VALUES (1, 0, 1, 'COMPLETE')",
+            "CREATE TABLE studies (study_id, study_name)",
+            "CREATE TABLE study_directions (study_id, direction, objective)",
+            "CREATE TABLE study_system_attributes (study_id, key, value_json)",
+            "CREATE TABLE trials (trial_id, number, study_id, state)",
+            "CREATE TABLE trial_values (trial_id, objective, value, value_type)",
+            "INSERT INTO studies VALUES (1, 's')",
+            "INSERT INTO study_directions VALUES (1, 'MINIMIZE', 0)",
+            "INSERT INTO trials VALUES (1, 0, 1, 'COMPLETE')",
             "INSERT INTO trial_values VALUES (1, 5, 1.0, 'FINITE')",
         ),
-        1, "do not fit together",
+        1,
+        "do not fit together",
     ),
     "Optuna journal": ("a.log", '{"op_code": 0}\n{"op_code": 4}\n', 1, "optuna.copy_study"),
 }
@@ -203,7 +218,10 @@ def test_an_archive_that_a_glob_or_a_folder_names_is_not_overwritten(tmp_path: P
     (tmp_path / "a1.csv").write_text(GOOD)
     (tmp_path / "exp" / "t").mkdir(parents=True)
     (tmp_path / "exp" / "t" / "result.json").write_text('{"acc": 1, "cost": 2}\n')
-    for archive, output in ((tmp_path / "a*.csv", tmp_path / "a1.csv"), (tmp_path / "exp", tmp_path / "exp" / "t" / "result.json")):
+    for archive, output in (
+        (tmp_path / "a*.csv", tmp_path / "a1.csv"),
+        (tmp_path / "exp", tmp_path / "exp" / "t" / "result.json"),
+    ):
         before = output.read_text()
         outcome = ecosel("select", archive, "--maximize", "acc", "--minimize", "cost", "-o", output)
         assert (outcome.status, output.read_text()) == (2, before)
@@ -211,15 +229,31 @@ def test_an_archive_that_a_glob_or_a_folder_names_is_not_overwritten(tmp_path: P
 
 def test_nothing_is_written_where_one_of_two_outputs_cannot_be(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     (tmp_path / "a.csv").write_text(GOOD)
-    outcome = ecosel("select", tmp_path / "a.csv", "--maximize", "acc", "--minimize", "cost", "-o", tmp_path / "a.csv", "--front", tmp_path / "f.csv")
+    outcome = ecosel(
+        "select",
+        tmp_path / "a.csv",
+        "--maximize",
+        "acc",
+        "--minimize",
+        "cost",
+        "-o",
+        tmp_path / "a.csv",
+        "--front",
+        tmp_path / "f.csv",
+    )
     assert outcome.status == 2
     no_files_but(tmp_path, tmp_path / "a.csv")
 
 
 def test_closed_streams_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(GOOD)
-    for command, says in (("select - --maximize acc <&-", "standard input"), (f"select {tmp_path}/a.csv --maximize acc >&-", "standard output")):
-        outcome = subprocess.run(["bash", "-c", f"{sys.executable} -m ecosel {command}"], capture_output=True, text=True, check=False)
+    for command, says in (
+        ("select - --maximize acc <&-", "standard input"),
+        (f"select {tmp_path}/a.csv --maximize acc >&-", "standard output"),
+    ):
+        outcome = subprocess.run(
+            ["bash", "-c", f"{sys.executable} -m ecosel {command}"], capture_output=True, text=True, check=False
+        )
         assert (outcome.returncode, outcome.stderr.count("\n"), says in outcome.stderr) == (1, 1, True), outcome.stderr
 
 

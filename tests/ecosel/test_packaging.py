@@ -30,7 +30,19 @@ def built(kind: str, out: Path) -> Path:
 
 
 def installed(distribution: Path, folder: Path) -> Path:
-    run("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", folder, distribution, folder=ROOT)
+    run(
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "--target",
+        folder,
+        distribution,
+        folder=ROOT,
+    )
     return folder
 
 

@@ -114,7 +114,10 @@ def test_rows_out_of_reach_change_nothing() -> None:
 def test_intervals_and_standard_deviations_of_the_same_error_give_the_same_probabilities() -> None:
     frame = pl.DataFrame({"q": [0.80, 0.82, 0.81], "c": [1.0, 1.05, 1.1]})
     std = frame.with_columns(pl.lit(0.03).alias("c_std"))
-    ends = frame.with_columns((pl.col("c") - 1.959963984540054 * 0.03).alias("c_low"), (pl.col("c") + 1.959963984540054 * 0.03).alias("c_high"))
+    ends = frame.with_columns(
+        (pl.col("c") - 1.959963984540054 * 0.03).alias("c_low"),
+        (pl.col("c") + 1.959963984540054 * 0.03).alias("c_high"),
+    )
     members = [select(f, {"q": "max", "c": "min"}).choices[0].membership for f in (std, ends)]
     assert members[0] is not None
     assert members[1] is not None

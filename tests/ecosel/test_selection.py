@@ -118,7 +118,11 @@ def test_fronts_and_picks_equal_an_independent_implementation_on_2_000_tables() 
     ("name", "read", "objectives"),
     [
         ("timm-results-imagenet.csv", pd.read_csv, {"top1": "max", "param_count": "min", "img_size": "min"}),
-        ("zeus-summary-power-a40.csv", pd.read_csv, {"time_per_epoch": "min", "average_power": "min", "batch_size": "max"}),
+        (
+            "zeus-summary-power-a40.csv",
+            pd.read_csv,
+            {"time_per_epoch": "min", "average_power": "min", "batch_size": "max"},
+        ),
         (
             "ml-energy-gpqa.json",
             lambda path: pd.DataFrame(pd.read_json(path, typ="series")["configurations"]),
@@ -127,7 +131,11 @@ def test_fronts_and_picks_equal_an_independent_implementation_on_2_000_tables() 
     ],
 )
 def test_fronts_of_real_archives_equal_an_independent_implementation(
-    name: str, read: Callable[[Path], pd.DataFrame], objectives: dict[str, Any], shared_archive: Callable[[str], Path], ecosel: Any
+    name: str,
+    read: Callable[[Path], pd.DataFrame],
+    objectives: dict[str, Any],
+    shared_archive: Callable[[str], Path],
+    ecosel: Any,
 ) -> None:
     import json
 
@@ -174,7 +182,12 @@ def test_an_added_dominated_row_never_changes_a_pick(frame: pl.DataFrame, scale:
     assert pick_set(frame, scale) == pick_set(pl.concat([frame, row]), scale)
 
 
-@given(models, st.sampled_from(["max", "range", "archive-range"]), st.sampled_from([1e-9, 0.3, 7.0, 1e12]), st.sampled_from("qab"))
+@given(
+    models,
+    st.sampled_from(["max", "range", "archive-range"]),
+    st.sampled_from([1e-9, 0.3, 7.0, 1e12]),
+    st.sampled_from("qab"),
+)
 def test_a_change_of_units_never_changes_a_pick(frame: pl.DataFrame, scale: str, factor: float, column: str) -> None:
     assert pick_set(frame, scale) == pick_set(frame.with_columns(pl.col(column) * factor), scale)
 
@@ -247,10 +260,15 @@ def test_unfinished_rows_of_our_own_archives_are_left_out() -> None:
 def test_groups_choose_apart_and_a_missing_key_is_a_group() -> None:
     frame = pl.DataFrame({"g": ["x", None, "x", None], "q": [1.0, 2.0, 3.0, 4.0], "c": [1.0, 1.0, 1.0, 1.0]})
     selection = select(frame, {"q": "max", "c": "min"}, by=["g"], joint=False)
-    assert [(group.key, group.choices[0].front) for group in selection.groups] == [({"g": "x"}, (2,)), ({"g": None}, (3,))]
+    assert [(group.key, group.choices[0].front) for group in selection.groups] == [
+        ({"g": "x"}, (2,)),
+        ({"g": None}, (3,)),
+    ]
 
 
-@pytest.mark.parametrize("convert", [lambda f: f.to_pandas(), lambda f: f.to_arrow(), lambda f: f.lazy(), lambda f: pa.table(f.to_arrow())])
+@pytest.mark.parametrize(
+    "convert", [lambda f: f.to_pandas(), lambda f: f.to_arrow(), lambda f: f.lazy(), lambda f: pa.table(f.to_arrow())]
+)
 def test_frames_of_other_libraries_give_the_same_selection(convert: Callable[[pl.DataFrame], Any]) -> None:
     frame = pl.read_csv(sample("young2019.csv"))
     assert select(convert(frame)).to_dict() == select(frame).to_dict()

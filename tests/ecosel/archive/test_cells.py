@@ -17,7 +17,9 @@ def read(*cells: object, **options: object) -> list[float | None]:
     return numbers(series, rows=pl.Series(range(len(cells)))).to_list()
 
 
-@pytest.mark.parametrize("cell", ["", " ", "-", "N/A", "n/a", "NA", "NaN", "nan", "null", "None", "inf", "-inf", "Infinity", "?", "—"])
+@pytest.mark.parametrize(
+    "cell", ["", " ", "-", "N/A", "n/a", "NA", "NaN", "nan", "null", "None", "inf", "-inf", "Infinity", "?", "—"]
+)
 def test_words_for_no_value_are_missing(cell: str) -> None:
     assert read("1", cell) == [1, None]
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 import pytest
@@ -101,7 +101,11 @@ ray.shutdown()
 
 def test_ray_tune_results_give_the_same_selection_and_no_pickle_is_opened(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     outcome = subprocess.run(
-        [sys.executable, "-c", RAY, str(tmp_path), json.dumps(MODELS.rows())], env=environment(), capture_output=True, text=True, check=False
+        [sys.executable, "-c", RAY, str(tmp_path), json.dumps(MODELS.rows())],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert outcome.returncode == 0, outcome.stderr
     MODELS.write_csv(tmp_path / "models.csv")
@@ -128,7 +132,11 @@ def test_a_ray_trial_killed_while_it_wrote_counts_with_its_last_whole_line(tmp_p
 
 def constrained(path: Path, *, old: bool) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    sampler = optuna.samplers.NSGAIISampler(constraints_func=lambda t: (t.params["x"] - 0.5,), seed=1) if old else optuna.samplers.RandomSampler(1)
+    sampler = (
+        optuna.samplers.NSGAIISampler(constraints_func=lambda t: (t.params["x"] - 0.5,), seed=1)
+        if old
+        else optuna.samplers.RandomSampler(1)
+    )
     study = optuna.create_study(storage=f"sqlite:///{path}", directions=["maximize", "minimize"], sampler=sampler)
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
@@ -156,7 +164,9 @@ def test_trials_that_break_a_constraint_of_the_study_are_left_out(old: bool, tmp
 
 
 def test_metrics_named_like_other_columns_stand_beside_them(tmp_path: Path) -> None:
-    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'n.db'}", directions=["maximize", "minimize", "minimize", "minimize"])
+    study = optuna.create_study(
+        storage=f"sqlite:///{tmp_path / 'n.db'}", directions=["maximize", "minimize", "minimize", "minimize"]
+    )
     study.set_metric_names(["number", "params_x", "acc", "acc"])
     study.optimize(lambda trial: (trial.suggest_float("x", 5, 6), 1.0, 2.0, 3.0), n_trials=1)
     archive = open_archive([str(tmp_path / "n.db")])
@@ -212,7 +222,8 @@ def test_a_database_with_a_write_ahead_log_comes_through_a_pipe(tmp_path: Path) 
 
 
 def test_studies_with_different_directions_state_nothing_together(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
-    for name, direction in (("a.db", "maximize"), ("b.db", "minimize")):
+    directions: dict[str, Literal["maximize", "minimize"]] = {"a.db": "maximize", "b.db": "minimize"}
+    for name, direction in directions.items():
         study = optuna.create_study(storage=f"sqlite:///{tmp_path / name}", directions=[direction, "minimize"])
         study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), 1.0), n_trials=2)
     outcome = ecosel("select", tmp_path / "a.db", tmp_path / "b.db")

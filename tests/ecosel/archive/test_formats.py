@@ -46,7 +46,10 @@ def expected(tmp_path: Path, ecosel: Callable[..., Any]) -> list[Any]:
     document = selected(ecosel, tmp_path / "expected.parquet")
     assert document["archive"]["left_out"]["missing"] == 1
     # row 2, cheapest in everything, has no accuracy
-    assert document["groups"][0]["selections"][0]["front"] == [1, 3, 4, 6, 7] or 2 not in document["groups"][0]["selections"][0]["front"]
+    assert (
+        document["groups"][0]["selections"][0]["front"] == [1, 3, 4, 6, 7]
+        or 2 not in document["groups"][0]["selections"][0]["front"]
+    )
     return picks(document)
 
 
@@ -94,7 +97,9 @@ WRITERS: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_text_of_every_kind_gives_the_same_selection(name: str, tmp_path: Path, ecosel: Callable[..., Any], expected: list[Any]) -> None:
+def test_text_of_every_kind_gives_the_same_selection(
+    name: str, tmp_path: Path, ecosel: Callable[..., Any], expected: list[Any]
+) -> None:
     (tmp_path / name).write_bytes(WRITERS[name]())
     if name == "percent.csv":
         found = picks(selected(ecosel, tmp_path / name))
@@ -110,7 +115,9 @@ def test_arrow_files_and_streams_give_the_same_selection(tmp_path: Path, ecosel:
     assert picks(selected(ecosel, tmp_path / "stream.arrow")) == expected
 
 
-def test_a_database_table_or_view_gives_the_same_selection(tmp_path: Path, ecosel: Callable[..., Any], expected: list[Any]) -> None:
+def test_a_database_table_or_view_gives_the_same_selection(
+    tmp_path: Path, ecosel: Callable[..., Any], expected: list[Any]
+) -> None:
     database = sqlite3.connect(tmp_path / "m #1?.db")
     database.execute('CREATE TABLE "the models" (name TEXT, accuracy, parameters, latency)')
     database.executemany('INSERT INTO "the models" VALUES (?, ?, ?, ?)', MODELS.rows())
@@ -132,7 +139,9 @@ def test_a_database_is_read_while_another_process_writes(tmp_path: Path, ecosel:
     database.close()
 
 
-def test_a_pipe_that_can_be_read_only_once_gives_the_same_selection(tmp_path: Path, ecosel: Callable[..., Any], expected: list[Any]) -> None:
+def test_a_pipe_that_can_be_read_only_once_gives_the_same_selection(
+    tmp_path: Path, ecosel: Callable[..., Any], expected: list[Any]
+) -> None:
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(table()))
     writer.start()
@@ -149,7 +158,9 @@ def test_several_files_become_one_archive_with_a_source(tmp_path: Path, ecosel: 
     assert [Path(group["group"]["source"]).name for group in groups] == ["part1.csv", "part2.csv"]
 
 
-def test_a_file_whose_name_looks_like_a_glob_is_read_as_it_is(tmp_path: Path, ecosel: Callable[..., Any], expected: list[Any]) -> None:
+def test_a_file_whose_name_looks_like_a_glob_is_read_as_it_is(
+    tmp_path: Path, ecosel: Callable[..., Any], expected: list[Any]
+) -> None:
     (tmp_path / "run[1].csv").write_bytes(table())
     assert picks(selected(ecosel, tmp_path / "run[1].csv")) == expected
 
@@ -173,7 +184,9 @@ def optuna_file(path: Path, *, names: bool = True) -> str:
     return url
 
 
-def test_an_optuna_study_gives_the_same_selection_by_trial_number(tmp_path: Path, ecosel: Callable[..., Any], expected: list[Any]) -> None:
+def test_an_optuna_study_gives_the_same_selection_by_trial_number(
+    tmp_path: Path, ecosel: Callable[..., Any], expected: list[Any]
+) -> None:
     url = optuna_file(tmp_path / "study.db")
     outcome = ecosel("select", tmp_path / "study.db", "--study", "models", "--format", "json")  # directions are the study's
     document = json.loads(outcome.out)
@@ -192,7 +205,11 @@ def test_an_optuna_study_gives_the_same_selection_by_trial_number(tmp_path: Path
 def test_an_optuna_study_without_metric_names_has_optunas_own(tmp_path: Path) -> None:
     optuna_file(tmp_path / "study.db", names=False)
     archive = open_archive([str(tmp_path / "study.db")], study="models")
-    assert [(o.column, o.sense) for o in archive.objectives] == [("values_0", "max"), ("values_1", "min"), ("values_2", "min")]
+    assert [(o.column, o.sense) for o in archive.objectives] == [
+        ("values_0", "max"),
+        ("values_1", "min"),
+        ("values_2", "min"),
+    ]
 
 
 def test_several_studies_ask_for_one(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
@@ -216,7 +233,15 @@ def test_a_real_optuna_study_by_others_is_read(shared_archive: Callable[[str], P
 
 @pytest.mark.parametrize(
     ("sample", "separator"),
-    [("a,b\n1,2\n", ","), ("a;b\n1,5;2\n", ";"), ("a\tb c,d\n1\t2\n", "\t"), ("a|b\n", "|"), ("a\n1\n", ","), ('"x;y;z",b\n1,2\n', ","), ("", ",")],
+    [
+        ("a,b\n1,2\n", ","),
+        ("a;b\n1,5;2\n", ";"),
+        ("a\tb c,d\n1\t2\n", "\t"),
+        ("a|b\n", "|"),
+        ("a\n1\n", ","),
+        ('"x;y;z",b\n1,2\n', ","),
+        ("", ","),
+    ],
 )
 def test_the_separator_is_the_one_that_splits_all_lines_alike(sample: str, separator: str) -> None:
     assert find_separator(sample) == separator
@@ -225,7 +250,12 @@ def test_the_separator_is_the_one_that_splits_all_lines_alike(sample: str, separ
 def test_nested_json_is_spread_over_columns(tmp_path: Path) -> None:
     (tmp_path / "n.json").write_text('[{"m": {"acc": 0.5, "deep": {"x": [1, 2]}}, "n": 1}, {"n": 2.5}]')
     frame = open_archive([str(tmp_path / "n.json")]).read(["m.acc", "m.deep.x", "n"])
-    assert frame.to_dict(as_series=False) == {ROW: [0, 1], "m.acc": [0.5, None], "m.deep.x": ["[1, 2]", None], "n": [1.0, 2.5]}
+    assert frame.to_dict(as_series=False) == {
+        ROW: [0, 1],
+        "m.acc": [0.5, None],
+        "m.deep.x": ["[1, 2]", None],
+        "n": [1.0, 2.5],
+    }
 
 
 def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:

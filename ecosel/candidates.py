@@ -1,0 +1,131 @@
+"""Turn a frame of any library into the rows and columns that can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ecosel.archive.cells import numbers
+from ecosel.archive.table import ROW
+from ecosel.errors import ArchiveError
+from ecosel.objectives import ACCURACY, CANONICAL, STATUSES, Objective
+from ecosel.robustness import Z95
+
+Values = NDArray[np.float64]
+
+
+def as_frame(frame: Any, /) -> pl.DataFrame:
+    """Return a frame of any library as a polars frame."""
+    if isinstance(frame, pl.DataFrame):
+        return frame
+    if isinstance(frame, pl.LazyFrame):
+        return frame.collect()
+    if hasattr(frame, "__arrow_c_stream__"):
+        return pl.DataFrame(frame)
+    if hasattr(frame, "__dataframe__"):
+        return pl.from_dataframe(frame)
+    raise ValueError(f"{type(frame).__name__} is not a frame; give polars, pandas or Arrow")
+
+
+def canonical_objectives(frame: pl.DataFrame, remarks: list[str], /) -> tuple[Objective, ...]:
+    """Return the canonical objectives that frame has values for; append a remark on each empty one."""
+    found = [objective for objective in CANONICAL if objective.column in frame.columns]
+    empty = [objective for objective in found if frame[objective.column].null_count() == frame.height]
+    remarks.extend(f"{objective.column} holds no value and is no objective" for objective in empty)
+    chosen = tuple(objective for objective in found if objective not in empty)
+    if len(chosen) < 2:
+        raise ValueError("name the objectives: fewer than two canonical columns hold a value")
+    return chosen
+
+
+def finished_only(frame: pl.DataFrame, /) -> pl.DataFrame:
+    """Drop the rows of ecosel's own archives that never got a result; a foreign `status` column changes nothing."""
+    if "status" in frame.columns and frame["status"].dtype == pl.String:
+        statuses = frame["status"].unique().drop_nulls()
+        if len(statuses) and statuses.is_in(STATUSES).all():
+            return frame.filter(pl.col("status") == "ok")
+    return frame
+
+
+def percent_ideal(models: pl.DataFrame, chosen: Sequence[Objective], remarks: list[str]) -> dict[str, float]:
+    """Return the ideal of `accuracy` where it is not the fraction of a canonical archive but percent."""
+    if ACCURACY not in chosen or not 1 < models["accuracy"].max() <= 100:  # type: ignore[operator]
+        return {}
+    remarks.append("accuracy goes above 1 and is taken as percent: its ideal is 100")
+    return {"accuracy": 100.0}
+
+
+def used_rows(frame: pl.DataFrame, chosen: Sequence[Objective]) -> tuple[pl.DataFrame, tuple[str, ...], pl.DataFrame]:
+    """Clean the objectives and their errors; return the rows used, the error columns among them, and the rows left out."""
+    columns = [objective.column for objective in chosen]
+    errors = tuple(
+        name
+        for column in columns
+        for name in ([f"{column}_std"] if f"{column}_std" in frame.columns else [f"{column}_low", f"{column}_high"])
+        if name in frame.columns and name not in columns
+    )
+    cleaned = frame.with_columns([numbers(frame[name], rows=frame[ROW]) for name in [*columns, *errors]])
+    incomplete = pl.any_horizontal(pl.col(columns).is_null())
+    missing = cleaned.filter(incomplete).select(
+        ROW,
+        pl.concat_str([pl.when(pl.col(c).is_null()).then(pl.lit(c)) for c in columns], separator=", ", ignore_nulls=True).alias(
+            "missing"
+        ),
+    )
+    used = cleaned.filter(~incomplete) if missing.height else cleaned
+    if not used.height:
+        if not frame.height:
+            raise ArchiveError("no row is left to choose from")
+        lacking = max(columns, key=lambda column: cleaned[column].null_count())
+        raise ArchiveError(
+            "no row has a value in every objective;"
+            f" {lacking!r} is missing in {cleaned[lacking].null_count()} of {frame.height} rows"
+        )
+    _check_errors(used, columns, errors)
+    return used, errors, missing
+
+
+def _check_errors(used: pl.DataFrame, columns: Sequence[str], errors: Sequence[str]) -> None:
+    for column in columns:
+        for name, wrong, rule in (
+            (f"{column}_std", pl.col(f"{column}_std") < 0, "a standard deviation is not negative"),
+            (f"{column}_low", pl.col(f"{column}_low") > pl.col(column), f"the lower end is not above {column}"),
+            (f"{column}_high", pl.col(f"{column}_high") < pl.col(column), f"the upper end is not below {column}"),
+        ):
+            if name in errors and (bad := used.filter(wrong)).height:
+                raise ArchiveError(f"column {name!r}: {bad[name][0]:g} in row {bad[ROW][0]}; {rule}")
+
+
+def group_key(cells: pl.Series) -> pl.Series:
+    """Return a grouping column without NaN and infinity, and with whole numbers as such where text writes them so."""
+    if cells.dtype.is_float():
+        return pl.select(pl.when(cells.is_finite()).then(cells)).to_series().alias(cells.name)
+    if cells.dtype == pl.String:
+        whole = cells.cast(pl.Int64, strict=False)
+        if whole.cast(pl.String).eq_missing(cells).all():
+            return whole
+    return cells
+
+
+def grouped(models: pl.DataFrame, by: Sequence[str]) -> Iterator[tuple[dict[str, Any] | None, pl.DataFrame]]:
+    if not by:
+        yield None, models
+        return
+    for key, rows in models.group_by(by, maintain_order=True):
+        yield dict(zip(by, key, strict=True)), rows
+
+
+def measured_error(rows: pl.DataFrame, objective: Objective, errors: Sequence[str]) -> tuple[Values, Values]:
+    """Return the standard deviations [n] towards lower and higher values; 0 where none was measured."""
+    measured = rows[objective.column].cast(pl.Float64)
+    if (name := f"{objective.column}_std") in errors:
+        std = rows[name].cast(pl.Float64).fill_null(0.0).to_numpy()
+        return std, std
+    ends = [rows[name].cast(pl.Float64) if name in errors else measured
+            for name in (f"{objective.column}_low", f"{objective.column}_high")]  # fmt: skip
+    low, high = (pl.select(pl.coalesce(end, measured)).to_series() for end in ends)
+    return (measured - low).to_numpy() / Z95, (high - measured).to_numpy() / Z95
