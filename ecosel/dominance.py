@@ -101,7 +101,7 @@ def _eliminate(columns: list[Costs]) -> tuple[NDArray[np.int64], list[Costs]]:
     together dominate most of the sample. On a small front a handful of them removes nearly everything.
     """
     rows = None
-    while (n := len(columns[0])) > 4 * _SAMPLE:
+    while (n := len(columns[0])) > 16 * _SAMPLE:
         strong = _strong_rows([column[:: n // _SAMPLE] for column in columns])
         beaten = np.empty(n, dtype=np.bool_)
         for start in range(0, n, _BLOCK):

@@ -245,9 +245,8 @@ def _choices(
     if joint or not wanted:
         wanted.append(("joint", objectives))
     numbers = rows[ROW].to_numpy()
-    cells = {o.column: rows[o.column].rechunk() for o in objectives}
-    values = {column: series.cast(pl.Float64).to_numpy() for column, series in cells.items()}
-    costs = {o.column: o.costs(cells[o.column]) for o in objectives}
+    values = {o.column: rows[o.column].cast(pl.Float64).to_numpy() for o in objectives}
+    costs = {o.column: o.costs(rows[o.column]) for o in objectives}
     ranges = {column: spread(cells) for column, cells in values.items()}
     for kind, some in wanted:
         columns = [o.column for o in some]

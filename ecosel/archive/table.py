@@ -35,7 +35,8 @@ class Archive:
 
     def read(self, columns: Sequence[str], /, *, labels: Sequence[str] = ()) -> pl.DataFrame:
         """Read the named columns with ROW, the number of each row, before them."""
-        frame = self.load(columns or self.columns[:1], labels)
+        # contiguous columns once, here: NumPy would copy each column of several pieces again and again
+        frame = self.load(columns or self.columns[:1], labels).rechunk()
         numbers = range(frame.height) if self.row_numbers is None else self.row_numbers
         return frame.insert_column(0, pl.Series(ROW, numbers, dtype=pl.Int64)).select(ROW, *columns)
 

@@ -219,7 +219,7 @@ def test_several_studies_ask_for_one(tmp_path: Path, ecosel: Callable[..., Any])
     assert "no study 'x'" in ecosel("select", tmp_path / "study.db", "--study", "x").err
 
 
-def test_a_real_optuna_study_by_others_is_read(shared_archive: Callable[[str], Path]) -> None:
+def test_a_real_optuna_study_by_others_is_read(shared_archive: Callable[[str], Path], ecosel: Callable[..., Any]) -> None:
     path = shared_archive("optuna-stock-lstm.db")
     archive = open_archive([str(path)])
     assert [(o.column, o.sense) for o in archive.objectives] == [("MAE", "min"), ("RMSE", "min"), ("MAPE", "min")]
@@ -229,6 +229,9 @@ def test_a_real_optuna_study_by_others_is_read(shared_archive: Callable[[str], P
     assert ours[ROW].to_list() == theirs["number"].to_list()
     assert ours["MAE"].to_list() == theirs["values_MAE"].to_list()
     assert ours["params_hidden_size"].to_list() == theirs["params_hidden_size"].to_list()
+    joint = json.loads(ecosel("select", path, "--format", "json").out)["groups"][0]["selections"][-1]
+    best = optuna.load_study(study_name=None, storage=f"sqlite:///{path}").best_trials
+    assert joint["front"] == [trial.number for trial in best]
 
 
 @pytest.mark.parametrize(
