@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ecosel.archive.cells import numbers
+from ecosel.archive.cells import numbers, read_numbers
 from ecosel.archive.table import ROW
 from ecosel.errors import ArchiveError
-from ecosel.objectives import ACCURACY, CANONICAL, STATUSES, Objective
+from ecosel.objectives import CANONICAL, STATUSES, Objective
 from ecosel.robustness import Z95
 
 Values = NDArray[np.float64]
@@ -34,7 +34,11 @@ def as_frame(frame: Any, /) -> pl.DataFrame:
 def canonical_objectives(frame: pl.DataFrame, remarks: list[str], /) -> tuple[Objective, ...]:
     """Return the canonical objectives that frame has values for; append a remark on each empty one."""
     found = [objective for objective in CANONICAL if objective.column in frame.columns]
-    empty = [objective for objective in found if frame[objective.column].null_count() == frame.height]
+    empty = []
+    for objective in found:
+        read, unreadable = read_numbers(frame[objective.column])
+        if read.null_count() == frame.height and not unreadable.any():
+            empty.append(objective)
     remarks.extend(f"{objective.column} holds no value and is no objective" for objective in empty)
     chosen = tuple(objective for objective in found if objective not in empty)
     if len(chosen) < 2:
@@ -51,10 +55,16 @@ def finished_only(frame: pl.DataFrame, /) -> pl.DataFrame:
     return frame
 
 
-def percent_ideal(models: pl.DataFrame, chosen: Sequence[Objective], remarks: list[str]) -> dict[str, float]:
+def percent_ideal(models: pl.DataFrame, remarks: list[str]) -> dict[str, float]:
     """Return the ideal of `accuracy` where it is not the fraction of a canonical archive but percent."""
-    if ACCURACY not in chosen or not 1 < models["accuracy"].max() <= 100:  # type: ignore[operator]
+    if not 1 < models["accuracy"].max() <= 100:  # type: ignore[operator]
         return {}
+    if models["accuracy"].median() <= 1:  # type: ignore[operator]
+        above = models.filter(pl.col("accuracy") > 1)
+        raise ArchiveError(
+            f"column 'accuracy': {above['accuracy'][0]:g} in row {above[ROW][0]} beside fractions; is it percent?"
+            " mend it, or give the ideal with --ideal accuracy=V"
+        )
     remarks.append("accuracy goes above 1 and is taken as percent: its ideal is 100")
     return {"accuracy": 100.0}
 
@@ -87,6 +97,16 @@ def used_rows(frame: pl.DataFrame, chosen: Sequence[Objective]) -> tuple[pl.Data
         )
     _check_errors(used, columns, errors)
     return used, errors, missing
+
+
+def remark_on_errors(used: pl.DataFrame, errors: Sequence[str], remarks: list[str]) -> None:
+    """Say where the error of a measurement is missing, and where one of two statements of it is not used."""
+    for name in errors:
+        if missing := used[name].null_count():
+            remarks.append(f"{name} is missing in {missing:,} of {used.height:,} rows, which count as exact")
+        ends = [other for other in (f"{name[:-4]}_low", f"{name[:-4]}_high") if name.endswith("_std") and other in used.columns]
+        if ends:
+            remarks.append(f"{name} is taken, {' and '.join(ends)} not")
 
 
 def _check_errors(used: pl.DataFrame, columns: Sequence[str], errors: Sequence[str]) -> None:

@@ -102,7 +102,7 @@ def _explain(choice: Choice, models: pl.DataFrame, at: int, *, seed: int) -> Exp
     ideal, scale, weights = (np.array(list(part.values())) for part in (choice.ideal, choice.scale, choice.weights))
     deviations = values / scale - ideal / scale
     distance = distances(deviations, weights)
-    beaten_by = dominators(costs, at)
+    (beaten_by,) = dominators(costs, [at])
     numbers = models[ROW].to_numpy()
 
     def compare(positions: NDArray[np.int64]) -> tuple[Comparison, ...]:
@@ -182,7 +182,9 @@ def as_document(selection: Selection, group: Group, explanations: tuple[Explanat
             {
                 "kind": e.choice.kind, "objectives": [{"column": o.column, "sense": o.sense} for o in e.choice.objectives],
                 "on_front": e.on_front, "trade_off": e.is_pick, "distance": e.distance,
+                "ideal": dict(e.choice.ideal), "scale": dict(e.choice.scale), "weights": dict(e.choice.weights),
                 "dominated_by": list(e.dominated_by), "acceptability": e.acceptability,
+                "acceptability_error": e.choice.acceptability.error,
                 "weighting": None if e.weighting is None else dict(e.weighting),
                 "compared_with": [difference(e, other) for other in e.others], "pick": list(e.choice.picks["trade_off"]),
             }

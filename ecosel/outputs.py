@@ -10,7 +10,7 @@ import polars as pl
 
 from ecosel.archive import table
 from ecosel.archive.table import ROW
-from ecosel.dominance import nondominated_mask, nondominated_rank
+from ecosel.dominance import nondominated_rank
 from ecosel.scoring import distances
 from ecosel.selection import Choice, Group, Selection
 
@@ -50,7 +50,7 @@ def _choice_document(selection: Selection, choice: Choice) -> dict[str, Any]:
         "kind": choice.kind,
         "objectives": [{"column": o.column, "sense": o.sense} for o in choice.objectives],
         "used": choice.used,
-        "ideal": dict(choice.ideal), "scale": dict(choice.scale),
+        "ideal": dict(choice.ideal), "scale": dict(choice.scale), "weights": dict(choice.weights),
         "front": list(choice.front),
         "picks": {role: list(rows) for role, rows in choice.picks.items()},
         "distance": float(choice.distance.min()),
@@ -61,8 +61,9 @@ def _choice_document(selection: Selection, choice: Choice) -> dict[str, Any]:
         "labels": {str(row): selection.label(row) for row in shown} if selection.labels else {},
     }  # fmt: skip
     if choice.membership is not None:
-        for key, shares in (("on_front", choice.membership.on_front), ("pick", choice.membership.pick)):
-            document[f"probability_{key}"] = {str(row): float(shares[choice.at(row)]) for row in shown}
+        document["resamples"] = choice.membership.resamples
+        for k, key in enumerate(("probability_on_front", "probability_pick")):
+            document[key] = {str(row): shares[k] for row, shares in choice.membership.rows.items()}
     return document
 
 
@@ -82,15 +83,15 @@ def picks_frame(selection: Selection) -> pl.DataFrame:
                 for row in rows:
                     at = choice.at(row)
                     values = dict(zip(named, choice.values[at].tolist(), strict=True))
-                    member = choice.membership
+                    member = (None, None) if choice.membership is None else choice.membership.of(row)
+                    rule = {"ideal": dict(choice.ideal), "scale": dict(choice.scale), "weights": dict(choice.weights)}
                     records.append({
                         **{f"group:{column}": cell for column, cell in (group.key or {}).items()},
                         "kind": choice.kind, "objectives": " ".join(named), "role": role,
                         "row": row, "label": selection.label(row),
                         **{_unlike_own(column): values.get(column) for column in columns},
                         "distance": float(choice.distance[at]), "acceptability": float(choice.acceptability.shares[at]),
-                        "probability_on_front": None if member is None else float(member.on_front[at]),
-                        "probability_pick": None if member is None else float(member.pick[at]),
+                        "probability_on_front": member[0], "probability_pick": member[1], "rule": json.dumps(rule),
                     })  # fmt: skip
     return pl.DataFrame(records, infer_schema_length=None)
 
@@ -113,27 +114,36 @@ def _unlike_own(column: str) -> str:
 
 
 def marked_frame(selection: Selection, archive: pl.DataFrame) -> pl.DataFrame:
-    """Return the used rows of archive (it holds ROW) with `on_front`, `rank` and `distance` beside them.
+    """Return the used rows of archive (it holds ROW) with `row`, `on_front`, `rank` and `distance` beside their columns.
 
-    They belong to the joint selection of the row's group. rank 0 is the front, 1 the front of the rest, and so on;
-    distance is taken with the ideal and scale of the front.
+    They belong to the joint selection of the row's group, or the only pair. rank 0 is the front, 1 the front of the rest,
+    and so on; distance is taken with the ideal and scale of the front. Where measurements were resampled, the share of
+    the samples in which the row is on the front, and the pick, stand there too.
+    Raises ValueError where there are several pairs and no joint selection.
     """
-    taken = {"row", "on_front", "rank", "distance"} & set(archive.columns)
-    if taken:
-        raise ValueError(f"the archive has a column {sorted(taken)[0]!r} already; rename it with --derive")
     parts = []
     for group in selection.groups:
         choice = group.choices[-1]
+        if choice.kind == "pair" and len(group.choices) > 1:
+            raise ValueError(
+                "the front of several pairs cannot be marked in one column; leave --no-joint out, or name two objectives"
+            )
         rows = models_of(selection, group)
         values = np.column_stack([rows[o.column].cast(pl.Float64).to_numpy() for o in choice.objectives])
-        costs = np.column_stack([o.costs(rows[o.column]) for o in choice.objectives])
+        rank = nondominated_rank(np.column_stack([o.costs(rows[o.column]) for o in choice.objectives]))
         ideal, scale, weights = (np.array(list(part.values())) for part in (choice.ideal, choice.scale, choice.weights))
-        parts.append(pl.DataFrame({
-            ROW: rows[ROW].cast(pl.Int64), "on_front": nondominated_mask(costs), "rank": nondominated_rank(costs),
+        marks = {
+            ROW: rows[ROW].cast(pl.Int64), "on_front": rank == 0, "rank": rank,
             "distance": distances(values / scale - ideal / scale, weights),
-        }))  # fmt: skip
-    marks = pl.concat(parts)
-    return archive.join(marks, on=ROW, how="inner", maintain_order="left").rename({ROW: "row"})
+        }  # fmt: skip
+        if choice.membership is not None:
+            shares = [choice.membership.of(row) for row in rows[ROW].to_list()]
+            marks |= {"probability_on_front": [s[0] for s in shares], "probability_pick": [s[1] for s in shares]}
+        parts.append(pl.DataFrame(marks))
+    marked = pl.concat(parts)
+    own = {"row", *marked.columns}
+    archive = archive.rename({column: f"archive:{column}" for column in archive.columns if column in own and column != ROW})
+    return archive.join(marked, on=ROW, how="inner", maintain_order="left").rename({ROW: "row"})
 
 
 def as_plain(cells: pl.Series) -> pl.Series:

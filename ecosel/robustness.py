@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecosel.dominance import nondominated_mask
+from ecosel.dominance import nondominated_rows
 from ecosel.scoring import nearest
 
 Values = NDArray[np.float64]
@@ -99,33 +99,49 @@ def _sampled(z: Values, rng: np.random.Generator) -> tuple[Values, Values]:
 
 @dataclass(frozen=True)
 class Membership:
-    """Share of resampled measurements [n] in which a row is on the front, and in which it is the pick."""
+    """How often, in resampled measurements, a row is on the front, and how often it is the pick."""
 
-    on_front: Values
-    pick: Values
+    rows: Mapping[int, tuple[float, float]]
+    """By row number: (share on the front, share as the pick), for each row that is ever on the front."""
+    resamples: int
+
+    def of(self, row: int, /) -> tuple[float, float]:
+        return self.rows.get(row, (0.0, 0.0))
 
 
-def membership(costs: Values, below: Values, above: Values, /, *, distance: Callable[[Values], Values], seed: int) -> Membership:
-    """Resample the measurements RESAMPLES times and count who is on the front and who is picked.
+def membership(
+    costs: Values,
+    below: Values,
+    above: Values,
+    /,
+    *,
+    distance: Callable[[Values], Values],
+    seed: int,
+    rows: Sequence[int] | None = None,
+) -> Membership:
+    """Resample the measurements and count who is on the front and who is picked.
 
     costs [n, d]: smaller is better; below and above [n, d]: standard deviation towards smaller and larger cost (0: known
     exactly). Each side is half a normal distribution, cut at 4.5 standard deviations, objectives and rows independent.
-    distance maps the costs [m, d] of a front to distances [m].
+    distance maps the costs [m, d] of a front to distances [m]; rows [n] are the row numbers. RESAMPLES draws, fewer
+    where more than 2,000 rows can reach the front, at least 100.
     """
+    numbers = np.arange(len(costs)) if rows is None else np.asarray(rows)
     on_front, pick = np.zeros(len(costs)), np.zeros(len(costs))
     # who is dominated even at its best by somebody at its worst never gets there
     worst = costs + _REACH * above
     best = costs - _REACH * below
-    stays = ~_dominated_by_any(best, worst[nondominated_mask(worst)])
-    rows = np.flatnonzero(stays)
+    reaching = np.flatnonzero(~_dominated_by_any(best, worst[nondominated_rows(list(np.ascontiguousarray(worst.T)))]))
+    resamples = max(100, min(RESAMPLES, RESAMPLES * 2_000 // len(reaching)))
     rng = np.random.default_rng(seed)
-    for _ in range(RESAMPLES):
-        draw = np.clip(rng.standard_normal((len(rows), costs.shape[1])), -_REACH, _REACH)
-        sampled = costs[rows] + np.where(draw < 0, draw * below[rows], draw * above[rows])
-        front = np.flatnonzero(nondominated_mask(sampled))
-        on_front[rows[front]] += 1
-        pick[rows[front[nearest(distance(sampled[front]))]]] += 1
-    return Membership(on_front / RESAMPLES, pick / RESAMPLES)
+    for _ in range(resamples):
+        draw = np.clip(rng.standard_normal((len(reaching), costs.shape[1])), -_REACH, _REACH)
+        sampled = costs[reaching] + np.where(draw < 0, draw * below[reaching], draw * above[reaching])
+        front = nondominated_rows(list(np.ascontiguousarray(sampled.T)))
+        on_front[reaching[front]] += 1
+        pick[reaching[front[nearest(distance(sampled[front]))]]] += 1
+    seen = np.flatnonzero(on_front)
+    return Membership({int(numbers[k]): (on_front[k] / resamples, pick[k] / resamples) for k in seen}, resamples)
 
 
 def _dominated_by_any(rows: Values, front: Values) -> NDArray[np.bool_]:

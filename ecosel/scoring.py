@@ -38,6 +38,8 @@ class Rule:
     preset: Literal["paper"] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("weights", "ideal"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         if self.scale not in get_args(Scale):
             raise ValueError(f"scale is {self.scale!r}; it must be one of {', '.join(get_args(Scale))}")
         if self.preset not in (None, "paper"):
@@ -83,7 +85,8 @@ class Rule:
     def scales(self, objectives: Sequence[Objective], ideal: Values, front: Values, archive_ranges: Values, /) -> Values:
         """Return the divisor [d] of each objective, given the values [n, d] of the front and the ranges [d] over all rows."""
         if self.preset:
-            return np.array([ideal[k] if o == ACCURACY else PAPER_UNITS[o.column] for k, o in enumerate(objectives)])
+            fraction_or_percent = {"accuracy": 100.0 if self.ideal.get("accuracy", 1.0) > 1 else 1.0}
+            return np.array([{**PAPER_UNITS, **fraction_or_percent}[objective.column] for objective in objectives])
         if self.scale == "none":
             return np.ones(len(objectives))
         ranges = np.array([spread(column) for column in front.T])

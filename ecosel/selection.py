@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -20,10 +21,11 @@ from ecosel.candidates import (
     grouped,
     measured_error,
     percent_ideal,
+    remark_on_errors,
     used_rows,
 )
 from ecosel.dominance import nondominated_rows
-from ecosel.objectives import Objective, Sense
+from ecosel.objectives import ACCURACY, Objective, Sense
 from ecosel.robustness import Acceptability, Membership, acceptability, membership
 from ecosel.scoring import Rule, Scale, distances, nearest, spread
 
@@ -49,7 +51,7 @@ class Choice:
     weights: Mapping[str, float]
     acceptability: Acceptability
     membership: Membership | None
-    """Over the rows of the front; None where the archive has no measurement errors."""
+    """None where the archive has no measurement errors."""
     top: int
 
     @property
@@ -184,11 +186,13 @@ def select(
     frame = as_frame(frame)
     remarks: list[str] = []
     if objectives is None:
-        chosen = canonical_objectives(frame, remarks)
+        chosen: tuple[Objective, ...] = ()
     elif isinstance(objectives, Mapping):
         chosen = tuple(Objective(column, sense) for column, sense in objectives.items())
     else:
         chosen = tuple(objectives)
+    if objectives is not None and not chosen:
+        raise ValueError("no objective is named")
     _check_columns(frame, chosen, labels, by, seed=seed, top=top, joint=joint, pairs=pairs)
     if ROW not in frame.columns:
         frame = frame.with_row_index(ROW)
@@ -196,8 +200,13 @@ def select(
     total = frame.height + origin.filtered + origin.unfinished
     finished = finished_only(frame)
     origin = Origin(origin.path, origin.filtered, origin.unfinished + frame.height - finished.height)
+    chosen = chosen or canonical_objectives(finished, remarks)
     models, errors, left_out = used_rows(finished.with_columns(group_key(finished[column]) for column in by), chosen)
-    rule = Rule(scale, dict(weights or {}), {**percent_ideal(models, chosen, remarks), **(ideal or {})}, preset)
+    remark_on_errors(models, errors, remarks)
+    ideal = ideal or {}
+    if ACCURACY in chosen and "accuracy" not in ideal:
+        ideal = {**percent_ideal(models, remarks), **ideal}
+    rule = Rule(scale, weights or {}, ideal, preset)
     rule.check(chosen)
     groups = tuple(
         Group(key, tuple(_choices(chosen, rule, rows, errors, joint=joint, pairs=pairs, top=top, seed=seed)))
@@ -219,8 +228,6 @@ def _check_columns(
     pairs: bool,
 ) -> None:
     columns = [objective.column for objective in chosen]
-    if not columns:
-        raise ValueError("no objective is named")
     for column in [*columns, *labels, *by]:
         if column not in frame.columns:
             raise ValueError(f"no column {column!r}; the columns are {', '.join(map(repr, frame.columns))}")
@@ -255,18 +262,20 @@ def _choices(
         ideal = rule.ideal_point(some, front_values)
         scales = rule.scales(some, ideal, front_values, np.array([ranges[column] for column in columns]))
         weights = rule.weight_vector(some)
+        front_values.setflags(write=False)
         deviations = front_values / scales - ideal / scales  # in this order: a difference of floats may overflow
+        ideals, divisors, weighting = (
+            MappingProxyType(dict(zip(columns, part.tolist(), strict=True))) for part in (ideal, scales, weights)
+        )
+        member = _membership(some, rows, errors, ideal=ideal, scales=scales, weights=weights, seed=seed) if errors else None
         yield Choice(
             kind, some, rows.height, tuple(numbers[front].tolist()), front_values, distances(deviations, weights),
-            dict(zip(columns, ideal.tolist(), strict=True)), dict(zip(columns, scales.tolist(), strict=True)),
-            dict(zip(columns, weights.tolist(), strict=True)), acceptability(deviations, seed=seed),
-            _membership(some, rows, errors, front, ideal=ideal, scales=scales, weights=weights, seed=seed) if errors else None,
-            top,
+            ideals, divisors, weighting, acceptability(deviations, seed=seed), member, top,
         )  # fmt: skip
 
 
 def _membership(
-    some: Sequence[Objective], rows: pl.DataFrame, errors: Sequence[str], front: NDArray[np.int64], *,
+    some: Sequence[Objective], rows: pl.DataFrame, errors: Sequence[str], *,
     ideal: Values, scales: Values, weights: Values, seed: int,
 ) -> Membership:  # fmt: skip
     """Resample the measurements under the ideal and the scale of the selection as it is printed."""
@@ -277,10 +286,10 @@ def _membership(
     above = np.stack([low if o.is_quality else high for o, (low, high) in zip(some, towards, strict=True)], axis=1)
 
     def distance(costs: Values) -> Values:
-        return distances(costs * signs / scales - ideal / scales, weights)
+        # a draw that is better than the ideal is at the ideal, not beyond it
+        return distances(np.maximum(costs / scales - signs * ideal / scales, 0.0), weights)
 
-    member = membership(values * signs, below, above, distance=distance, seed=seed)
-    return Membership(member.on_front[front], member.pick[front])
+    return membership(values * signs, below, above, distance=distance, seed=seed, rows=rows[ROW].to_list())
 
 
 def _pairs(objectives: tuple[Objective, ...]) -> list[tuple[Objective, Objective]]:

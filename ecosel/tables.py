@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ecosel.objectives import ACCURACY
 from ecosel.selection import Choice, Group, Selection
 from ecosel.verdict import certainty, gain, number, share
 
@@ -13,15 +14,44 @@ WIDTH = 80
 
 
 @dataclass(frozen=True)
-class _Line:
-    """One model of a table: what stands in the cells, and whether it is the best trade-off."""
+class _Column:
+    """A column of a table: its head, a cell for each model, and a cell for each line of the rule under them."""
 
-    cells: tuple[str, ...]
-    picked: bool
+    head: str
+    cells: list[str]
+    rule: list[str]
+    is_text: bool = False
+
+    @property
+    def width(self) -> int:
+        return max(map(len, [*_wrap(self.head, _HEAD).split("\n"), *self.cells, *self.rule]), default=0)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The models of one choice: columns that name a model, its objectives, and what was made of them."""
+
+    names: list[_Column]
+    objectives: list[_Column]
+    verdict: list[_Column]
+    picked: list[bool]
+
+    def blocks(self, width: int) -> list[list[_Column]]:
+        """Return the columns in blocks that fit into width, each with the columns that name a model."""
+        blocks = [list(self.names)]
+        for column in [*self.objectives, *self.verdict]:
+            if sum(c.width + 1 for c in [*blocks[-1], column]) > width and len(blocks[-1]) > len(self.names):
+                blocks.append(list(self.names))
+            blocks[-1].append(column)
+        return blocks
+
+
+# Characters to a line of a column's head, and of a label beside up to two objectives or more.
+_HEAD, _LABEL, _SHORT_LABEL = 12, 34, 18
 
 
 def as_text(selection: Selection, *, color: bool = False, width: int = WIDTH) -> str:
-    """Return the selection as tables for people, readable in 80 columns."""
+    """Return the selection as tables for people, readable in 80 columns; numbers are never cut."""
     from rich.console import Console
     from rich.padding import Padding
     from rich.table import Table as RichTable
@@ -32,32 +62,26 @@ def as_text(selection: Selection, *, color: bool = False, width: int = WIDTH) ->
         file=out, force_terminal=color, color_system="standard" if color else None, width=width, legacy_windows=False,
         highlight=False, markup=False, emoji=False,
     )  # fmt: skip
-    console.print(summary(selection), soft_wrap=False)
-    for group, choice in _shown_choices(selection):
-        head, lines = _lines(selection, choice)
-        grid = RichTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True, header_style="bold" if color else "")
-        labelled = bool(selection.labels)
-        rules = _rules(choice, labelled=labelled)
-        for k, name in enumerate(head):
-            text = k == 2 and labelled
-            values = [line.cells[k] for line in lines]
-            longest = max((len(cell) for cell in values), default=0)
-            grid.add_column(
-                _wrap(name, 12), "\n".join(rule[k] for rule in rules), justify="left" if text or k == 0 else "right",
-                no_wrap=not text, overflow="ellipsis" if text else "crop", min_width=None if text else longest,
-                max_width=None if not text else 34 if len(choice.objectives) <= 2 else max(12, width - 62),
-                footer_style="dim" if color else "",
-            )  # fmt: skip
-        for line in lines:
-            grid.add_row(*(Text(cell) for cell in line.cells), style="bold green" if color and line.picked else "")
+    console.print(summary(selection))
+    for group, choice in shown_choices(selection):
         console.print()
         console.print(Text(title(group, choice), style="bold" if color else ""))
-        console.print(Padding(grid, (0, 0, 0, 1)))
+        table = _table(selection, choice)
+        for block in table.blocks(width - 1):
+            grid = RichTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True)
+            for column in block:
+                grid.add_column(
+                    Text(_wrap(column.head, _HEAD), style="bold" if color else ""),
+                    Text("\n".join(column.rule), style="dim" if color else ""),
+                    justify="left" if column.is_text else "right", no_wrap=True, min_width=column.width,
+                )  # fmt: skip
+            for k, picked in enumerate(table.picked):
+                grid.add_row(*(Text(column.cells[k]) for column in block), style="bold green" if color and picked else "")
+            console.print(Padding(grid, (0, 0, 0, 1)))
         for sentence in _sentences(selection, choice):
             console.print(Padding(Text(sentence), (0, 0, 0, 1)))
-    if any(len(choice.picks["trade_off"]) > 0 for choice in selection.choices):
-        console.print()
-        console.print(LEGEND)
+    console.print()
+    console.print(LEGEND)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
@@ -67,14 +91,16 @@ LEGEND = "> best trade-off   * best of its column   wins: share of all weighting
 def as_markdown(selection: Selection) -> str:
     """Return the tables as GitHub Markdown."""
     parts = [_escaped(summary(selection)).replace("\n", "  \n")]
-    for group, choice in _shown_choices(selection):
-        head, lines = _lines(selection, choice)
-        cells = [list(head), ["---"] * len(head)]
-        cells += [[f"**{_escaped(cell)}**" if line.picked and cell else _escaped(cell) for cell in line.cells] for line in lines]
-        cells += [[_escaped(cell) for cell in rule] for rule in _rules(choice, labelled=bool(selection.labels))]
-        cells[0] = [_escaped(cell) for cell in cells[0]]
+    for group, choice in shown_choices(selection):
+        table = _table(selection, choice)
+        columns = [*table.names, *table.objectives, *table.verdict]
+        rows = [[_escaped(column.head) for column in columns], ["---"] * len(columns)]
+        for k, picked in enumerate(table.picked):
+            cells = [_escaped(column.cells[k].strip()) for column in columns]
+            rows.append([f"**{cell}**" if picked and cell else cell for cell in cells])
+        rows += [[_escaped(column.rule[k].strip()) for column in columns] for k in range(len(columns[0].rule))]
         parts.append(f"**{_escaped(title(group, choice))}**")
-        parts.append("\n".join(f"| {' | '.join(row)} |" for row in cells))
+        parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
         parts.append("  \n".join(_escaped(sentence) for sentence in _sentences(selection, choice)))
     parts.append(_escaped(LEGEND))
     return "\n\n".join(parts) + "\n"
@@ -89,27 +115,39 @@ def _escaped(text: str) -> str:
 
 def summary(selection: Selection) -> str:
     """Say which archive, how many rows, and by which rule."""
-    origin, rule = selection.origin, selection.rule
+    origin = selection.origin
     reasons = {"miss a value": selection.left_out.height, "filtered": origin.filtered, "unfinished": origin.unfinished}
     left_out = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
     used = f"{selection.models.height:,} of {selection.rows:,} models used" + (f" ({left_out})" if left_out else "")
-    by = {
-        "max": "max (costs by their largest value on the front, accuracy by its ideal, others by their range on the front)",
-        "range": "range (each objective by its range on the front)",
-        "archive-range": "archive-range (each objective by its range over all models)",
-        "none": "none (raw units)",
-    }[rule.scale]
+    lines = [
+        (f"{printable(origin.path)}: " if origin.path else "") + used,
+        f"Best trade-off: lowest weighted distance to the ideal point; {_rule_in_words(selection)}.",
+        *(f"{remark}." for remark in selection.remarks),
+    ]
+    return "\n".join(lines)
+
+
+def _rule_in_words(selection: Selection) -> str:
+    rule, objectives = selection.rule, selection.objectives
+    weights = "their weights under them" if any(weight != 1 for weight in rule.weights.values()) else "weights 1"
     if rule.preset:
-        by = "preset paper (1 s, 1e7 parameters, 10 mJ, accuracy as a fraction; the paper states no weights)"
-    return (
-        (f"{printable(origin.path)}: " if origin.path else "") + f"{used}\n"
-        f"Best trade-off: lowest weighted distance to the ideal point; scale {by}."
-        + "".join(f"\n{remark}." for remark in selection.remarks)
-    )
+        return f"preset paper (1 s, 1e7 parameters, 10 mJ, all of the accuracy; the paper states no weights), {weights}"
+    by_ideal = [o.column for o in objectives if o == ACCURACY or (o.is_quality and o.column in rule.ideal)]
+    by_range = [o.column for o in objectives if o.is_quality and o.column not in by_ideal]
+    parts = ["costs by their largest value on the front"] if any(not o.is_quality for o in objectives) else []
+    parts += [f"{', '.join(by_ideal)} by its ideal"] if by_ideal else []
+    parts += [f"{', '.join(by_range)} by its range on the front"] if by_range else []
+    by = {
+        "max": ", ".join(parts),
+        "range": "each objective by its range on the front",
+        "archive-range": "each objective by its range over all models of a group",
+        "none": "raw units",
+    }[rule.scale]
+    return f"scale {rule.scale} ({printable(by)}), {weights}"
 
 
-def _shown_choices(selection: Selection) -> list[tuple[Group, Choice]]:
-    """Leave out a joint selection that repeats the only pair."""
+def shown_choices(selection: Selection) -> list[tuple[Group, Choice]]:
+    """Return the choices of all groups, without a joint selection that repeats the only pair."""
     return [
         (group, choice)
         for group in selection.groups
@@ -122,37 +160,35 @@ def _shown_choices(selection: Selection) -> list[tuple[Group, Choice]]:
 _MOST_TIES = 8
 
 
-def _lines(selection: Selection, choice: Choice) -> tuple[tuple[str, ...], list[_Line]]:
-    columns = [o.column for o in choice.objectives]
-    best = [set(choice.picks[f"best:{column}"]) for column in columns]
-    head = ("", "row", *((" / ".join(selection.labels),) if selection.labels else ()), *columns, "distance", "wins")
+def _table(selection: Selection, choice: Choice) -> _Table:
     picks = choice.picks
     few = [*picks["trade_off"][:_MOST_TIES], *choice.nearest[: max(choice.top, _MOST_TIES)]]
-    few += [row for rows in picks.values() for row in rows[:_MOST_TIES]]
-    lines = []
-    for row in dict.fromkeys(few):
-        at = choice.at(row)
-        picked = row in picks["trade_off"]
-        cells = [number(v) + (" *" if row in best[k] else "  ") for k, v in enumerate(choice.values[at])]
-        labels = [printable(selection.label(row) or "")] if selection.labels else []
-        lines.append(_Line((
-            ">" if picked else "", str(row), *labels, *cells, f"{choice.distance[at]:.4g}", share(choice.acceptability.shares[at])
-        ), picked))  # fmt: skip
-    return head, lines
-
-
-def _rules(choice: Choice, *, labelled: bool) -> list[tuple[str, ...]]:
-    """Return the ideal, scale and weights as rows of the table; the label cell is empty where there is one."""
-    rows: list[tuple[str, ...]] = []
+    rows = list(dict.fromkeys([*few, *(row for tied in picks.values() for row in tied[:_MOST_TIES])]))
+    at = [choice.at(row) for row in rows]
+    picked = [row in picks["trade_off"] for row in rows]
     weighted = any(weight != 1 for weight in choice.weights.values())
-    for name, values in (
-        ("ideal", choice.ideal),
-        ("scale", choice.scale),
-        *((("weight", choice.weights),) if weighted else ()),
-    ):
-        label = ("",) if labelled else ()
-        rows.append(("", name, *label, *(number(value) + "  " for value in values.values()), "", ""))
-    return rows
+    rule = ["ideal", "scale", *(["weight"] if weighted else [])]
+    nothing = [""] * len(rule)
+    names = [
+        _Column("", [">" if tied else " " for tied in picked], nothing, is_text=True),
+        _Column("row", [str(row) for row in rows], rule),
+    ]
+    if selection.labels:
+        longest = _LABEL if len(choice.objectives) <= 2 else _SHORT_LABEL
+        labels = [_shorten(printable(selection.label(row) or ""), longest) for row in rows]
+        names.append(_Column(" / ".join(selection.labels), labels, nothing, is_text=True))
+    objectives = []
+    for k, objective in enumerate(choice.objectives):
+        best = set(picks[f"best:{objective.column}"])
+        cells = [number(choice.values[i, k]) + (" *" if row in best else "  ") for row, i in zip(rows, at, strict=True)]
+        stated = [choice.ideal, choice.scale, choice.weights][: len(rule)]
+        objectives.append(_Column(objective.column, cells, [number(part[objective.column]) + "  " for part in stated]))
+    wins = [share(float(choice.acceptability.shares[i]), sampled=choice.acceptability.error > 0) for i in at]
+    verdict = [_Column("distance", [f"{choice.distance[i]:.4g}" for i in at], nothing), _Column("wins", wins, nothing)]
+    if choice.membership is not None:
+        for k, head in enumerate(("on front", "resampled pick")):
+            verdict.append(_Column(head, [share(choice.membership.of(row)[k]) for row in rows], nothing))
+    return _Table(names, objectives, verdict, picked)
 
 
 def title(group: Group, choice: Choice) -> str:
@@ -166,12 +202,22 @@ def title(group: Group, choice: Choice) -> str:
 
 
 def _sentences(selection: Selection, choice: Choice) -> list[str]:
+    mentioned = [
+        *(rows[0] for rows in choice.picks.values()),
+        *choice.shares(),
+        *(choice.membership.rows if choice.membership else ()),
+    ]
+    labels = [selection.label(row) for row in dict.fromkeys(mentioned[:50])]
+
     def name(row: int) -> str:
         label = selection.label(row)
-        return f"row {row}" if label is None else _shorten(printable(label), 32)
+        if label is None:
+            return f"row {row}"
+        return _shorten(printable(label), 36) + (f" (row {row})" if labels.count(label) > 1 else "")
 
     tied = choice.picks["trade_off"]
-    tie = [f"Tie: {len(tied)} models are equally near, rows {_shorten(', '.join(map(str, tied)), 50)}."] if len(tied) > 1 else []
+    shown = ", ".join(map(str, tied[:_MOST_TIES])) + (", ..." if len(tied) > _MOST_TIES else "")
+    tie = [f"Tie: {len(tied):,} models are equally near, rows {shown}."] if len(tied) > 1 else []
     return [*tie, gain(choice, name), certainty(choice, name)]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-from ecosel.robustness import RESAMPLES
 from ecosel.selection import Choice
 
 Name = Callable[[int], str]
@@ -34,31 +34,43 @@ def certainty(choice: Choice, name: Name, /) -> str:
     """Say how far the choice depends on the weights, and on the measurements where their errors are known."""
     shares = choice.shares()
     pick = choice.picks["trade_off"][0]
+    error = choice.acceptability.error
     own = shares.get(pick, 0.0)
-    about = f" (± {100 * choice.acceptability.error:.0f} %)" if choice.acceptability.error else ""
-    rivals = [row for row in shares if row != pick and row not in choice.picks["trade_off"]]
-    if len(choice.front) == len(choice.picks["trade_off"]):
-        text = f"{name(pick)} is the best trade-off under every weighting."
+    rivals = [row for row in shares if row not in choice.picks["trade_off"]]
+    if (choice.values == choice.values[0]).all():
+        text = f"No model is better in any objective than {name(pick)}, whatever the weights."
     else:
-        judged = "hardly depends" if own >= 0.9 else "depends somewhat" if own >= 0.5 else "depends"
-        text = f"{name(pick)} is the best trade-off under {share(own)}{about} of all weightings"
-        text += f", {name(rivals[0])} under {share(shares[rivals[0]])}" if rivals else ""
-        text += f": the choice {judged} on the weights."
+        about = f" (± {100 * error:.0f} %)" if error else ""
+        text = f"{name(pick)} is the best trade-off under {share(own, sampled=error > 0)}{about} of all weightings"
+        text += f", {name(rivals[0])} under {share(shares[rivals[0]], sampled=error > 0)}" if rivals else ""
+        if rivals and shares[rivals[0]] > own:
+            text += ": the choice depends on the weights, and another model wins under more of them."
+        else:
+            judged = "hardly depends" if own >= 0.9 else "depends somewhat" if own >= 0.5 else "depends"
+            text += f": the choice {judged} on the weights."
     if choice.membership is not None:
-        at = choice.at(pick)
+        member = choice.membership
+        on_front, picked = member.of(pick)
         text += (
-            f" Over {RESAMPLES:,} resamplings of the measurements it is on the front in {share(choice.membership.on_front[at])}"
-            f" and the best trade-off in {share(choice.membership.pick[at])}."
+            f" Over {member.resamples:,} resamplings of the measurements it is on the front in {share(on_front)}"
+            f" and the best trade-off in {share(picked)}"
         )
+        other = max(
+            (row for row in member.rows if row not in choice.picks["trade_off"]), key=lambda row: member.of(row)[1], default=None
+        )
+        text += f", {name(other)} in {share(member.of(other)[1])}." if other is not None and member.of(other)[1] > 0 else "."
     return text
 
 
-def share(part: float, /) -> str:
+def share(part: float, /, *, sampled: bool = False) -> str:
+    """Write a share as a percentage of few digits; a sampled one is never 0 or all."""
     percent = 100 * part
-    if 0 < percent < 0.1:
-        return "under 0.1 %"
-    if 99.95 <= percent < 100:
-        return "over 99.9 %"
+    if percent < 0.1 and (sampled or percent > 0):
+        return "<0.1 %"
+    if 99.9 < percent <= 100 and (sampled or percent < 100):
+        return ">99.9 %"
+    if 99 < percent < 101 and percent != 100:
+        return f"{percent:.1f} %"
     return f"{percent:.3g} %" if percent < 1000 else f"{part:,.0f} times"
 
 
@@ -66,4 +78,6 @@ def number(value: float, /) -> str:
     """Write a number in few characters: whole ones in full, others with five digits."""
     if value == int(value) and abs(value) < 1e12:
         return f"{value:,.0f}"
+    if 1e3 <= abs(value) < 1e9:
+        return f"{value:,.{max(0, 4 - int(math.log10(abs(value))))}f}"
     return f"{value:.5g}"

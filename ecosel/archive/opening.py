@@ -227,7 +227,8 @@ def _stack(path: str, archives: list[Archive]) -> Archive:
     def load(columns: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
         own = [column for column in columns if column != label] or list(first.columns[:1])
         frames = [archive.load(own, labels).with_columns(pl.lit(archive.path).alias(label)) for archive in archives]
-        return pl.concat(frames, how="vertical_relaxed").select(columns)
+        with _told_plainly(f"{path} as one archive"):
+            return pl.concat(frames, how="vertical_relaxed").select(columns)
 
     return Archive(
         path, (*first.columns, label), load, agreed, None,

@@ -77,8 +77,10 @@ def _run(arguments: list[str]) -> int:
         return 0
     except (click.Abort, KeyboardInterrupt):
         return _fail("stopped", 1)
-    except (ValueError, ArchiveError, OSError, MemoryError) as error:
-        if debug:
+    except Exception as error:
+        # polars is not imported here for the name of its errors alone
+        from_polars = any(kind.__name__ == "PolarsError" for kind in type(error).__mro__)
+        if debug or not (from_polars or isinstance(error, (ValueError, ArchiveError, OSError, MemoryError))):
             raise
         if isinstance(error, MemoryError):
             return _fail("out of memory", 1)

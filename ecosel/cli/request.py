@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +78,12 @@ class Request:
     def run(self, paths: Sequence[str], *, top: int = 1, all_columns: bool = False) -> tuple[Selection, pl.DataFrame]:
         """Read the archive and choose; return the selection and the rows it read (with ROW), before any were left out."""
         archive = open_archive(paths, table=self.table, study=self.study)
-        derived = dict(_split(text, "--derive", "NAME = EXPR", first=True) for text in self.derive)
+        derived: dict[str, str] = {}
+        for text in self.derive:
+            name, sql = _split(text, "--derive", "NAME = EXPR", first=True)
+            if name in derived:
+                raise ValueError(f"--derive {name} is given twice")
+            derived[name] = sql
         for name in derived:
             if name.startswith(RESERVED):
                 raise ValueError(f"--derive {name}: names that begin with {RESERVED!r} are kept for ecosel itself")
@@ -247,5 +253,5 @@ def _name_the_objectives(archive: Archive, paths: Sequence[str]) -> str:
     example = f"--maximize {numeric[0]!r} --minimize {numeric[-1]!r}" if len(numeric) > 1 else f"--minimize {numeric[0]!r}"
     return (
         f"{archive.path}: name the objectives, no direction is guessed; numeric columns: {shown};"
-        f" for example: ecosel select {' '.join(paths)} {example}"
+        f" for example: ecosel select {shlex.join(paths)} {example}"
     )

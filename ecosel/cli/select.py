@@ -30,7 +30,7 @@ _SUFFIXES = {
 }
 
 
-@click.command(short_help="Choose the best trade-offs from an archive of models.")
+@click.command()
 @click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE...")
 @shared_options
 @click.option("--top", type=int, default=1, show_default=True, metavar="K", help="Show the K models nearest to the ideal point.")
@@ -73,9 +73,7 @@ def select(
         raise ValueError("Parquet is not for a terminal; name a file with -o")
     selection, rows = Request(**shared).run(archives, top=top, all_columns=front is not None)
     answer = _render(selection, form, to_terminal=output in (None, "-") and sys.stdout is not None and sys.stdout.isatty())
-    if writer:
-        write(writer(marked_frame(selection, rows)), front)
-    write(answer, output)
+    write(*([(writer(marked_frame(selection, rows)), front)] if writer else []), (answer, output))
     if left_out:
         for row, missing in selection.left_out.iter_rows():
             click.echo(f"row {row}: no value in {missing}", err=True)

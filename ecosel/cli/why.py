@@ -12,11 +12,11 @@ from ecosel.cli.request import Request, shared_options
 from ecosel.cli.writing import write
 from ecosel.explanation import Explanation, as_document, explain, find_row
 from ecosel.selection import Selection
-from ecosel.tables import WIDTH, printable, title
+from ecosel.tables import WIDTH, printable, shown_choices, title
 from ecosel.verdict import number, share
 
 
-@click.command(short_help="Say why one model is, or is not, the choice.")
+@click.command()
 @click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE...")
 @click.argument("model", metavar="ROW|LABEL")
 @shared_options
@@ -39,14 +39,15 @@ def why(archives: tuple[str, ...], model: str, form: str, **shared: Any) -> None
     group, explanations = explain(selection, find_row(selection, model))
     if form == "json":
         document = as_document(selection, group, explanations)
-        write(json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False, default=str) + "\n", None)
+        write((json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False, default=str) + "\n", None))
         return
     row = explanations[0].row
     values = {column: value for e in explanations for column, value in e.values.items()}
     lines = [f"{_name(selection, row)}: " + ", ".join(f"{column} {number(value)}" for column, value in values.items())]
-    for explanation in explanations:
+    shown = [choice for _, choice in shown_choices(selection)]
+    for explanation in (e for e in explanations if e.choice in shown):
         lines += ["", title(group, explanation.choice), *(f"  {line}" for line in _lines(selection, explanation))]
-    write("".join(_folded(line) + "\n" for line in lines), None)
+    write(("".join(_folded(line) + "\n" for line in lines), None))
 
 
 def _folded(line: str) -> str:
@@ -55,6 +56,15 @@ def _folded(line: str) -> str:
 
 
 def _lines(selection: Selection, e: Explanation) -> list[str]:
+    rule = ", ".join(
+        f"{column} to {number(e.choice.ideal[column])} / {number(e.choice.scale[column])}"
+        + (f" x {number(weight)}" if weight != 1 else "")
+        for column, weight in e.choice.weights.items()
+    )
+    return [*_verdict(selection, e), f"Distance {e.distance:.4g}: {rule}."]
+
+
+def _verdict(selection: Selection, e: Explanation) -> list[str]:
     if not e.on_front:
         count = len(e.dominated_by)
         some = f"{count:,} models dominate it, among them" if count > len(e.others) else "It is dominated by"
@@ -68,11 +78,12 @@ def _lines(selection: Selection, e: Explanation) -> list[str]:
         lines = [f"On the front, not the best trade-off: that is {_name(selection, pick[0])}."]
     if e.weighting is not None:
         weighting = ", ".join(f"{column} {weight:.3g}" for column, weight in e.weighting.items())
-        under = f"{share(e.acceptability)} of all weightings" if e.acceptability else "few weightings"
+        about = f" (± {100 * e.choice.acceptability.error:.0f} %)" if e.choice.acceptability.error else ""
+        under = f"{share(e.acceptability)}{about} of all weightings" if e.acceptability else "few weightings"
         lines.append(f"The best trade-off under {under}, for example {weighting}.")
     else:
         sampled = "" if len(e.choice.objectives) <= 2 else " that was tried"
-        lines.append(f"The best trade-off under no weighting{sampled}: mixtures of its neighbours are nearer to the ideal point.")
+        lines.append(f"The best trade-off under no weighting{sampled}: under each one another model of the front is nearer.")
     return [*lines, *(["Its neighbours on the front", *_compared(selection, e)] if e.others else [])]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -24,34 +25,53 @@ def check_targets(targets: Sequence[str | None], inputs: Sequence[str], /) -> No
                 raise ValueError(f"{file.name} is the archive itself; name another file for the output")
 
 
-def write(content: str | bytes, target: str | None, /) -> None:
-    """Write content to the file target, or to standard output where it is None or `-`.
+def write(*answers: tuple[str | bytes, str | None]) -> None:
+    """Write each content to its file, or to standard output where the file is None or `-`.
 
-    A file appears under its name only when it is complete.
+    All files are written beside their names first and then appear together, each whole.
     """
-    raw = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    if target is None or target == "-":
-        if sys.stdout is None:
-            raise OSError("standard output is closed")
-        sys.stdout.flush()
-        sys.stdout.buffer.write(raw)
-        sys.stdout.buffer.flush()
-        return
-    path = Path(target)
-    if path.exists() and not path.is_file():  # a device or a pipe has no content to protect
-        path.write_bytes(raw)
-        return
+    partial: list[tuple[Path, Path]] = []
     try:
-        handle, partial = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+        for content, target in answers:
+            raw = content.encode("utf-8", "replace") if isinstance(content, str) else content
+            if target is None or target == "-":
+                _print(raw)
+                continue
+            path = Path(target)
+            if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe has no content to protect
+                path.write_bytes(raw)
+            else:
+                partial.append((_beside(path, raw), path))
+        while partial:
+            partial[0][0].replace(partial[0][1])
+            partial.pop(0)
+    finally:
+        for file, _ in partial:
+            file.unlink(missing_ok=True)
+
+
+def _print(raw: bytes) -> None:
+    if sys.stdout is None:
+        raise OSError("standard output is closed")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(raw)
+    sys.stdout.buffer.flush()
+
+
+def _beside(path: Path, raw: bytes) -> Path:
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, target) from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
+        raise OSError(f"cannot write {path}: {error.strerror}") from None
+    with os.fdopen(handle, "wb") as file:
         umask = os.umask(0)
         os.umask(umask)
-        Path(partial).chmod(0o666 & ~umask)
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+        os.fchmod(handle, 0o666 & ~umask)
+        try:
+            file.write(raw)
+        except OSError:
+            Path(name).unlink()
+            raise
+    return Path(name)

@@ -91,14 +91,14 @@ def test_the_smaller_of_two_normal_measurements_wins_as_often_as_theory_says() -
     # P(X < Y) for X ~ N(1, 0.1), Y ~ N(1.1, 0.1) is Phi(0.1 / (0.1 * sqrt 2)) = 0.7602
     costs, std = np.array([[1.0], [1.1]]), np.full((2, 1), 0.1)
     result = membership(costs, std, std, distance=nearest_to_zero, seed=0)
-    assert result.pick == pytest.approx([0.7602, 0.2398], abs=3 * math.sqrt(0.76 * 0.24 / RESAMPLES))
-    assert (result.pick == result.on_front).all()
+    assert [result.of(row)[1] for row in (0, 1)] == pytest.approx([0.7602, 0.2398], abs=3 * math.sqrt(0.76 * 0.24 / RESAMPLES))
+    assert all(on_front == pick for on_front, pick in result.rows.values())
 
 
 def test_exact_measurements_give_certainty() -> None:
     costs, zero = np.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0]]), np.zeros((3, 2))
     result = membership(costs, zero, zero, distance=nearest_to_zero, seed=0)
-    assert result.on_front.tolist() == [1, 1, 0]
+    assert [result.of(row)[0] for row in range(3)] == [1, 1, 0]
 
 
 def test_rows_out_of_reach_change_nothing() -> None:
@@ -107,8 +107,8 @@ def test_rows_out_of_reach_change_nothing() -> None:
     alone = membership(near, np.full((2, 2), 0.5), np.full((2, 2), 0.5), distance=nearest_to_zero, seed=3)
     std = np.full((102, 2), 0.5)
     together = membership(np.vstack([near, far]), std, std, distance=nearest_to_zero, seed=3)
-    assert together.on_front[:2].tolist() == alone.on_front.tolist()
-    assert together.on_front[2:].max() == 0
+    assert together.rows == alone.rows
+    assert set(together.rows) == {0, 1}
 
 
 def test_intervals_and_standard_deviations_of_the_same_error_give_the_same_probabilities() -> None:
@@ -121,8 +121,8 @@ def test_intervals_and_standard_deviations_of_the_same_error_give_the_same_proba
     members = [select(f, {"q": "max", "c": "min"}).choices[0].membership for f in (std, ends)]
     assert members[0] is not None
     assert members[1] is not None
-    assert members[0].on_front == pytest.approx(members[1].on_front)
-    assert members[0].pick == pytest.approx(members[1].pick)
+    assert members[0].rows == members[1].rows
+    assert len(members[0].rows) == 3
 
 
 def test_without_measurement_errors_there_are_no_probabilities() -> None:
@@ -134,4 +134,28 @@ def test_an_asymmetric_interval_is_resampled_on_its_own_sides() -> None:
     frame = pl.DataFrame({"c": [1.0, 1.1], "c_low": [1.0, 0.9], "c_high": [1.0, 1.1]})
     member = select(frame, {"c": "min"}).choices[0].membership
     assert member is not None
-    assert 1 - member.pick[0] == pytest.approx(0.1635, abs=3 * math.sqrt(0.16 * 0.84 / RESAMPLES))
+    assert 1 - member.of(0)[1] == pytest.approx(0.1635, abs=3 * math.sqrt(0.16 * 0.84 / RESAMPLES))
+
+
+def test_a_measurement_better_than_the_ideal_is_not_punished() -> None:
+    # B is the pick unless A comes out better than B: a draw of A above the ideal (10) is at the ideal, not beyond it
+    frame = pl.DataFrame({"m": ["A", "B"], "q": [10.0, 9.0], "q_std": [1.0, 0.0], "c": [2.0, 1.9], "c_std": [0.0, 0.0]})
+    member = select(frame, {"q": "max", "c": "min"}, weights={"q": 10.0}).choices[0].membership
+    assert member is not None
+    on_front, pick = member.of(0)
+    assert on_front == pytest.approx(0.8413, abs=3 * math.sqrt(0.84 * 0.16 / RESAMPLES))
+    assert pick > 0.75
+
+
+def test_rows_off_the_front_have_their_probability_too() -> None:
+    frame = pl.DataFrame({"q": [5.0, 5.0], "c": [1.0, 1.05], "c_std": [0.2, 0.2]})
+    choice = select(frame, {"q": "max", "c": "min"}).choices[0]
+    assert choice.front == (0,)
+    assert choice.membership is not None
+    # P(N(1.05, 0.2) < N(1, 0.2)) = Phi(-0.05 / (0.2 sqrt 2)) = 0.4298
+    assert choice.membership.of(1)[1] == pytest.approx(0.4298, abs=3 * math.sqrt(0.25 / RESAMPLES))
+
+
+def test_many_rows_in_reach_are_resampled_less_often() -> None:
+    costs, std = np.random.default_rng(0).random((8_000, 2)), np.full((8_000, 2), 5.0)
+    assert membership(costs, std, std, distance=nearest_to_zero, seed=0).resamples == 250

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ecosel.errors import ArchiveError
 from ecosel.objectives import Objective
 from ecosel.samples import sample
-from ecosel.selection import Choice, select
+from ecosel.selection import select
 from tests.conftest import SHARED
 
 METRICS = ("inference_time_s", "parameters", "energy_per_inference_j")
@@ -154,7 +154,7 @@ def test_fronts_of_real_archives_equal_an_independent_implementation(
         assert selection["front"] == used.index[mask].tolist()
 
 
-def pick_set(frame: pl.DataFrame, scale: Any, names: bool = True) -> list[set[str]]:
+def pick_set(frame: pl.DataFrame, scale: Any) -> list[set[str]]:
     selection = select(frame, {"q": "max", "a": "min", "b": "min"}, labels=["name"], scale=scale)
     return [{str(selection.label(row)) for row in choice.picks["trade_off"]} for choice in selection.choices]
 
@@ -234,8 +234,9 @@ def test_canonical_columns_are_objectives_without_being_named() -> None:
     assert [o.column for o in selection.objectives] == ["accuracy", *METRICS]
 
 
-def test_a_canonical_column_without_any_value_is_no_objective() -> None:
-    frame = pl.read_csv(sample("young2019.csv")).with_columns(pl.lit(None, dtype=pl.Float64).alias("energy_per_inference_j"))
+@pytest.mark.parametrize("nothing", [pl.lit(None, dtype=pl.Float64), pl.lit(float("nan")), pl.lit("N/A")])
+def test_a_canonical_column_without_any_value_is_no_objective(nothing: pl.Expr) -> None:
+    frame = pl.read_csv(sample("young2019.csv")).with_columns(nothing.alias("energy_per_inference_j"))
     selection = select(frame)
     assert selection.models.height == 10
     assert selection.remarks == ("energy_per_inference_j holds no value and is no objective",)
@@ -247,6 +248,27 @@ def test_accuracy_in_percent_has_the_ideal_100() -> None:
     first, second = (select(frame, {"accuracy": "max", "t": "min"}).choices[0] for frame in (fractions, percent))
     assert second.ideal["accuracy"] == 100
     assert second.distance.tolist() == pytest.approx(first.distance.tolist())
+
+
+def test_one_accuracy_above_1_among_fractions_is_refused_unless_its_ideal_is_given() -> None:
+    frame = pl.DataFrame({"accuracy": [0.9, 1.02, 0.5], "t": [3.0, 9.0, 1.0]})
+    with pytest.raises(ArchiveError, match=r"1\.02 in row 1 beside fractions"):
+        select(frame, {"accuracy": "max", "t": "min"})
+    assert select(frame, {"accuracy": "max", "t": "min"}, ideal={"accuracy": 2.0}).choices[0].ideal["accuracy"] == 2
+
+
+def test_the_preset_keeps_its_unit_of_accuracy_whatever_the_ideal() -> None:
+    frame = pl.read_csv(sample("young2019.csv"))
+    choice = select(frame, preset="paper", ideal={"accuracy": 0.9}).choices[0]
+    assert (choice.ideal["accuracy"], choice.scale["accuracy"]) == (0.9, 1.0)
+
+
+def test_missing_measurement_errors_are_remarked() -> None:
+    frame = pl.DataFrame({"accuracy": [0.9, 0.8], "parameters": [2, 1], "accuracy_std": [0.1, None], "accuracy_low": [0.8, 0.7]})
+    assert select(frame).remarks == (
+        "accuracy_std is missing in 1 of 2 rows, which count as exact",
+        "accuracy_std is taken, accuracy_low not",
+    )
 
 
 def test_unfinished_rows_of_our_own_archives_are_left_out() -> None:
@@ -276,8 +298,14 @@ def test_frames_of_other_libraries_give_the_same_selection(convert: Callable[[pl
 
 def test_a_selection_cannot_be_changed() -> None:
     selection = select(pl.read_csv(sample("young2019.csv")))
+    choice = selection.choices[0]
     with pytest.raises(AttributeError):
         selection.rows = 3  # type: ignore[misc]
+    for mapping in (choice.ideal, choice.scale, choice.weights, selection.rule.weights, selection.rule.ideal):
+        with pytest.raises(TypeError):
+            mapping["accuracy"] = 5.0  # type: ignore[index]
+    with pytest.raises(ValueError, match="read-only"):
+        choice.values[0, 0] = 9.0
 
 
 def test_a_selection_shows_its_table_in_a_notebook_and_escapes_names() -> None:
@@ -323,7 +351,3 @@ def test_no_row_with_a_value_everywhere_names_the_column_that_lacks_most() -> No
     frame = pl.DataFrame({"q": [1.0, 2.0], "c": [None, float("nan")]})
     with pytest.raises(ArchiveError, match="'c' is missing in 2 of 2 rows"):
         select(frame, {"q": "max", "c": "min"})
-
-
-def test_choice_is_exported() -> None:
-    assert isinstance(select(pl.read_csv(sample("young2019.csv"))).choices[0], Choice)

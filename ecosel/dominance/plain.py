@@ -1,89 +1,19 @@
-"""Find the rows that no other row dominates."""
+"""The front with NumPy alone: nothing to compile or load, and quick where few rows are left after the elimination."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Costs = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-def nondominated_mask(costs: ArrayLike, /, *, copies: Literal["all", "first"] = "all") -> Mask:
-    """Mark the rows of costs [n, d] that no other row dominates.
-
-    Smaller is better in every column. A row dominates another when it is nowhere larger and somewhere smaller, so
-    equal rows do not dominate each other: all copies of a front row are marked, or only the first of them.
-    Raises ValueError where a value is not finite.
-
-    >>> nondominated_mask([[1, 2], [2, 1], [2, 2], [1, 2]])
-    array([ True,  True, False,  True])
-    >>> nondominated_mask([[1, 2], [2, 1], [2, 2], [1, 2]], copies="first")
-    array([ True,  True, False, False])
-    """
-    if copies not in ("all", "first"):
-        raise ValueError(f"copies is {copies!r}; it must be 'all' or 'first'")
-    checked = _as_costs(costs)
-    front = nondominated_rows(list(np.ascontiguousarray(checked.T)))
-    if copies == "first" and len(front):
-        _, first = np.unique(checked[front], axis=0, return_index=True)
-        front = front[first]
-    mask = np.zeros(len(checked), dtype=np.bool_)
-    mask[front] = True
-    return mask
-
-
-def nondominated_rank(costs: ArrayLike, /) -> NDArray[np.int64]:
-    """Return the layer [n] of each row: 0 on the front, 1 on the front of the rest, and so on.
-
-    >>> nondominated_rank([[1, 2], [2, 1], [2, 2], [3, 3]])
-    array([0, 0, 1, 2])
-    """
-    checked = _as_costs(costs)
-    rank = np.full(len(checked), -1, dtype=np.int64)
-    left, layer = np.arange(len(checked)), 0
-    while len(left):
-        on_front = nondominated_mask(checked[left])
-        rank[left[on_front]] = layer
-        left, layer = left[~on_front], layer + 1
-    return rank
-
-
-def dominators(costs: ArrayLike, row: int, /) -> NDArray[np.int64]:
-    """Return the numbers of the rows of costs [n, d] that dominate row, in their order.
-
-    >>> dominators([[1, 2], [2, 1], [2, 2]], 2)
-    array([0, 1])
-    """
-    checked = _as_costs(costs)
-    if not -len(checked) <= row < len(checked):
-        raise ValueError(f"row {row} is not in a table of {len(checked)} rows")
-    return np.flatnonzero((checked <= checked[row]).all(axis=1) & (checked < checked[row]).any(axis=1))
-
-
-def _as_costs(costs: ArrayLike) -> Costs:
-    array = np.asarray(costs, dtype=np.float64)
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise ValueError(f"costs have shape {array.shape}; they must be [n, d] with d >= 1")
-    finite = np.isfinite(array).all(axis=1)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        raise ValueError(f"row {row} holds a value that is not finite: {array[row].tolist()}")
-    return array
-
-
-def nondominated_rows(columns: list[Costs], /) -> NDArray[np.int64]:
-    """Return the numbers of the rows that no other dominates, ascending, copies included; nothing is checked or copied.
-
-    columns: d arrays [n] of finite costs, each contiguous.
-    """
+def front(columns: list[Costs], /) -> NDArray[np.int64]:
+    """Return the positions of the rows that no other dominates, copies included, in no order; d columns [n]."""
     if len(columns) == 1:
         return np.flatnonzero(columns[0] == columns[0].min(initial=np.inf))
-    rows, columns = _eliminate(columns)
-    front = _sweep(columns[0], columns[1]) if len(columns) == 2 else _filter(columns)
-    return np.sort(rows[front])
+    return _sweep(columns[0], columns[1]) if len(columns) == 2 else _filter(columns)
 
 
 _SAMPLE = 1024
@@ -94,8 +24,8 @@ _WORTH = 128
 _BLOCK = 1 << 14
 
 
-def _eliminate(columns: list[Costs]) -> tuple[NDArray[np.int64], list[Costs]]:
-    """Drop rows that a few strong rows dominate, in one read of the table a round.
+def eliminate(columns: list[Costs]) -> tuple[NDArray[np.int64], list[Costs]]:
+    """Return the rows that a few strong rows leave, and their columns; one read of the table a round.
 
     The idea is the elimination filter of LESS (Godfrey et al. 2007); the strong rows are those of a sample's front that
     together dominate most of the sample. On a small front a handful of them removes nearly everything.

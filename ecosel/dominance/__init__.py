@@ -1,0 +1,240 @@
+"""Which rows of a table of costs dominate which: fronts, layers, dominators, hypervolume, crowding distance.
+
+Smaller is better in every column. The functions here check their arguments and choose the algorithm; numba is loaded
+when the first of them that needs it is called.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ecosel.dominance import plain
+
+Costs = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+
+# Up to this many rows are tried against a window of this many front rows before anything is sampled or sorted: 4,096
+# rows against 64 take 0.3 ms at worst, and a window scan is the fastest of all where the front stays inside.
+_FEW_ROWS, _WINDOW = 4096, 64
+# A further elimination is worth a read of what is left if that is more than this.
+_MANY_LEFT = 8192
+# What is left after NumPy's elimination is worth 0.3 s to load numba above this: 6,000 rows of a large front take
+# NumPy's filter as long for three columns and more, 200,000 NumPy's sort for two.
+_WORTH_COMPILED = {2: 200_000}
+_WORTH_COMPILED_ABOVE_TWO = 6_000
+# Above 2**53 neighbouring integers share one float64.
+_EXACT_INT = 2**53
+
+
+def nondominated_mask(costs: ArrayLike, /, *, copies: Literal["all", "first"] = "all") -> Mask:
+    """Mark the rows of costs [n, d] that no other row dominates.
+
+    A row dominates another when it is nowhere larger and somewhere smaller, so equal rows do not dominate each other:
+    all copies of a front row are marked, or only the first of them. Integers are compared as integers.
+    Raises ValueError where a value is not finite.
+
+    >>> nondominated_mask([[1, 2], [2, 1], [2, 2], [1, 2]])
+    array([ True,  True, False,  True])
+    >>> nondominated_mask([[1, 2], [2, 1], [2, 2], [1, 2]], copies="first")
+    array([ True,  True, False, False])
+    """
+    if copies not in ("all", "first"):
+        raise ValueError(f"copies is {copies!r}; it must be 'all' or 'first'")
+    checked = _as_costs(costs)
+    mask = _front(checked)
+    if copies == "first":
+        rows = np.flatnonzero(mask)
+        order = np.lexsort(checked[rows].T)  # stable: of equal rows the first comes first
+        ordered = checked[rows[order]]
+        again = np.zeros(len(rows), dtype=np.bool_)
+        again[1:] = (ordered[1:] == ordered[:-1]).all(axis=1)
+        mask[rows[order[again]]] = False
+    return mask
+
+
+def nondominated_pairs(quality: ArrayLike, costs: ArrayLike, /) -> Mask:
+    """Mark the fronts [n, k] of one column [n] against each of k other columns [n, k], all smaller is better.
+
+    Column j is what nondominated_mask says of the pair (quality, costs[:, j]); the table is read, or the quality
+    sorted, once for all pairs.
+
+    >>> nondominated_pairs([1, 2, 2], [[3, 1], [2, 1], [2, 2]])
+    array([[ True,  True],
+           [ True, False],
+           [ True, False]])
+    """
+    first, others = _as_costs(np.reshape(quality, (-1, 1)))[:, 0], _as_costs(costs)
+    if len(first) != len(others):
+        raise ValueError(f"quality has {len(first)} rows, costs have {len(others)}; they must have as many")
+    from ecosel.dominance import pairs
+
+    _check_finite(first.reshape(-1, 1))
+    _check_finite(others)
+    return pairs.fronts(np.ascontiguousarray(first), others)
+
+
+def nondominated_rank(costs: ArrayLike, /) -> Rows:
+    """Return the layer [n] of each row of costs [n, d]: 0 on the front, 1 on the front of the rest, and so on.
+
+    Copies share a layer. Raises ValueError where a value is not finite.
+
+    >>> nondominated_rank([[1, 2], [2, 1], [2, 2], [3, 3]])
+    array([0, 0, 1, 2])
+    """
+    checked = _as_costs(costs)
+    _check_finite(checked)
+    if checked.shape[1] == 1:
+        return np.unique(checked[:, 0], return_inverse=True)[1].reshape(-1).astype(np.int64)
+    if checked.shape[1] <= 3 and len(checked):
+        from ecosel.dominance import layers
+
+        return layers.of_two(checked) if checked.shape[1] == 2 else layers.of_three(checked)
+    # Four columns and more: front by front, O(layers · front). The elimination makes each one cheap.
+    rank = np.zeros(len(checked), dtype=np.int64)
+    left, layer = np.arange(len(checked)), 0
+    while len(left):
+        on_front = _front(np.ascontiguousarray(checked[left]))
+        rank[left[on_front]] = layer
+        left, layer = left[~on_front], layer + 1
+    return rank
+
+
+def dominators(costs: ArrayLike, rows: ArrayLike, /) -> list[Rows]:
+    """Return for each of rows the numbers of the rows of costs [n, d] that dominate it, ascending.
+
+    Raises ValueError where a value is not finite or a row not in the table.
+
+    >>> dominators([[1, 2], [2, 1], [2, 2]], [2, 0])
+    [array([0, 1]), array([], dtype=int64)]
+    """
+    checked = _as_costs(costs)
+    _check_finite(checked)
+    found = []
+    for row in np.asarray(rows, dtype=np.int64).reshape(-1):
+        if not 0 <= row < len(checked):
+            raise ValueError(f"row {row} is not in a table of {len(checked)} rows")
+        found.append(np.flatnonzero((checked <= checked[row]).all(axis=1) & (checked < checked[row]).any(axis=1)))
+    return found
+
+
+def hypervolume(costs: ArrayLike, reference: ArrayLike, /) -> float:
+    """Return the volume that the rows of costs [n, d] dominate below the reference point [d], for d of 2 or 3.
+
+    In the product of the columns' units. Rows that do not lie below the reference in every column add nothing.
+    O(n log n) for two columns; for three a sweep over a staircase (Fonseca et al. 2006), O(n log n + n · staircase).
+    Raises ValueError for other d: use moocore.hypervolume there, which has the best known algorithms.
+
+    >>> hypervolume([[1, 2], [2, 1]], [3, 3])
+    3.0
+    """
+    checked = _as_costs(costs)
+    corner = np.asarray(reference, dtype=np.float64).reshape(-1)
+    d = checked.shape[1]
+    if d not in (2, 3):
+        raise ValueError(f"costs have {d} columns; hypervolume is for 2 or 3, use moocore.hypervolume for others")
+    if len(corner) != d or not np.isfinite(corner).all():
+        raise ValueError(f"reference is {corner.tolist()}; it must be {d} finite numbers")
+    _check_finite(checked)
+    below = checked[(checked < corner).all(axis=1)]
+    from ecosel.dominance import volume
+
+    if d == 2:
+        below = np.column_stack([below, np.zeros(len(below))])
+        corner = np.append(corner, 1.0)
+    order = np.argsort(below[:, 2], kind="stable")
+    return float(volume.below(np.ascontiguousarray(below[order]), corner))
+
+
+def crowding_distance(costs: ArrayLike, /) -> NDArray[np.float64]:
+    """Return the crowding distance [n] of each row of one front, costs [n, d] (Deb et al. 2002, section III.B).
+
+    The sum over the columns of the distance between the two neighbours, in ranges of the column; infinite at both ends
+    of each column that has a range. Larger is less crowded.
+
+    >>> crowding_distance([[0, 4], [1, 1], [4, 0]])
+    array([inf,  2., inf])
+    """
+    checked = _as_costs(costs)
+    _check_finite(checked)
+    crowding = np.zeros(len(checked))
+    for column in checked.T:
+        order = np.argsort(column, kind="stable")
+        spread = column[order[-1]] - column[order[0]] if len(order) else 0.0
+        if spread > 0:
+            crowding[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / spread
+            crowding[order[[0, -1]]] = np.inf
+    return crowding
+
+
+def nondominated_rows(columns: list[Costs], /) -> Rows:
+    """Return the numbers of the rows that no other dominates, ascending, copies included; nothing is checked.
+
+    columns: d arrays [n] of finite costs, each contiguous. NumPy alone, and numba only where that repays its start.
+    """
+    rows, left = plain.eliminate(columns)
+    if len(rows) > _WORTH_COMPILED.get(len(columns), _WORTH_COMPILED_ABOVE_TWO) and len(columns) > 1:
+        return rows[_front(np.column_stack(left))]
+    return np.sort(rows[plain.front(left)])
+
+
+def _front(costs: Costs) -> Mask:
+    """Choose the algorithm. costs are C-contiguous; whether they are finite is found out on the way."""
+    n, d = costs.shape
+    if n == 0:
+        return np.zeros(0, dtype=np.bool_)
+    from ecosel.dominance import scan
+
+    if n <= _FEW_ROWS or d == 1:
+        _check_finite(costs)
+        if d == 1:
+            lowest: Mask = costs[:, 0] == costs[:, 0].min()
+            return lowest
+        front = np.empty(_WINDOW, dtype=np.int64)
+        size = scan.window_front(costs, _WINDOW, front)
+        if size < 0:
+            return _front_by_sorting(costs)
+        mask = np.zeros(n, dtype=np.bool_)
+        mask[front[:size]] = True
+        return mask
+    kept, bad = scan.eliminate(costs)
+    if bad >= 0:
+        _check_finite(costs)
+    left = costs if len(kept) == n else costs[kept]
+    while len(left) > _MANY_LEFT and 2 * len(left) < n:
+        n = len(left)
+        again, _ = scan.eliminate(left)
+        kept, left = kept[again], left[again]
+    mask = np.zeros(len(costs), dtype=np.bool_)
+    mask[kept] = _front_by_sorting(left)
+    return mask
+
+
+def _front_by_sorting(costs: Costs) -> Mask:
+    """Mark the front of what no elimination removes, in a time that hardly depends on how large it is."""
+    if costs.shape[1] <= 3:
+        from ecosel.dominance import sweep
+
+        return sweep.front_of_two(costs) if costs.shape[1] == 2 else sweep.front_of_three(costs)
+    from ecosel.dominance import tree
+
+    return tree.front_of_many(costs)
+
+
+def _as_costs(costs: ArrayLike) -> Costs:
+    array = np.asarray(costs)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(f"costs have shape {array.shape}; they must be [n, d] with d >= 1")
+    if array.dtype.kind in "iu" and array.size and (int(array.max()) > _EXACT_INT or int(array.min()) < -_EXACT_INT):
+        columns: list[Any] = [np.unique(column, return_inverse=True)[1].reshape(-1) for column in array.T]
+        array = np.column_stack(columns)
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _check_finite(costs: Costs) -> None:
+    if not np.isfinite(costs).all():
+        row = int(np.argmin(np.isfinite(costs).all(axis=1)))
+        raise ValueError(f"row {row} holds a value that is not finite: {costs[row].tolist()}")

@@ -1,0 +1,47 @@
+"""Compile kernels, keep them on disk where that can be written, and run them on all cores."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def kernel(function: _Kernel) -> _Kernel:
+    """Compile on the first call, without the interpreter lock; cached on disk where a cache folder can be written."""
+    try:
+        compiled: _Kernel = numba.njit(cache=True, nogil=True, boundscheck=False)(function)
+    except RuntimeError:  # numba found no place for the cache
+        compiled = numba.njit(nogil=True, boundscheck=False)(function)
+    return compiled
+
+
+def part_bounds(n: int, /, *, smallest: int) -> list[int]:
+    """Return where the parts of range(n) begin, one a core but none below smallest, and n."""
+    parts = max(1, min(CORES, n // smallest))
+    return [n * k // parts for k in range(parts + 1)]
+
+
+def in_parts(work: Callable[[int, int], Any], n: int, /, *, smallest: int) -> list[Any]:
+    """Call work(start, stop) for consecutive parts of range(n), one a core but none below smallest; results in order."""
+    bounds = part_bounds(n, smallest=smallest)
+    parts = len(bounds) - 1
+    results: list[Any] = [None] * parts
+
+    def run(k: int) -> None:
+        results[k] = work(bounds[k], bounds[k + 1])
+
+    threads = [threading.Thread(target=run, args=(k,)) for k in range(1, parts)]
+    for thread in threads:
+        thread.start()
+    run(0)
+    for thread in threads:
+        thread.join()
+    return results
