@@ -68,7 +68,8 @@ def as_text(selection: Selection, *, color: bool = False, width: int = WIDTH) ->
         console.print(Text(title(group, choice), style="bold" if color else ""))
         table = _table(selection, choice)
         for block in table.blocks(width - 1):
-            grid = RichTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True)
+            has_rule = any(column in table.objectives for column in block)
+            grid = RichTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=has_rule)
             for column in block:
                 grid.add_column(
                     Text(_wrap(column.head, _HEAD), style="bold" if color else ""),
@@ -156,14 +157,14 @@ def shown_choices(selection: Selection) -> list[tuple[Group, Choice]]:
     ]
 
 
-# More ties than this in one role are counted, not shown, in a table.
-_MOST_TIES = 8
+# More models than this that tie as the best trade-off, or as the best of a column, are not shown in a table.
+_MOST_TIES, _MOST_BEST = 8, 3
 
 
 def _table(selection: Selection, choice: Choice) -> _Table:
     picks = choice.picks
     few = [*picks["trade_off"][:_MOST_TIES], *choice.nearest[: max(choice.top, _MOST_TIES)]]
-    rows = list(dict.fromkeys([*few, *(row for tied in picks.values() for row in tied[:_MOST_TIES])]))
+    rows = list(dict.fromkeys([*few, *(row for tied in picks.values() for row in tied[:_MOST_BEST])]))
     at = [choice.at(row) for row in rows]
     picked = [row in picks["trade_off"] for row in rows]
     weighted = any(weight != 1 for weight in choice.weights.values())
@@ -187,7 +188,7 @@ def _table(selection: Selection, choice: Choice) -> _Table:
     verdict = [_Column("distance", [f"{choice.distance[i]:.4g}" for i in at], nothing), _Column("wins", wins, nothing)]
     if choice.membership is not None:
         for k, head in enumerate(("on front", "resampled pick")):
-            verdict.append(_Column(head, [share(choice.membership.of(row)[k]) for row in rows], nothing))
+            verdict.append(_Column(head, [share(choice.membership.of(row)[k], sampled=True) for row in rows], nothing))
     return _Table(names, objectives, verdict, picked)
 
 

@@ -17,15 +17,14 @@ Costs = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
-# Up to this many rows are tried against a window of this many front rows before anything is sampled or sorted: 4,096
-# rows against 64 take 0.3 ms at worst, and a window scan is the fastest of all where the front stays inside.
-_FEW_ROWS, _WINDOW = 4096, 64
+# Up to this many rows are tried against a window of this many front rows before anything is sorted: a window scan is the
+# fastest of all where the front stays inside, and it notices soon where it will not.
+_FEW_ROWS, _WINDOW = 8192, 512
 # A further elimination is worth a read of what is left if that is more than this.
 _MANY_LEFT = 8192
-# What is left after NumPy's elimination is worth 0.3 s to load numba above this: 6,000 rows of a large front take
-# NumPy's filter as long for three columns and more, 200,000 NumPy's sort for two.
-_WORTH_COMPILED = {2: 200_000}
-_WORTH_COMPILED_ABOVE_TWO = 6_000
+# Where NumPy's elimination leaves more rows than this for two columns, or its filter needs more comparisons for three and
+# more, it is worth 0.3 s to load numba: that is what NumPy takes for so many.
+_WORTH_COMPILED_ROWS, _WORTH_COMPILED_COMPARISONS = 500_000, 40_000_000
 # Above 2**53 neighbouring integers share one float64.
 _EXACT_INT = 2**53
 
@@ -176,9 +175,9 @@ def nondominated_rows(columns: list[Costs], /) -> Rows:
     columns: d arrays [n] of finite costs, each contiguous. NumPy alone, and numba only where that repays its start.
     """
     rows, left = plain.eliminate(columns)
-    if len(rows) > _WORTH_COMPILED.get(len(columns), _WORTH_COMPILED_ABOVE_TWO) and len(columns) > 1:
-        return rows[_front(np.column_stack(left))]
-    return np.sort(rows[plain.front(left)])
+    two_and_many = len(columns) == 2 and len(rows) > _WORTH_COMPILED_ROWS
+    front = None if two_and_many else plain.front(left, most=_WORTH_COMPILED_COMPARISONS)
+    return rows[_front(np.column_stack(left))] if front is None else np.sort(rows[front])
 
 
 def _front(costs: Costs) -> Mask:
@@ -193,13 +192,7 @@ def _front(costs: Costs) -> Mask:
         if d == 1:
             lowest: Mask = costs[:, 0] == costs[:, 0].min()
             return lowest
-        front = np.empty(_WINDOW, dtype=np.int64)
-        size = scan.window_front(costs, _WINDOW, front)
-        if size < 0:
-            return _front_by_sorting(costs)
-        mask = np.zeros(n, dtype=np.bool_)
-        mask[front[:size]] = True
-        return mask
+        return _front_of_rest(costs)
     kept, bad = scan.eliminate(costs)
     if bad >= 0:
         _check_finite(costs)
@@ -209,12 +202,24 @@ def _front(costs: Costs) -> Mask:
         again, _ = scan.eliminate(left)
         kept, left = kept[again], left[again]
     mask = np.zeros(len(costs), dtype=np.bool_)
-    mask[kept] = _front_by_sorting(left)
+    mask[kept] = _front_of_rest(left)
     return mask
 
 
-def _front_by_sorting(costs: Costs) -> Mask:
-    """Mark the front of what no elimination removes, in a time that hardly depends on how large it is."""
+def _front_of_rest(costs: Costs) -> Mask:
+    """Mark the front of what no elimination removes."""
+    from ecosel.dominance import scan
+
+    if len(costs) <= _FEW_ROWS:
+        # A sort puts strong rows first. With fewer columns it costs more than it saves, with more the window overflows.
+        order = np.argsort(costs.sum(axis=1)) if costs.shape[1] == 4 else None
+        front = np.empty(_WINDOW, dtype=np.int64)
+        size = scan.window_front(costs if order is None else costs[order], front)
+        if size >= 0:
+            mask = np.zeros(len(costs), dtype=np.bool_)
+            mask[front[:size] if order is None else order[front[:size]]] = True
+            return mask
+    # in a time that hardly depends on how large the front is
     if costs.shape[1] <= 3:
         from ecosel.dominance import sweep
 

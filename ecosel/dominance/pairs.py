@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecosel.dominance.compiled import in_parts, kernel, part_bounds
-from ecosel.dominance.scan import strong_rows
+from ecosel.dominance.scan import strongest
 from ecosel.dominance.sweep import sweep_two
 
 Costs = NDArray[np.float64]
@@ -32,8 +32,8 @@ def fronts(first: Costs, others: Costs) -> Mask:
     strong = np.full((k, _STRONG, 2), np.inf)
     for j in range(k):
         sample = np.column_stack([first[step // 2 :: step], others[step // 2 :: step, j]])
-        chosen = strong_rows(sample, 1, _STRONG)
-        strong[j, : len(chosen)] = sample[chosen]
+        chosen = strongest(sample, sample)[:_STRONG]
+        strong[j, : len(chosen)] = chosen
     bounds = part_bounds(n, smallest=_ROWS_A_THREAD)
     kept = np.empty((k, n), dtype=np.int32)
     counts = in_parts(lambda start, stop: scan_pairs(first, others, strong, start, stop, kept), n, smallest=_ROWS_A_THREAD)

@@ -9,13 +9,18 @@ Costs = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-def front(columns: list[Costs], /) -> NDArray[np.int64]:
-    """Return the positions of the rows that no other dominates, copies included, in no order; d columns [n]."""
+def front(columns: list[Costs], /, *, most: int | None = None) -> NDArray[np.int64] | None:
+    """Return the positions of the rows that no other dominates, copies included, in no order; d columns [n].
+
+    None for three and more columns once more than most comparisons of a row were made.
+    """
     if len(columns) == 1:
         return np.flatnonzero(columns[0] == columns[0].min(initial=np.inf))
-    return _sweep(columns[0], columns[1]) if len(columns) == 2 else _filter(columns)
+    return _sweep(columns[0], columns[1]) if len(columns) == 2 else _filter(columns, most=most)
 
 
+# What a vector operation costs before its first row, in comparisons of a row.
+_OVERHEAD = 4000
 _SAMPLE = 1024
 # A strong row that removes fewer than one in this many of the sampled rows is not worth a pass over all rows,
 # a round that removes fewer than half of them is the last.
@@ -55,6 +60,7 @@ def eliminate(columns: list[Costs]) -> tuple[NDArray[np.int64], list[Costs]]:
 def _strong_rows(sample: list[Costs]) -> list[list[float]]:
     """Choose rows of the sample, each the one that dominates most of what those before it leave."""
     front = _filter(sample)
+    assert front is not None
     beaten = np.stack([_dominated_by([column[k] for column in sample], sample) for k in front])
     strong: list[list[float]] = []
     while True:
@@ -87,7 +93,7 @@ def _sweep(x: Costs, y: Costs) -> NDArray[np.int64]:
     return front
 
 
-def _filter(columns: list[Costs]) -> NDArray[np.int64]:
+def _filter(columns: list[Costs], *, most: int | None = None) -> NDArray[np.int64] | None:
     """Walk the rows by rising sum; each is on the front and removes what it dominates (Chomicki et al. 2003, SFS).
 
     O(n · front) with one vector operation a front row.
@@ -104,7 +110,11 @@ def _filter(columns: list[Costs]) -> NDArray[np.int64]:
     left = np.lexsort((*columns[::-1], total))
     columns = [column[left] for column in columns]
     front = []
+    made = 0
     while len(left):
+        made += len(left) + _OVERHEAD
+        if most is not None and made > most:
+            return None
         copies = np.ones(len(left), dtype=np.bool_)
         for column in columns:
             copies &= column == column[0]
