@@ -71,9 +71,11 @@ def nondominated_pairs(quality: ArrayLike, costs: ArrayLike, /) -> Mask:
         raise ValueError(f"quality has {len(first)} rows, costs have {len(others)}; they must have as many")
     from ecosel.dominance import pairs
 
-    _check_finite(first.reshape(-1, 1))
-    _check_finite(others)
-    return pairs.fronts(np.ascontiguousarray(first), others)
+    front = pairs.fronts(np.ascontiguousarray(first), others)
+    if front is None:
+        _check_finite(np.column_stack([first, others]))
+    assert front is not None
+    return front
 
 
 def nondominated_rank(costs: ArrayLike, /) -> Rows:
@@ -88,18 +90,12 @@ def nondominated_rank(costs: ArrayLike, /) -> Rows:
     _check_finite(checked)
     if checked.shape[1] == 1:
         return np.unique(checked[:, 0], return_inverse=True)[1].reshape(-1).astype(np.int64)
-    if checked.shape[1] <= 3 and len(checked):
-        from ecosel.dominance import layers
+    if not len(checked):
+        return np.zeros(0, dtype=np.int64)
+    from ecosel.dominance import layers
 
-        return layers.of_two(checked) if checked.shape[1] == 2 else layers.of_three(checked)
-    # Four columns and more: front by front, O(layers · front). The elimination makes each one cheap.
-    rank = np.zeros(len(checked), dtype=np.int64)
-    left, layer = np.arange(len(checked)), 0
-    while len(left):
-        on_front = _front(np.ascontiguousarray(checked[left]))
-        rank[left[on_front]] = layer
-        left, layer = left[~on_front], layer + 1
-    return rank
+    by_columns = {2: layers.of_two, 3: layers.of_three}
+    return by_columns.get(checked.shape[1], layers.of_many)(checked)
 
 
 def dominators(costs: ArrayLike, rows: ArrayLike, /) -> list[Rows]:

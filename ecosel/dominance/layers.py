@@ -1,15 +1,17 @@
-"""The layers of two or three columns by one sweep."""
+"""The layers of a table: one sweep for two or three columns, one walk with queries of a tree above."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ecosel.dominance import tree
 from ecosel.dominance.compiled import kernel
 from ecosel.dominance.sweep import Ranks, dense_ranks, lexicographic
 
 Costs = NDArray[np.float64]
 Rows = NDArray[np.int64]
+Floats = NDArray[np.float32]
 
 
 def of_two(costs: Costs) -> Rows:
@@ -132,3 +134,81 @@ def sweep_layers_of_three(ranks: Ranks, order: Rows) -> Rows:
             size[low] -= shift
         pool[at, 0], pool[at, 1] = y, z
     return layer
+
+
+def of_many(costs: Costs) -> Rows:
+    """Return the layer of each row of costs [n, d], d >= 4.
+
+    The layer is one above the highest of those that dominate the row. Rows are taken by rising sum of ranks, so their
+    dominators have their layers, and a query of the tree (front_of_many) finds the highest: a subtree is passed over if
+    none of its rows so far is above what was found. O(n) queries, whatever the number of layers.
+    """
+    ranks, _ = dense_ranks(costs)
+    rows, cells, corners = tree.grow(ranks)
+    order = np.argsort(rows[:, :-1].sum(axis=1, dtype=np.int64))
+    return highest_below(rows, cells, corners, order)
+
+
+@kernel
+def highest_below(rows: Ranks, cells: Floats, corners: Floats, order: Rows) -> Rows:
+    n, d = rows.shape[0], rows.shape[1] - 1
+    leaves = len(cells)
+    layer = np.full(n, -1, dtype=np.int32)
+    # beside the corner of each node the highest layer of its rows so far, and the nodes of one parent beside each other
+    nodes = np.empty((2 * leaves, d + 1), dtype=np.float32)
+    nodes[:, :d], nodes[:, d] = corners, -1
+    stack = np.empty(64, dtype=np.int64)
+    excess = np.empty(tree.LEAF, dtype=np.float32)
+    value = np.empty(d, dtype=np.float32)
+    for i in order:
+        for j in range(d):
+            value[j] = np.float32(rows[i, j])
+        best = np.float32(-1)
+        stack[0] = 1
+        depth = 1
+        while depth > 0:
+            depth -= 1
+            node = stack[depth]
+            if nodes[node, d] <= best:
+                continue
+            if node < leaves:
+                left = 2 * node
+                if nodes[left, d] > nodes[left + 1, d]:  # the higher one is popped first
+                    left += 1
+                for child in (left, left ^ 1):
+                    wanted = nodes[child, d] > best
+                    for j in range(d):
+                        wanted &= nodes[child, j] <= value[j]
+                    stack[depth] = child
+                    depth += wanted
+                continue
+            leaf = node - leaves
+            for k in range(tree.LEAF):
+                excess[k] = cells[leaf, 0, k] - value[0]
+            for j in range(1, d):
+                v = value[j]
+                for k in range(tree.LEAF):
+                    over = cells[leaf, j, k] - v
+                    excess[k] = over if over > excess[k] else excess[k]
+            start = leaf * n // leaves
+            for k in range((leaf + 1) * n // leaves - start):
+                if excess[k] <= 0 and layer[start + k] > best:
+                    no_worse, better = True, False
+                    for j in range(d):
+                        no_worse &= rows[start + k, j] <= rows[i, j]
+                        better |= rows[start + k, j] < rows[i, j]
+                    if no_worse and better:
+                        best = np.float32(layer[start + k])
+        mine = np.int32(best) + 1
+        layer[i] = mine
+        leaf = i * leaves // n  # or the next: the borders are rounded down
+        if (leaf + 1) * n // leaves <= i:
+            leaf += 1
+        node = leaves + leaf
+        while node > 0 and nodes[node, d] < mine:
+            nodes[node, d] = mine
+            node //= 2
+    by_number = np.empty(n, dtype=np.int64)
+    for i in range(n):
+        by_number[rows[i, d]] = layer[i]
+    return by_number

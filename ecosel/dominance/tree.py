@@ -26,11 +26,22 @@ def front_of_many(costs: Costs) -> Mask:
     of them for d = 8, where it costs what brute force does: 32 rows and one column in four instructions.
     """
     ranks, _ = dense_ranks(costs)
+    rows, cells, corners = grow(ranks)
+    n = len(rows)
+    dominated = np.zeros(n, dtype=np.bool_)
+    twin = np.full(n, -1, dtype=np.int32)
+    in_parts(lambda start, stop: query(rows, cells, corners, start, stop, dominated, twin), n, smallest=_ROWS_A_THREAD)
+    follow(twin, dominated)
+    return ~dominated
+
+
+def grow(ranks: Ranks) -> tuple[Ranks, Floats, Floats]:
+    """Return the ranks in the order of the leaves with the number of each row behind them, the leaves, and the corners."""
     n, d = ranks.shape
     leaves = 1
     while leaves * LEAF < n:
         leaves *= 2
-    rows = np.empty((n, d + 1), dtype=np.int32)  # the last column: the number of the row
+    rows = np.empty((n, d + 1), dtype=np.int32)
     rows[:, :d], rows[:, d] = ranks, np.arange(n)
     if leaves > 1:
         split(rows, 0, leaves, leaves, 0, 1)
@@ -42,11 +53,7 @@ def front_of_many(costs: Costs) -> Mask:
 
         in_parts(split_halves, 2, smallest=1 if n > 10 * _ROWS_A_THREAD else 2)
     cells, corners = pack(rows, leaves)
-    dominated = np.zeros(n, dtype=np.bool_)
-    twin = np.full(n, -1, dtype=np.int32)
-    in_parts(lambda start, stop: query(rows, cells, corners, start, stop, dominated, twin), n, smallest=_ROWS_A_THREAD)
-    follow(twin, dominated)
-    return ~dominated
+    return rows, cells, corners
 
 
 @kernel
