@@ -173,7 +173,7 @@ def nondominated_rows(columns: list[Costs], /) -> Rows:
     rows, left = plain.eliminate(columns)
     two_and_many = len(columns) == 2 and len(rows) > _WORTH_COMPILED_ROWS
     front = None if two_and_many else plain.front(left, most=_WORTH_COMPILED_COMPARISONS)
-    return rows[_front(np.column_stack(left))] if front is None else np.sort(rows[front])
+    return rows[_front_by_sorting(np.column_stack(left))] if front is None else np.sort(rows[front])
 
 
 def _front(costs: Costs) -> Mask:
@@ -215,7 +215,11 @@ def _front_of_rest(costs: Costs) -> Mask:
             mask = np.zeros(len(costs), dtype=np.bool_)
             mask[front[:size] if order is None else order[front[:size]]] = True
             return mask
-    # in a time that hardly depends on how large the front is
+    return _front_by_sorting(costs)
+
+
+def _front_by_sorting(costs: Costs) -> Mask:
+    """Mark the front in a time that hardly depends on how large it is."""
     if costs.shape[1] <= 3:
         from ecosel.dominance import sweep
 

@@ -48,28 +48,22 @@ def dense_ranks(costs: Costs) -> tuple[Ranks, Rows]:
     ranks = np.empty(costs.shape, dtype=np.int32)
     orders: list[Rows] = []
 
-    def rank(start: int, stop: int) -> None:
+    def rank_columns(start: int, stop: int) -> None:
         for j in range(start, stop):
             column = np.ascontiguousarray(costs[:, j])
             order = np.argsort(column)
-            write_ranks(column, order, ranks, j)
+            ordered = column[order]
+            rank = np.zeros(len(order), dtype=np.int32)
+            np.cumsum(ordered[1:] > ordered[:-1], dtype=np.int32, out=rank[1:])
+            ranks[order, j] = rank
             if j == 0:
                 orders.append(order)
 
-    in_parts(rank, costs.shape[1], smallest=1 if len(costs) > _ROWS_A_THREAD else costs.shape[1])
+    in_parts(rank_columns, costs.shape[1], smallest=1 if len(costs) > _ROWS_A_THREAD else costs.shape[1])
     return ranks, orders[0]
 
 
 _ROWS_A_THREAD = 20_000
-
-
-@kernel
-def write_ranks(column: Costs, order: Rows, ranks: Ranks, j: int) -> None:
-    rank = 0
-    for k in range(len(order)):
-        if k and column[order[k]] > column[order[k - 1]]:
-            rank += 1
-        ranks[order[k], j] = rank
 
 
 def front_of_three(costs: Costs) -> Mask:

@@ -31,7 +31,11 @@ def front_of_many(costs: Costs) -> Mask:
     dominated = np.zeros(n, dtype=np.bool_)
     twin = np.full(n, -1, dtype=np.int32)
     in_parts(lambda start, stop: query(rows, cells, corners, start, stop, dominated, twin), n, smallest=_ROWS_A_THREAD)
-    follow(twin, dominated)
+    copies = np.flatnonzero(twin >= 0)
+    first = twin[copies]
+    while (twin[first] >= 0).any():  # the twin of a twin
+        first = np.where(twin[first] >= 0, twin[first], first)
+    dominated[copies] = dominated[first]
     return ~dominated
 
 
@@ -175,11 +179,3 @@ def query(rows: Ranks, cells: Floats, corners: Floats, first: int, last: int, do
                         twin[me] = rows[other, d]
                         found = True
                         break
-
-
-@kernel
-def follow(twin: Ranks, dominated: Mask) -> None:
-    """A row that equals one of a smaller number is dominated if that one is."""
-    for i in range(len(twin)):
-        if twin[i] >= 0:
-            dominated[i] = dominated[twin[i]]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import moocore
 import numpy as np
 import pytest
@@ -10,7 +15,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from ecosel.dominance import dominators, nondominated_mask, nondominated_rank
+from ecosel import dominance
+from ecosel.dominance import (
+    compiled,
+    crowding_distance,
+    dominators,
+    hypervolume,
+    nondominated_mask,
+    nondominated_pairs,
+    nondominated_rank,
+    nondominated_rows,
+    plain,
+)
+from tests.conftest import ROOT, environment
 
 Table = NDArray[np.float64]
 
@@ -50,20 +67,142 @@ def test_first_keeps_one_row_of_each_group_of_copies() -> None:
         assert kept.tolist() == sorted(first), f"seed {seed}"
 
 
-@pytest.mark.parametrize("d", [2, 3, 4, 6])
-@pytest.mark.parametrize("kind", ["uniform", "correlated", "sphere", "ties"])
-def test_front_of_a_large_table_is_the_peers(kind: str, d: int) -> None:
+def large_table(kind: str, n: int, d: int) -> Table:
+    """Draw a table whose front is small (uniform, correlated), all of it (sphere), or full of copies (ties, rounded)."""
     rng = np.random.default_rng(d)
-    n = 3_000 if kind == "sphere" else 50_000
-    costs = rng.random((n, d))
-    if kind == "sphere":
-        costs = np.abs(rng.normal(size=(n, d)))
-        costs /= np.linalg.norm(costs, axis=1)[:, None]
-    elif kind == "correlated":
-        costs = np.exp(rng.normal(size=(n, 1)) + 0.3 * rng.normal(size=(n, d)))
-    elif kind == "ties":
-        costs = rng.integers(0, 32, size=(n, d)).astype(float)
-    assert (nondominated_mask(costs) == moocore.is_nondominated(costs, keep_weakly=True)).all()
+    if kind == "uniform":
+        return rng.random((n, d))
+    if kind == "correlated":
+        correlated: Table = np.exp(rng.normal(size=(n, 1)) + 0.3 * rng.normal(size=(n, d)))
+        return correlated
+    if kind == "ties":
+        return rng.integers(0, 32, size=(n, d)).astype(float)
+    sphere: Table = np.abs(rng.normal(size=(n, d)))
+    sphere /= np.linalg.norm(sphere, axis=1)[:, None]
+    return sphere if kind == "sphere" else np.round(sphere * 64)
+
+
+KINDS = ["uniform", "correlated", "sphere", "ties", "rounded"]
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3])
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 6, 8])
+@pytest.mark.parametrize("kind", KINDS)
+def test_front_of_a_large_table_is_the_peers_on_any_number_of_cores(
+    kind: str, d: int, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "CORES", cores)
+    costs = large_table(kind, 150_000 if kind in ("uniform", "ties") else 12_000, d)
+    expected = moocore.is_nondominated(costs, keep_weakly=True) if d > 1 else costs[:, 0] == costs[:, 0].min()
+    assert (nondominated_mask(costs) == expected).all()
+    first = nondominated_mask(costs, copies="first")
+    assert first.sum() == len(np.unique(costs[expected], axis=0))
+    assert not (first & ~expected).any()
+
+
+@pytest.mark.parametrize("d", [2, 3, 4, 6])
+@pytest.mark.parametrize("kind", KINDS)
+def test_sorting_alone_finds_the_front(kind: str, d: int) -> None:
+    costs = large_table(kind, 9_000, d)
+    assert (dominance._front_by_sorting(costs) == moocore.is_nondominated(costs, keep_weakly=True)).all()
+
+
+@pytest.mark.parametrize("d", [2, 3, 4, 5])
+@pytest.mark.parametrize("kind", KINDS)
+def test_layers_are_the_peers(kind: str, d: int) -> None:
+    costs = large_table(kind, 4_000, d)
+    assert (nondominated_rank(costs) == moocore.pareto_rank(costs)).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pairs_are_the_fronts_of_two_columns_each(kind: str) -> None:
+    costs = large_table(kind, 60_000, 5)
+    pairs = nondominated_pairs(costs[:, 0], costs[:, 1:])
+    for j in range(4):
+        assert (pairs[:, j] == nondominated_mask(costs[:, [0, j + 1]])).all(), f"pair {j}"
+
+
+def test_pairs_of_one_row_and_of_tables_of_different_lengths() -> None:
+    assert nondominated_pairs([1.0], [[2.0, 3.0]]).tolist() == [[True, True]]
+    with pytest.raises(ValueError, match="quality has 1 rows, costs have 2"):
+        nondominated_pairs([1.0], [[2.0], [3.0]])
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_hypervolume_is_the_peers(d: int) -> None:
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        costs = rng.integers(0, 9, (int(rng.integers(1, 40)), d)) * 1.0 if seed % 2 else rng.random((40, d))
+        reference = rng.uniform(0.5, 9, d)
+        theirs = moocore.hypervolume(costs, ref=reference)
+        assert hypervolume(costs, reference) == pytest.approx(theirs, rel=1e-12, abs=1e-12), f"seed {seed}"
+
+
+def test_hypervolume_of_other_numbers_of_columns_names_a_library() -> None:
+    with pytest.raises(ValueError, match=r"use moocore\.hypervolume"):
+        hypervolume([[1.0, 2.0, 3.0, 4.0]], [5.0] * 4)
+    with pytest.raises(ValueError, match="it must be 2 finite numbers"):
+        hypervolume([[1.0, 2.0]], [5.0])
+    assert hypervolume(np.empty((0, 3)), [1.0, 1.0, 1.0]) == 0
+
+
+def test_crowding_distance_worked_by_hand() -> None:
+    # columns 0..4 and 8..0: the second row stands between 0 and 2 of 4, and between 8 and 2 of 8: 2/4 + 6/8
+    assert crowding_distance([[0, 8], [1, 4], [2, 2], [4, 0]]).tolist() == [np.inf, 1.25, 1.25, np.inf]
+    assert crowding_distance([[1, 1], [1, 1]]).tolist() == [0, 0]
+    assert crowding_distance(np.empty((0, 2))).tolist() == []
+
+
+def test_integers_beyond_the_floats_are_ranked_without_loss() -> None:
+    costs = np.array([[2**60 + 1, 5], [2**60, 5], [2**60, 6], [-(2**62), 7]])
+    assert nondominated_mask(costs).tolist() == [False, True, False, True]
+    assert nondominated_rank(costs).tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("n", [50, 10_000, 200_000])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_the_row_that_is_not_finite_is_named_in_a_table_of_any_size(n: int, bad: float) -> None:
+    costs = large_table("uniform", n, 3)
+    costs[[n // 3, n - 1], 1] = bad
+    for function in (nondominated_mask, nondominated_rank):
+        with pytest.raises(ValueError, match=f"row {n // 3} holds a value that is not finite"):
+            function(costs)
+    with pytest.raises(ValueError, match=f"row {n // 3} holds a value that is not finite"):
+        nondominated_pairs(costs[:, 0], costs[:, 1:])
+
+
+def test_numpy_alone_finds_the_same_rows() -> None:
+    for kind in KINDS:
+        for d in (1, 2, 3, 5):
+            costs = large_table(kind, 30_000 if kind in ("uniform", "correlated", "ties") else 1_500, d)
+            columns = list(np.ascontiguousarray(costs.T))
+            rows, left = plain.eliminate(columns)
+            front = plain.front(left)
+            assert front is not None
+            expected = np.flatnonzero(nondominated_mask(costs)).tolist()
+            assert sorted(rows[front]) == expected, (kind, d)
+            assert nondominated_rows(columns).tolist() == expected, (kind, d)
+
+
+def test_a_large_front_is_left_to_the_compiled_kernels() -> None:
+    columns = list(np.ascontiguousarray(large_table("sphere", 30_000, 3).T))
+    assert plain.front(columns, most=40_000_000) is None
+    assert len(nondominated_rows(columns)) == 30_000
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    # neither beside the modules nor in a cache of the user's: files stand where the folders would be
+    copy = tmp_path / "site" / "ecosel"
+    shutil.copytree(ROOT / "ecosel", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "dominance" / "__pycache__").write_text("")
+    (tmp_path / "file").write_text("")
+    code = "import numpy as np; from ecosel.dominance import nondominated_mask as f; print(f(np.random.rand(9000, 2)).sum() > 0)"
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path,
+        env=environment(PYTHONPATH=str(tmp_path / "site"), XDG_CACHE_HOME=str(tmp_path / "file"), HOME=str(tmp_path / "file")),
+    )  # fmt: skip
+    assert (outcome.stdout, outcome.returncode) == ("True\n", 0), outcome.stderr
+    assert not list(copy.rglob("*.nbi"))
 
 
 @given(
