@@ -17,11 +17,11 @@ Costs = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
-# Up to this many rows are tried against a window of this many front rows before anything is sorted: a window scan is the
-# fastest of all where the front stays inside, and it notices soon where it will not.
-_FEW_ROWS, _WINDOW = 8192, 512
-# A further elimination is worth a read of what is left if that is more than this.
-_MANY_LEFT = 8192
+# Up to this many rows are tried against a window of this many front rows before anything is sampled or sorted: a window
+# scan is the fastest of all where the front stays inside, and it notices soon where it will not.
+_FEW_ROWS, _WINDOW = 16_384, 512
+# A further elimination is worth a sample and a read of what is left if that is more than this.
+_FEWER_ROWS = 8192
 # Where NumPy's elimination leaves more rows than this for two columns, or its filter needs more comparisons for three and
 # more, it is worth 0.3 s to load numba: that is what NumPy takes for so many.
 _WORTH_COMPILED_ROWS, _WORTH_COMPILED_COMPARISONS = 500_000, 40_000_000
@@ -188,12 +188,14 @@ def _front(costs: Costs) -> Mask:
         if d == 1:
             lowest: Mask = costs[:, 0] == costs[:, 0].min()
             return lowest
-        return _front_of_rest(costs)
+        inside = _front_in_window(costs)
+        if inside is not None or n <= _FEWER_ROWS:
+            return _front_of_rest(costs) if inside is None else inside
     kept, bad = scan.eliminate(costs)
     if bad >= 0:
         _check_finite(costs)
     left = costs if len(kept) == n else costs[kept]
-    while len(left) > _MANY_LEFT and 2 * len(left) < n:
+    while len(left) > _FEWER_ROWS and 2 * len(left) < n:
         n = len(left)
         again, _ = scan.eliminate(left)
         kept, left = kept[again], left[again]
@@ -204,18 +206,29 @@ def _front(costs: Costs) -> Mask:
 
 def _front_of_rest(costs: Costs) -> Mask:
     """Mark the front of what no elimination removes."""
-    from ecosel.dominance import scan
-
-    if len(costs) <= _FEW_ROWS:
-        # A sort puts strong rows first. With fewer columns it costs more than it saves, with more the window overflows.
-        order = np.argsort(costs.sum(axis=1)) if costs.shape[1] == 4 else None
-        front = np.empty(_WINDOW, dtype=np.int64)
-        size = scan.window_front(costs if order is None else costs[order], front)
-        if size >= 0:
-            mask = np.zeros(len(costs), dtype=np.bool_)
-            mask[front[:size] if order is None else order[front[:size]]] = True
+    # A sort by the sum puts strong rows first, so the window fills early and then stays. With fewer columns it costs more
+    # than it saves, with more the window overflows.
+    if costs.shape[1] == 4 and len(costs) <= _FEWER_ROWS:
+        order = np.argsort(costs.sum(axis=1))
+        inside = _front_in_window(costs[order], start=48, one_in=3)
+        if inside is not None:
+            mask = np.empty_like(inside)
+            mask[order] = inside
             return mask
     return _front_by_sorting(costs)
+
+
+def _front_in_window(costs: Costs, *, start: int = 24, one_in: int = 6) -> Mask | None:
+    """Mark the front, or return None as soon as it has more than start rows and one row in one_in of those seen."""
+    from ecosel.dominance import scan
+
+    rows = np.empty(_WINDOW, dtype=np.int64)
+    size = scan.window_front(costs, rows, start, one_in)
+    if size < 0:
+        return None
+    mask = np.zeros(len(costs), dtype=np.bool_)
+    mask[rows[:size]] = True
+    return mask
 
 
 def _front_by_sorting(costs: Costs) -> Mask:

@@ -129,10 +129,10 @@ def scan_for(d: int) -> Callable[[Costs, Costs, int, int, Rows], int]:
 
 
 @kernel
-def window_front(costs: Costs, front: Rows) -> int:
+def window_front(costs: Costs, front: Rows, start: int, one_in: int) -> int:
     """Write the front of costs [n, d] to front, copies included; return its size, or -1 once that gets large.
 
-    Large: no more room in front, or more than one row in six of those seen.
+    Large: no more room in front, or more than start rows and one in one_in of those seen.
 
     Block nested loops (Börzsönyi et al. 2001): each row against the rows not dominated so far, the last that dominated
     moved to the front of the window: O(n · front).
@@ -163,7 +163,7 @@ def window_front(costs: Costs, front: Rows) -> int:
             else:
                 k += 1
         if not dominated:
-            if size == len(front) or size > 24 + i // 6:
+            if size == len(front) or size > start + i // one_in:
                 return -1
             front[size] = i
             size += 1

@@ -45,22 +45,32 @@ def dense_ranks(costs: Costs) -> tuple[Ranks, Rows]:
 
     The same dominance in half the memory; one sort a column.
     """
-    ranks = np.empty(costs.shape, dtype=np.int32)
-    orders: list[Rows] = []
+    n, d = costs.shape
+    ranks = np.empty((n, d), dtype=np.int32)
+    by_first: list[Rows] = []
+    # all columns of a small table at once: the calls cost more than the work; of a large one one by one, for the memory
+    step = 1 if n > _ROWS_A_THREAD else d
 
     def rank_columns(start: int, stop: int) -> None:
-        for j in range(start, stop):
-            column = np.ascontiguousarray(costs[:, j])
-            order = np.argsort(column)
-            ordered = column[order]
-            rank = np.zeros(len(order), dtype=np.int32)
-            np.cumsum(ordered[1:] > ordered[:-1], dtype=np.int32, out=rank[1:])
-            ranks[order, j] = rank
+        for j in range(start, stop, step):
+            columns = np.ascontiguousarray(costs[:, j : j + step].T)
+            order = np.argsort(columns, axis=1)
             if j == 0:
-                orders.append(order)
+                by_first.append(order[0])
+            # places in the columns one behind the other
+            places = (order + n * np.arange(len(columns))[:, None]).ravel() if step > 1 else order[0]
+            ordered = columns.ravel()[places].reshape(columns.shape)
+            rank = np.zeros(columns.shape, dtype=np.int32)
+            np.cumsum(ordered[:, 1:] > ordered[:, :-1], axis=1, dtype=np.int32, out=rank[:, 1:])
+            if step == 1:
+                ranks[places, j] = rank[0]
+            else:
+                back = np.empty(rank.size, dtype=np.int32)
+                back[places] = rank.ravel()
+                ranks[:, j : j + step] = back.reshape(rank.shape).T
 
-    in_parts(rank_columns, costs.shape[1], smallest=1 if len(costs) > _ROWS_A_THREAD else costs.shape[1])
-    return ranks, orders[0]
+    in_parts(rank_columns, d, smallest=1 if n > _ROWS_A_THREAD else d)
+    return ranks, by_first[0]
 
 
 _ROWS_A_THREAD = 20_000

@@ -32,10 +32,11 @@ def front_of_many(costs: Costs) -> Mask:
     twin = np.full(n, -1, dtype=np.int32)
     in_parts(lambda start, stop: query(rows, cells, corners, start, stop, dominated, twin), n, smallest=_ROWS_A_THREAD)
     copies = np.flatnonzero(twin >= 0)
-    first = twin[copies]
-    while (twin[first] >= 0).any():  # the twin of a twin
-        first = np.where(twin[first] >= 0, twin[first], first)
-    dominated[copies] = dominated[first]
+    if len(copies):
+        first = twin[copies]
+        while (twin[first] >= 0).any():  # the twin of a twin
+            first = np.where(twin[first] >= 0, twin[first], first)
+        dominated[copies] = dominated[first]
     return ~dominated
 
 
