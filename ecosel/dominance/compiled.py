@@ -11,15 +11,17 @@ import numba
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
+# numpy: no division is checked for 0, which is less to compile
+_OPTIONS = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def kernel(function: _Kernel) -> _Kernel:
     """Compile on the first call, without the interpreter lock; cached on disk where a cache folder can be written."""
     try:
-        compiled: _Kernel = numba.njit(cache=True, nogil=True, boundscheck=False)(function)
+        compiled: _Kernel = numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # numba found no place for the cache
-        compiled = numba.njit(nogil=True, boundscheck=False)(function)
+        compiled = numba.njit(**_OPTIONS)(function)
     return compiled
 
 

@@ -57,7 +57,9 @@ def grow(ranks: Ranks) -> tuple[Ranks, Floats, Floats]:
                 split(rows, k * half, (k + 1) * half, leaves, 1, 64)
 
         in_parts(split_halves, 2, smallest=1 if n > 10 * _ROWS_A_THREAD else 2)
-    cells, corners = pack(rows, leaves)
+    cells = np.full((leaves, d, LEAF), np.inf, dtype=np.float32)
+    corners = np.full((2 * leaves, d), np.inf, dtype=np.float32)
+    pack(rows, cells, corners)
     return rows, cells, corners
 
 
@@ -100,14 +102,12 @@ def split(rows: Ranks, first: int, last: int, leaves: int, level: int, levels: i
 
 
 @kernel
-def pack(rows: Ranks, leaves: int) -> tuple[Floats, Floats]:
-    """Return the leaves [leaves, d, LEAF], column by column, and the lower corner [2 · leaves, d] of each node.
+def pack(rows: Ranks, cells: Floats, corners: Floats) -> None:
+    """Write the leaves [leaves, d, LEAF], column by column, and the lower corner [2 · leaves, d] of each node.
 
     Ranks above 2**24 are rounded as float32, in their order: a hit is looked at again in the ranks.
     """
-    n, d = rows.shape[0], rows.shape[1] - 1
-    cells = np.full((leaves, d, LEAF), np.inf, dtype=np.float32)
-    corners = np.full((2 * leaves, d), np.inf, dtype=np.float32)
+    n, d, leaves = rows.shape[0], rows.shape[1] - 1, len(cells)
     for leaf in range(leaves):
         start, stop = leaf * n // leaves, (leaf + 1) * n // leaves
         for i in range(start, stop):
@@ -118,7 +118,6 @@ def pack(rows: Ranks, leaves: int) -> tuple[Floats, Floats]:
     for node in range(leaves - 1, 0, -1):
         for j in range(d):
             corners[node, j] = min(corners[2 * node, j], corners[2 * node + 1, j])
-    return cells, corners
 
 
 @kernel
