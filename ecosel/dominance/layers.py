@@ -151,36 +151,49 @@ def of_many(costs: Costs) -> Rows:
 
 @kernel
 def highest_below(rows: Ranks, cells: Floats, corners: Floats, order: Rows) -> Rows:
+    """Return the layers by the number of the row. Three levels of the tree are taken at once: eight corners a register."""
     n, d = rows.shape[0], rows.shape[1] - 1
     leaves = len(cells)
+    roots = leaves  # as many as levels are left over by steps of three
+    while roots >= 8:
+        roots //= 8
     layer = np.full(n, -1, dtype=np.int32)
-    # beside the corner of each node the highest layer of its rows so far, and the nodes of one parent beside each other
-    nodes = np.empty((2 * leaves, d + 1), dtype=np.float32)
-    nodes[:, :d], nodes[:, d] = corners, -1
-    stack = np.empty(64, dtype=np.int64)
-    excess = np.empty(tree.LEAF, dtype=np.float32)
+    # of the eight nodes 8 p, ..., 8 p + 7: their corners column by column, then the highest layer of their rows so far
+    wide = np.empty((max(1, leaves // 4), d + 1, 8), dtype=np.float32)
+    for node in range(8 * roots, 2 * leaves):
+        for j in range(d):
+            wide[node // 8, j, node % 8] = corners[node, j]
+        wide[node // 8, d, node % 8] = -1
+    stack = np.empty(128, dtype=np.int64)
+    bound = np.empty(128, dtype=np.float32)
+    excess = np.empty(max(8, tree.LEAF), dtype=np.float32)
     value = np.empty(d, dtype=np.float32)
     for i in order:
         for j in range(d):
             value[j] = np.float32(rows[i, j])
         best = np.float32(-1)
-        stack[0] = 1
-        depth = 1
+        depth = 0
+        for node in range(roots, 2 * roots):
+            stack[depth], bound[depth] = node, np.inf
+            depth += 1
         while depth > 0:
             depth -= 1
-            node = stack[depth]
-            if nodes[node, d] <= best:
+            if bound[depth] <= best:
                 continue
+            node = stack[depth]
             if node < leaves:
-                left = 2 * node
-                if nodes[left, d] > nodes[left + 1, d]:  # the higher one is popped first
-                    left += 1
-                for child in (left, left ^ 1):
-                    wanted = nodes[child, d] > best
-                    for j in range(d):
-                        wanted &= nodes[child, j] <= value[j]
-                    stack[depth] = child
-                    depth += wanted
+                for c in range(8):
+                    excess[c] = best - wide[node, d, c]
+                for j in range(d):
+                    v = value[j]
+                    for c in range(8):
+                        # not above the row, and of a higher layer than was found
+                        over = wide[node, j, c] - v
+                        excess[c] = np.float32(1) if over > 0 else excess[c]
+                for c in range(8):  # the last, the upper half in three columns, is popped first
+                    if excess[c] < 0:
+                        stack[depth], bound[depth] = 8 * node + c, wide[node, d, c]
+                        depth += 1
                 continue
             leaf = node - leaves
             for k in range(tree.LEAF):
@@ -205,9 +218,9 @@ def highest_below(rows: Ranks, cells: Floats, corners: Floats, order: Rows) -> R
         if (leaf + 1) * n // leaves <= i:
             leaf += 1
         node = leaves + leaf
-        while node > 0 and nodes[node, d] < mine:
-            nodes[node, d] = mine
-            node //= 2
+        while node >= 8 * roots and wide[node // 8, d, node % 8] < mine:
+            wide[node // 8, d, node % 8] = mine
+            node //= 8
     by_number = np.empty(n, dtype=np.int64)
     for i in range(n):
         by_number[rows[i, d]] = layer[i]
