@@ -17,7 +17,7 @@ Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 # Strong rows a pair, rows sampled to say how much they dominate, and rows searched for them.
-_STRONG, _SAMPLE, _SEARCHED = 2, 256, 1 << 11
+_STRONG, _SAMPLE, _SEARCHED = 2, 128, 1 << 10
 _ROWS_A_THREAD = 50_000
 
 
