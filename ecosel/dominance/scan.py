@@ -64,17 +64,15 @@ def strongest(rows: Costs, sample: Costs) -> Costs:
 
 @kernel
 def cover(rows: Costs, sample: Costs) -> Rows:
-    """Choose rows greedily, each the one that dominates most of the sample that those before it leave."""
+    """Choose rows greedily, each the one that is below most of the sample (as in the scan) that those before it leave."""
     c, d = rows.shape
     s = len(sample)
     beaten = np.zeros((c, s), dtype=np.uint8)
     for f in range(c):
         for i in range(s):
-            below = True
-            for j in range(d):
-                if rows[f, j] >= sample[i, j]:
-                    below = False
-                    break
+            below = rows[f, 0] < sample[i, 0]
+            for j in range(1, d):
+                below &= rows[f, j] <= sample[i, j]
             beaten[f, i] = below
     left = np.ones(s, dtype=np.uint8)
     chosen = np.empty(c, dtype=np.int64)
@@ -104,7 +102,7 @@ def scan_for(d: int) -> Callable[[Costs, Costs, int, int, Rows], int]:
     def scan(costs: Costs, strong: Costs, start: int, stop: int, kept: Rows) -> int:
         """Write the rows of costs[start:stop] that no strong row is below to kept; return how many, or -1 - row if not finite.
 
-        Below in every column, so that copies of a strong row stay.
+        Below: less in the first column, so that copies of a strong row stay, and nowhere more.
         """
         count = 0
         for i in range(start, stop):
@@ -115,9 +113,9 @@ def scan_for(d: int) -> Callable[[Costs, Costs, int, int, Rows], int]:
                 return -1 - i
             dominated = False
             for k in range(len(strong)):
-                below = True
-                for j in range(d):
-                    below &= strong[k, j] < costs[i, j]
+                below = strong[k, 0] < costs[i, 0]
+                for j in range(1, d):
+                    below &= strong[k, j] <= costs[i, j]
                 if below:
                     dominated = True
                     break
