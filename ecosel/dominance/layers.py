@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecosel.dominance import tree
-from ecosel.dominance.compiled import kernel
+from ecosel.dominance.compiled import in_parts, kernel
 from ecosel.dominance.sweep import Ranks, dense_ranks, lexicographic
 
 Costs = NDArray[np.float64]
@@ -136,39 +136,55 @@ def sweep_layers_of_three(ranks: Ranks, order: Rows) -> Rows:
     return layer
 
 
+# Rows of one block: their queries run on all cores, then they are held against each other, half a block a row.
+_BLOCK, _ROWS_A_THREAD = 768, 256
+
+
 def of_many(costs: Costs) -> Rows:
     """Return the layer of each row of costs [n, d], d >= 4.
 
     The layer is one above the highest of those that dominate the row. Rows are taken by rising sum of ranks, so their
-    dominators have their layers, and a query of the tree (front_of_many) finds the highest: a subtree is passed over if
-    none of its rows so far is above what was found. O(n) queries, whatever the number of layers.
+    dominators come before them, and a query of the tree (front_of_many) finds the highest of these: a subtree is passed
+    over if none of its rows so far is above what was found. O(n) queries, whatever the number of layers. A block of rows
+    is asked at once, on all cores, about the rows before it; what the block's own rows add is found by brute force.
     """
     ranks, _ = dense_ranks(costs)
     rows, cells, corners = tree.grow(ranks)
-    order = np.argsort(rows[:, :-1].sum(axis=1, dtype=np.int64))
-    return highest_below(rows, cells, corners, order)
+    (n, d), leaves = ranks.shape, len(cells)
+    roots = leaves  # three levels of the tree are taken at once; the roots are what is left over above
+    while roots >= 8:
+        roots //= 8
+    # of the eight nodes 8 p, ..., 8 p + 7: their corners column by column, then the highest layer of their rows so far
+    wide = np.full((max(1, leaves // 4), d + 1, 8), -1, dtype=np.float32)
+    if leaves >= 8:
+        wide[roots:, :d] = corners[8 * roots :].reshape(-1, 8, d).transpose(0, 2, 1)
+    layer = np.full(n, -1, dtype=np.int32)
+    order = np.argsort(rows[:, :d].sum(axis=1, dtype=np.int64))
+    found = np.empty(_BLOCK, dtype=np.int32)
+    for start in range(0, n, _BLOCK):
+        block = order[start : start + _BLOCK]
+
+        def ask(first: int, last: int, block: Rows = block) -> None:
+            one_above(rows, cells, wide, roots, block[first:last], layer, found[first:last])
+
+        in_parts(ask, len(block), smallest=_ROWS_A_THREAD)
+        settle(rows, leaves, wide, roots, block, found, layer)
+    by_number = np.empty(n, dtype=np.int64)
+    by_number[rows[:, d]] = layer
+    return by_number
 
 
 @kernel
-def highest_below(rows: Ranks, cells: Floats, corners: Floats, order: Rows) -> Rows:
-    """Return the layers by the number of the row. Three levels of the tree are taken at once: eight corners a register."""
+def one_above(rows: Ranks, cells: Floats, wide: Floats, roots: int, block: Rows, layer: Ranks, found: Ranks) -> None:
+    """Write to found one above the highest layer so far of those that dominate each row of block, 0 without any."""
     n, d = rows.shape[0], rows.shape[1] - 1
     leaves = len(cells)
-    roots = leaves  # as many as levels are left over by steps of three
-    while roots >= 8:
-        roots //= 8
-    layer = np.full(n, -1, dtype=np.int32)
-    # of the eight nodes 8 p, ..., 8 p + 7: their corners column by column, then the highest layer of their rows so far
-    wide = np.empty((max(1, leaves // 4), d + 1, 8), dtype=np.float32)
-    for node in range(8 * roots, 2 * leaves):
-        for j in range(d):
-            wide[node // 8, j, node % 8] = corners[node, j]
-        wide[node // 8, d, node % 8] = -1
     stack = np.empty(128, dtype=np.int64)
     bound = np.empty(128, dtype=np.float32)
     excess = np.empty(max(8, tree.LEAF), dtype=np.float32)
     value = np.empty(d, dtype=np.float32)
-    for i in order:
+    for t in range(len(block)):
+        i = block[t]
         for j in range(d):
             value[j] = np.float32(rows[i, j])
         best = np.float32(-1)
@@ -205,23 +221,54 @@ def highest_below(rows: Ranks, cells: Floats, corners: Floats, order: Rows) -> R
                     excess[k] = over if over > excess[k] else excess[k]
             start = leaf * n // leaves
             for k in range((leaf + 1) * n // leaves - start):
-                if excess[k] <= 0 and layer[start + k] > best:
-                    no_worse, better = True, False
-                    for j in range(d):
-                        no_worse &= rows[start + k, j] <= rows[i, j]
-                        better |= rows[start + k, j] < rows[i, j]
-                    if no_worse and better:
-                        best = np.float32(layer[start + k])
-        mine = np.int32(best) + 1
-        layer[i] = mine
+                if excess[k] <= 0 and layer[start + k] > best and dominates(rows, start + k, i):
+                    best = np.float32(layer[start + k])
+        found[t] = np.int32(best) + 1
+
+
+@kernel
+def settle(rows: Ranks, leaves: int, wide: Floats, roots: int, block: Rows, found: Ranks, layer: Ranks) -> None:
+    """Raise what was found by the rows of the same block, in their order, and enter the layers into the tree."""
+    n, d = rows.shape[0], rows.shape[1] - 1
+    m = len(block)
+    value = np.empty((d, m), dtype=np.float32)
+    excess = np.empty(m, dtype=np.float32)
+    mine = np.empty(m, dtype=np.float32)
+    for t in range(m):
+        i = block[t]
+        for j in range(d):
+            value[j, t] = np.float32(rows[i, j])
+        for k in range(t):
+            excess[k] = value[0, k] - value[0, t]
+        for j in range(1, d):
+            v = value[j, t]
+            for k in range(t):
+                over = value[j, k] - v
+                excess[k] = over if over > excess[k] else excess[k]
+        best = np.float32(found[t])
+        hits = 0
+        for k in range(t):
+            hits += (excess[k] <= 0) & (mine[k] >= best)
+        if hits:
+            for k in range(t):
+                if excess[k] <= 0 and mine[k] >= best and dominates(rows, block[k], i):
+                    best = mine[k] + np.float32(1)
+        mine[t] = best
+        layer[i] = np.int32(best)
         leaf = i * leaves // n  # or the next: the borders are rounded down
         if (leaf + 1) * n // leaves <= i:
             leaf += 1
         node = leaves + leaf
-        while node >= 8 * roots and wide[node // 8, d, node % 8] < mine:
-            wide[node // 8, d, node % 8] = mine
+        while node >= 8 * roots and wide[node // 8, d, node % 8] < best:
+            wide[node // 8, d, node % 8] = best
             node //= 8
-    by_number = np.empty(n, dtype=np.int64)
-    for i in range(n):
-        by_number[rows[i, d]] = layer[i]
-    return by_number
+
+
+@kernel
+def dominates(rows: Ranks, a: int, b: int) -> bool:
+    better = False
+    for j in range(rows.shape[1] - 1):
+        if rows[a, j] > rows[b, j]:
+            return False
+        better |= rows[a, j] < rows[b, j]
+    return better
