@@ -15,7 +15,7 @@ Values = NDArray[np.float64]
 
 SAMPLES = 10_000
 RESAMPLES = 1_000
-_BLOCK = 1 << 17
+_DRAWS, _ROWS = 250, 1024
 # two-sided 95 % of a normal distribution
 Z95 = 1.959963984540054
 # A resampled measurement lies within this many standard deviations: what cannot reach the front so is left aside.
@@ -86,9 +86,16 @@ def _winning_intervals(z: Values) -> tuple[Values, Values]:
 def _sampled(z: Values, rng: np.random.Generator) -> tuple[Values, Values]:
     squares = (z**2).T
     weights = rng.dirichlet(np.ones(z.shape[1]), SAMPLES) ** 2
-    # blocks that stay in the second-level cache
-    step = max(1, _BLOCK // len(z))
-    winner = np.concatenate([np.argmin(weights[k : k + step] @ squares, axis=1) for k in range(0, SAMPLES, step)])
+    smallest, winner = np.full(SAMPLES, np.inf), np.zeros(SAMPLES, dtype=np.int64)
+    # blocks of draws against blocks of rows, so that their products stay in the second-level cache
+    for first in range(0, len(z), _ROWS):
+        for draw in range(0, SAMPLES, _DRAWS):
+            block = slice(draw, draw + _DRAWS)
+            distance = weights[block] @ squares[:, first : first + _ROWS]
+            nearest_here = distance.argmin(axis=1)
+            value = distance[np.arange(len(distance)), nearest_here]
+            better = value < smallest[block]
+            smallest[block][better], winner[block][better] = value[better], first + nearest_here[better]
     wins = np.bincount(winner, minlength=len(z))
     inside = np.stack([np.bincount(winner, weights=column, minlength=len(z)) for column in weights.T], axis=1)
     # The set of *squared* weights under which a row wins is convex, so their mean lies inside.
