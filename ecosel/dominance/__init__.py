@@ -209,7 +209,8 @@ def _front_of_rest(costs: Costs) -> Mask:
     # A sort by the sum puts strong rows first, so the window fills early and then stays. With fewer columns it costs more
     # than it saves, with more the window overflows.
     if costs.shape[1] == 4 and len(costs) <= _FEWER_ROWS:
-        order = np.argsort(costs.sum(axis=1))
+        with np.errstate(over="ignore", invalid="ignore"):  # of the largest floats; any order is right
+            order = np.argsort(costs.sum(axis=1))
         inside = _front_in_window(costs[order], start=48, one_in=3)
         if inside is not None:
             mask = np.empty_like(inside)

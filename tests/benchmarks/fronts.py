@@ -119,13 +119,12 @@ def pairs() -> None:
 
 
 MEMORY = """
-import sys, resource, numpy as np
+import sys, numpy as np
 sys.path.insert(0, {root!r})
 from tests.benchmarks.fronts import table
 from ecosel.dominance import nondominated_mask
 nondominated_mask(np.random.default_rng(0).random((300_000, {d}))), nondominated_mask(table("sphere", 20_000, {d}))
 costs = table({kind!r}, {n}, {d})
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 def now(): return int(open("/proc/self/statm").read().split()[1]) * 4096
 open("/proc/self/clear_refs", "w").write("5")  # the peak starts from here
 before = now()

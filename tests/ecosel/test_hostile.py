@@ -7,11 +7,11 @@ import io
 import sqlite3
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import polars as pl
 import pytest
 
@@ -40,9 +40,11 @@ def sqlite(*statements: str) -> bytes:
 
 
 def workbook() -> bytes:
+    book = openpyxl.Workbook()
+    for row in [ROWS.columns, *ROWS.rows()]:
+        book.active.append(row)
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("xl/workbook.xml", "<workbook/>")
+    book.save(buffer)
     return buffer.getvalue()
 
 
