@@ -1,1 +1,1 @@
-"""Power and time of one model on one device (not built yet)."""
+"""Power and time of one model on one device."""

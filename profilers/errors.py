@@ -1,0 +1,21 @@
+"""What profilers raise when the world fails; a wrong argument is a ValueError."""
+
+
+class ProfilerError(Exception):
+    """A model cannot be opened, run or measured."""
+
+
+class MeterError(ProfilerError):
+    """A meter is missing, or has no number that can be believed."""
+
+
+class WindowTooShort(ProfilerError):
+    """A window holds too few samples for its energy to be known."""
+
+
+class ModelError(ProfilerError):
+    """A saved model cannot be opened, or cannot be run."""
+
+
+class DataError(ProfilerError):
+    """A data set is missing, or is not labelled images of one size."""

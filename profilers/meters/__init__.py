@@ -1,0 +1,1 @@
+"""Meters of power and energy: NVML, RAPL, a recorded trace, a declared constant."""
