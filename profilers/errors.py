@@ -9,7 +9,7 @@ class MeterError(ProfilerError):
     """A meter is missing, or has no number that can be believed."""
 
 
-class WindowTooShort(ProfilerError):
+class WindowTooShort(ProfilerError):  # noqa: N818
     """A window holds too few samples for its energy to be known."""
 
 
