@@ -102,7 +102,8 @@ def counter_energy(time_s: Floats, energy_j: Floats, /, start_s: float, end_s: f
     """Return the joules of a load between two ticks of a counter, read densely (every 2 ms, say) around both ends.
 
     The counter is read at the last reading up to `start_s` (a tick was awaited before the load began) and at the first
-    change after the first reading from `end_s` on; the idle energy between that tick and the end of the load, at `idle_w`, is taken off.
+    change after the first reading from `end_s` on; the idle energy between the end of the load and that tick, at `idle_w`,
+    is taken off.
     Raise WindowTooShort where the trace does not reach so far.
     """
     if not end_s > start_s:

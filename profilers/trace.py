@@ -41,6 +41,11 @@ class PowerTrace:
     slowdowns: tuple[str | None, ...]  # names joined by "+", "" for none, None where not read
     warnings: tuple[str, ...] = ()  # one line a kind of trouble, with its count
 
+    @classmethod
+    def empty(cls) -> PowerTrace:
+        """Return the trace of a machine without a meter."""
+        return cls(*(np.empty(0) for _ in COLUMNS), edge=np.empty(0, bool), slowdowns=())
+
     def __len__(self) -> int:
         return len(self.time_s)
 
