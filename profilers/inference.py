@@ -7,16 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from profilers.errors import ModelError, OutOfMemory
+from profilers.request import Mode, Precision
 
-Mode = Literal["paper", "device", "pipelined"]
-Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _EVENT_BATCHES = 50
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,50 +19,19 @@ from profilers.datasets import LabelledImages, load_dataset
 from profilers.derivation import Group, Marks
 from profilers.devices import find_device
 from profilers.errors import ModelError
-from profilers.inference import DTYPES, Batch, Inference, Mode, Precision, peak_memory, scores, set_precision
+from profilers.inference import DTYPES, Batch, Inference, peak_memory, scores, set_precision
 from profilers.inputs import Input, image_batch, make_batch, parse_inputs
 from profilers.loading import Parameters, SavedModel, count_parameters, open_model
 from profilers.locks import board_lock
 from profilers.meters import NoMeter, find_meter
-from profilers.protocol import Measurement, Plan, Progress, Show, measure, rest
+from profilers.protocol import Measurement, Progress, Show, measure, rest
 from profilers.record import Compilation, Facts, InferenceProfile, Raw, build
+from profilers.request import Request
 from profilers.sampler import Sampler, Stopwatch
 from profilers.trace import PowerTrace, write_trace
 
 # Random inputs: so many different batches, one after the other, make a pass.
 _RANDOM_BATCHES = 8
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to measure and how; the names are those of the options of `ecosel profile`."""
-
-    model: str
-    factory: str | None = None
-    factory_args: Mapping[str, Any] | None = None
-    trust: bool = False
-    inputs: tuple[str, ...] = ()
-    values: tuple[str, ...] = ()
-    dataset: str | None = None
-    split: str = "test"
-    limit: int | None = None
-    normalise: str = "dataset"
-    download: bool = False
-    device: str = "auto"
-    mode: Mode = "paper"
-    batch_size: int = 100
-    precision: Precision = "fp32"
-    channels_last: bool = False
-    compile: bool = False
-    meter: str | None = None
-    plan: Plan = Plan()  # noqa: RUF009  frozen
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"batch-size is {self.batch_size}; it must be at least 1")
-        if self.dataset and self.inputs:
-            raise ValueError("--dataset and --input name two kinds of inputs; give one of them")
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class PowerTrace:
     @classmethod
     def empty(cls) -> PowerTrace:
         """Return the trace of a machine without a meter."""
-        return cls(*(np.empty(0) for _ in COLUMNS), edge=np.empty(0, bool), slowdowns=())
+        return cls(**{name: np.empty(0) for name in COLUMNS}, edge=np.empty(0, bool), slowdowns=())
 
     def __len__(self) -> int:
         return len(self.time_s)
