@@ -44,7 +44,8 @@ class PowerTrace:
     @classmethod
     def empty(cls) -> PowerTrace:
         """Return the trace of a machine without a meter."""
-        return cls(**{name: np.empty(0) for name in COLUMNS}, edge=np.empty(0, bool), slowdowns=())
+        columns: dict[str, Any] = {name: np.empty(0) for name in COLUMNS}
+        return cls(**columns, edge=np.empty(0, bool), slowdowns=())
 
     def __len__(self) -> int:
         return len(self.time_s)

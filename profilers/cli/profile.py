@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", required=False)
-@click.option("--factory", metavar="CODE", help="What builds the network of saved weights: torchvision:resnet18, package.module:callable, path/file.py:callable.")  # fmt: skip
+@click.option(
+    "--factory",
+    metavar="CODE",
+    help="What builds the network of saved weights: torchvision:resnet18, package.module:callable, path/file.py:callable.",
+)
 @click.option("--factory-args", metavar="JSON", help='Keyword arguments of the factory: {"num_classes": 10}.')
 @click.option("--trust", is_flag=True, help="Open a file that can run code; only if you know who made it.")
 @click.option(
@@ -29,16 +33,35 @@ if TYPE_CHECKING:
 )
 @click.option("--split", default="test", show_default=True, help="Split of the data set.")
 @click.option("--limit", type=click.IntRange(1), help="Take so many images of the data set.")
-@click.option("--normalise", default="dataset", show_default=True, help="Mean and deviation: dataset (of its training split), imagenet, none.")  # fmt: skip
+@click.option(
+    "--normalise",
+    default="dataset",
+    show_default=True,
+    help="Mean and deviation: dataset (of its training split), imagenet, none.",
+)
 @click.option("--download", is_flag=True, help="Download the data set where torchvision offers it.")
-@click.option("--input", "inputs", multiple=True, metavar="SHAPE", help="Shape of a random input, without the batch: 3x32x32, ids=128:int64; repeat for several.")  # fmt: skip
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="SHAPE",
+    help="Shape of a random input, without the batch: 3x32x32, ids=128:int64; repeat for several.",
+)
 @click.option("--value", "values", multiple=True, metavar="NAME=V", help="A constant argument: sr=16000.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or the UUID of a board.")
-@click.option("--mode", type=click.Choice(["paper", "device", "pipelined"]), default="paper", show_default=True, help="Copies to the device inside the measurement, none, or overlapped.")  # fmt: skip
+@click.option(
+    "--mode",
+    type=click.Choice(["paper", "device", "pipelined"]),
+    default="paper",
+    show_default=True,
+    help="Copies to the device inside the measurement, none, or overlapped.",
+)
 @click.option("--batch-size", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32", show_default=True)
 @click.option("--channels-last", is_flag=True, help="Store images channel by channel in the innermost place.")
-@click.option("--compile", "compile_", is_flag=True, help="Measure torch.compile too: its cost, and after how many images it pays off.")  # fmt: skip
+@click.option(
+    "--compile", "compile_", is_flag=True, help="Measure torch.compile too: its cost, and after how many images it pays off."
+)
 @click.option(
     "--meter", metavar="METER", help="nvml, nvml:BOARD, rapl, replay:FILE, constant:WATTS; by default what the device has."
 )
@@ -46,7 +69,13 @@ if TYPE_CHECKING:
 @click.option("--max-seconds", type=float, help="Stop measuring then.  [default: 60; 10 with --quick]")
 @click.option("--quick", is_flag=True, help="Measure for 3 s instead of 10 s, after a shorter warm-up.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of random inputs and pauses.")
-@click.option("--sweep", "sweeps", multiple=True, metavar="NAME=V,V", help="Every combination, a row each: batch=1,8 precision=fp32,bf16 mode=... channels-last=yes,no compile=yes,no.")  # fmt: skip
+@click.option(
+    "--sweep",
+    "sweeps",
+    multiple=True,
+    metavar="NAME=V,V",
+    help="Every combination, a row each: batch=1,8 precision=fp32,bf16 mode=... channels-last=yes,no compile=yes,no.",
+)
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--archive", type=click.Path(path_type=Path), help="Append a row for `ecosel select`: .db (SQLite) or .ndjson.")
 @click.option("--trace", type=click.Path(path_type=Path), help="Keep every sample in a Parquet file.")
@@ -127,10 +156,17 @@ def _sweep(request: Request, texts: tuple[str, ...], archive: Path, format_: str
 
 def _failed(request: Request, status: str, reason: str | None) -> dict[str, Any]:
     return {
-        "candidate_id": request.candidate, "configuration": request.configuration, "status": status, "remarks": reason,
-        "batch_size": request.batch_size, "precision": request.precision, "mode": request.mode, "model": request.model,
-        "channels_last": request.channels_last, "compiled": request.compile,
-    }  # fmt: skip
+        "candidate_id": request.candidate,
+        "configuration": request.configuration,
+        "status": status,
+        "remarks": reason,
+        "batch_size": request.batch_size,
+        "precision": request.precision,
+        "mode": request.mode,
+        "model": request.model,
+        "channels_last": request.channels_last,
+        "compiled": request.compile,
+    }
 
 
 def _line(row: dict[str, Any]) -> str:
