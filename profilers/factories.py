@@ -17,16 +17,22 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 
+def split(factory: str) -> tuple[str, str]:
+    """Return (place, name) of "torchvision:resnet18", "package.module:callable" or "path/file.py:callable"."""
+    where, _, name = factory.rpartition(":")
+    if not where or not name.isidentifier():
+        raise ValueError(f"factory {factory!r}: write torchvision:resnet18, package.module:callable or path/file.py:callable")
+    return where, name
+
+
 def build(factory: str, arguments: Mapping[str, object] | None = None) -> Module:
-    """Call "torchvision:resnet18", "package.module:callable" or "path/file.py:callable" with keyword arguments.
+    """Call a factory with keyword arguments.
 
     Raises ValueError for text of another form, ModelError where the name is not found, fails, or makes no torch module.
     """
     import torch
 
-    where, colon, name = factory.rpartition(":")
-    if not colon or not where or not name:
-        raise ValueError(f"factory {factory!r}: write torchvision:resnet18, package.module:callable or path/file.py:callable")
+    where, name = split(factory)
     arguments = dict(arguments or {})
     if where == "torchvision":
         make, arguments = _torchvision(name, arguments)

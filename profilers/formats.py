@@ -24,6 +24,7 @@ _PLAIN = {"torch", "torch._utils", "torch._tensor", "torch.storage", "torch.seri
 _PLAIN_NAMES = {"collections.OrderedDict", "collections.Counter", "_codecs.encode"} | {
     f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("bytearray", "set", "complex")
 }
+_EXPORT_BEFORE_2_8 = "serialized_exported_program.json"
 _WEIGHTS = "save the state_dict() of the PyTorch model, or use torch.export.save"
 # (offset, bytes, what the file is and what to do about it)
 _FOREIGN = (
@@ -102,9 +103,8 @@ def _of_zip(path: Path, file: IO[bytes]) -> Recognised:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-            # PyTorch puts everything into one folder; archives of torch.export before 2.8 have none.
-            inner = {name.partition("/")[2] for name in names}
-            if "serialized_exported_program.json" in names or any(name.startswith("models/") for name in inner):
+            inner = {name.partition("/")[2] for name in names}  # PyTorch puts everything into one folder
+            if _EXPORT_BEFORE_2_8 in names or any(name.startswith("models/") for name in inner):
                 return Recognised("export")
             if any(name.startswith("data/aotinductor/") for name in inner):
                 return Recognised("aotinductor")
@@ -118,10 +118,16 @@ def _of_zip(path: Path, file: IO[bytes]) -> Recognised:
                     return _classified(_globals(pickled))
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise _cut_short(path) from error
-    what = "NumPy arrays (.npz)" if names and all(name.endswith(".npy") for name in names) else "a ZIP archive without a model"
+    kind = "NumPy arrays (.npz)" if names and all(name.endswith(".npy") for name in names) else "a ZIP archive without a model"
     if "model.weights.h5" in names:
-        what = "a Keras model"
-    raise ModelError(f"{path} is {what}; {_WEIGHTS}")
+        kind = "a Keras model"
+    raise ModelError(f"{path} is {kind}; {_WEIGHTS}")
+
+
+def before_2_8(path: Path) -> bool:
+    """Tell whether a torch.export program has the layout of torch 2.7 and older."""
+    with zipfile.ZipFile(path) as archive:
+        return _EXPORT_BEFORE_2_8 in archive.namelist()
 
 
 def _of_pickle(path: Path, file: IO[bytes], *, legacy: bool) -> Recognised:

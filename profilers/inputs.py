@@ -117,7 +117,9 @@ def normalisation(
     channels = data.images.shape[1]
     if normalise == "dataset":
         if data.mean is None or data.std is None:
-            raise ValueError(f"{data.name} has no training images to take mean and deviation from; choose imagenet, none or numbers")
+            raise ValueError(
+                f"{data.name} has no training images to take mean and deviation from; choose imagenet, none or numbers"
+            )
         mean, std = data.mean, data.std
     elif normalise == "imagenet":
         mean, std = IMAGENET_MEAN, IMAGENET_STD
@@ -136,7 +138,7 @@ def normalisation(
 
 def image_batch(
     data: LabelledImages,
-    rows: slice | NDArray[np.int64] = slice(None),  # noqa: B008
+    rows: slice | NDArray[np.int64] = slice(None),
     *,
     normalise: str | tuple[Sequence[float], Sequence[float]] = "dataset",
 ) -> Tensor:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from profilers import factories, signatures, weights
 from profilers.errors import ModelError
-from profilers.formats import Format, Recognised, recognise
+from profilers.formats import Format, Recognised, before_2_8, recognise
 from profilers.inputs import Input
 from profilers.parameters import Parameters, count_parameters
 from profilers.reasons import in_one_line
@@ -60,6 +60,8 @@ def open_model(
     Without `trust`, only safetensors and torch's restricted unpickler ever see the file.
     Raises ModelError where the file is missing, unsafe, damaged or not for this machine, ValueError for wrong arguments.
     """
+    if factory is not None:
+        factories.split(factory)
     file = Path(path)
     if not file.exists():
         archive, mark, candidate = path.rpartition("#")
@@ -103,13 +105,15 @@ def _opened(
     module = weights.whole_module(content)
     if module is not None:
         if factory is not None:
-            raise ValueError(f"factory {factory!r}: {file} holds a whole module")
+            raise ModelError(f"{file} holds a whole module, which needs no factory ({factory})")
         return SavedModel(module.to(device).eval(), "pickle")
     if factory is None:
         raise ModelError(f"{file} holds weights without a network; name what builds it: --factory torchvision:resnet18, say")
     network = factories.build(factory, arguments)
     notes = weights.fill(network, content, file=file, factory=factory)
-    return SavedModel(network.to(device).eval(), "safetensors" if recognised.format == "safetensors" else "state_dict", notes=notes)
+    return SavedModel(
+        network.to(device).eval(), "safetensors" if recognised.format == "safetensors" else "state_dict", notes=notes
+    )
 
 
 def _torchscript(file: Path, device: str) -> SavedModel:
@@ -124,14 +128,10 @@ def _export(file: Path, device: str) -> SavedModel:
     from torch.export.pt2_archive._package import load_pt2
 
     with file.open("rb") as content:
-        try:
-            # not torch.export.load: it hides what failed
-            programs = load_pt2(content).exported_programs
-        except RuntimeError as error:
-            if "archive_format" not in str(error):
-                raise
-            content.seek(0)  # written before torch 2.8
+        if before_2_8(file):
             programs = {"model": torch.export.load(content)}
+        else:  # torch.export.load would hide what fails
+            programs = load_pt2(content).exported_programs
     if len(programs) != 1:
         raise ModelError(f"{file} holds {len(programs)} programs ({_some(tuple(programs))}); save the one to measure alone")
     (program,) = programs.values()
@@ -159,7 +159,9 @@ def _genome(archive: str, candidate: str, device: str) -> SavedModel:
     try:
         build = importlib.import_module("evolver.network").candidate_network
     except (ModuleNotFoundError, AttributeError) as error:
-        raise ModelError(f"{archive}#{candidate}: this installation cannot build candidates (evolver.network is missing)") from error
+        raise ModelError(
+            f"{archive}#{candidate}: this installation cannot build candidates (evolver.network is missing)"
+        ) from error
     with _quiet(), in_one_line(f"{archive}#{candidate}"):
         module, shape = build(archive, candidate)
         return SavedModel(module.to(device).eval(), "genome", inputs=(Input(None, tuple(shape)),))

@@ -15,13 +15,16 @@ _REASONS = (
     (r"[Ff]ailed to resolve ([\w.]+) to an operator", "needs " + _OP),
     (r"Could not find (?:schema for|operator) '?([\w:.]+)", "needs " + _OP),
     (r"Couldn't find an operator for ([\w:.]+)", "needs " + _OP),
-    (r"Unknown type name '(?:__torch__\.)?([\w.]+)'", "needs the class {0}, which is not registered here; import the package that defines it"),
+    (r"Unknown type name '(?:__torch__\.)?([\w.]+)'",
+     "needs the class {0}, which is not registered here; import the package that defines it"),
     (r"[Cc]an't get attribute '([\w.]+)' on <module '([\w.]+)'",
      "needs the class {1}.{0}, which is not defined here; save its state_dict() and give --factory instead"),
     (r"^No module named '([\w.]+)'", "needs the module {0}, which is not installed here"),
     (r"Could not run '([\w:.]+)' with arguments from the '(?:CPU|Meta)' backend", "needs {0} on another device than the CPU"),
     (r"Found no NVIDIA driver|Torch not compiled with CUDA|No CUDA GPUs are available|deserialize object on a? ?CUDA device"
      r"|CUDA driver version is insufficient|AOTInductor.*CUDA|register for device cuda|device cuda is not supported", _CUDA),
+    # torch's advice is to switch the check off; it is not repeated
+    (r"weights_only", "is not what it looks like: torch refuses to read it as plain weights"),
     (r"PytorchStreamReader failed|unexpected EOF|not a ZIP archive|unexpected pos|Ran out of input|invalid header",
      "is cut short or damaged; copy or download it again"),
 )  # fmt: skip
@@ -32,12 +35,8 @@ def in_one_line(subject: str) -> Iterator[None]:
     """Turn whatever torch raises inside into a ModelError "SUBJECT: ..." of one line."""
     try:
         yield
-    except (ProfilerError, ValueError) as error:
-        if isinstance(error, ProfilerError) or type(error) is ValueError and str(error).startswith(("factory ", "device ")):
-            raise
-        raise ModelError(_said(subject, error)) from error
-    except (MemoryError, RecursionError) as error:
-        raise ModelError(f"{subject}: {type(error).__name__}") from error
+    except ProfilerError:
+        raise
     except Exception as error:
         raise ModelError(_said(subject, error)) from error
 

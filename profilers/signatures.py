@@ -59,7 +59,9 @@ def exported(program: Any) -> tuple[tuple[Input, ...] | None, int | None, tuple[
     args, kwargs = program.example_inputs
     named = [(None, value) for value in args] + list(kwargs.items())
     specs = [spec.arg for spec in program.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT]
-    sizes = {node.name: getattr(node.meta.get("val"), "shape", None) for node in program.graph.nodes if node.op == "placeholder"}
+    sizes = {
+        node.name: tuple(getattr(node.meta.get("val"), "shape", ())) for node in program.graph.nodes if node.op == "placeholder"
+    }
     if len(named) != len(specs):
         return None, None, ("the program takes nested inputs, which no --input describes",)
     inputs, batches = [], set()

@@ -84,7 +84,9 @@ def fill(network: Module, content: object, *, file: Path, factory: str) -> tuple
     result = network.load_state_dict(state, strict=False)
     if result.missing_keys or result.unexpected_keys:
         parts = [("lacks", result.missing_keys), ("also has", result.unexpected_keys)]
-        raise ModelError(f"{file} does not fit {factory}: it {'; it '.join(f'{verb} {_listed(keys)}' for verb, keys in parts if keys)}")
+        raise ModelError(
+            f"{file} does not fit {factory}: it {'; it '.join(f'{verb} {_listed(keys)}' for verb, keys in parts if keys)}"
+        )
     return tuple(notes)
 
 
