@@ -123,6 +123,7 @@ def export_example_inputs(path: Path, mark: Path) -> None:
 
 def export_pickled_weight(path: Path, mark: Path) -> None:
     """A weight that its config marks as pickled is unpickled in full."""
+
     def change(name: str, content: bytes) -> bytes:
         if name.endswith("_weights_config.json"):
             return content.replace(b'"use_pickle": false', b'"use_pickle": true')

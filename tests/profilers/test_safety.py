@@ -48,7 +48,9 @@ def test_a_factory_is_no_trust(name: str, models: Path) -> None:
     assert not mark_of(models / name).exists()
 
 
-@pytest.mark.parametrize("name", ["torch_save.pt", "legacy.pth", "protocol_4.pt", "pickle.safetensors", "two_members.pt", "script.pt"])
+@pytest.mark.parametrize(
+    "name", ["torch_save.pt", "legacy.pth", "protocol_4.pt", "pickle.safetensors", "two_members.pt", "script.pt"]
+)
 @pytest.mark.parametrize("forced", [False, True])
 def test_weights_are_never_unpickled_in_full_even_if_the_format_were_mistaken(
     name: str, forced: bool, models: Path, monkeypatch: pytest.MonkeyPatch
