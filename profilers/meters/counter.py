@@ -35,7 +35,7 @@ class GrowingCounter:
         """Return the reading, or None and the named warning that says why not."""
         if self._broken:
             return None, self._broken
-        if not math.isfinite(energy_j) or energy_j <= 0:
+        if not (math.isfinite(energy_j) and energy_j >= 0):
             return None, f"counter-unbelievable: the energy counter reads {energy_j:g} J"
         last = self._last
         if last is None or energy_j > last.energy_j:
