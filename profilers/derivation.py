@@ -121,23 +121,23 @@ def derive(trace: PowerTrace, marks: Marks, /) -> Energy:
 
 def _by_counter(trace: PowerTrace, marks: Marks, edge_w: float) -> tuple[Estimate | None, str | None]:
     if not marks.counter:
-        return None, "the meter has no energy counter"
+        return None, "energy by counter: the meter has none"
     times, joules = trace.series("energy_j")
     try:
         each = [counter_energy(times, joules, group.start_s, group.end_s, idle_w=edge_w) for group in marks.groups]
     except WindowTooShort as error:
-        return None, f"energy counter: {error}"
+        return None, f"energy by counter: {error}"
     return _per_image(each, marks.groups, "the energy counter")
 
 
 def _by_power(trace: PowerTrace, marks: Marks) -> tuple[Estimate | None, str | None]:
     if marks.column is None:
-        return None, "the meter gives no power"
+        return None, "energy by integrated power: the meter gives no power"
     times, watts = trace.series(marks.column)
     try:
         each = [power_energy(times, watts, group.start_s, group.end_s, sensor=marks.sensor) for group in marks.groups]
     except WindowTooShort as error:
-        return None, f"power: {error}"
+        return None, f"energy by integrated power: {error}"
     return _per_image(each, marks.groups, "the integrated power")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ import torch
 
 from profilers.datasets import LabelledImages, load_dataset
 from profilers.derivation import Group, Marks
-from profilers.devices import find_device
-from profilers.errors import ModelError
+from profilers.devices import cuda_devices
+from profilers.errors import MeterError, ModelError
 from profilers.inference import DTYPES, Batch, Inference, peak_memory, scores, set_precision
 from profilers.inputs import Input, image_batch, make_batch, parse_inputs
 from profilers.loading import Parameters, SavedModel, count_parameters, open_model
@@ -30,6 +31,8 @@ from profilers.request import Request
 from profilers.sampler import Sampler, Stopwatch
 from profilers.trace import PowerTrace, write_trace
 
+# Another measurement of the same board is waited for.
+_WAIT_S = 3600.0
 # Random inputs: so many different batches, one after the other, make a pass.
 _RANDOM_BATCHES = 8
 
@@ -47,6 +50,16 @@ class Profiled:
 
 
 @dataclass(frozen=True)
+class _Place:
+    """Where the model runs: the name that torch has for it, and whose lock keeps others away."""
+
+    torch_name: str
+    name: str
+    lock: str
+    driver: str | None = None
+
+
+@dataclass(frozen=True)
 class _Opened:
     saved: SavedModel
     inference: Inference
@@ -58,10 +71,11 @@ class _Opened:
 
 def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profiled:
     """Measure a model. Raises ProfilerError where it cannot be opened, run or measured, ValueError for wrong arguments."""
-    place = find_device(request.device)
+    place = _place(request.device)
     meter = find_meter(request.meter, place.torch_name)
     with ExitStack() as stack:
-        stack.enter_context(board_lock(place.uuid))
+        for name in sorted({place.lock, getattr(meter, "uuid", place.lock)}):
+            stack.enter_context(board_lock(name, _WAIT_S, waiting=lambda words: show(Progress(f"waiting: {words}", 0.0, 0.0))))
         sampler: Sampler | Stopwatch = Stopwatch()
         if not isinstance(meter, NoMeter):
             stack.callback(meter.close)
@@ -119,7 +133,7 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
         precision=request.precision,
         channels_last=request.channels_last,
         compiled=request.compile,
-        device=place.uuid,
+        device=place.torch_name,
         device_name=place.name,
         driver=place.driver,
         meter=metered[0] if metered else None,
@@ -147,6 +161,36 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
     found = build(facts, raw, trace, no_meter=no_meter)
     record = {"facts": dataclasses.asdict(facts), "raw": raw.to_dict(), "no_meter": no_meter, "profile": found.to_dict()}
     return Profiled(found, trace, record)
+
+
+def _place(device: str) -> _Place:
+    """Find a device without opening it: its idle power is measured first."""
+    if device == "auto":
+        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        return _Place("cpu", f"{_cpu_name()}, {torch.get_num_threads()} threads", "cpu")
+    if not re.fullmatch(r"cuda(:\d+)?|(GPU|MIG)-.+", device):
+        raise ValueError(f"--device {device!r} is none of auto, cpu, cuda, cuda:N, GPU-UUID, MIG-UUID")
+    if not torch.cuda.is_available():
+        raise ModelError(f"--device {device}: PyTorch finds no CUDA device here; --device cpu runs on the processor")
+    index = f"cuda:{device.partition(':')[2] or 0}"
+    try:
+        from profilers.meters.boards import machine
+
+        found = machine()
+        for one in cuda_devices(found):
+            if one.name == index or any((uuid or "").startswith(device) for uuid in (one.board.uuid, one.mig_uuid)):
+                return _Place(one.name, one.board.name, one.board.uuid, found.driver)
+    except MeterError:  # without NVML there is no meter, and the rest can still be measured
+        if device.startswith("cuda") and int(index[5:]) < torch.cuda.device_count():
+            return _Place(index, torch.cuda.get_device_name(index), index.replace(":", "-"))
+    raise ModelError(f"there is no device {device}; `ecosel devices` lists what there is")
+
+
+def _cpu_name() -> str:
+    with suppress(OSError, StopIteration), open("/proc/cpuinfo") as file:
+        return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    return platform.processor() or platform.machine()
 
 
 def _open(request: Request, device: str) -> _Opened:

@@ -97,8 +97,8 @@ def sensor_of(meter: PowerMeter, /) -> tuple[str | None, Sensor]:
 
 
 def rest(sampler: Sampler | Stopwatch, plan: Plan, phase: str, show: Show, /) -> Span | None:
-    """Sample an idle device; None without a meter."""
-    if isinstance(sampler, Stopwatch):
+    """Sample an idle device; None where no meter, or a declared power, would tell anything."""
+    if isinstance(sampler, Stopwatch) or sampler.meter.name.startswith("constant"):
         return None
     start_s = sampler.now()
     show(Progress(phase, 0.0, plan.idle_s))
@@ -190,7 +190,7 @@ def measure(
     if not isinstance(sampler, Stopwatch):
         after_s = sampler.now()
         sampler.wait(base.sensor.lag_s + _SETTLED_S)
-        marks = _with(base, groups, idle_after=(after_s + base.sensor.lag_s, sampler.now()))
+        marks = _with(base, groups, idle_after=(after_s + base.sensor.lag_s, sampler.now()) if idle_warm else None)
     return Measurement(marks, warm, ended_by)
 
 

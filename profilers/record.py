@@ -143,9 +143,7 @@ def build(facts: Facts, raw: Raw, trace: PowerTrace | None, /, *, no_meter: str 
         facts=facts,
         accuracy=share(raw.correct, raw.pass_images) if raw.correct is not None and raw.pass_images else None,
         inference_time=_scaled(per_image, raw.pass_images) if raw.pass_images else None,
-        throughput=Estimate(
-            1 / per_image.value, 1 / per_image.high if per_image.high else None, 1 / per_image.low if per_image.low else None
-        ),
+        throughput=_inverse(per_image),
         latency_s=percentiles,
         energy=energy,
         groups=len(groups),
@@ -157,6 +155,12 @@ def build(facts: Facts, raw: Raw, trace: PowerTrace | None, /, *, no_meter: str 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:
     low, high = (None if bound is None else bound * factor for bound in (estimate.low, estimate.high))
     return Estimate(estimate.value * factor, low, high)
+
+
+def _inverse(estimate: Estimate) -> Estimate:
+    if estimate.low is None or estimate.high is None or estimate.low <= 0:
+        return Estimate(1 / estimate.value)
+    return Estimate(1 / estimate.value, 1 / estimate.high, 1 / estimate.low)
 
 
 def _with_compilation(profile: InferenceProfile, compilation: Compilation | None, trace: PowerTrace | None) -> InferenceProfile:

@@ -141,7 +141,7 @@ class Sampler:
             self._rows = np.vstack((self._rows, np.full_like(self._rows, np.nan)))
         self._rows[len(self._edges)] = [math.nan if value is None else value for value in row]
         self._edges.append(edge)
-        self._slowdowns.append("+".join(found.slowdowns) if conditions is not None else None)
+        self._slowdowns.append(None if found.slowdowns is None else "+".join(found.slowdowns))
         self._troubles.update(reading.warnings)
 
     def _positive(self, power_w: float | None, name: str) -> float | None:

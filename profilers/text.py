@@ -101,10 +101,9 @@ def _sizes(profile: InferenceProfile) -> Iterator[Line]:
 def _missing(profile: InferenceProfile) -> Iterator[str]:
     names = {"inference_time": "inference time", "peak_memory": "peak memory", "break_even_images": "where compiling pays off"}
     for name, reason in profile.facts.reasons.items():
-        if name != "energy":
-            yield f"{names.get(name, name)} ({reason})"
-    for reason in profile.energy.reasons:
-        yield f"energy ({reason})" if profile.energy.per_inference is None else reason
+        yield f"{names.get(name, name)}: {reason}"
+    if profile.facts.meter:
+        yield from profile.energy.reasons
 
 
 def _line(name: str, estimate: Estimate, unit: str, remark: str = "") -> Line:

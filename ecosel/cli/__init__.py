@@ -21,7 +21,10 @@ os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
 COMMANDS = {
     "select": ("ecosel.cli.select:select", "Choose the best trade-offs from an archive of models."),
     "why": ("ecosel.cli.why:why", "Say why one model is, or is not, the choice."),
+    "profile": ("profilers.cli.profile:profile", "Measure accuracy, energy and time of a saved model."),
 }
+# Errors of packages that are not imported here for the name of their errors alone.
+_SAID_IN_ONE_LINE = {"PolarsError", "ProfilerError"}
 
 
 class _LazyGroup(click.Group):
@@ -78,9 +81,8 @@ def _run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _fail("stopped", 1)
     except Exception as error:
-        # polars is not imported here for the name of its errors alone
-        from_polars = any(kind.__name__ == "PolarsError" for kind in type(error).__mro__)
-        if debug or not (from_polars or isinstance(error, (ValueError, ArchiveError, OSError, MemoryError))):
+        known = any(kind.__name__ in _SAID_IN_ONE_LINE for kind in type(error).__mro__)
+        if debug or not (known or isinstance(error, (ValueError, ArchiveError, OSError, MemoryError))):
             raise
         if isinstance(error, MemoryError):
             return _fail("out of memory", 1)
