@@ -212,8 +212,8 @@ def _group_size(load: Load, sampler: Sampler | Stopwatch, plan: Plan) -> int:
 
 def _shortest_group(sampler: Sampler) -> float:
     """Return a length in which several readings fall with their whole averaging window."""
-    column, sensor = sensor_of(sampler.meter)
-    return sensor.averaging_window_s + 1.25 * sensor.update_period_s + 5 * sampler.interval_s if column else 0.0
+    _, sensor = sensor_of(sampler.meter)
+    return sensor.averaging_window_s + 1.25 * sensor.update_period_s + 5 * sampler.interval_s if sensor.lag_s else 0.0
 
 
 def _group(load: Load, sampler: Sampler | Stopwatch, batches: int) -> Group:
