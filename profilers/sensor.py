@@ -39,7 +39,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Sensor:
+class IdentifiedSensor:
     """What was found of one sensor, in seconds; None is unidentifiable, and `reasons` say why."""
 
     update_period_s: Estimate | None = None
@@ -51,16 +51,16 @@ class Sensor:
 class Probe:
     """What was found of a meter; None for what the meter does not read at all."""
 
-    power: Sensor | None
-    average_power: Sensor | None
-    energy: Sensor | None  # a counter has a period, its tick, and no window
+    power: IdentifiedSensor | None
+    average_power: IdentifiedSensor | None
+    energy: IdentifiedSensor | None  # a counter has a period, its tick, and no window
 
 
 class _Unidentifiable(Exception):  # noqa: N818
     """The readings do not tell."""
 
 
-def identify(time_s: ArrayLike, values: ArrayLike, /, load_s: ArrayLike | None = None) -> Sensor:
+def identify(time_s: ArrayLike, values: ArrayLike, /, load_s: ArrayLike | None = None) -> IdentifiedSensor:
     """Find the update period and, where loads are known, the averaging window of a sensor.
 
     time_s, values: shape (n,), the readings in order of time; values that are not finite are left out.
@@ -75,16 +75,16 @@ def identify(time_s: ArrayLike, values: ArrayLike, /, load_s: ArrayLike | None =
         updated_s, updates = _changes(times, said)
         period_s = _period(updated_s, times)
     except _Unidentifiable as error:
-        return Sensor(reasons=(f"update period: {error}", "averaging window: unknown without the update period"))
+        return IdentifiedSensor(reasons=(f"update period: {error}", "averaging window: unknown without the update period"))
     if load_s is None:
-        return Sensor(period_s, None, ("averaging window: no load was switched",))
+        return IdentifiedSensor(period_s, None, ("averaging window: no load was switched",))
     loads = np.asarray(load_s, np.float64).reshape(-1, 2)
     if np.any(np.diff(loads.ravel()) <= 0):
         raise ValueError("load_s must hold starts and ends in order of time")
     try:
-        return Sensor(period_s, _window(updated_s, updates, loads, period_s.value))
+        return IdentifiedSensor(period_s, _window(updated_s, updates, loads, period_s.value))
     except _Unidentifiable as error:
-        return Sensor(period_s, None, (f"averaging window: {error}",))
+        return IdentifiedSensor(period_s, None, (f"averaging window: {error}",))
 
 
 def _changes(time_s: Floats, values: Floats) -> tuple[Floats, Floats]:
@@ -244,13 +244,13 @@ def probe(
 
 def _identify_one(
     readings: list[Reading], number: Callable[[Reading], float | None], loads: Floats | None, *, window: bool = True
-) -> Sensor:
+) -> IdentifiedSensor:
     said = [(one.time_s, value) for one in readings if (value := number(one)) is not None]
     pairs = np.array(said, np.float64).reshape(-1, 2)
     found = identify(pairs[:, 0], pairs[:, 1], loads)
     if window:
         return found
-    return Sensor(found.update_period_s, None, tuple(reason for reason in found.reasons if reason.startswith("update")))
+    return IdentifiedSensor(found.update_period_s, None, tuple(reason for reason in found.reasons if reason.startswith("update")))
 
 
 def _poll(

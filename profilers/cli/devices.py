@@ -19,7 +19,7 @@ from profilers.meters import NoMeter, find_meter
 if TYPE_CHECKING:
     from profilers.meters.base import Capabilities, Conditions, PowerMeter, Reading
     from profilers.meters.boards import Machine
-    from profilers.sensor import Estimate, Probe, Sensor
+    from profilers.sensor import Estimate, Probe, IdentifiedSensor
 
 PROBE_S = 12.0
 
@@ -195,7 +195,7 @@ def _now(reading: Reading, conditions: Conditions | None) -> str:
     return ", ".join(words)
 
 
-def _sensor(sensor: Sensor) -> str:
+def _sensor(sensor: IdentifiedSensor) -> str:
     words = []
     if sensor.update_period_s is not None:
         words.append(f"updates every {_milliseconds(sensor.update_period_s)}")
