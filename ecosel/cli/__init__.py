@@ -22,6 +22,7 @@ COMMANDS = {
     "select": ("ecosel.cli.select:select", "Choose the best trade-offs from an archive of models."),
     "why": ("ecosel.cli.why:why", "Say why one model is, or is not, the choice."),
     "profile": ("profilers.cli.profile:profile", "Measure accuracy, energy and time of a saved model."),
+    "devices": ("profilers.cli.devices:devices", "Show what can be measured here, by which meter, and why not."),
 }
 # Errors of packages that are not imported here for the name of their errors alone.
 _SAID_IN_ONE_LINE = {"PolarsError", "ProfilerError"}
@@ -83,6 +84,9 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         known = any(kind.__name__ in _SAID_IN_ONE_LINE for kind in type(error).__mro__)
         if debug or not (known or isinstance(error, (ValueError, ArchiveError, OSError, MemoryError))):
+        # neither polars nor profilers is imported here for the name of its errors alone
+        from_others = any(kind.__name__ in ("PolarsError", "ProfilerError") for kind in type(error).__mro__)
+        if debug or not (from_others or isinstance(error, (ValueError, ArchiveError, OSError, MemoryError))):
             raise
         if isinstance(error, MemoryError):
             return _fail("out of memory", 1)
