@@ -155,7 +155,7 @@ def test_what_spoils_a_measurement_is_said(weights: Path, nvml_standin: Callable
         "reasons 64": "not valid for ranking: clocks were held down: hw-thermal",
         "process 4242": "other processes used the board",
     }
-    spoilt["frozen 1"] = "counter-frozen"
+    spoilt["frozen 1"] = "what there is does not grow"
     code = f"""
 import json, os
 from pathlib import Path
