@@ -84,9 +84,6 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         known = any(kind.__name__ in _SAID_IN_ONE_LINE for kind in type(error).__mro__)
         if debug or not (known or isinstance(error, (ValueError, ArchiveError, OSError, MemoryError))):
-        # neither polars nor profilers is imported here for the name of its errors alone
-        from_others = any(kind.__name__ in ("PolarsError", "ProfilerError") for kind in type(error).__mro__)
-        if debug or not (from_others or isinstance(error, (ValueError, ArchiveError, OSError, MemoryError))):
             raise
         if isinstance(error, MemoryError):
             return _fail("out of memory", 1)
