@@ -19,7 +19,7 @@ from profilers.meters import NoMeter, find_meter
 if TYPE_CHECKING:
     from profilers.meters.base import Capabilities, Conditions, PowerMeter, Reading
     from profilers.meters.boards import Machine
-    from profilers.sensor import Estimate, Probe, IdentifiedSensor
+    from profilers.sensor import Estimate, IdentifiedSensor, Probe
 
 PROBE_S = 12.0
 
