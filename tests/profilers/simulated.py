@@ -45,8 +45,7 @@ class Board:
     def energy(self, time_s: np.ndarray | float) -> np.ndarray:
         """Return the true joules since the beginning; idle power goes on at the end."""
         later = np.maximum(0.0, np.asarray(time_s) - self.times[-1]) * self.idle_w
-        result: np.ndarray = np.interp(time_s, self.times, self.joules) + later
-        return result
+        return np.asarray(np.interp(time_s, self.times, self.joules) + later)
 
     def sensed(self, time_s: np.ndarray | float) -> np.ndarray:
         update = (np.floor(np.asarray(time_s) / self.period_s - self.phase) + self.phase) * self.period_s
