@@ -46,8 +46,7 @@ class Board:
     def energy(self, time_s: Floats | float) -> Floats:
         """Return the true joules since the beginning; idle power goes on at the end."""
         later = np.maximum(0.0, np.asarray(time_s) - self.times[-1]) * self.idle_w
-        known: Floats = np.interp(time_s, self.times, self.joules)
-        return known + later
+        return np.asarray(np.interp(time_s, self.times, self.joules), np.float64) + later
 
     def sensed(self, time_s: Floats | float) -> Floats:
         update = (np.floor(np.asarray(time_s) / self.period_s - self.phase) + self.phase) * self.period_s
