@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -102,6 +102,12 @@ class Archive:
         self._database.close()
         os.close(self._lock)
 
+    def discard(self) -> None:
+        """Remove the files of an archive that nothing was written to."""
+        self._database.close()
+        for suffix in ("", "-wal", "-shm", "-lock"):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
     @property
     def settings(self) -> dict[str, Any] | None:
         """Return what the run was begun with, None for a new archive."""
@@ -137,9 +143,18 @@ class Archive:
 
     def births(self) -> Iterator[Birth[str]]:
         """Yield all births in their order."""
+        yield from self._births("")
+
+    def births_without(self, numbers: Iterable[int], task: Task) -> list[Birth[str]]:
+        """Return those of some births that have no outcome of a task, in their order."""
+        only = "WHERE birth IN (SELECT value FROM json_each(?)) AND birth NOT IN (SELECT birth FROM outcomes WHERE task = ?)"
+        return list(self._births(only, json.dumps(list(numbers)), task))
+
+    def _births(self, only: str, *values_of_only: str) -> Iterator[Birth[str]]:
         with _told_plainly(self.path):
             for number, genome, key, parents, seed, told, *values in self._database.execute(
-                f"SELECT birth, genome, key, parents, seed, told, {', '.join(_KNOWN)} FROM births ORDER BY birth"
+                f"SELECT birth, genome, key, parents, seed, told, {', '.join(_KNOWN)} FROM births {only} ORDER BY birth",
+                values_of_only,
             ):
                 came_from = tuple(int(parent) for parent in json.loads(parents))
                 known = {column: value for column, value in zip(_KNOWN, values, strict=True) if value is not None}

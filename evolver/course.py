@@ -5,7 +5,7 @@ Pure: the same births and outcomes give the same course, whether they come from 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -25,6 +25,7 @@ _KNOWN = ("parameters", "flops")
 # so many others (Golovin et al. 2017). The numbers are ours.
 _RUNGS = (1, 3, 9)
 _PEERS = 10
+_COMPARED = 256  # with the last of them: a threshold rises as the search finds better ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,10 @@ class Course:
     best: tuple[float, int] | None = None  # accuracy, birth
     waiting: dict[tuple[int, Task], None] = field(default_factory=dict)  # what is to be done, in order
     _births: dict[int, Birth[str]] = field(default_factory=dict)  # of those that still have something to do
-    _near: list[_Result] = field(default_factory=list)  # the front, and the front of the rest
-    _front: int = 0
+    _first: list[_Result] = field(default_factory=list)  # the front of accuracy, parameters and FLOPs
+    _second: list[_Result] = field(default_factory=list)  # the front of the rest
     _trained: dict[int, Outcome] = field(default_factory=dict)  # ok, and waiting to be measured before it is told
-    _curves: dict[int, list[tuple[float, float]]] = field(default_factory=dict)  # of a rung: (accuracy, parameters)
+    _curves: dict[int, deque[tuple[float, float]]] = field(default_factory=dict)  # of a rung: (accuracy, parameters)
 
     def __post_init__(self) -> None:
         if self.measure == "none" and self._tells_measured:
@@ -63,14 +64,14 @@ class Course:
         return any(objective.column in MEASURED for objective in self.plan.objectives)
 
     @property
-    def front_size(self) -> int:
-        """Return how many candidates are on the front of accuracy, parameters and FLOPs."""
-        return self._front
+    def front(self) -> tuple[int, ...]:
+        """Return the births on the front of accuracy, parameters and FLOPs, by falling accuracy."""
+        return tuple(result.birth for result in sorted(self._first, key=lambda result: result.costs))
 
     @property
     def near_front(self) -> tuple[int, ...]:
         """Return the births on that front and on the front of the rest, by falling accuracy."""
-        return tuple(result.birth for result in sorted(self._near, key=lambda result: result.costs))
+        return tuple(result.birth for result in sorted((*self._first, *self._second), key=lambda result: result.costs))
 
     def ask(self) -> Birth[str] | None:
         """Return the next birth, which then waits to be trained."""
@@ -128,7 +129,7 @@ class Course:
         self.statuses[outcome.status] += 1
         parameters = birth.known.get("parameters", outcome.parameters or 0)
         for epoch, accuracy in outcome.curve:
-            self._curves.setdefault(epoch, []).append((accuracy, parameters))
+            self._curves.setdefault(epoch, deque(maxlen=_COMPARED)).append((accuracy, parameters))
         if outcome.status != "ok" or outcome.accuracy is None:
             self.search.tell(number, None)
             return
@@ -146,18 +147,27 @@ class Course:
         """Keep those on the front and on the front of the rest; say whether this one is among them."""
         values = {**{column: getattr(outcome, column) for column in _KNOWN}, **birth.known}
         known = tuple(float(values[column] or 0) for column in _KNOWN)
-        near = [*self._near, _Result(birth.number, (ACCURACY.cost(outcome.accuracy or 0.0), *known))]
-        costs = np.array([result.costs for result in near])
-        front = _front_of(costs)
-        rest = np.setdiff1d(np.arange(len(near)), front)
-        second = rest[_front_of(costs[rest])] if len(rest) else rest
-        self._front = len(front)
-        self._near = [near[k] for k in (*front.tolist(), *second.tolist())]
-        return any(result.birth == birth.number for result in self._near)
+        new = _Result(birth.number, (ACCURACY.cost(outcome.accuracy or 0.0), *known))
+        if any(_dominates(other.costs, new.costs) for other in self._second):
+            return False  # and so by one of the front, too: most candidates end here
+        near = [*self._first, *self._second, new]
+        front = set(_front_of(near))
+        rest = [near[k] for k in range(len(near)) if k not in front]
+        self._first = [near[k] for k in sorted(front)]
+        self._second = [rest[k] for k in _front_of(rest)]
+        return new in self._first or new in self._second
 
 
-def _front_of(costs: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    return nondominated_rows([np.ascontiguousarray(column) for column in costs.T])
+def _front_of(results: list[_Result]) -> list[int]:
+    if not results:
+        return []
+    columns = np.array([result.costs for result in results]).T
+    rows: list[int] = nondominated_rows([np.ascontiguousarray(column) for column in columns]).tolist()
+    return rows
+
+
+def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
 
 
 def _values(outcome: Outcome) -> Mapping[str, float | None]:

@@ -22,6 +22,7 @@ class Settings:
     collapse_test: bool = True
     batch_size: int = 100  # of measured inference (Young et al. 2019, III.A)
     meter: str | None = None  # as `ecosel profile --meter`; None: found for the device
+    space: dict[str, Any] | None = None  # as Space.to_dict(); None in a survey, which is before there is one
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -41,6 +42,7 @@ class Survey:
     images: dict[str, int]  # of "train", "validation", "test"
     device: str  # as the column `device`
     versions: dict[str, str]  # of torch and what else matters to the numbers
+    cuda: bool = False
 
 
 @dataclass(frozen=True, slots=True)

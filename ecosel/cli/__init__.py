@@ -20,6 +20,7 @@ os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
 # name: (where the command stands, its line in --help)
 COMMANDS = {
     "select": ("ecosel.cli.select:select", "Choose the best trade-offs from an archive of models."),
+    "evolve": ("evolver.cli:evolve", "Search for networks, and fill an archive with them."),
     "why": ("ecosel.cli.why:why", "Say why one model is, or is not, the choice."),
 }
 
@@ -78,9 +79,9 @@ def _run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _fail("stopped", 1)
     except Exception as error:
-        # polars is not imported here for the name of its errors alone
-        from_polars = any(kind.__name__ == "PolarsError" for kind in type(error).__mro__)
-        if debug or not (from_polars or isinstance(error, (ValueError, ArchiveError, OSError, MemoryError))):
+        # polars and the other packages are not imported here for the names of their errors alone
+        named = any(kind.__name__ in ("PolarsError", "EvolverError") for kind in type(error).__mro__)
+        if debug or not (named or isinstance(error, (ValueError, ArchiveError, OSError, MemoryError))):
             raise
         if isinstance(error, MemoryError):
             return _fail("out of memory", 1)
