@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from evolver.variation import crossover, mutate, random_genome
 
 # How often two parents are crossed, not only one of them mutated; ours.
 _CROSSED = 0.5
+_KEPT = 1024
 
 
 class Architectures:
@@ -24,16 +24,16 @@ class Architectures:
 
     def __init__(self, space: Mapping[str, Any]) -> None:
         self.space = Space(**space)
-        self._read = lru_cache(1024)(Genome.from_json)  # parents come again and again
+        self._genomes: dict[str, Genome] = {}  # the last that were read or written: parents come again and again
 
     def random(self, rng: np.random.Generator, /) -> str:
-        return random_genome(self.space, rng).to_json()
+        return self._written(random_genome(self.space, rng))
 
     def vary(self, first: str, second: str, rng: np.random.Generator, /) -> str:
         child = self._read(first)
         if rng.random() < _CROSSED:
             child = crossover(child, self._read(second), self.space, rng)
-        return mutate(child, self.space, rng).to_json()
+        return self._written(mutate(child, self.space, rng))
 
     def key(self, genome: str, /) -> str:
         return canonical_key(self._read(genome), self.space)
@@ -44,7 +44,21 @@ class Architectures:
 
     def adopted(self, genome: str, /) -> str:
         """Return a genome of another space as one of this. Raises ValueError where the text is no genome."""
-        return repair(self._read(genome), self.space).to_json()
+        return self._written(repair(self._read(genome), self.space))
+
+    def _read(self, text: str) -> Genome:
+        return self._genomes.get(text) or self._kept(text, Genome.from_json(text))
+
+    def _written(self, genome: Genome) -> str:
+        text = genome.to_json()
+        self._kept(text, genome)
+        return text
+
+    def _kept(self, text: str, genome: Genome) -> Genome:
+        if len(self._genomes) >= _KEPT:
+            del self._genomes[next(iter(self._genomes))]
+        self._genomes[text] = genome
+        return genome
 
 
 def space_for(survey: Survey, settings: Settings) -> dict[str, Any]:

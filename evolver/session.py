@@ -88,9 +88,7 @@ def as_text(answer: dict[str, Any]) -> str:
     if "ended" not in answer:
         return "\n".join(f"{name.replace('_', ' ') + ':':22}{_words(value)}" for name, value in answer.items())
     counts = ", ".join(f"{count} {status}" for status, count in answer["outcomes"].items()) or "no outcome"
-    lines = [
-        f"{answer['archive']}: {answer['births']} births: {counts}; {answer['ended']}, {duration(answer['elapsed_s'])}"
-    ]
+    lines = [f"{answer['archive']}: {answer['births']} births: {counts}; {answer['ended']}, {duration(answer['elapsed_s'])}"]
     if answer["best"] is not None:
         best = answer["best"]
         lines.append(

@@ -44,6 +44,8 @@ class Lanes:
         with self._changed:
             for lane in self._all:
                 lane.close()
+            for lane in self._free:
+                lane.kill()
             self._changed.notify_all()
 
     def _take(self, *, alone: bool) -> Lane:
