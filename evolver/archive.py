@@ -162,14 +162,14 @@ class Archive:
 
     def outcomes(self) -> Iterator[tuple[int, Task, Outcome]]:
         """Yield (birth, task, outcome) in the order in which they came."""
+        curve, notes = map(_COLUMNS.index, _JSON)
         with _told_plainly(self.path):
             for birth, task, *values in self._database.execute(
                 f"SELECT birth, task, {', '.join(_COLUMNS)} FROM outcomes ORDER BY sequence"
             ):
-                read = dict(zip(_COLUMNS, values, strict=True))
-                read["curve"] = tuple((int(epoch), float(at)) for epoch, at in json.loads(read["curve"] or "[]"))
-                read["notes"] = json.loads(read["notes"] or "{}")
-                yield birth, task, Outcome(**read)
+                values[curve] = tuple((epoch, at) for epoch, at in json.loads(values[curve])) if values[curve] else ()
+                values[notes] = json.loads(values[notes]) if values[notes] else {}
+                yield birth, task, Outcome(*values)
 
     def _write(self, sql: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
         with _told_plainly(self.path):

@@ -6,13 +6,14 @@ Pure: the same births and outcomes give the same course, whether they come from 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ecosel.dominance import nondominated_rows
+from ecosel.dominance import dominators, nondominated_rows
 from ecosel.objectives import ACCURACY
 from evolver.records import Outcome, Task
 from evolver.search import Birth, Plan, Problem, Search
@@ -28,10 +29,57 @@ _PEERS = 10
 _COMPARED = 256  # with the last of them: a threshold rises as the search finds better ones
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    birth: int
-    costs: tuple[float, ...]  # 1 - accuracy, then _KNOWN
+class _Layers:
+    """The front of what was added, and the front of the rest, kept as one candidate after another comes."""
+
+    def __init__(self, columns: int) -> None:
+        self.births = np.empty(0, dtype=np.int64)
+        self.costs = np.empty((0, columns))
+        self.second = np.empty(0, dtype=np.bool_)
+        self._later: list[tuple[int, tuple[float, ...]]] = []
+
+    def later(self, birth: int, costs: tuple[float, ...]) -> None:
+        """Take a candidate whose layer nobody asks for yet: thousands at once cost little more than one."""
+        self._later.append((birth, costs))
+
+    def add(self, birth: int, costs: Sequence[float]) -> bool:
+        """Return whether the candidate is in one of the two layers."""
+        new = len(self.births)
+        every = np.vstack([self.costs, np.asarray(costs, dtype=np.float64)])
+        (above,) = dominators(every, [new])
+        if self.second[above].any():
+            return False  # and so by one of the front, too: most candidates end here
+        second = np.append(self.second, len(above) > 0)
+        (below,) = dominators(0.0 - every, [new])
+        falls = np.zeros(new + 1, dtype=np.bool_)
+        if second[new]:
+            falls[below] = True
+        else:
+            # who leaves the front joins the second layer, and drives out of it whom it dominates
+            demoted = below[~self.second[below]]
+            for row in dominators(0.0 - every, demoted):
+                falls[row] = True
+            second[demoted] = True
+        self.births = np.append(self.births, birth)[~falls]
+        self.costs, self.second = every[~falls], second[~falls]
+        return True
+
+    def _settle(self) -> None:
+        if self._later:
+            births, costs = zip(*self._later, strict=True)
+            self._later.clear()
+            every = np.vstack([self.costs, np.array(costs)])
+            numbers = np.append(self.births, births)
+            front = _front_of(every)
+            rest = np.setdiff1d(np.arange(len(every)), front)
+            rows = np.append(front, rest[_front_of(every[rest])])
+            self.births, self.costs, self.second = numbers[rows], every[rows], np.arange(len(rows)) >= len(front)
+
+    def numbers(self, *, front_only: bool) -> tuple[int, ...]:
+        """Return births by rising costs."""
+        self._settle()
+        order = np.lexsort(self.costs.T[::-1])
+        return tuple(int(self.births[k]) for k in order if not (front_only and self.second[k]))
 
 
 @dataclass
@@ -49,8 +97,7 @@ class Course:
     best: tuple[float, int] | None = None  # accuracy, birth
     waiting: dict[tuple[int, Task], None] = field(default_factory=dict)  # what is to be done, in order
     _births: dict[int, Birth[str]] = field(default_factory=dict)  # of those that still have something to do
-    _first: list[_Result] = field(default_factory=list)  # the front of accuracy, parameters and FLOPs
-    _second: list[_Result] = field(default_factory=list)  # the front of the rest
+    _layers: _Layers = field(default_factory=lambda: _Layers(1 + len(_KNOWN)))
     _trained: dict[int, Outcome] = field(default_factory=dict)  # ok, and waiting to be measured before it is told
     _curves: dict[int, deque[tuple[float, float]]] = field(default_factory=dict)  # of a rung: (accuracy, parameters)
 
@@ -66,12 +113,12 @@ class Course:
     @property
     def front(self) -> tuple[int, ...]:
         """Return the births on the front of accuracy, parameters and FLOPs, by falling accuracy."""
-        return tuple(result.birth for result in sorted(self._first, key=lambda result: result.costs))
+        return self._layers.numbers(front_only=True)
 
     @property
     def near_front(self) -> tuple[int, ...]:
         """Return the births on that front and on the front of the rest, by falling accuracy."""
-        return tuple(result.birth for result in sorted((*self._first, *self._second), key=lambda result: result.costs))
+        return self._layers.numbers(front_only=False)
 
     def ask(self) -> Birth[str] | None:
         """Return the next birth, which then waits to be trained."""
@@ -135,39 +182,32 @@ class Course:
             return
         if self.best is None or outcome.accuracy > self.best[0]:
             self.best = outcome.accuracy, number
-        near = self._came_near(birth, outcome)
-        if self.measure == "all" or (self._tells_measured and near):
-            self.waiting[number, "measure"] = None
-        if self._tells_measured and (number, "measure") in self.waiting:
-            self._trained[number] = outcome
-        else:
+        costs = self._costs(birth, outcome)
+        if not self._tells_measured:
+            self._layers.later(number, costs)
             self.search.tell(number, _values(outcome))
+            measured = self.measure == "all"
+        else:
+            near = self._layers.add(number, costs)
+            measured = near or self.measure == "all"
+            if measured:
+                self._trained[number] = outcome  # and told when it was measured
+            else:
+                self.search.tell(number, _values(outcome))
+        if measured:
+            self.waiting[number, "measure"] = None
 
-    def _came_near(self, birth: Birth[str], outcome: Outcome) -> bool:
-        """Keep those on the front and on the front of the rest; say whether this one is among them."""
+    @staticmethod
+    def _costs(birth: Birth[str], outcome: Outcome) -> tuple[float, ...]:
         values = {**{column: getattr(outcome, column) for column in _KNOWN}, **birth.known}
         known = tuple(float(values[column] or 0) for column in _KNOWN)
-        new = _Result(birth.number, (ACCURACY.cost(outcome.accuracy or 0.0), *known))
-        if any(_dominates(other.costs, new.costs) for other in self._second):
-            return False  # and so by one of the front, too: most candidates end here
-        near = [*self._first, *self._second, new]
-        front = set(_front_of(near))
-        rest = [near[k] for k in range(len(near)) if k not in front]
-        self._first = [near[k] for k in sorted(front)]
-        self._second = [rest[k] for k in _front_of(rest)]
-        return new in self._first or new in self._second
+        return (ACCURACY.cost(outcome.accuracy or 0.0), *known)
 
 
-def _front_of(results: list[_Result]) -> list[int]:
-    if not results:
-        return []
-    columns = np.array([result.costs for result in results]).T
-    rows: list[int] = nondominated_rows([np.ascontiguousarray(column) for column in columns]).tolist()
-    return rows
-
-
-def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+def _front_of(costs: NDArray[np.float64]) -> NDArray[np.int64]:
+    if not len(costs):
+        return np.empty(0, dtype=np.int64)
+    return nondominated_rows([np.ascontiguousarray(column) for column in costs.T])
 
 
 def _values(outcome: Outcome) -> Mapping[str, float | None]:
