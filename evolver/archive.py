@@ -34,7 +34,8 @@ _COLUMNS = tuple(field.name for field in fields(Outcome))
 _SCHEMA = f"""
 CREATE TABLE run (settings TEXT NOT NULL, dataset TEXT NOT NULL, created_at TEXT NOT NULL);
 CREATE TABLE sessions (
-    session INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT, provenance TEXT NOT NULL, ended TEXT);
+    session INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT, provenance TEXT NOT NULL, ended TEXT,
+    joules REAL);
 CREATE TABLE births (
     birth INTEGER PRIMARY KEY, genome TEXT NOT NULL, key TEXT NOT NULL UNIQUE, parents TEXT NOT NULL, seed INTEGER NOT NULL,
     told INTEGER NOT NULL, {", ".join(_KNOWN)}, created_at TEXT NOT NULL);
@@ -122,8 +123,8 @@ class Archive:
         values = (_now(), json.dumps(provenance))
         return self._write("INSERT INTO sessions (started_at, provenance) VALUES (?, ?)", values).lastrowid or 0
 
-    def end_session(self, session: int, why: str) -> None:
-        self._write("UPDATE sessions SET ended_at = ?, ended = ? WHERE session = ?", (_now(), why, session))
+    def end_session(self, session: int, why: str, *, joules: float | None) -> None:
+        self._write("UPDATE sessions SET ended_at = ?, ended = ?, joules = ? WHERE session = ?", (_now(), why, joules, session))
 
     def save_birth(self, birth: Birth[str]) -> None:
         parents = json.dumps([str(parent) for parent in birth.parents])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class Engine:
     capacity: Callable[[], int]
     close: Callable[[], None]  # ends all that runs there for us, at once
     devices: tuple[str, ...]  # in words, for people and for provenance
+    places: tuple[str, ...] = ()  # "cpu" and UUIDs, of this machine only
 
 
 def open_engine(executor: str | None, *, devices: str, workers: int | None) -> Engine:
@@ -68,11 +70,18 @@ def local_slots(devices: str, workers: int | None) -> list[Slot]:
 
 def _gpus() -> list[str]:
     """Return the UUIDs of the GPUs that this process may use, in the order of CUDA_VISIBLE_DEVICES."""
+    from profilers.devices import devices_of_environment
+    from profilers.errors import MeterError
+    from profilers.meters.boards import machine
+
     try:
-        devices = importlib.import_module("profilers.devices")
-    except ModuleNotFoundError:
-        return []
-    return [str(device.uuid) for device in devices.visible_gpus()]
+        found = machine()
+    except MeterError:
+        return []  # no driver
+    try:
+        return [device.mig_uuid or device.board.uuid for device in devices_of_environment(found, os.environ)]
+    except MeterError as error:
+        raise EvolverError(f"{error}; name the GPUs by UUID: --devices GPU-...") from error
 
 
 def _local(devices: str, workers: int | None) -> Engine:
@@ -85,7 +94,7 @@ def _local(devices: str, workers: int | None) -> Engine:
 
     places = [slot.device for slot in slots]
     words = tuple(f"{places.count(place)} x {place}" for place in dict.fromkeys(places))
-    return Engine("local", executor, lambda: len(slots), close, words)
+    return Engine("local", executor, lambda: len(slots), close, words, tuple(dict.fromkeys(places)))
 
 
 def _dask(address: str) -> Engine:

@@ -174,6 +174,7 @@ class Loop:
     _done: queue.SimpleQueue[tuple[int, Task, Future[Outcome]] | None] = field(default_factory=queue.SimpleQueue)
     _phase: str = "search"
     _finished: int = 0
+    _joules: float | None = None
 
     def __post_init__(self) -> None:
         self._began = self._watched = self.clock()
@@ -194,7 +195,7 @@ class Loop:
         finally:
             # a full disk must not hide what went wrong
             try:
-                self.archive.end_session(session, self.ended)
+                self.archive.end_session(session, self.ended, joules=self._joules)
             except EvolverError:
                 if sys.exc_info()[0] is None:
                     raise
@@ -206,7 +207,7 @@ class Loop:
         return Progress(
             self._phase, self.course.search.births, finished, len(self._running), rate, self.course.best,
             len(self.course.front), Counter(self.course.statuses), self.engine.devices, elapsed,
-            self._left_s(elapsed, rate, finished), self.meter.joules() if self.meter else None, self._resumed,
+            self._left_s(elapsed, rate, finished), self._joules, self._resumed,
         )  # fmt: skip
 
     def _closing(self) -> None:
@@ -234,6 +235,7 @@ class Loop:
             self._take_in()
             if self.clock() - self._watched >= _TICK_S:
                 self._watched = self.clock()
+                self._joules = self.meter.joules() if self.meter else None
                 self.watch(self.progress())
 
     def _search_jobs(self, room: int) -> Iterator[tuple[int, Task]]:
@@ -254,7 +256,7 @@ class Loop:
         budget = self.request.budget
         if budget.births is not None and self.course.search.births >= budget.births:
             self.ended = f"{budget.births} births"
-        elif budget.joules is not None and self.meter is not None and self.meter.joules() >= budget.joules:
+        elif budget.joules is not None and self._joules is not None and self._joules >= budget.joules:
             self.ended = f"{budget.joules:g} J"
         if self.ended:
             return None

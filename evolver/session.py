@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from evolver.archive import Archive
 from evolver.course import Course
 from evolver.executors import Engine, open_engine
 from evolver.progress import Mode, duration, watching
-from evolver.run import Loop, Request, Work, begun, resumed, surveyed
+from evolver.run import JouleMeter, Loop, Request, Work, begun, resumed, surveyed
 
 
 def architectures() -> Work:
@@ -31,11 +32,23 @@ def evolve(request: Request, work: Work, engine: Engine, *, progress: Mode = "au
             if new:
                 archive.discard()
             raise
-        with watching(progress) as watch:
-            loop = Loop(request, work.module, engine, archive, course, settings, watch)
+        with watching(progress) as watch, _meter(request, engine) as meter:
+            loop = Loop(request, work.module, engine, archive, course, settings, watch, meter)
             loop.run()
             watch(loop.progress())
     return _summary(request, loop, course)
+
+
+@contextmanager
+def _meter(request: Request, engine: Engine) -> Iterator[JouleMeter | None]:
+    """Open the meters of the devices where energy is a budget: opening some takes longer than a run does to start."""
+    if request.budget.joules is None:
+        yield None
+    else:
+        from evolver.joules import Joules
+
+        with closing(Joules(engine.places, request.settings.meter)) as meter:
+            yield meter
 
 
 def plan(request: Request, work: Work, engine: Engine) -> dict[str, Any]:

@@ -19,3 +19,7 @@ class ModelError(ProfilerError):
 
 class DataError(ProfilerError):
     """A data set is missing, or is not labelled images of one size."""
+
+
+class OutOfMemory(ProfilerError):  # noqa: N818
+    """A model and its batch do not fit into the memory of the device."""

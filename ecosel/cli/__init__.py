@@ -22,7 +22,11 @@ COMMANDS = {
     "select": ("ecosel.cli.select:select", "Choose the best trade-offs from an archive of models."),
     "evolve": ("evolver.cli:evolve", "Search for networks, and fill an archive with them."),
     "why": ("ecosel.cli.why:why", "Say why one model is, or is not, the choice."),
+    "profile": ("profilers.cli.profile:profile", "Measure accuracy, energy and time of a saved model."),
+    "devices": ("profilers.cli.devices:devices", "Show what can be measured here, by which meter, and why not."),
 }
+# Errors of packages that are not imported here for the name of their errors alone.
+_SAID_IN_ONE_LINE = {"PolarsError", "ProfilerError", "EvolverError"}
 
 
 class _LazyGroup(click.Group):
@@ -79,9 +83,8 @@ def _run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _fail("stopped", 1)
     except Exception as error:
-        # polars and the other packages are not imported here for the names of their errors alone
-        named = any(kind.__name__ in ("PolarsError", "EvolverError") for kind in type(error).__mro__)
-        if debug or not (named or isinstance(error, (ValueError, ArchiveError, OSError, MemoryError))):
+        known = any(kind.__name__ in _SAID_IN_ONE_LINE for kind in type(error).__mro__)
+        if debug or not (known or isinstance(error, (ValueError, ArchiveError, OSError, MemoryError))):
             raise
         if isinstance(error, MemoryError):
             return _fail("out of memory", 1)

@@ -30,7 +30,7 @@ class Conditions:
 
     temperature_c: float | None = None
     clock_hz: float | None = None
-    slowdowns: tuple[str, ...] = ()  # reasons, other than idleness, that hold the clock down: "power-cap", "thermal", ...
+    slowdowns: tuple[str, ...] | None = None  # reasons, other than idleness, that hold the clock down: "power-cap", ...
     other_processes: int | None = None  # compute processes of others on the board
 
 

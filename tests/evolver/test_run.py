@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,14 @@ def test_births_end_with_the_time_and_what_runs_is_finished(tmp_path: Path, engi
     assert answer["births"] > 0
     assert answer["unfinished"] == 0
     assert 0.2 <= answer["elapsed_s"] < 2
+
+
+def test_a_budget_of_joules_ends_a_run(tmp_path: Path, engine: Engine) -> None:
+    settings = replace(request(tmp_path).settings, meter="constant:100")
+    answer = search(request(tmp_path / "run.db", settings=settings, budget=Budget(joules=40)), engine)
+    assert answer["ended"] == "40 J"
+    assert 40 <= answer["joules"] < 300  # 100 W for 0.4 s, looked at every quarter of a second
+    assert rows(tmp_path / "run.db", "SELECT joules FROM sessions") == [(pytest.approx(answer["joules"]),)]
 
 
 def test_only_candidates_near_the_front_are_measured_and_all_are_on_request(tmp_path: Path, engine: Engine) -> None:

@@ -1,0 +1,1 @@
+"""The commands `ecosel profile` and `ecosel devices`."""

@@ -1,0 +1,249 @@
+"""`ecosel profile`: measure a saved model, verify a recorded measurement, or sweep over settings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from profilers.errors import ProfilerError
+
+if TYPE_CHECKING:
+    from profilers.protocol import Show
+    from profilers.record import InferenceProfile
+    from profilers.request import Request
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option(
+    "--factory",
+    metavar="CODE",
+    help="What builds the network of saved weights: torchvision:resnet18, package.module:callable, path/file.py:callable.",
+)
+@click.option("--factory-args", metavar="JSON", help='Keyword arguments of the factory: {"num_classes": 10}.')
+@click.option("--trust", is_flag=True, help="Open a file that can run code; only if you know who made it.")
+@click.option(
+    "--dataset", metavar="DATA", help="Labelled images: digits, cifar10, cifar100, a class-per-folder tree, or Parquet."
+)
+@click.option("--split", default="test", show_default=True, help="Split of the data set.")
+@click.option("--limit", type=click.IntRange(1), help="Take so many images of the data set.")
+@click.option(
+    "--normalise",
+    default="dataset",
+    show_default=True,
+    help="Mean and deviation: dataset (of its training split), imagenet, none.",
+)
+@click.option("--download", is_flag=True, help="Download the data set where torchvision offers it.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="SHAPE",
+    help="Shape of a random input, without the batch: 3x32x32, ids=128:int64; repeat for several.",
+)
+@click.option("--value", "values", multiple=True, metavar="NAME=V", help="A constant argument: sr=16000.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or the UUID of a board.")
+@click.option(
+    "--mode",
+    type=click.Choice(["paper", "device", "pipelined"]),
+    default="paper",
+    show_default=True,
+    help="Copies to the device inside the measurement, none, or overlapped.",
+)
+@click.option("--batch-size", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32", show_default=True)
+@click.option("--channels-last", is_flag=True, help="Store images channel by channel in the innermost place.")
+@click.option(
+    "--compile", "compile_", is_flag=True, help="Measure torch.compile too: its cost, and after how many images it pays off."
+)
+@click.option(
+    "--meter", metavar="METER", help="nvml, nvml:BOARD, rapl, replay:FILE, constant:WATTS; by default what the device has."
+)
+@click.option("--ci", default="1%", show_default=True, help="Half-width of the 95 % interval to reach.")
+@click.option("--max-seconds", type=float, help="Stop measuring then.  [default: 60; 10 with --quick]")
+@click.option("--quick", is_flag=True, help="Measure for 3 s instead of 10 s, after a shorter warm-up.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of random inputs and pauses.")
+@click.option(
+    "--sweep",
+    "sweeps",
+    multiple=True,
+    metavar="NAME=V,V",
+    help="Every combination, a row each: batch=1,8 precision=fp32,bf16 mode=... channels-last=yes,no compile=yes,no.",
+)
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--archive", type=click.Path(path_type=Path), help="Append a row for `ecosel select`: .db (SQLite) or .ndjson.")
+@click.option("--trace", type=click.Path(path_type=Path), help="Keep every sample in a Parquet file.")
+@click.option("--verify", type=click.Path(path_type=Path), help="Derive every figure of a recorded trace again, to the bit.")
+def profile(model: str | None, verify: Path | None, **options: Any) -> int:
+    """Measure accuracy, energy per inference, time and size of a saved MODEL.
+
+    Energy needs a meter: an NVIDIA board, or RAPL for a CPU. Without one everything else is measured.
+    """
+    if verify is not None:
+        if model is not None:
+            raise click.UsageError("--verify reads a trace and takes no MODEL")
+        return _verify(verify, options["format_"])
+    if model is None:
+        raise click.UsageError("name a MODEL, or a trace to --verify")
+    request = _request(model, options)
+    archive, trace = options["archive"], options["trace"]
+    if options["sweeps"]:
+        if archive is None or trace is not None:
+            raise click.UsageError("--sweep needs --archive, which keeps its rows, and keeps no --trace")
+        return _sweep(request, options["sweeps"], archive, options["format_"])
+    _measure(request, archive=archive, trace=trace, format_=options["format_"])
+    return 0
+
+
+def _measure(request: Request, *, archive: Path | None, trace: Path | None, format_: str) -> None:
+    from profilers.rows import append, done, row_of
+
+    if archive is not None:
+        done(archive)  # a file that cannot be appended to must not cost a measurement
+    if trace is not None and not trace.absolute().parent.is_dir():
+        raise ProfilerError(f"cannot write {trace}: there is no folder {trace.parent}")
+    try:
+        from profilers.profile import profile as run
+    except ModuleNotFoundError as error:
+        raise _no_torch(error) from None
+    with _progress() as show:
+        profiled = run(request, show=show)
+    found = profiled.profile
+    if trace is not None:
+        profiled.write_trace(trace)
+    if archive is not None:
+        row = row_of(found, candidate=request.candidate, configuration=request.configuration, trace=str(trace) if trace else None)
+        click.echo(f"appended {append(archive, row)} to {archive}", err=True)
+    _print(found, format_)
+
+
+def _no_torch(error: ModuleNotFoundError) -> Exception:
+    if error.name not in ("torch", "torchvision"):
+        return error
+    return ProfilerError(f"{error.name} is not installed: pip install 'ecosel[torch]'")
+
+
+def _sweep(request: Request, texts: tuple[str, ...], archive: Path, format_: str) -> int:
+    from profilers.rows import COLUMNS, append, done, row_of
+    from profilers.sweep import combinations, sweep
+
+    wanted = combinations(request, texts)
+    finished = {text for text, status in done(archive).items() if status != "crash"}
+    todo = [one for one in wanted if one.configuration not in finished]
+    if len(todo) < len(wanted):
+        click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} combinations are in {archive}", err=True)
+    rows = []
+    with _progress(len(todo)) as show:
+        for point in sweep(todo, show=show):
+            names = {"candidate": point.request.candidate, "configuration": point.request.configuration}
+            if point.profile is not None:
+                row = row_of(point.profile, **names)
+            else:
+                row = dict.fromkeys(COLUMNS) | _failed(point.request, point.status, point.reason)
+            rows.append(row | {"candidate_id": append(archive, row)})
+            if format_ == "text":
+                click.echo(_line(rows[-1]))
+    if format_ == "json":
+        click.echo(json.dumps(rows, indent=1))
+    return 0
+
+
+def _failed(request: Request, status: str, reason: str | None) -> dict[str, Any]:
+    return {
+        "candidate_id": request.candidate,
+        "configuration": request.configuration,
+        "status": status,
+        "remarks": reason,
+        "batch_size": request.batch_size,
+        "precision": request.precision,
+        "mode": request.mode,
+        "model": request.model,
+        "channels_last": request.channels_last,
+        "compiled": request.compile,
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    if row["status"] not in ("ok", "invalid") or row["throughput_per_s"] is None:
+        return f"{row['candidate_id']}: {row['status']}, {row['remarks']}"
+    joules = row["energy_per_inference_j"]
+    energy = f"{joules * 1e3:.4g} mJ an image" if joules is not None else "energy not measured"
+    return f"{row['candidate_id']}: {energy}, {row['throughput_per_s']:.4g} images/s"
+
+
+def _verify(path: Path, format_: str) -> int:
+    from profilers.record import verify
+    from profilers.trace import read_trace
+
+    found, differing = verify(*read_trace(path))
+    _print(found, format_)
+    if differing:
+        raise ProfilerError(f"{path}: {', '.join(differing)} came out otherwise than recorded; the file was changed")
+    click.echo(f"{path}: every figure came out as recorded, to the bit", err=True)
+    return 0
+
+
+def _print(found: InferenceProfile, format_: str) -> None:
+    from profilers.text import profile_text
+
+    click.echo(json.dumps(found.to_dict(), indent=1) if format_ == "json" else profile_text(found), nl=format_ == "json")
+
+
+def _request(model: str, options: dict[str, Any]) -> Request:
+    from profilers.protocol import Plan
+    from profilers.request import Request
+
+    ci, quick, max_s = _share(options["ci"]), options["quick"], options["max_seconds"]
+    if max_s is not None and not 0 < max_s < 1e9:
+        raise ValueError(f"--max-seconds is {max_s}; it must be above 0")
+    plan = Plan.quick(ci=ci, max_s=max_s or 10.0) if quick else Plan(ci=ci, max_s=max_s or 60.0, min_s=min(10.0, max_s or 60.0))
+    names = ("factory", "trust", "inputs", "values", "dataset", "split", "limit", "normalise", "download", "device", "mode")
+    more = ("batch_size", "precision", "channels_last", "meter", "seed")
+    chosen = {name: options[name] for name in (*names, *more)}
+    return Request(model, **chosen, factory_args=_arguments(options["factory_args"]), compile=options["compile_"], plan=plan)
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise ValueError(f"--ci {text!r} is not a share such as 1% or 0.01") from None
+
+
+def _arguments(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        arguments = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"--factory-args is not JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise ValueError('--factory-args must be a JSON object of keyword arguments, such as {"num_classes": 10}')
+    return arguments
+
+
+@contextmanager
+def _progress(points: int = 1) -> Iterator[Show]:
+    """Show a bar on standard error where a person looks at it."""
+    if not sys.stderr.isatty() or not points:
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1.0, left="")
+
+        def show(progress: Any) -> None:
+            left = f"{progress.left_s:.0f} s left" if progress.left_s else ""
+            bar.update(task, description=progress.phase, completed=progress.done, left=left)
+
+        yield show

@@ -1,0 +1,109 @@
+"""Turn the name, folder or Parquet files of a data set into labelled images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from profilers.errors import DataError
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images of one split of a data set.
+
+    `mean` and `std` are of the training images, a channel, of pixels 0..1; None where there are no training images.
+    """
+
+    images: NDArray[np.uint8]  # [n, channels, height, width]
+    labels: NDArray[np.int64]  # [n], indices into classes
+    classes: tuple[str, ...]
+    name: str
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One split of a data set that is not read yet: labels at once, pixels by row."""
+
+    name: str
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    pixels: Callable[[NDArray[np.int64]], NDArray[np.uint8]]
+
+
+def load_dataset(spec: str, *, split: str = "test", download: bool = False, limit: int | None = None) -> LabelledImages:
+    """Load one split of "digits", "cifar10", "cifar100", a folder of class folders, or Parquet (file, folder or pattern).
+
+    A data set without splits is split here, 80 % of every class to train, and its name says so.
+    Where there is no test split, "test" is the validation split.
+    `limit` keeps that many images, spread evenly over the rows.
+    Raises DataError where the data is missing, damaged or not labelled images of one size.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split {split!r}: choose {', '.join(SPLITS)}")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit {limit}: at least 1 image")
+    sources = _sources(spec, download=download)
+    wanted = split if split in sources or split != "test" else "valid"
+    if wanted not in sources:
+        raise DataError(f"{spec} has no {split} split (it has {', '.join(sorted(sources))})")
+    _check(sources)
+    source = sources[wanted]
+    count = len(source.labels)
+    rows = np.arange(count)
+    images = source.pixels(rows if limit is None or limit >= count else rows[:limit] * count // limit)
+    labels = source.labels if len(images) == count else source.labels[rows[: len(images)] * count // len(images)]
+    mean, std = _statistics(sources.get("train"), images if wanted == "train" and len(images) == count else None)
+    if mean is not None and len(mean) != images.shape[1]:
+        raise DataError(f"{spec}: training images have {len(mean)} channels, {wanted} images {images.shape[1]}")
+    name = source.name if wanted == split else f"{source.name} (validation split)"
+    return LabelledImages(images, labels, source.classes, name, mean, std)
+
+
+def _sources(spec: str, *, download: bool) -> dict[str, Source]:
+    from profilers import folders, named
+
+    if spec in named.LOADERS:
+        return named.LOADERS[spec](download)
+    return folders.find(spec)
+
+
+def _check(sources: dict[str, Source]) -> None:
+    (first, source), *others = sources.items()
+    for split, other in others:
+        if other.classes != source.classes:
+            odd = sorted(set(other.classes) ^ set(source.classes)) or list(other.classes)
+            raise DataError(f"{source.name}: classes of {first} and {split} differ ({', '.join(map(repr, odd[:3]))})")
+    for split, source in sources.items():
+        if len(source.labels) == 0:
+            raise DataError(f"{source.name}: the {split} split holds no images")
+        if len(source.classes) < 2:
+            raise DataError(f"{source.name} has one class ({source.classes[0]!r}); accuracy needs two or more")
+
+
+def _statistics(
+    train: Source | None, decoded: NDArray[np.uint8] | None
+) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """Return mean and standard deviation a channel of the training images, from exact sums of whole numbers."""
+    if train is None:
+        return None, None
+    images = train.pixels(np.arange(len(train.labels))) if decoded is None else decoded
+    sums, squares = np.zeros(images.shape[1], np.uint64), np.zeros(images.shape[1], np.uint64)
+    for start in range(0, len(images), 1000):  # in blocks, as numbers wide enough for a sum take eight times the memory
+        block = images[start : start + 1000]
+        sums += block.sum(axis=(0, 2, 3), dtype=np.uint64)
+        squares += np.square(block, dtype=np.uint16).sum(axis=(0, 2, 3), dtype=np.uint64)
+    pixels = images.size // images.shape[1]
+    means = [int(total) / pixels / 255 for total in sums]
+    deviations = [
+        math.sqrt(pixels * int(square) - int(total) ** 2) / pixels / 255 for total, square in zip(sums, squares, strict=True)
+    ]
+    return tuple(means), tuple(deviations)

@@ -1,0 +1,232 @@
+"""Turn a power trace and the marks of a measurement into every figure of energy: used to measure, and again to verify."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from profilers.energy import Floats, Sensor, counter_energy, naive_energy, power_energy
+from profilers.errors import WindowTooShort
+from profilers.intervals import Estimate, ratio
+from profilers.trace import PowerTrace
+
+# Of the issue's figures: what is worth a remark, and what makes a counter unbelievable (Zeus issue 181: half the energy).
+_DISAGREEMENT = 0.02
+_SUSPECT = 0.10
+# Clocks that hot silicon holds down make a run incomparable; a power cap is a property of the board and is only said.
+_INVALIDATING = {"thermal", "sw-thermal", "hw-thermal", "hw-slowdown", "power-brake"}
+_SLOW_SHARE = 0.01
+_CLOCK_SPREAD = 0.05
+_STARVED = 3  # sampling intervals without a reading
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Batches that ran back to back without a synchronisation inside, and how many images they held."""
+
+    start_s: float
+    end_s: float
+    images: int
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What has to be known beside the readings to derive the energy."""
+
+    groups: tuple[Group, ...]
+    meter: str  # its name: nvml, rapl, replay, constant:65
+    column: str | None  # of the trace whose power is integrated: power_w, average_power_w, or neither
+    counter: bool  # whether the meter has an energy counter
+    sensor: Sensor
+    interval_s: float
+    idle_cold: Span | None = None  # before the device was first used
+    idle_warm: Span | None = None  # with the model resident
+    idle_after: Span | None = None  # right after the last group
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any], /) -> Marks:
+        """Read what `to_dict` gave, also after a round through JSON; raise TypeError or KeyError for something else."""
+        spans = {name: tuple(plain[name]) if plain[name] else None for name in ("idle_cold", "idle_warm", "idle_after")}
+        groups = tuple(Group(**group) for group in plain["groups"])
+        return cls(**{**plain, **spans, "groups": groups, "sensor": Sensor(**plain["sensor"])})
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Joules per image by each source, with 95 % intervals; what is None has its reason in `reasons`."""
+
+    source: str | None = None
+    per_inference: Estimate | None = None
+    counter: Estimate | None = None
+    power: Estimate | None = None
+    naive_j: float | None = None
+    mean_power_w: float | None = None
+    peak_power_w: float | None = None
+    idle_cold_w: float | None = None
+    idle_warm_w: float | None = None
+    idle_after_w: float | None = None
+    above_idle_j: float | None = None  # per image, over the idle power with the model resident
+    disagreement: float | None = None  # counter over integrated power, minus 1
+    reasons: tuple[str, ...] = ()
+    invalid: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def derive(trace: PowerTrace, marks: Marks, /) -> Energy:
+    """Derive all figures. The same trace and marks give the same bits."""
+    if not marks.groups:
+        return Energy(reasons=("nothing was measured",))
+    idle = {name: _idle(trace, marks, getattr(marks, name)) for name in ("idle_cold", "idle_warm", "idle_after")}
+    edge_w = idle["idle_after"] or idle["idle_warm"] or 0.0
+    counter, no_counter = _by_counter(trace, marks, edge_w)
+    power, no_power = _by_power(trace, marks)
+    disagreement = counter.value / power.value - 1 if counter and power else None
+    suspect = disagreement is not None and abs(disagreement) > _SUSPECT
+    chosen, source = (counter, "counter") if counter and not suspect else (power, "power")
+    busy_s = sum(group.duration_s for group in marks.groups)
+    images = sum(group.images for group in marks.groups)
+    warm_w = idle["idle_warm"]
+    return Energy(
+        source=None if chosen is None else f"nvml-{source}" if marks.meter == "nvml" else marks.meter,
+        per_inference=chosen,
+        counter=counter,
+        power=power,
+        naive_j=_naive(trace, marks),
+        mean_power_w=chosen.value * images / busy_s if chosen else None,
+        peak_power_w=_peak(trace, marks),
+        idle_cold_w=idle["idle_cold"],
+        idle_warm_w=warm_w,
+        idle_after_w=idle["idle_after"],
+        above_idle_j=chosen.value - warm_w * busy_s / images if chosen and warm_w is not None else None,
+        disagreement=disagreement,
+        reasons=tuple(reason for reason in (no_counter, no_power) if reason),
+        invalid=_invalid(trace, marks),
+        warnings=(*trace.warnings, *_remarks(trace, marks, disagreement)),
+    )
+
+
+def _by_counter(trace: PowerTrace, marks: Marks, edge_w: float) -> tuple[Estimate | None, str | None]:
+    if not marks.counter:
+        return None, "energy by counter: the meter has none"
+    times, joules = trace.series("energy_j")
+    try:
+        each = [counter_energy(times, joules, group.start_s, group.end_s, idle_w=edge_w) for group in marks.groups]
+    except WindowTooShort as error:
+        return None, f"energy by counter: {error}"
+    return _per_image(each, marks.groups, "the energy counter")
+
+
+def _by_power(trace: PowerTrace, marks: Marks) -> tuple[Estimate | None, str | None]:
+    if marks.column is None:
+        return None, "energy by integrated power: the meter gives no power"
+    times, watts = trace.series(marks.column)
+    try:
+        each = [power_energy(times, watts, group.start_s, group.end_s, sensor=marks.sensor) for group in marks.groups]
+    except WindowTooShort as error:
+        return None, f"energy by integrated power: {error}"
+    return _per_image(each, marks.groups, "the integrated power")
+
+
+def _per_image(each: list[float], groups: tuple[Group, ...], name: str) -> tuple[Estimate | None, str | None]:
+    if min(each) <= 0:
+        return None, f"{name} gave {min(each):.3g} J for a load that ran; the meter cannot be believed"
+    return ratio(each, [group.images for group in groups]), None
+
+
+def _naive(trace: PowerTrace, marks: Marks) -> float | None:
+    if marks.column is None:
+        return None
+    times, watts = trace.series(marks.column, edges=False)
+    each = [naive_energy(times, watts, group.start_s, group.end_s) for group in marks.groups]
+    known = [joules for joules in each if joules is not None]
+    return sum(known) / sum(group.images for group in marks.groups) if len(known) == len(each) else None
+
+
+def _idle(trace: PowerTrace, marks: Marks, span: Span | None) -> float | None:
+    if span is None:
+        return None
+    if marks.column is not None:
+        times, watts = trace.series(marks.column)
+        inside = watts[(times >= span[0]) & (times <= span[1])]
+        return float(inside.mean()) if len(inside) else None
+    times, joules = trace.series("energy_j")
+    chosen = (times >= span[0]) & (times <= span[1])
+    if chosen.sum() < 2:
+        return None
+    return float((joules[chosen][-1] - joules[chosen][0]) / (times[chosen][-1] - times[chosen][0]))
+
+
+def _peak(trace: PowerTrace, marks: Marks) -> float | None:
+    if marks.column is not None:
+        times, watts = trace.series(marks.column)
+    else:
+        times, joules = trace.series("energy_j", edges=False)
+        if len(times) < 2:
+            return None
+        times, watts = times[1:], np.diff(joules) / np.diff(times)
+    inside = watts[_within(times, marks.groups)]
+    return float(inside.max()) if len(inside) else None
+
+
+def _within(times: Floats, groups: Iterable[Group]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    inside = np.zeros(len(times), bool)
+    for group in groups:
+        inside |= (times >= group.start_s) & (times <= group.end_s)
+    return inside
+
+
+def _during(trace: PowerTrace, marks: Marks) -> slice:
+    first = np.searchsorted(trace.time_s, marks.groups[0].start_s, "left")
+    return slice(int(first), int(np.searchsorted(trace.time_s, marks.groups[-1].end_s, "right")))
+
+
+def _slowdowns(trace: PowerTrace, marks: Marks) -> dict[str, float]:
+    """Return the share of the looks at the clocks at which each reason held them down."""
+    looks = [text for text in trace.slowdowns[_during(trace, marks)] if text is not None]
+    counts = Counter(name for text in looks for name in text.split("+") if name)
+    return {name: count / len(looks) for name, count in sorted(counts.items())}
+
+
+def _invalid(trace: PowerTrace, marks: Marks) -> str | None:
+    held = {name: part for name, part in _slowdowns(trace, marks).items() if name in _INVALIDATING and part > _SLOW_SHARE}
+    if not held:
+        return None
+    return "clocks were held down: " + ", ".join(f"{name} in {part:.0%} of the looks" for name, part in held.items())
+
+
+def _remarks(trace: PowerTrace, marks: Marks, disagreement: float | None) -> Iterable[str]:
+    if disagreement is not None and abs(disagreement) > _SUSPECT:
+        yield f"the board's counter is suspect: it gives {disagreement:+.1%} against the integrated power, which is used instead"
+    elif disagreement is not None and abs(disagreement) > _DISAGREEMENT:
+        yield f"counter and integrated power disagree by {disagreement:+.1%}"
+    during = _during(trace, marks)
+    regular = trace.time_s[during][~trace.edge[during]]
+    gaps = np.diff(regular)
+    starved = gaps > _STARVED * marks.interval_s
+    if starved.any():
+        limit_s = _STARVED * marks.interval_s
+        yield f"the sampler starved: {starved.sum()} gaps above {limit_s:.1f} s, the longest {gaps.max():.2f} s"
+    for name, part in _slowdowns(trace, marks).items():
+        if name not in _INVALIDATING or part <= _SLOW_SHARE:
+            yield f"clocks were held down by {name} in {part:.0%} of the looks"
+    clocks = trace.clock_hz[during]
+    clocks = clocks[~np.isnan(clocks)]
+    if len(clocks) and (spread := float(np.ptp(clocks) / np.median(clocks))) > _CLOCK_SPREAD:
+        yield f"clocks spread by {spread:.0%} while measuring ({clocks.min() / 1e6:.0f} to {clocks.max() / 1e6:.0f} MHz)"
+    others = trace.other_processes[during]
+    if (others > 0).any():
+        yield f"other processes used the board ({int(np.nanmax(others))} at most): their energy is in the figures"

@@ -1,0 +1,156 @@
+"""Turn the device names of CUDA and torch into the boards that draw the power.
+
+NVML counts boards in the order of the PCI bus and knows nothing of CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER, so boards are
+matched by UUID. The rules of both variables: CUDA programming guide, "CUDA Environment Variables".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from profilers.errors import MeterError
+
+if TYPE_CHECKING:
+    from profilers.meters.boards import Board, Machine
+
+
+@dataclass(frozen=True, slots=True)
+class CudaDevice:
+    """One device as CUDA counts them; under MIG it is an instance, and the board is its parent."""
+
+    name: str
+    board: Board
+    mig_uuid: str | None = None
+
+
+def cuda_devices(machine: Machine, environment: Mapping[str, str] = os.environ) -> tuple[CudaDevice, ...]:
+    """Return what CUDA shows in this process, in its order.
+
+    Torch is asked where it has already opened CUDA, or where the environment alone does not tell the order.
+    Raises MeterError where neither tells.
+    """
+    uuids = _uuids_of_torch(opened=True)
+    if uuids is None:
+        try:
+            return devices_of_environment(machine, environment)
+        except MeterError:
+            uuids = _uuids_of_torch(opened=False)
+            if uuids is None:
+                raise
+    return devices_of_uuids(machine, uuids)
+
+
+def board_of(device: str, machine: Machine, environment: Mapping[str, str] = os.environ) -> Board:
+    """Return the board of "cuda" or "cuda:N"; raise MeterError where CUDA does not show it, ValueError for another name."""
+    found = re.fullmatch(r"cuda(?::(\d+))?", device)
+    if found is None:
+        raise ValueError(f"{device!r} is no CUDA device; say cuda or cuda:N")
+    number = int(found[1] or 0)
+    devices = cuda_devices(machine, environment)
+    if number >= len(devices):
+        setting = environment.get("CUDA_VISIBLE_DEVICES")
+        why = "" if setting is None else f" with CUDA_VISIBLE_DEVICES={setting!r}"
+        raise MeterError(
+            f"CUDA shows {len(devices) or 'no'} device{'s' if len(devices) != 1 else ''}{why}, so there is no {device}"
+        )
+    return devices[number].board
+
+
+def devices_of_uuids(machine: Machine, uuids: Sequence[str]) -> tuple[CudaDevice, ...]:
+    """Match the UUIDs that torch reports (without their prefix), in its order."""
+    boards = {board.uuid: (board, None) for board in machine.boards}
+    instances = {uuid: (board, uuid) for board in machine.boards for uuid in board.mig_uuids}
+    devices = []
+    for number, uuid in enumerate(uuids):
+        match = boards.get(f"GPU-{uuid}") or instances.get(f"MIG-{uuid}")
+        if match is None:
+            raise MeterError(f"cuda:{number} has the UUID {uuid}, and NVML lists no such board")
+        devices.append(CudaDevice(f"cuda:{number}", *match))
+    return tuple(devices)
+
+
+def devices_of_environment(machine: Machine, environment: Mapping[str, str]) -> tuple[CudaDevice, ...]:
+    """Read CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER as CUDA does; raise MeterError where they do not tell the boards.
+
+    An entry that is not there ends the list; one that is there twice empties it; "" and "-1" show nothing.
+    """
+    entries = [entry.strip() for entry in environment.get("CUDA_VISIBLE_DEVICES", ",".join(_all(machine))).split(",")]
+    if entries[0].startswith(("GPU-", "MIG-")):
+        shown = _by_uuid(entries, machine)
+    else:
+        numbers = _numbers(entries, len(machine.boards))
+        ordered = _in_order_of_cuda(machine, environment) if numbers else ()
+        shown = [(ordered[number], None) for number in numbers]
+    if len(shown) > 1 and any(board.mig_mode and instance is None for board, instance in shown):
+        raise MeterError("which MIG instance CUDA shows cannot be told; name it in CUDA_VISIBLE_DEVICES (MIG-...)")
+    return tuple(CudaDevice(f"cuda:{number}", board, instance) for number, (board, instance) in enumerate(shown))
+
+
+def _all(machine: Machine) -> list[str]:
+    return [str(number) for number in range(len(machine.boards))]
+
+
+def _in_order_of_cuda(machine: Machine, environment: Mapping[str, str]) -> Sequence[Board]:
+    if machine.problems:
+        raise MeterError(f"which board is which CUDA device cannot be told: {'; '.join(machine.problems)}")
+    if environment.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID" and len({board.name for board in machine.boards}) > 1:
+        raise MeterError(
+            "which board is which CUDA device cannot be told: the boards differ and CUDA puts the fastest first; "
+            "set CUDA_DEVICE_ORDER=PCI_BUS_ID, or name boards by UUID in CUDA_VISIBLE_DEVICES"
+        )
+    return machine.boards
+
+
+def _numbers(entries: Sequence[str], count: int) -> list[int]:
+    """Read indices as strtoul does: "1gpu" is 1, and what begins with no number ends the list."""
+    numbers: list[int] = []
+    for entry in entries:
+        digits = re.match(r"[+-]?\d+", entry)
+        number = int(digits[0]) if digits else -1
+        if number in numbers:
+            return []
+        if number < 0:
+            break
+        numbers.append(number)
+    valid = [number < count for number in numbers]
+    return numbers[: valid.index(False)] if False in valid else numbers
+
+
+def _by_uuid(entries: Sequence[str], machine: Machine) -> list[tuple[Board, str | None]]:
+    """Match UUIDs or their beginnings; a beginning of two boards is no board."""
+    kind = entries[0][:4]
+    known: dict[str, tuple[Board, str | None]] = {}
+    for board in machine.boards:
+        known |= {board.uuid: (board, None)} if kind == "GPU-" else {uuid: (board, uuid) for uuid in board.mig_uuids}
+    named = list(takewhile(lambda entry: entry.startswith(kind), entries))
+    if len(set(named)) < len(named):
+        return []
+    shown: list[tuple[Board, str | None]] = []
+    for entry in named:
+        matches = [match for uuid, match in known.items() if uuid.startswith(entry)]
+        matches = matches or [(board, entry) for board in machine.boards if entry.startswith(f"MIG-{board.uuid}/")]
+        if len(matches) != 1:  # MIG-GPU-.../1/0 above is how drivers before 470 name an instance
+            break
+        if matches[0] in shown:
+            return []
+        shown += matches
+    return shown
+
+
+def _uuids_of_torch(*, opened: bool) -> tuple[str, ...] | None:
+    """Return the UUIDs of torch's CUDA devices, or None where it has none; with opened, only where CUDA is open already."""
+    if opened and "torch" not in sys.modules:
+        return None
+    try:
+        import torch
+    except ImportError:
+        return None
+    if not (torch.cuda.is_initialized() if opened else torch.cuda.is_available()):
+        return None
+    return tuple(str(torch.cuda.get_device_properties(number).uuid) for number in range(torch.cuda.device_count()))

@@ -1,0 +1,105 @@
+"""Build a network by the name of what makes it: the user's own code, so it is trusted."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from profilers.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+
+def split(factory: str) -> tuple[str, str]:
+    """Return (place, name) of "torchvision:resnet18", "package.module:callable" or "path/file.py:callable"."""
+    where, _, name = factory.rpartition(":")
+    if not where or not name.isidentifier():
+        raise ValueError(f"factory {factory!r}: write torchvision:resnet18, package.module:callable or path/file.py:callable")
+    return where, name
+
+
+def build(factory: str, arguments: Mapping[str, object] | None = None) -> Module:
+    """Call a factory with keyword arguments.
+
+    Raises ValueError for text of another form, ModelError where the name is not found, fails, or makes no torch module.
+    """
+    import torch
+
+    where, name = split(factory)
+    arguments = dict(arguments or {})
+    if where == "torchvision":
+        make, arguments = _torchvision(name, arguments)
+    else:
+        make = _named(factory, where, name)
+    try:
+        network = make(**arguments)
+    except Exception as error:
+        raise ModelError(f"factory {factory} failed: {type(error).__name__}: {first_line(error)}") from error
+    if not isinstance(network, torch.nn.Module):
+        raise ModelError(f"factory {factory} made a {type(network).__name__}, not a torch.nn.Module")
+    return network
+
+
+def _torchvision(name: str, arguments: dict[str, object]) -> tuple[Callable[..., object], dict[str, object]]:
+    try:
+        from torchvision import models
+    except ImportError as error:
+        raise ModelError("factory torchvision: torchvision is not installed; pip install 'ecosel[torch]'") from error
+    try:
+        make = models.get_model_builder(name)
+    except ValueError as error:
+        near = ", ".join(difflib.get_close_matches(name, models.list_models(), 3))
+        raise ModelError(f"torchvision has no model {name!r}" + (f"; it has {near}" if near else "")) from error
+    if "weights_backbone" in inspect.signature(make).parameters:  # otherwise a download, for weights that are replaced
+        arguments = {"weights_backbone": None} | arguments
+    return make, arguments
+
+
+def _named(factory: str, where: str, name: str) -> Callable[..., object]:
+    try:
+        module = _from_file(Path(where)) if where.endswith(".py") else _from_path(where)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"factory {factory} cannot be imported: {type(error).__name__}: {first_line(error)}") from error
+    found = getattr(module, name, None)
+    if not callable(found):
+        near = ", ".join(difflib.get_close_matches(name, [key for key in vars(module) if not key.startswith("_")], 3))
+        raise ModelError(f"factory {factory}: {where} has no callable {name!r}" + (f"; it has {near}" if near else ""))
+    make: Callable[..., object] = found
+    return make
+
+
+def _from_path(name: str) -> object:
+    # a console script does not search the working folder, where the user's module most likely stands
+    if str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    return importlib.import_module(name)
+
+
+def _from_file(path: Path) -> object:
+    if not path.is_file():
+        raise ModelError(f"factory file {path} does not exist")
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:  # its neighbours, as when it is run as a script
+        sys.path.append(folder)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ModelError(f"factory file {path} is not Python source")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)  # dataclasses and pickles look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error that says something, cut to 200 characters."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line for line in lines if line), "no message")[:200]

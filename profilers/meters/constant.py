@@ -1,0 +1,39 @@
+"""Turn a declared number of watts into a meter that says so."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from profilers.meters.base import Capabilities, Conditions, Reading
+
+
+class ConstantMeter:
+    """A power that somebody declared: assumed, never measured."""
+
+    def __init__(self, power_w: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        if not (math.isfinite(power_w) and power_w > 0):
+            raise ValueError(f"constant:{power_w:g}: an assumed power is a positive number of watts")
+        self._power_w = float(power_w)
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        return f"constant:{self._power_w:.12g}"
+
+    @property
+    def scope(self) -> str:
+        return f"an assumed {self._power_w:.12g} W, not measured"
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(power=True, average_power=False, energy=False, notes=("the power is assumed, not measured",))
+
+    def read(self) -> Reading:
+        return Reading(time_s=self._clock(), duration_s=0.0, power_w=self._power_w)
+
+    def conditions(self) -> Conditions:
+        return Conditions()
+
+    def close(self) -> None:
+        """Do nothing: there is nothing open."""

@@ -1,0 +1,92 @@
+"""Count what a network has learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Elements of distinct tensors: parameters, those that take a gradient, buffers; and the bytes of all of them.
+
+    What is hidden is None, never 0, and `reason` says by what.
+    """
+
+    total: int | None
+    trainable: int | None
+    buffers: int | None
+    bytes: int | None
+    reason: str | None = None
+
+
+def count_parameters(module: object) -> Parameters:
+    """Count the parameters of a torch module of any kind; a tensor that is shared counts once."""
+    import torch
+
+    if not isinstance(module, torch.nn.Module):
+        return Parameters(None, None, None, None, "an AOTInductor package keeps its weights inside the native library")
+    parameters = _distinct(module.parameters())
+    if any(isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin) for tensor in parameters):
+        return Parameters(None, None, None, None, "a lazy layer has no shape before its first input")
+    buffers = _distinct(module.buffers(), without=parameters)
+    elements = sum(tensor.numel() for tensor in buffers)
+    if reason := _hidden(module, parameters, elements):
+        return Parameters(None, None, elements, None, reason)
+    return Parameters(
+        total=sum(tensor.numel() for tensor in parameters),
+        trainable=sum(tensor.numel() for tensor in parameters if tensor.requires_grad),
+        buffers=elements,
+        bytes=sum(tensor.numel() * tensor.element_size() for tensor in (*parameters, *buffers)),
+    )
+
+
+def _distinct(tensors: Iterable[Tensor], *, without: Iterable[Tensor] = ()) -> list[Tensor]:
+    seen = {_place(tensor) for tensor in without}
+    found = []
+    for tensor in tensors:
+        if (place := _place(tensor)) not in seen:
+            seen.add(place)
+            found.append(tensor)
+    return found
+
+
+def _place(tensor: Tensor) -> tuple[int, ...]:
+    """Tell tensors apart by memory: TorchScript hands out a new object for every name of a shared tensor."""
+    try:
+        address = tensor.data_ptr()
+    except RuntimeError:  # meta, sparse and other tensors without one storage
+        address = 0
+    return (address, tensor.numel()) if address else (id(tensor),)
+
+
+def _hidden(module: object, parameters: list[Tensor], buffered: int) -> str | None:
+    """Say what hides learned numbers from `parameters()`; None where nothing is seen to."""
+    import torch
+
+    assert isinstance(module, torch.nn.Module)
+    if isinstance(module, torch.jit.ScriptModule):
+        if any(name.startswith("quantized::") for name in torch.jit.export_opnames(module)):
+            return "quantised layers hide packed weights"
+        if not parameters and _has_constants(module):
+            return "the program is frozen: its weights are constants"
+    for layer in module.modules():
+        if any(isinstance(value, torch.ScriptObject) for value in vars(layer).values()):
+            return "quantised layers hide packed weights"
+        if any(name in layer._buffers for name in ("qweight", "packed_weight")):
+            return "quantised layers keep packed weights in buffers"
+    if any(tensor.dtype == torch.uint8 for tensor in parameters):
+        return "quantised layers pack several weights into a byte"
+    if not parameters and buffered:
+        return "the weights stand in buffers or constants"
+    return None
+
+
+def _has_constants(module: object) -> bool:
+    graph = module.inlined_graph  # type: ignore[attr-defined]  # kept by name: its nodes die with it
+    constants = graph.findAllNodes("prim::Constant")
+    return any(node.hasAttribute("value") and node.kindOf("value") == "t" and node.t("value").numel() > 1 for node in constants)

@@ -1,0 +1,300 @@
+"""Measure one saved model on one device: a request → an InferenceProfile, its trace and the record that verifies it."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from profilers.datasets import LabelledImages, load_dataset
+from profilers.derivation import Group, Marks
+from profilers.devices import cuda_devices
+from profilers.errors import MeterError, ModelError
+from profilers.inference import DTYPES, Batch, Inference, peak_memory, scores, set_precision
+from profilers.inputs import Input, image_batch, make_batch, parse_inputs
+from profilers.loading import Parameters, SavedModel, count_parameters, open_model
+from profilers.locks import board_lock
+from profilers.meters import NoMeter, find_meter
+from profilers.protocol import Measurement, Progress, Show, measure, rest
+from profilers.record import Compilation, Facts, InferenceProfile, Raw, build
+from profilers.request import Request
+from profilers.sampler import Sampler, Stopwatch
+from profilers.trace import PowerTrace, write_trace
+
+# Another measurement of the same board is waited for.
+_WAIT_S = 3600.0
+# Random inputs: so many different batches, one after the other, make a pass.
+_RANDOM_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """A profile, and what `write_trace` needs to keep it."""
+
+    profile: InferenceProfile
+    trace: PowerTrace | None
+    record: dict[str, Any]
+
+    def write_trace(self, target: Path, /) -> None:
+        write_trace(target, self.trace if self.trace is not None else PowerTrace.empty(), self.record)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the model runs: the name that torch has for it, and whose lock keeps others away."""
+
+    torch_name: str
+    name: str
+    lock: str
+    driver: str | None = None
+
+
+@dataclass(frozen=True)
+class _Opened:
+    saved: SavedModel
+    inference: Inference
+    data: LabelledImages | None
+    parameters: Parameters
+    inputs: str
+    notes: tuple[str, ...]
+
+
+def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profiled:
+    """Measure a model. Raises ProfilerError where it cannot be opened, run or measured, ValueError for wrong arguments."""
+    place = _place(request.device)
+    meter = find_meter(request.meter, place.torch_name)
+    with ExitStack() as stack:
+        for name in sorted({place.lock, getattr(meter, "uuid", place.lock)}):
+            stack.enter_context(board_lock(name, _WAIT_S, waiting=lambda words: show(Progress(f"waiting: {words}", 0.0, 0.0))))
+        sampler: Sampler | Stopwatch = Stopwatch()
+        if not isinstance(meter, NoMeter):
+            stack.callback(meter.close)
+            sampler = Sampler(meter)
+        stack.enter_context(sampler)
+        cold = rest(sampler, request.plan, "idle power", show)
+        show(Progress("opening the model", 0.0, 0.0))
+        opened = _open(request, place.torch_name)
+        inference = opened.inference
+        correct, no_accuracy = _correct(inference, opened.data)
+        if inference.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(inference.device)
+        warm = rest(sampler, request.plan, "idle power with the model", show)
+
+        def measured() -> Measurement:
+            rng = np.random.default_rng(request.seed)
+            return measure(inference, sampler, request.plan, rng=rng, show=show, idle_cold=cold, idle_warm=warm)
+
+        result, compilation = measured(), None
+        if request.compile:
+            show(Progress("compiling", 0.0, 0.0))
+            compilation = Compilation(_compile(inference, sampler, result.marks), result.marks)
+            result = measured()
+        show(Progress("latency", 0.0, 0.0))
+        raw = Raw(
+            marks=result.marks,
+            pass_images=inference.images if opened.data is not None else None,
+            correct=correct,
+            latencies_s=tuple(inference.latencies(max_s=request.plan.min_s / 4)),
+            compilation=compilation,
+        )
+        memory, memory_of = peak_memory(inference.device)
+        trace = None if isinstance(sampler, Stopwatch) else sampler.trace()
+        metered = None if isinstance(meter, NoMeter) else (meter.name, meter.scope, meter.capabilities().notes)
+    transfers, flops = inference.transfers(), inference.flops()
+    reasons = {
+        "accuracy": no_accuracy,
+        "inference_time": None if opened.data is not None else "there is no evaluation set (--dataset)",
+        "energy": meter.reason if isinstance(meter, NoMeter) else None,
+        "parameters": opened.parameters.reason,
+        "flops": None if flops is not None else f"the operators of a {opened.saved.format} model are hidden from the counter",
+        "transfers": None if transfers else "nothing is copied on a CPU",
+        "peak_memory": None if memory is not None else memory_of,
+        "break_even_images": "the compiled model does not use less energy, or there is no meter" if request.compile else None,
+    }
+    facts = Facts(
+        model=request.model,
+        model_format=opened.saved.format,
+        model_sha256=opened.saved.sha256,
+        dataset=opened.data.name if opened.data is not None else None,
+        normalise=request.normalise if opened.data is not None else None,
+        inputs=opened.inputs,
+        mode=request.mode,
+        batch_size=request.batch_size,
+        precision=request.precision,
+        channels_last=request.channels_last,
+        compiled=request.compile,
+        device=place.torch_name,
+        device_name=place.name,
+        driver=place.driver,
+        meter=metered[0] if metered else None,
+        meter_scope=metered[1] if metered else None,
+        warm_up=result.warm_up,
+        ended_by=result.ended_by,
+        ci=request.plan.ci,
+        parameters=opened.parameters.total,
+        trainable_parameters=opened.parameters.trainable,
+        buffers=opened.parameters.buffers,
+        parameter_bytes=opened.parameters.bytes,
+        flops=flops,
+        peak_memory_bytes=memory,
+        peak_memory_of=memory_of,
+        to_device_s=transfers.to_device_s if transfers else None,
+        compute_s=transfers.compute_s if transfers else None,
+        to_host_s=transfers.to_host_s if transfers else None,
+        seed=request.seed,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=_versions(),
+        reasons={name: reason for name, reason in reasons.items() if reason},
+        notes=(*opened.notes, *(metered[2] if metered else ())),
+    )
+    no_meter = meter.reason if isinstance(meter, NoMeter) else None
+    found = build(facts, raw, trace, no_meter=no_meter)
+    record = {"facts": dataclasses.asdict(facts), "raw": raw.to_dict(), "no_meter": no_meter, "profile": found.to_dict()}
+    return Profiled(found, trace, record)
+
+
+def _place(device: str) -> _Place:
+    """Find a device without opening it: its idle power is measured first."""
+    if device == "auto":
+        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        return _Place("cpu", f"{_cpu_name()}, {torch.get_num_threads()} threads", "cpu")
+    if not re.fullmatch(r"cuda(:\d+)?|(GPU|MIG)-.+", device):
+        raise ValueError(f"--device {device!r} is none of auto, cpu, cuda, cuda:N, GPU-UUID, MIG-UUID")
+    if not torch.cuda.is_available():
+        raise ModelError(f"--device {device}: PyTorch finds no CUDA device here; --device cpu runs on the processor")
+    index = f"cuda:{device.partition(':')[2] or 0}"
+    try:
+        from profilers.meters.boards import machine
+
+        found = machine()
+        for one in cuda_devices(found):
+            if one.name == index or any((uuid or "").startswith(device) for uuid in (one.board.uuid, one.mig_uuid)):
+                return _Place(one.name, one.board.name, one.board.uuid, found.driver)
+    except MeterError:  # without NVML there is no meter, and the rest can still be measured
+        if device.startswith("cuda") and int(index[5:]) < torch.cuda.device_count():
+            return _Place(index, torch.cuda.get_device_name(index), index.replace(":", "-"))
+    raise ModelError(f"there is no device {device}; `ecosel devices` lists what there is")
+
+
+def _cpu_name() -> str:
+    with suppress(OSError, StopIteration), open("/proc/cpuinfo") as file:
+        return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    return platform.processor() or platform.machine()
+
+
+def _open(request: Request, device: str) -> _Opened:
+    set_precision(request.precision)
+    data = None
+    if request.dataset:
+        data = load_dataset(request.dataset, split=request.split, download=request.download, limit=request.limit)
+    saved = open_model(
+        request.model, factory=request.factory, factory_args=request.factory_args, trust=request.trust, device=device
+    )
+    module, parameters = saved.module, count_parameters(saved.module)
+    given = parse_inputs(request.inputs, request.values) or (() if data is not None else saved.inputs or ())
+    notes = [*saved.notes]
+    if data is None and not any(input.shape is not None for input in given):
+        raise ModelError(
+            f"{request.model} does not tell its inputs; give --input 3x32x32 (a shape without the batch) or --dataset"
+        )
+    if saved.batch not in (None, request.batch_size):
+        raise ModelError(f"{request.model} takes batches of {saved.batch} only; give --batch-size {saved.batch}")
+    dtype = DTYPES[request.precision]
+    memory_format = torch.channels_last if request.channels_last else torch.contiguous_format
+
+    def fit(tensor: torch.Tensor) -> torch.Tensor:
+        tensor = tensor.to(dtype) if tensor.is_floating_point() else tensor
+        return tensor.to(memory_format=memory_format) if tensor.ndim == 4 else tensor
+
+    if isinstance(module, torch.nn.Module) and (dtype is not torch.float32 or request.channels_last):
+        module = module.to(dtype=dtype, memory_format=memory_format)
+    batches = [batch.map(fit) for batch in _batches(request, given, data, whole=saved.batch is not None)]
+    if data is not None and (dropped := len(data.labels) - sum(batch.images for batch in batches)):
+        notes.append(f"the last {dropped} images are left out: the model takes batches of {saved.batch} only")
+    if data is None:
+        notes.append("inputs are random: energy can differ from that of real ones")
+    inference = Inference(module, batches, device=torch.device(device), mode=request.mode)
+    shapes = ", ".join("x".join(map(str, value.shape)) for value in batches[0].args if isinstance(value, torch.Tensor))
+    return _Opened(saved, inference, data, parameters, shapes, tuple(notes))
+
+
+def _batches(request: Request, given: Sequence[Input], data: LabelledImages | None, *, whole: bool) -> list[Batch]:
+    size = request.batch_size
+    if data is None:
+        made = (make_batch(given, size, request.seed + index) for index in range(_RANDOM_BATCHES))
+        return [Batch(args, kwargs, size) for args, kwargs in made]
+    constants, kwargs = make_batch(given, size, request.seed)
+    count = len(data.labels)
+    starts = range(0, count - size + 1 if whole else count, size)
+    batches = []
+    for start in starts:
+        images = image_batch(data, slice(start, start + size), normalise=request.normalise)
+        batches.append(Batch((images, *constants), kwargs, len(images)))
+    if not batches:
+        raise ModelError(f"{data.name} has {count} images, and the model takes batches of {size} only")
+    return batches
+
+
+def _correct(inference: Inference, data: LabelledImages | None) -> tuple[int | None, str | None]:
+    """Count the images that get their own class the highest score, over the very batches that are measured."""
+    if data is None:
+        return None, "there are no labels (--dataset)"
+    hits, first = 0, 0
+    for output in inference.outputs():
+        found = scores(output, len(data.classes))
+        if isinstance(found, str):
+            return None, found
+        labels = torch.from_numpy(data.labels[first : first + len(found)]).to(found.device)
+        hits += int((found.argmax(dim=1) == labels).sum())
+        first += len(found)
+    return hits, None
+
+
+def _compile(inference: Inference, sampler: Sampler | Stopwatch, eager: Marks) -> Marks:
+    """Compile the model by its first call, and mark the time that this took."""
+    try:
+        inference.module = torch.compile(inference.module)
+    except Exception as error:
+        raise ModelError(f"the model cannot be compiled: {_first_line(error)}") from error
+    if not isinstance(sampler, Stopwatch) and eager.counter:
+        sampler.await_tick()
+    sampler.read()
+    start_s = sampler.now()
+    try:
+        images = inference.run(1)
+    except torch._dynamo.exc.TorchDynamoException as error:
+        raise ModelError(f"the model cannot be compiled: {_first_line(error)}") from error
+    end_s = sampler.now()
+    if not isinstance(sampler, Stopwatch):
+        sampler.read()
+        if eager.counter:
+            sampler.await_tick()
+        sampler.wait(2 * eager.interval_s)
+    return dataclasses.replace(eager, groups=(Group(start_s, end_s, images),))
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "torch": str(torch.__version__)}
+    for package in ("ecosel", "torchvision", "numpy", "nvidia-ml-py"):
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    if torch.version.cuda:
+        found["cuda"] = torch.version.cuda
+    if torch.cuda.is_available():
+        found["cudnn"] = str(torch.backends.cudnn.version())
+    return found

@@ -1,0 +1,271 @@
+"""Warm up, repeat groups of batches, stop when the interval is narrow enough: a load and a sampler → marks on a trace."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from profilers.derivation import Energy, Group, Marks, Span, derive
+from profilers.energy import Floats, Sensor
+from profilers.intervals import Estimate, ratio
+from profilers.meters.base import PowerMeter
+from profilers.sampler import Sampler, Stopwatch
+
+# A t interval over fewer groups stops too early too often: see test_the_interval_covers_the_true_value.
+_FEWEST_GROUPS = 10
+# Stopping at the first narrow interval prefers those that are narrow by chance.
+_NARROW_LOOKS = 2
+# An update period and an averaging window that hold for a board that does not tell them: the slowest that are known.
+_UNKNOWN_SENSOR = Sensor(0.1, 0.1)
+_AVERAGING_S = 1.0
+_FLAT_POWER = 0.005  # of the mean a second
+_FLAT_TEMPERATURE = 0.1  # degrees a second
+_LONGEST_PAUSE_S = 0.1
+_SETTLED_S = 0.3  # of idleness that is needed to know the idle power
+
+
+class Load(Protocol):
+    """A model and its batches on a device."""
+
+    @property
+    def batches(self) -> int:
+        """Return the number of batches in one pass over the evaluation set."""
+
+    def run(self, batches: int, /) -> int:
+        """Run the next batches, wait for the device once at the end, and return how many images they held."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to measure: seconds, and the half-width of the 95 % interval to reach, relative."""
+
+    ci: float = 0.01
+    min_s: float = 10.0
+    max_s: float = 60.0
+    warm_up_s: float = 60.0  # at most
+    flat_s: float = 5.0  # over which power and temperature must be flat
+    idle_s: float = 5.0
+    group_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ci < 1:
+            raise ValueError(f"ci is {self.ci}; it must lie between 0 and 1 (1% is 0.01)")
+        if not 0 < self.min_s <= self.max_s:
+            raise ValueError(f"max-seconds is {self.max_s:g}; it must be at least {self.min_s:g}, the shortest measurement")
+
+    @classmethod
+    def quick(cls, *, ci: float = 0.01, max_s: float = 10.0) -> Plan:
+        return cls(ci=ci, min_s=min(3.0, max_s), max_s=max_s, warm_up_s=3.0, flat_s=1.0, idle_s=1.0, group_s=0.3)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a measurement stands: the phase, how much of it is done (0 to 1) and the seconds that it may still take."""
+
+    phase: str
+    done: float
+    left_s: float
+
+
+Show = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The marks of a measurement, and the rules that ended its phases."""
+
+    marks: Marks
+    warm_up: str
+    ended_by: str
+
+
+def sensor_of(meter: PowerMeter, /) -> tuple[str | None, Sensor]:
+    """Return the column of a trace whose power is to be integrated, and how that reading lags."""
+    can = meter.capabilities()
+    if not can.power and not can.average_power:
+        return None, Sensor()
+    usual = _UNKNOWN_SENSOR if can.power else Sensor(_UNKNOWN_SENSOR.update_period_s, _AVERAGING_S)
+    period, window = can.update_period_s, can.averaging_window_s
+    return (
+        "power_w" if can.power else "average_power_w",
+        Sensor(usual.update_period_s if period is None else period, usual.averaging_window_s if window is None else window),
+    )
+
+
+def rest(sampler: Sampler | Stopwatch, plan: Plan, phase: str, show: Show, /) -> Span | None:
+    """Sample an idle device; None where no meter, or a declared power, would tell anything."""
+    if isinstance(sampler, Stopwatch) or sampler.meter.name.startswith("constant"):
+        return None
+    start_s = sampler.now()
+    show(Progress(phase, 0.0, plan.idle_s))
+    sampler.wait(plan.idle_s)
+    return start_s, sampler.now()
+
+
+def warm_up(load: Load, sampler: Sampler | Stopwatch, plan: Plan, show: Show, /) -> str:
+    """Run the load until power and temperature (or, without a meter, the time per image) are flat; say what ended it."""
+    start_s = sampler.now()
+    rates: list[tuple[float, float]] = []
+    batches = 1
+    while (spent := sampler.now() - start_s) < plan.warm_up_s:
+        show(Progress("warming up", spent / plan.warm_up_s, plan.warm_up_s - spent))
+        begin_s = sampler.now()
+        images = load.run(batches)
+        taken_s = sampler.now() - begin_s
+        rates.append((sampler.now(), taken_s / images))
+        batches = max(1, min(2 * batches, round(batches * plan.flat_s / 10 / max(taken_s, 1e-6))))
+        if sampler.now() - start_s >= plan.flat_s and _flat(sampler, rates, plan.flat_s):
+            return f"flat after {sampler.now() - start_s:.1f} s"
+    return f"cut off at {plan.warm_up_s:g} s, not yet flat"
+
+
+def _flat(sampler: Sampler | Stopwatch, rates: list[tuple[float, float]], flat_s: float) -> bool:
+    since = sampler.now() - flat_s
+    if isinstance(sampler, Stopwatch):
+        times, values = (np.array(column) for column in zip(*rates, strict=True))
+        return _level(times, values, since, relative=_FLAT_POWER)
+    trace = sampler.trace()
+    column, _ = sensor_of(sampler.meter)
+    if column is None:
+        times, joules = trace.series("energy_j", edges=False)
+        times, watts = times[1:], np.diff(joules) / np.diff(times)
+    else:
+        times, watts = trace.series(column, edges=False)
+    warm = _level(*trace.series("temperature_c"), since, absolute=_FLAT_TEMPERATURE)
+    return warm and _level(times, watts, since, relative=_FLAT_POWER)
+
+
+def _level(times: Floats, values: Floats, since: float, *, relative: float = 0.0, absolute: float = 0.0) -> bool:
+    """Say whether a line through the values is flat, or its slope smaller than twice its standard error."""
+    t, v = times[times >= since], values[times >= since]
+    if len(t) < 3:
+        return True
+    t = t - t.mean()
+    spread = float(t @ t)
+    slope = float(t @ (v - v.mean())) / spread
+    error = math.sqrt(float(np.square(v - v.mean() - slope * t).sum()) / (len(t) - 2) / spread)
+    return abs(slope) <= max(absolute, relative * abs(float(v.mean())), 2 * error)
+
+
+def measure(
+    load: Load,
+    sampler: Sampler | Stopwatch,
+    plan: Plan,
+    /,
+    *,
+    rng: np.random.Generator,
+    show: Show,
+    idle_cold: Span | None = None,
+    idle_warm: Span | None = None,
+) -> Measurement:
+    """Repeat groups of batches until the interval of the energy, or without a meter of the time, is within `plan.ci`.
+
+    Before each group passes a random time, so that no rhythm of the load keeps in step with that of a sensor.
+    """
+    warm = warm_up(load, sampler, plan, show)
+    batches = _group_size(load, sampler, plan)
+    groups: list[Group] = []
+    base = _marks(sampler, idle_cold=idle_cold, idle_warm=idle_warm)
+    start_s = sampler.now()
+    narrow = 0
+    _pause(sampler, base, rng)
+    while True:
+        groups.append(_group(load, sampler, batches))
+        _pause(sampler, base, rng)
+        marks = _with(base, groups)
+        busy_s, spent_s = sum(group.duration_s for group in groups), sampler.now() - start_s
+        reached = _relative(sampler, marks) if len(groups) >= _FEWEST_GROUPS or spent_s >= plan.max_s else math.inf
+        narrow = narrow + 1 if reached <= plan.ci else 0
+        if busy_s >= plan.min_s and narrow >= _NARROW_LOOKS:
+            ended_by = f"the 95 % interval is within {plan.ci:.2g} of the value ({reached:.2g})"
+            break
+        if spent_s >= plan.max_s:
+            ended_by = f"{plan.max_s:g} s were over with the 95 % interval at {reached:.2g} of the value, not {plan.ci:.2g}"
+            break
+        show(_estimate(plan, busy_s, spent_s, len(groups), reached))
+    if not isinstance(sampler, Stopwatch):
+        after_s = sampler.now()
+        sampler.wait(base.sensor.lag_s + _SETTLED_S)
+        marks = _with(base, groups, idle_after=(after_s + base.sensor.lag_s, sampler.now()) if idle_warm else None)
+    return Measurement(marks, warm, ended_by)
+
+
+def _group_size(load: Load, sampler: Sampler | Stopwatch, plan: Plan) -> int:
+    """Return how many batches last about `group_s`: whole passes where a pass is shorter."""
+    begin_s = sampler.now()
+    count = 1
+    load.run(count)
+    while (taken_s := sampler.now() - begin_s) < plan.group_s / 10:
+        count *= 2
+        begin_s = sampler.now()
+        load.run(count)
+    group_s = plan.group_s if isinstance(sampler, Stopwatch) else max(plan.group_s, _shortest_group(sampler))
+    wanted = group_s * count / taken_s
+    if wanted >= load.batches:
+        return load.batches * max(1, round(wanted / load.batches))
+    return max(1, round(wanted))
+
+
+def _shortest_group(sampler: Sampler) -> float:
+    """Return a length in which several readings fall with their whole averaging window."""
+    _, sensor = sensor_of(sampler.meter)
+    return sensor.averaging_window_s + 1.25 * sensor.update_period_s + 5 * sampler.interval_s if sensor.lag_s else 0.0
+
+
+def _group(load: Load, sampler: Sampler | Stopwatch, batches: int) -> Group:
+    sampler.read()
+    start_s = sampler.now()
+    images = load.run(batches)
+    end_s = sampler.now()
+    sampler.read()
+    return Group(start_s, end_s, images)
+
+
+def _pause(sampler: Sampler | Stopwatch, marks: Marks, rng: np.random.Generator) -> None:
+    """Wait for the counter's tick after a load, a random time, and the tick before the next load."""
+    if isinstance(sampler, Stopwatch):
+        return
+    if marks.counter:
+        sampler.await_tick()
+    sampler.wait(float(rng.uniform(0, _LONGEST_PAUSE_S)))
+    if marks.counter:
+        sampler.await_tick()
+
+
+def _marks(sampler: Sampler | Stopwatch, *, idle_cold: Span | None, idle_warm: Span | None) -> Marks:
+    if isinstance(sampler, Stopwatch):
+        return Marks((), "none", None, False, Sensor(), 0.0)
+    column, sensor = sensor_of(sampler.meter)
+    can = sampler.meter.capabilities()
+    return Marks((), sampler.meter.name, column, can.energy, sensor, sampler.interval_s, idle_cold=idle_cold, idle_warm=idle_warm)
+
+
+def _with(marks: Marks, groups: list[Group], *, idle_after: Span | None = None) -> Marks:
+    return replace(marks, groups=tuple(groups), idle_after=idle_after)
+
+
+def time_per_image(groups: tuple[Group, ...], /) -> Estimate:
+    """Return the seconds per image over groups, with their interval."""
+    return ratio([group.duration_s for group in groups], [group.images for group in groups])
+
+
+def energy_of(sampler: Sampler | Stopwatch, marks: Marks, /) -> Energy:
+    return Energy() if isinstance(sampler, Stopwatch) else derive(sampler.trace(), marks)
+
+
+def _relative(sampler: Sampler | Stopwatch, marks: Marks) -> float:
+    return (energy_of(sampler, marks).per_inference or time_per_image(marks.groups)).relative
+
+
+def _estimate(plan: Plan, busy_s: float, spent_s: float, groups: int, reached: float) -> Progress:
+    """Guess the time left: the interval narrows with the root of the time."""
+    pace = spent_s / busy_s
+    needed_s = max(plan.min_s, _FEWEST_GROUPS * busy_s / groups) * pace
+    if math.isfinite(reached):
+        needed_s = max(needed_s, spent_s * (reached / plan.ci) ** 2)
+    needed_s = min(needed_s, plan.max_s)
+    return Progress("measuring", min(1.0, spent_s / needed_s), max(0.0, needed_s - spent_s))

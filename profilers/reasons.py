@@ -1,0 +1,57 @@
+"""Say in one line why torch cannot open or run a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from profilers.errors import ModelError, ProfilerError
+
+_OP = "an operator that is not registered here, {0}; import the package that defines it, or save the model without it"
+_CUDA = "is bound to CUDA, and torch finds no CUDA GPU here; save it on the CPU, or run it where there is one"
+_REASONS = (
+    (r"Unknown builtin op: ([\w:.]+?)\.?$", "needs " + _OP),
+    (r"[Ff]ailed to resolve ([\w.]+) to an operator", "needs " + _OP),
+    (r"Could not find (?:schema for|operator) '?([\w:.]+)", "needs " + _OP),
+    (r"Couldn't find an operator for ([\w:.]+)", "needs " + _OP),
+    (r"Unknown type name '(?:__torch__\.)?([\w.]+)'",
+     "needs the class {0}, which is not registered here; import the package that defines it"),
+    (r"[Cc]an't get attribute '([\w.]+)' on <module '([\w.]+)'",
+     "needs the class {1}.{0}, which is not defined here; save its state_dict() and give --factory instead"),
+    (r"^No module named '([\w.]+)'", "needs the module {0}, which is not installed here"),
+    (r"Could not run '([\w:.]+)' with arguments from the '(?:CPU|Meta)' backend", "needs {0} on another device than the CPU"),
+    (r"Found no NVIDIA driver|Torch not compiled with CUDA|No CUDA GPUs are available|deserialize object on a? ?CUDA device"
+     r"|CUDA driver version is insufficient|AOTInductor.*CUDA|register for device cuda|device cuda is not supported", _CUDA),
+    # torch's advice is to switch the check off; it is not repeated
+    (r"weights_only", "is not what it looks like: torch refuses to read it as plain weights"),
+    (r"PytorchStreamReader failed|unexpected EOF|not a ZIP archive|unexpected pos|Ran out of input|invalid header",
+     "is cut short or damaged; copy or download it again"),
+)  # fmt: skip
+
+
+@contextmanager
+def in_one_line(subject: str) -> Iterator[None]:
+    """Turn whatever torch raises inside into a ModelError "SUBJECT: ..." of one line."""
+    try:
+        yield
+    except ProfilerError:
+        raise
+    except Exception as error:
+        raise ModelError(_said(subject, error)) from error
+
+
+def _said(subject: str, error: Exception) -> str:
+    chain: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        chain.append(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    text = "\n".join(chain)
+    for pattern, reason in _REASONS:
+        if found := re.search(pattern, text, re.MULTILINE):
+            return f"{subject} {reason.format(*found.groups())}"
+    # TorchScript puts the error itself last, below a traceback of the saved program
+    raised = re.findall(r"^(?:builtins\.)?(\w*(?:Error|Exception): .+)$", chain[0], re.MULTILINE)
+    line = raised[-1] if raised else f"{type(error).__name__}: " + next((row for row in chain[0].splitlines() if row.strip()), "")
+    return f"{subject} fails: {line.strip()[:300]}"

@@ -1,0 +1,185 @@
+"""Read a meter every 100 ms from a background thread: a meter → a power trace."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+import weakref
+from collections import Counter
+from types import TracebackType
+
+import numpy as np
+
+from profilers.errors import MeterError
+from profilers.meters.base import Conditions, PowerMeter, Reading
+from profilers.trace import COLUMNS, PowerTrace
+
+_SPIN_S = 0.002
+_FIRST_CAPACITY = 1024
+_live: weakref.WeakSet[Sampler] = weakref.WeakSet()
+
+
+class Sampler:
+    """A thread that reads a meter at absolute deadlines of the monotonic clock, inside a `with` block that joins it.
+
+    In a forked child the thread starts anew with an empty trace: threads and driver handles do not survive a fork.
+    """
+
+    def __init__(self, meter: PowerMeter, /, *, interval_s: float = 0.1, conditions_every_s: float = 1.0) -> None:
+        if not interval_s > 0:
+            raise ValueError(f"interval_s is {interval_s}; it must be above 0")
+        self.meter = meter
+        self.interval_s = interval_s
+        self._conditions_every_s = conditions_every_s
+        self._running = False
+        self._clear()
+        _live.add(self)
+
+    def _clear(self) -> None:
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._rows = np.full((_FIRST_CAPACITY, len(COLUMNS)), np.nan)
+        self._edges: list[bool] = []
+        self._slowdowns: list[str | None] = []
+        self._troubles: Counter[str] = Counter()
+        self._next_conditions_s = -math.inf
+        self._last_energy_j = -math.inf
+        self._thread = threading.Thread(target=self._sample, name="ecosel power sampler", daemon=True)
+
+    def __enter__(self) -> Sampler:
+        self._running = True
+        self._record(edge=False)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._running = False
+        self._stop.set()
+        self._thread.join()
+
+    def _after_fork(self) -> None:
+        self._clear()
+        if self._running:
+            self._thread.start()
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def wait(self, seconds: float, /) -> None:
+        """Let time pass while the thread samples."""
+        self._stop.wait(max(0.0, seconds))
+
+    def read(self) -> Reading | None:
+        """Take one reading now, beside the regular ones; None where the meter failed."""
+        return self._record(edge=True)
+
+    def await_tick(self, timeout_s: float = 0.3) -> bool:
+        """Read every 2 ms until the energy counter changes; False where it has not by the timeout, or there is none."""
+        first = self.read()
+        if first is None or first.energy_j is None:
+            return False
+        end_s = self.now() + timeout_s
+        while self.now() < end_s:
+            self.wait(_SPIN_S)
+            reading = self.read()
+            if reading is not None and reading.energy_j is not None and reading.energy_j != first.energy_j:
+                return True
+        return False
+
+    def trace(self) -> PowerTrace:
+        """Return all readings so far."""
+        with self._lock:
+            rows = self._rows[: len(self._edges)].copy()
+            edges, slowdowns, troubles = list(self._edges), list(self._slowdowns), dict(self._troubles)
+        order = np.argsort(rows[:, 0], kind="stable")
+        columns = dict(zip(COLUMNS, np.ascontiguousarray(rows[order].T), strict=True))
+        return PowerTrace(
+            **columns,
+            edge=np.array(edges, bool)[order],
+            slowdowns=tuple(slowdowns[index] for index in order),
+            warnings=tuple(f"{text} ({count} of {len(edges)} readings)" for text, count in sorted(troubles.items())),
+        )
+
+    def _sample(self) -> None:
+        start_s = self.now()
+        tick = 0
+        stop = self._stop  # a fork replaces it
+        while True:
+            # the next deadline that is not over: a late reading does not shift those after it
+            tick = max(tick + 1, math.ceil((self.now() - start_s) / self.interval_s))
+            if stop.wait(max(0.0, start_s + tick * self.interval_s - self.now())):
+                return
+            self._record(edge=False)
+
+    def _record(self, *, edge: bool) -> Reading | None:
+        with self._lock:  # a meter is read by one thread at a time
+            try:
+                reading = self.meter.read()
+                conditions = self._conditions(reading.time_s) if not edge else None
+            except MeterError as error:
+                self._append(Reading(self.now(), 0.0, warnings=(str(error),)), None, edge=edge)
+                return None
+            self._append(reading, conditions, edge=edge)
+            return reading
+
+    def _conditions(self, time_s: float) -> Conditions | None:
+        if time_s < self._next_conditions_s:
+            return None
+        self._next_conditions_s = time_s + self._conditions_every_s
+        return self.meter.conditions()
+
+    def _append(self, reading: Reading, conditions: Conditions | None, *, edge: bool) -> None:
+        found = conditions or Conditions()
+        row = (
+            reading.time_s, reading.duration_s, self._positive(reading.power_w, "power"),
+            self._positive(reading.average_power_w, "average power"), self._growing(reading.energy_j), reading.power_time_s,
+            reading.energy_time_s, found.temperature_c, found.clock_hz, found.other_processes,
+        )  # fmt: skip
+        if len(self._edges) == len(self._rows):
+            self._rows = np.vstack((self._rows, np.full_like(self._rows, np.nan)))
+        self._rows[len(self._edges)] = [math.nan if value is None else value for value in row]
+        self._edges.append(edge)
+        self._slowdowns.append(None if found.slowdowns is None else "+".join(found.slowdowns))
+        self._troubles.update(reading.warnings)
+
+    def _positive(self, power_w: float | None, name: str) -> float | None:
+        """Drop a power that cannot be: a board that answers draws some."""
+        if power_w is None or 0 < power_w < math.inf:
+            return power_w
+        self._troubles[f"{name} of {power_w} W was read and is not used"] += 1
+        return None
+
+    def _growing(self, energy_j: float | None) -> float | None:
+        if energy_j is None:
+            return None
+        if not self._last_energy_j <= energy_j < math.inf:
+            self._troubles["the energy counter ran backwards and is not used there"] += 1
+            return None
+        self._last_energy_j = energy_j
+        return energy_j
+
+
+class Stopwatch:
+    """Stands where a sampler would where there is no meter: it knows the time and nothing else."""
+
+    def __enter__(self) -> Stopwatch:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        pass
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def read(self) -> None:
+        pass
+
+
+def _restart_in_child() -> None:
+    for sampler in list(_live):
+        sampler._after_fork()
+
+
+os.register_at_fork(after_in_child=_restart_in_child)

@@ -1,0 +1,101 @@
+"""A power trace: every reading of a meter, with what explains it, as arrays and as a Parquet file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from profilers.errors import ProfilerError
+
+Floats = NDArray[np.float64]
+
+# Raised by one whenever a reader of an older version would misread the file.
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class PowerTrace:
+    """Readings [n] in order of time; SI units, NaN where nothing was read. `edge` marks reads at the ends of a load.
+
+    Times are of the monotonic clock, from the first reading of the recording program; stamps of the driver on its own clock.
+    """
+
+    time_s: Floats
+    duration_s: Floats
+    power_w: Floats
+    average_power_w: Floats
+    energy_j: Floats
+    power_time_s: Floats
+    energy_time_s: Floats
+    temperature_c: Floats
+    clock_hz: Floats
+    other_processes: Floats
+    edge: NDArray[np.bool_]
+    slowdowns: tuple[str | None, ...]  # names joined by "+", "" for none, None where not read
+    warnings: tuple[str, ...] = ()  # one line a kind of trouble, with its count
+
+    @classmethod
+    def empty(cls) -> PowerTrace:
+        """Return the trace of a machine without a meter."""
+        columns: dict[str, Any] = {name: np.empty(0) for name in COLUMNS}
+        return cls(**columns, edge=np.empty(0, bool), slowdowns=())
+
+    def __len__(self) -> int:
+        return len(self.time_s)
+
+    def series(self, column: str, /, *, edges: bool = True) -> tuple[Floats, Floats]:
+        """Return the times [m] and values [m] of the readings that have a value."""
+        values = getattr(self, column)
+        chosen = ~np.isnan(values)
+        if not edges:
+            chosen &= ~self.edge
+        return self.time_s[chosen], values[chosen]
+
+
+COLUMNS = tuple(field.name for field in fields(PowerTrace) if field.name not in ("edge", "slowdowns", "warnings"))
+
+
+def write_trace(target: Path, trace: PowerTrace, record: Mapping[str, Any], /) -> None:
+    """Write a trace and the record of its measurement to a Parquet file, whole or not at all."""
+    frame = pl.DataFrame({name: getattr(trace, name) for name in COLUMNS}).with_columns(pl.all().fill_nan(None))
+    frame = frame.with_columns(pl.Series("edge", trace.edge), pl.Series("slowdowns", trace.slowdowns, dtype=pl.String))
+    header = {"schema": SCHEMA, "warnings": list(trace.warnings), **record}
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        frame.write_parquet(partial, metadata={"ecosel": json.dumps(header, allow_nan=False)})
+        partial.replace(target)
+    except OSError as error:
+        raise ProfilerError(f"cannot write {target}: {error.strerror or error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_trace(path: Path, /) -> tuple[PowerTrace, dict[str, Any]]:
+    """Read what `write_trace` wrote; raise ProfilerError where a file is something else."""
+    try:
+        text = pl.read_parquet_metadata(path).get("ecosel")
+        header = json.loads(text) if text else None
+        frame = pl.read_parquet(path)
+    except FileNotFoundError:
+        raise ProfilerError(f"{path} does not exist") from None
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise ProfilerError(f"{path} is not a trace that ecosel wrote: {str(error).splitlines()[0]}") from None
+    if not isinstance(header, dict) or not {*COLUMNS, "edge", "slowdowns"} <= set(frame.columns):
+        raise ProfilerError(f"{path} is not a trace that ecosel wrote (--trace FILE writes one)")
+    if header.get("schema") != SCHEMA:
+        raise ProfilerError(f"{path} has trace schema {header.get('schema')}, this version reads {SCHEMA}; upgrade ecosel")
+    columns = {name: frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in COLUMNS}
+    trace = PowerTrace(
+        **columns,
+        edge=frame["edge"].to_numpy().astype(bool),
+        slowdowns=tuple(frame["slowdowns"].to_list()),
+        warnings=tuple(header.pop("warnings", ())),
+    )
+    return trace, header

@@ -1,0 +1,57 @@
+"""A stand-in for libnvidia-ml.so.1, built here, so that children run the real pynvml on boards that a text file describes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT, environment
+
+SOURCE = Path(__file__).parent / "nvml_standin" / "standin.c"
+
+
+@pytest.fixture(scope="session")
+def _nvml_libraries(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    """Build the stand-in as of a driver of today (False) and one of 2020 (True)."""
+    gcc = shutil.which("gcc")
+    if gcc is None:
+        pytest.skip("gcc is not there to build the stand-in of libnvidia-ml.so.1")
+    folders = {old: tmp_path_factory.mktemp("nvml") for old in (False, True)}
+    for old, folder in folders.items():
+        define = ["-DOLD_DRIVER"] if old else []
+        library = folder / "libnvidia-ml.so.1"
+        subprocess.run(
+            [gcc, "-O1", "-Wall", "-Werror", "-shared", "-fPIC", *define, "-o", library, SOURCE, "-lm", "-lpthread"], check=True
+        )
+    return folders
+
+
+@pytest.fixture
+def nvml_standin(_nvml_libraries: dict[bool, Path], tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """Return a function from the text of a configuration (see standin.c) to the environment of a child with these boards.
+
+    The file that the child's NVML_STANDIN names may be replaced while the child runs.
+    """
+
+    def serve(configuration: str, *, old_driver: bool = False, **extra: str) -> dict[str, str]:
+        file = tmp_path / "nvml_standin.txt"
+        file.write_text(configuration)
+        return environment(
+            LD_LIBRARY_PATH=str(_nvml_libraries[old_driver]), NVML_STANDIN=str(file), PYTHONPATH=str(ROOT), **extra
+        )
+
+    return serve
+
+
+def run_child(env: dict[str, str], code: str) -> Any:
+    """Run Python code in a child and return the JSON that it prints."""
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

@@ -1,0 +1,105 @@
+"""Figures of a trace that a test writes down, and the troubles that must never become a silent number."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from profilers.derivation import Energy, Group, Marks, derive
+from profilers.energy import Sensor
+from profilers.trace import PowerTrace
+
+GROUPS = tuple(Group(start, start + 1.0, 100) for start in (1.0, 3.0, 5.0))
+MARKS = Marks(GROUPS, "nvml", "power_w", True, Sensor(), 0.1, idle_warm=(0.0, 0.9))
+
+
+def trace(**columns: object) -> PowerTrace:
+    """Ten readings a second for 7 s: 200 W within the groups, 50 W elsewhere; a counter that agrees."""
+    times = np.arange(0, 7.0001, 0.1)
+    busy = np.zeros(len(times), bool)
+    for group in GROUPS:
+        busy |= (times > group.start_s - 0.05) & (times < group.end_s - 0.05)
+    power = np.where(busy, 200.0, 50.0)
+    joules = np.concatenate(([0.0], np.cumsum(power[:-1] * 0.1)))
+    none = np.full(len(times), np.nan)
+    base = PowerTrace(
+        time_s=times, duration_s=none, power_w=power, average_power_w=none, energy_j=joules, power_time_s=none, energy_time_s=none,
+        temperature_c=none, clock_hz=none, other_processes=none, edge=np.zeros(len(times), bool), slowdowns=(None,) * len(times),
+    )  # fmt: skip
+    return replace(base, **columns)  # type: ignore[arg-type]
+
+
+def test_a_steady_load_gives_its_joules_per_image() -> None:
+    energy = derive(trace(), MARKS)
+    assert energy.counter is not None
+    assert energy.counter.value == pytest.approx(2.0, rel=0.03)
+    assert energy.power is not None
+    assert energy.power.value == pytest.approx(2.0, rel=0.1)
+    assert energy.idle_warm_w == 50
+    assert energy.peak_power_w == 200
+    assert energy.invalid is None
+
+
+def test_nothing_measured_is_no_energy() -> None:
+    assert derive(trace(), replace(MARKS, groups=())).reasons == ("nothing was measured",)
+
+
+def test_a_frozen_counter_gives_way_to_the_integrated_power_and_is_named() -> None:
+    energy = derive(trace(energy_j=np.full(71, 5.0)), MARKS)
+    assert energy.counter is None
+    assert energy.source == "nvml-power"
+    assert any("did not tick" in reason for reason in energy.reasons)
+
+
+def test_a_meter_that_says_nothing_gives_no_number() -> None:
+    nothing = np.full(71, np.nan)
+    energy = derive(trace(power_w=nothing, energy_j=nothing), MARKS)
+    assert energy.per_inference is None
+    assert energy.source is None
+    assert energy.mean_power_w is None
+    assert len(energy.reasons) == 2
+
+
+def test_a_meter_without_power_is_measured_by_its_counter() -> None:
+    energy = derive(trace(power_w=np.full(71, np.nan)), replace(MARKS, meter="rapl", column=None))
+    assert energy.source == "rapl"
+    assert energy.power is None
+    assert energy.naive_j is None
+    assert energy.idle_warm_w == pytest.approx(50)
+    assert energy.peak_power_w == pytest.approx(200)
+
+
+def test_hot_clocks_make_a_run_invalid_and_a_power_cap_is_only_said() -> None:
+    looks: list[str | None] = [None] * 71
+    looks[20], looks[40] = "hw-thermal+power-cap", "power-cap"
+    energy = derive(trace(slowdowns=tuple(looks)), MARKS)
+    assert energy.invalid == "clocks were held down: hw-thermal in 50% of the looks"
+    assert any("held down by power-cap in 100% of the looks" in warning for warning in energy.warnings)
+
+
+def test_other_processes_clock_spread_and_a_starved_sampler_are_said() -> None:
+    clocks, others = np.full(71, np.nan), np.full(71, np.nan)
+    clocks[[20, 30]] = 1.9e9, 1.6e9
+    others[20] = 2
+    kept = np.ones(71, bool)
+    kept[42:48] = False
+    whole = trace(clock_hz=clocks, other_processes=others)
+    names = [name for name, value in vars(whole).items() if isinstance(value, np.ndarray)]
+    cut = replace(whole, **{name: getattr(whole, name)[kept] for name in names}, slowdowns=(None,) * int(kept.sum()))
+    warnings = derive(cut, MARKS).warnings
+    assert any("clocks spread by 17%" in warning for warning in warnings)
+    assert any("other processes used the board (2 at most)" in warning for warning in warnings)
+    assert any("starved: 1 gaps above 0.3 s, the longest 0.70 s" in warning for warning in warnings)
+
+
+def test_marks_survive_json_to_the_bit() -> None:
+    odd = replace(MARKS, groups=(Group(0.1 + 0.2, 1e6 / 3, 7),), idle_after=(1 / 3, 2 / 3))
+    assert Marks.from_dict(json.loads(json.dumps(odd.to_dict()))) == odd
+
+
+def test_what_was_not_measured_is_none() -> None:
+    assert Energy().per_inference is None
+    assert Energy().mean_power_w is None

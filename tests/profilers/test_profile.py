@@ -1,0 +1,335 @@
+"""Whole measurements of small real models on this machine's processor, with the meters that need no hardware."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import torch
+
+from profilers.errors import ModelError, ProfilerError
+from profilers.profile import Profiled, profile
+from profilers.protocol import Plan
+from profilers.record import verify
+from profilers.request import Request
+from profilers.trace import read_trace
+from tests.conftest import ROOT, Outcome
+from tests.profilers.conftest import run_child
+from tests.profilers.networks import Small
+
+SHORT = Plan(ci=0.5, min_s=0.3, max_s=3.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.1, group_s=0.02)
+FACTORY = f"{ROOT / 'tests/profilers/test_profile.py'}:digits_network"
+
+
+def digits_network() -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path / "net.pt"
+    torch.save(digits_network().state_dict(), path)
+    return path
+
+
+def measured(path: Path, **more: Any) -> Profiled:
+    return profile(Request(str(path), factory=FACTORY, dataset="digits", plan=SHORT, **more))
+
+
+def test_without_a_meter_energy_is_null_with_a_reason_and_all_else_is_measured(weights: Path) -> None:
+    found = measured(weights).profile
+    plain = found.to_dict()
+    if Path("/sys/class/powercap/intel-rapl:0").exists():
+        pytest.skip("this machine has RAPL")
+    assert found.energy.per_inference is None
+    assert "RAPL" in found.energy.reasons[0]
+    assert plain["reasons"]["energy"] == found.energy.reasons[0]
+    assert found.accuracy is not None
+    assert found.inference_time is not None
+    assert found.facts.parameters == 64 * 32 + 32 + 32 * 10 + 10
+    assert found.facts.flops == 2 * (64 * 32 + 32 * 10)
+    assert set(found.latency_s) == {"p50", "p90", "p95", "p99"}
+    assert json.loads(json.dumps(plain, allow_nan=False))["status"] == "ok"
+
+
+def test_accuracy_is_that_of_the_batches_that_were_measured(weights: Path) -> None:
+    from profilers.datasets import load_dataset
+    from profilers.inputs import image_batch
+
+    data = load_dataset("digits")
+    network = digits_network()
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    right = int((network(image_batch(data)).argmax(1).numpy() == data.labels).sum())
+    for size in (7, 100, 10_000):
+        raw = measured(weights, batch_size=size).record["raw"]
+        assert (raw["correct"], raw["pass_images"]) == (right, len(data.labels))
+
+
+def test_a_declared_power_gives_its_energy_and_says_that_it_is_assumed(weights: Path) -> None:
+    found = measured(weights, meter="constant:65").profile
+    assert found.energy.source == "constant:65"
+    assert found.energy.per_inference is not None
+    assert found.energy.per_inference.value == pytest.approx(65 / found.throughput.value, rel=1e-6)
+    assert found.energy.counter is None
+    assert any("assumed" in warning for warning in found.warnings)
+    assert found.energy.above_idle_j is None
+
+
+def test_a_trace_gives_every_figure_again_to_the_bit_and_a_changed_one_does_not(weights: Path, tmp_path: Path) -> None:
+    profiled = measured(weights, meter="constant:65")
+    file = tmp_path / "trace.parquet"
+    profiled.write_trace(file)
+    trace, header = read_trace(file)
+    again, differing = verify(trace, header)
+    assert differing == []
+    assert again.to_dict()["energy"] == profiled.profile.to_dict()["energy"]
+    changed = replace(trace, power_w=trace.power_w + 1)
+    assert verify(changed, header)[1] == ["energy"]
+    header["raw"]["correct"] += 1
+    assert verify(trace, header)[1] == ["accuracy"]
+    del header["raw"]["marks"]
+    with pytest.raises(ProfilerError, match="not complete"):
+        verify(trace, header)
+
+
+def test_a_trace_without_a_meter_verifies_too(weights: Path, tmp_path: Path) -> None:
+    measured(weights).write_trace(tmp_path / "t.parquet")
+    assert verify(*read_trace(tmp_path / "t.parquet"))[1] == []
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"PAR1"])
+def test_what_is_no_trace_is_one_line(content: bytes, tmp_path: Path, ecosel: Callable[..., Outcome]) -> None:
+    file = tmp_path / "t.parquet"
+    file.write_bytes(content)
+    outcome = ecosel("profile", "--verify", file)
+    assert outcome.status == 1
+    assert "not a trace that ecosel wrote" in outcome.err
+    pl.DataFrame({"a": [1]}).write_parquet(file)
+    assert "--trace FILE writes one" in ecosel("profile", "--verify", file).err
+
+
+def test_a_recorded_trace_serves_as_a_meter(weights: Path, tmp_path: Path) -> None:
+    recording = tmp_path / "power.csv"
+    recording.write_text("time_s,power_w\n0,80\n600,80\n")
+    energy = measured(weights, meter=f"replay:{recording}").profile.energy
+    assert energy.source == "replay"
+    assert energy.mean_power_w == pytest.approx(80)
+
+
+def test_the_whole_path_runs_over_the_real_nvml_binding(weights: Path, nvml_standin: Callable[..., dict[str, str]]) -> None:
+    """A board of 120 W by the stand-in driver: counter and integrated power agree, and both idles are there."""
+    env = nvml_standin(
+        "board GPU-1234\nname Test board\npower 120\nperiod 0.02\nwindow 0.025\ntick 0.02\ntemperature 40\nsm 1400\n"
+    )
+    code = f"""
+import json
+from profilers.profile import profile
+from profilers.protocol import Plan
+from profilers.request import Request
+plan = Plan(ci=0.5, min_s=0.3, max_s=5.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.02)
+found = profile(Request({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
+print(json.dumps(found.to_dict()))
+"""
+    found = run_child(env, code)
+    energy = found["energy"]
+    assert found["meter"] == "nvml"
+    assert energy["source"] == "nvml-counter"
+    assert energy["mean_power_w"] == pytest.approx(120, rel=0.03)
+    assert energy["power"]["value"] == pytest.approx(energy["per_inference"]["value"], rel=0.03)
+    assert energy["idle_cold_w"] == pytest.approx(120, rel=0.01)
+    assert energy["idle_warm_w"] == pytest.approx(120, rel=0.01)
+    assert energy["invalid"] is None
+
+
+def test_what_spoils_a_measurement_is_said(weights: Path, nvml_standin: Callable[..., dict[str, str]]) -> None:
+    board = "board GPU-1234\npower 120\nperiod 0.02\nwindow 0.025\ntick 0.02\n"
+    spoilt = {
+        "reasons 64": "not valid for ranking: clocks were held down: hw-thermal",
+        "process 4242": "other processes used the board",
+    }
+    spoilt["frozen 1"] = "what there is does not grow"
+    code = f"""
+import json, os
+from pathlib import Path
+from profilers.profile import profile
+from profilers.protocol import Plan
+from profilers.request import Request
+plan = Plan(ci=0.5, min_s=0.6, max_s=5.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.05)
+said = {{}}
+for line in {list(spoilt)!r}:
+    Path(os.environ["NVML_STANDIN"]).write_text({board!r} + line)
+    found = profile(Request({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
+    said[line] = [found.status, *found.warnings, *found.energy.reasons]
+print(json.dumps(said))
+"""
+    said = run_child(nvml_standin(board), code)
+    for line, words in spoilt.items():
+        assert any(words in warning for warning in said[line]), (line, said[line])
+        assert (said[line][0] == "invalid") == ("not valid" in words)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_every_precision_runs(precision: Any, weights: Path) -> None:
+    assert measured(weights, precision=precision).profile.facts.precision == precision
+
+
+def test_a_model_with_images_runs_channels_last(tmp_path: Path) -> None:
+    path = tmp_path / "small.pt"
+    torch.save(Small().state_dict(), path)
+    request = Request(
+        str(path), factory=f"{ROOT / 'tests/profilers/networks.py'}:Small", inputs=("3x4x4",), channels_last=True, plan=SHORT
+    )
+    found = profile(request).profile
+    assert found.facts.channels_last
+    assert found.accuracy is None
+    assert found.inference_time is None
+    assert found.facts.reasons["accuracy"] == "there are no labels (--dataset)"
+
+
+def test_a_compiled_model_tells_what_compiling_cost_and_when_it_pays_off(weights: Path) -> None:
+    found = measured(weights, compile=True, meter="constant:65").profile
+    assert found.compile_time_s is not None
+    assert found.compile_energy_j == pytest.approx(65 * found.compile_time_s, rel=1e-6)
+    if found.break_even_images is None:
+        assert "break_even_images" in found.facts.reasons
+    else:
+        assert found.break_even_images > 0
+
+
+def test_outputs_that_are_no_scores_give_no_accuracy(tmp_path: Path, weights: Path) -> None:
+    path = tmp_path / "odd.pt"
+    torch.save(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 7)).state_dict(), path)
+    factory = tmp_path / "odd.py"
+    factory.write_text("import torch\ndef odd(): return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 7))\n")
+    found = profile(Request(str(path), factory=f"{factory}:odd", dataset="digits", plan=SHORT)).profile
+    assert found.accuracy is None
+    assert "not one score for each of 10 classes" in found.facts.reasons["accuracy"]
+
+
+def test_a_model_that_does_not_take_the_images_is_one_line(weights: Path) -> None:
+    with pytest.raises(ModelError, match="does not run on a batch of 100x3x5x5") as caught:
+        profile(Request(str(weights), factory=FACTORY, inputs=("3x5x5",), plan=SHORT))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"mode": "pipelined"}, "overlaps copies to a GPU"),
+        ({"batch_size": 0}, "at least 1"),
+        ({"inputs": ("3x4x4",)}, "give one of them"),
+        ({"device": "tpu"}, "none of auto, cpu"),
+        ({"meter": "wattmeter"}, "is no meter"),
+    ],
+)
+def test_a_wrong_argument_is_a_value_error(settings: dict[str, Any], words: str, weights: Path) -> None:
+    with pytest.raises(ValueError, match=words):
+        measured(weights, **settings)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_device_that_is_not_there_is_one_line(weights: Path) -> None:
+    with pytest.raises(ModelError, match="no CUDA device here"):
+        measured(weights, device="cuda")
+
+
+def test_sweep_makes_a_row_of_every_combination_and_goes_on_where_it_stopped(
+    weights: Path, tmp_path: Path, ecosel: Callable[..., Outcome]
+) -> None:
+    archive = tmp_path / "sweep.db"
+    command = (
+        "profile",
+        weights,
+        "--factory",
+        FACTORY,
+        "--dataset",
+        "digits",
+        "--quick",
+        "--max-seconds",
+        "0.2",
+        "--archive",
+        archive,
+    )
+    outcome = ecosel(*command, "--sweep", "batch=10,100", "--sweep", "mode=paper,pipelined", "--format", "json")
+    assert outcome.status == 0, outcome.err
+    rows = json.loads(outcome.out)
+    assert [(row["batch_size"], row["mode"], row["status"]) for row in rows] == [
+        (10, "paper", "ok"), (10, "pipelined", "invalid"), (100, "paper", "ok"), (100, "pipelined", "invalid"),
+    ]  # fmt: skip
+    assert "overlaps copies to a GPU" in rows[1]["remarks"]
+    again = ecosel(*command, "--sweep", "batch=10,100,1000", "--sweep", "mode=paper")
+    assert "2 of 3 combinations are in" in again.err
+    assert len(again.out.splitlines()) == 1
+    assert ecosel("select", archive, "--format", "json").status == 0
+
+
+def test_a_child_that_is_killed_costs_its_own_row_alone(tmp_path: Path, weights: Path) -> None:
+    from profilers.sweep import sweep
+
+    factory = tmp_path / "deadly.py"
+    factory.write_text("import os, signal\ndef build(): os.kill(os.getpid(), signal.SIGKILL)\n")
+    good = Request(str(weights), factory=FACTORY, dataset="digits", plan=SHORT)
+    points = list(sweep([replace(good, factory=f"{factory}:build"), good], show=lambda progress: None))
+    assert [point.status for point in points] == ["crash", "ok"]
+    assert points[0].reason == "killed by SIGKILL: out of memory, perhaps"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--sweep", "batch=0"), "positive whole number"),
+        (("--sweep", "colour=red"), "with a NAME of batch, precision"),
+        (("--sweep", "batch=1", "--sweep", "batch=2"), "names batch-size twice"),
+        (("--sweep", "precision=fp33"), "one of fp32"),
+        (("--ci", "much"), "not a share"),
+        (("--factory-args", "{"), "not JSON"),
+        (("--max-seconds", "0"), "above 0"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(
+    options: tuple[str, ...], words: str, weights: Path, tmp_path: Path, ecosel: Callable[..., Outcome]
+) -> None:
+    outcome = ecosel("profile", weights, "--factory", FACTORY, "--archive", tmp_path / "a.db", *options)
+    assert outcome.status == 2, outcome.err
+    assert words in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_the_table_shows_intervals_units_and_what_is_missing(weights: Path) -> None:
+    from profilers.text import profile_text
+
+    text = profile_text(measured(weights, meter="constant:65").profile)
+    assert "constant:65 (assumed, not measured)" in text
+    assert "2,410" in text
+    assert "±" in text
+    assert max(map(len, text.split("\n\n")[-1].splitlines())) <= 80
+
+
+def test_help_and_verify_need_no_torch(tmp_path: Path) -> None:
+    import subprocess
+
+    code = "import sys; sys.modules['torch'] = None\nfrom ecosel.cli import main\nmain(['profile', '--help'])"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    code = code.replace("'--help'", f"{str(tmp_path)!r}, '--dataset', 'digits'")
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr == "ecosel: torch is not installed: pip install 'ecosel[torch]'\n"
+
+
+def test_no_figure_of_a_profile_is_a_silent_nan(weights: Path) -> None:
+    def numbers(value: Any) -> list[float]:
+        if isinstance(value, dict):
+            return [number for one in value.values() for number in numbers(one)]
+        if isinstance(value, (list, tuple)):
+            return [number for one in value for number in numbers(one)]
+        return [value] if isinstance(value, float) else []
+
+    assert all(map(math.isfinite, numbers(measured(weights, meter="constant:65").profile.to_dict())))

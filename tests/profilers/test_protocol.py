@@ -1,0 +1,136 @@
+"""The protocol of a measurement, on boards whose true power is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from profilers.derivation import derive
+from profilers.protocol import Measurement, Plan, measure, rest
+from profilers.sampler import Stopwatch
+from tests.profilers.simulated import Board, SimulatedSampler, SteadyLoad
+
+
+def run(
+    board: Board, seed: int, *, spread: float = 0.0, plan: Plan | None = None
+) -> tuple[Measurement, SimulatedSampler, SteadyLoad]:
+    rng = np.random.default_rng(seed)
+    board.phase = float(rng.uniform())
+    sampler = SimulatedSampler(board, rng)
+    load = SteadyLoad(sampler, rng, spread=spread)
+    plan = plan or Plan(warm_up_s=1.0, flat_s=0.5)
+    warm = rest(sampler, plan, "idle", lambda progress: None)
+    return measure(load, sampler, plan, rng=rng, show=lambda progress: None, idle_warm=warm), sampler, load
+
+
+@pytest.mark.parametrize("sensor", [(0.02, 0.025), (0.02, 0.1), (0.02, 1.0), (0.1, 0.025), (0.1, 0.1), (0.1, 1.0)])
+def test_a_steady_load_gives_its_true_energy_by_counter_and_by_power(sensor: tuple[float, float]) -> None:
+    for seed in range(5):
+        measured, sampler, load = run(Board(*sensor), seed)
+        energy = derive(sampler.trace(), measured.marks)
+        assert energy.counter is not None, f"{seed=}"
+        assert energy.power is not None
+        assert energy.counter.value == pytest.approx(load.truth_j, rel=0.002), f"{seed=}"
+        assert energy.power.value == pytest.approx(load.truth_j, rel=0.005), f"{seed=}"
+        assert energy.source == "nvml-counter"
+        assert energy.idle_warm_w == pytest.approx(75, rel=0.01)
+        assert energy.above_idle_j == pytest.approx(load.truth_j * 225 / 300, rel=0.01)
+        assert energy.mean_power_w == pytest.approx(300, rel=0.005)
+
+
+def test_the_interval_covers_the_true_value() -> None:
+    inside = 0
+    for seed in range(1000):
+        measured, sampler, load = run(Board(tick_s=0.02), seed, spread=0.015, plan=Plan(warm_up_s=0.2, flat_s=0.2, idle_s=0.5))
+        estimate = derive(sampler.trace(), measured.marks).per_inference
+        assert estimate is not None
+        assert estimate.low is not None
+        assert estimate.high is not None
+        inside += estimate.low <= load.truth_j <= estimate.high
+    assert 930 <= inside <= 970
+
+
+def test_a_counter_that_halves_the_energy_is_suspect_and_not_used() -> None:
+    """Zeus issue 181: a board's counter says 187 J for 327 J."""
+    measured, sampler, load = run(Board(gain=187 / 327), 1)
+    energy = derive(sampler.trace(), measured.marks)
+    assert energy.source == "nvml-power"
+    assert energy.per_inference is not None
+    assert energy.per_inference.value == pytest.approx(load.truth_j, rel=0.01)
+    assert any("counter is suspect" in warning for warning in energy.warnings)
+
+
+def test_a_small_disagreement_is_shown_and_the_counter_used() -> None:
+    measured, sampler, _ = run(Board(gain=1.05), 1)
+    energy = derive(sampler.trace(), measured.marks)
+    assert energy.source == "nvml-counter"
+    assert energy.disagreement == pytest.approx(0.05, abs=0.01)
+    assert any("disagree by +5" in warning for warning in energy.warnings)
+
+
+def test_a_board_that_only_averages_over_a_second_is_measured() -> None:
+    measured, sampler, load = run(Board(0.1, 1.0, power=False, average=True, counter=False, tell_sensor=False), 2)
+    energy = derive(sampler.trace(), measured.marks)
+    assert measured.marks.column == "average_power_w"
+    assert measured.marks.groups[0].duration_s > 1.5
+    assert energy.source == "nvml-power"
+    assert energy.per_inference is not None
+    assert energy.per_inference.value == pytest.approx(load.truth_j, rel=0.005)
+
+
+def test_a_load_with_a_spread_ends_at_the_time_limit_and_says_so() -> None:
+    measured, _, _ = run(Board(tick_s=0.02), 3, spread=0.1, plan=Plan(warm_up_s=0.2, flat_s=0.2, idle_s=0.5, max_s=15))
+    assert measured.ended_by.startswith("15 s were over with the 95 % interval at")
+
+
+def test_a_steady_load_ends_when_the_interval_is_narrow_and_not_before_ten_seconds() -> None:
+    measured, _, _ = run(Board(tick_s=0.02), 4, spread=0.001)
+    assert "is within 0.01" in measured.ended_by
+    assert sum(group.duration_s for group in measured.marks.groups) >= 10
+    assert measured.warm_up.startswith("flat after")
+
+
+def test_groups_do_not_keep_in_step_with_the_sensor() -> None:
+    """A sensor that sees 25 of every 100 ms is blind to a load that repeats every 100 ms, unless its phase wanders."""
+    measured, _, _ = run(Board(0.1, 0.025, counter=False), 5)
+    phases = [group.start_s % 0.1 for group in measured.marks.groups]
+    assert np.ptp(phases) > 0.05
+
+
+def test_a_three_percent_difference_between_two_models_is_resolved() -> None:
+    estimates = []
+    for watts in (300.0, 309.0):
+        rng = np.random.default_rng(6)
+        sampler = SimulatedSampler(Board(), rng)
+        load = SteadyLoad(sampler, rng, spread=0.01, watts=watts)
+        measured = measure(load, sampler, Plan(warm_up_s=1, flat_s=0.5), rng=rng, show=lambda progress: None)
+        estimates.append(derive(sampler.trace(), measured.marks).per_inference)
+        assert sampler.now() < 60
+    low, high = estimates
+    assert low is not None
+    assert high is not None
+    assert low.high is not None
+    assert high.low is not None
+    assert low.high < high.low
+
+
+def test_without_a_meter_the_time_decides_when_to_stop() -> None:
+    class Quick:
+        batches = 4
+
+        def run(self, batches: int, /) -> int:
+            return sum(1 for _ in range(20_000 * batches)) // 200
+
+    plan = Plan(ci=0.5, min_s=0.05, max_s=30, warm_up_s=0.1, flat_s=0.05, group_s=0.005)
+    measured = measure(Quick(), Stopwatch(), plan, rng=np.random.default_rng(0), show=lambda progress: None)
+    assert len(measured.marks.groups) >= 10
+    assert "is within 0.5" in measured.ended_by
+    assert measured.marks.meter == "none"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"), [({"ci": 0.0}, "ci is 0"), ({"ci": 1.5}, "1% is 0.01"), ({"max_s": 5.0}, "at least 10")]
+)
+def test_a_plan_that_cannot_be_kept_is_refused(settings: dict[str, float], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Plan(**settings)
