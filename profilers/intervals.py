@@ -28,6 +28,10 @@ class Estimate:
             return math.inf
         return (self.high - self.low) / 2 / abs(self.value)
 
+    def scaled(self, factor: float, /) -> Estimate:
+        low, high = (None if bound is None else bound * factor for bound in (self.low, self.high))
+        return Estimate(self.value * factor, low, high)
+
 
 def t_quantile(freedom: int, /) -> float:
     """Return the 97.5 % point of Student's t (Abramowitz and Stegun 26.7.5)."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-import re
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -16,23 +15,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from profilers.bench import bench
 from profilers.datasets import LabelledImages, load_dataset
 from profilers.derivation import Group, Marks
-from profilers.devices import cuda_devices
-from profilers.errors import MeterError, ModelError
+from profilers.errors import ModelError
 from profilers.inference import DTYPES, Batch, Inference, peak_memory, scores, set_precision
 from profilers.inputs import Input, image_batch, make_batch, parse_inputs
 from profilers.loading import Parameters, SavedModel, count_parameters, open_model
-from profilers.locks import board_lock
-from profilers.meters import NoMeter, find_meter
+from profilers.meters import NoMeter
 from profilers.protocol import Measurement, Progress, Show, measure, rest
 from profilers.record import Compilation, Facts, InferenceProfile, Raw, build
 from profilers.request import Request
 from profilers.sampler import Sampler, Stopwatch
 from profilers.trace import PowerTrace, write_trace
 
-# Another measurement of the same board is waited for.
-_WAIT_S = 3600.0
 # Random inputs: so many different batches, one after the other, make a pass.
 _RANDOM_BATCHES = 8
 
@@ -50,16 +46,6 @@ class Profiled:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where the model runs: the name that torch has for it, and whose lock keeps others away."""
-
-    torch_name: str
-    name: str
-    lock: str
-    driver: str | None = None
-
-
-@dataclass(frozen=True)
 class _Opened:
     saved: SavedModel
     inference: Inference
@@ -71,17 +57,8 @@ class _Opened:
 
 def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profiled:
     """Measure a model. Raises ProfilerError where it cannot be opened, run or measured, ValueError for wrong arguments."""
-    place = _place(request.device)
-    meter = find_meter(request.meter, place.torch_name)
-    with ExitStack() as stack:
-        for name in sorted({place.lock, getattr(meter, "uuid", place.lock)}):
-            stack.enter_context(board_lock(name, _WAIT_S, waiting=lambda words: show(Progress(f"waiting: {words}", 0.0, 0.0))))
-        sampler: Sampler | Stopwatch = Stopwatch()
-        if not isinstance(meter, NoMeter):
-            stack.callback(meter.close)
-            sampler = Sampler(meter)
-        stack.enter_context(sampler)
-        cold = rest(sampler, request.plan, "idle power", show)
+    with bench(request.device, meter=request.meter, plan=request.plan, show=show) as table:
+        place, meter, sampler = table.place, table.meter, table.sampler
         show(Progress("opening the model", 0.0, 0.0))
         opened = _open(request, place.torch_name)
         inference = opened.inference
@@ -92,7 +69,7 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
 
         def measured() -> Measurement:
             rng = np.random.default_rng(request.seed)
-            return measure(inference, sampler, request.plan, rng=rng, show=show, idle_cold=cold, idle_warm=warm)
+            return measure(inference, sampler, request.plan, rng=rng, show=show, idle_cold=table.idle, idle_warm=warm)
 
         result, compilation = measured(), None
         if request.compile:
@@ -161,36 +138,6 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
     found = build(facts, raw, trace, no_meter=no_meter)
     record = {"facts": dataclasses.asdict(facts), "raw": raw.to_dict(), "no_meter": no_meter, "profile": found.to_dict()}
     return Profiled(found, trace, record)
-
-
-def _place(device: str) -> _Place:
-    """Find a device without opening it: its idle power is measured first."""
-    if device == "auto":
-        device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        return _Place("cpu", f"{_cpu_name()}, {torch.get_num_threads()} threads", "cpu")
-    if not re.fullmatch(r"cuda(:\d+)?|(GPU|MIG)-.+", device):
-        raise ValueError(f"--device {device!r} is none of auto, cpu, cuda, cuda:N, GPU-UUID, MIG-UUID")
-    if not torch.cuda.is_available():
-        raise ModelError(f"--device {device}: PyTorch finds no CUDA device here; --device cpu runs on the processor")
-    index = f"cuda:{device.partition(':')[2] or 0}"
-    try:
-        from profilers.meters.boards import machine
-
-        found = machine()
-        for one in cuda_devices(found):
-            if one.name == index or any((uuid or "").startswith(device) for uuid in (one.board.uuid, one.mig_uuid)):
-                return _Place(one.name, one.board.name, one.board.uuid, found.driver)
-    except MeterError:  # without NVML there is no meter, and the rest can still be measured
-        if device.startswith("cuda") and int(index[5:]) < torch.cuda.device_count():
-            return _Place(index, torch.cuda.get_device_name(index), index.replace(":", "-"))
-    raise ModelError(f"there is no device {device}; `ecosel devices` lists what there is")
-
-
-def _cpu_name() -> str:
-    with suppress(OSError, StopIteration), open("/proc/cpuinfo") as file:
-        return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
-    return platform.processor() or platform.machine()
 
 
 def _open(request: Request, device: str) -> _Opened:

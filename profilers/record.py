@@ -142,7 +142,7 @@ def build(facts: Facts, raw: Raw, trace: PowerTrace | None, /, *, no_meter: str 
     profile = InferenceProfile(
         facts=facts,
         accuracy=share(raw.correct, raw.pass_images) if raw.correct is not None and raw.pass_images else None,
-        inference_time=_scaled(per_image, raw.pass_images) if raw.pass_images else None,
+        inference_time=per_image.scaled(raw.pass_images) if raw.pass_images else None,
         throughput=_inverse(per_image),
         latency_s=percentiles,
         energy=energy,
@@ -150,11 +150,6 @@ def build(facts: Facts, raw: Raw, trace: PowerTrace | None, /, *, no_meter: str 
         measured_s=sum(group.duration_s for group in groups),
     )
     return _with_compilation(profile, raw.compilation, trace)
-
-
-def _scaled(estimate: Estimate, factor: float) -> Estimate:
-    low, high = (None if bound is None else bound * factor for bound in (estimate.low, estimate.high))
-    return Estimate(estimate.value * factor, low, high)
 
 
 def _inverse(estimate: Estimate) -> Estimate:

@@ -333,3 +333,15 @@ def test_no_figure_of_a_profile_is_a_silent_nan(weights: Path) -> None:
         return [value] if isinstance(value, float) else []
 
     assert all(map(math.isfinite, numbers(measured(weights, meter="constant:65").profile.to_dict())))
+
+
+def test_a_model_in_memory_is_measured_without_a_file() -> None:
+    from profilers.bench import measure_module
+    from profilers.inference import Batch
+
+    torch.manual_seed(0)
+    batches = [Batch((torch.randn(50, 1, 8, 8),), {}, 50) for _ in range(3)]
+    cost = measure_module(digits_network().eval(), batches, device="cpu", meter="constant:65", plan=SHORT)
+    assert cost.energy.per_inference is not None
+    assert cost.energy.per_inference.value * 150 == pytest.approx(65 * cost.inference_time.value, rel=1e-6)
+    assert cost.energy.source == "constant:65"

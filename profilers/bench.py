@@ -1,0 +1,129 @@
+"""A device that nobody else measures, with its meter being sampled; and the energy of a model that is in memory already."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from profilers.derivation import Energy, Span
+from profilers.devices import cuda_devices
+from profilers.errors import MeterError, ModelError
+from profilers.inference import Batch, Inference
+from profilers.intervals import Estimate
+from profilers.locks import board_lock
+from profilers.meters import NoMeter, find_meter
+from profilers.meters.base import PowerMeter
+from profilers.protocol import Plan, Progress, Show, energy_of, measure, rest, time_per_image
+from profilers.request import Mode
+from profilers.sampler import Sampler, Stopwatch
+
+# Another measurement of the same board is waited for.
+_WAIT_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the model runs: the name that torch has for it, and whose lock keeps others away."""
+
+    torch_name: str
+    name: str
+    lock: str
+    driver: str | None = None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A device under an exclusive lock, its meter (or why there is none) and the sampler that reads it."""
+
+    place: Place
+    meter: PowerMeter | NoMeter
+    sampler: Sampler | Stopwatch
+    idle: Span | None  # sampled before anything ran
+
+
+@contextmanager
+def bench(device: str, /, *, meter: str | None, plan: Plan, show: Show) -> Iterator[Bench]:
+    """Keep others from measuring the device, open its meter and sample its idle power; undo all that at the end."""
+    place = find_place(device)
+    found = find_meter(meter, place.torch_name)
+    with ExitStack() as stack:
+        if not isinstance(found, NoMeter):
+            stack.callback(found.close)
+        for name in sorted({place.lock, getattr(found, "uuid", place.lock)}):
+            stack.enter_context(board_lock(name, _WAIT_S, waiting=lambda words: show(Progress(f"waiting: {words}", 0.0, 0.0))))
+        sampler: Sampler | Stopwatch = Stopwatch() if isinstance(found, NoMeter) else Sampler(found)
+        stack.enter_context(sampler)
+        yield Bench(place, found, sampler, rest(sampler, plan, "idle power", show))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Time and energy of a model in memory: seconds for one pass over its batches, joules per image."""
+
+    inference_time: Estimate
+    energy: Energy
+    ended_by: str
+
+
+def measure_module(
+    module: Callable[..., object],
+    batches: Sequence[Batch],
+    /,
+    *,
+    device: str,
+    mode: Mode = "paper",
+    meter: str | None = None,
+    plan: Plan,
+    seed: int = 0,
+    show: Show = lambda progress: None,
+) -> Cost:
+    """Measure a module that stands on `device`, over the batches of one pass, in an exclusive window on that device.
+
+    Raises ProfilerError where it cannot be run; without a meter the energy is None, with its reason.
+    """
+    with bench(device, meter=meter, plan=plan, show=show) as table:
+        inference = Inference(module, batches, device=torch.device(table.place.torch_name), mode=mode)
+        inference.run(inference.batches)
+        warm = rest(table.sampler, plan, "idle power with the model", show)
+        rng = np.random.default_rng(seed)
+        result = measure(inference, table.sampler, plan, rng=rng, show=show, idle_cold=table.idle, idle_warm=warm)
+        energy = (
+            Energy(reasons=(table.meter.reason,)) if isinstance(table.meter, NoMeter) else energy_of(table.sampler, result.marks)
+        )
+    return Cost(time_per_image(result.marks.groups).scaled(inference.images), energy, result.ended_by)
+
+
+def find_place(device: str) -> Place:
+    """Find a device without opening it: its idle power is measured first."""
+    if device == "auto":
+        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        return Place("cpu", f"{_cpu_name()}, {torch.get_num_threads()} threads", "cpu")
+    if not re.fullmatch(r"cuda(:\d+)?|(GPU|MIG)-.+", device):
+        raise ValueError(f"--device {device!r} is none of auto, cpu, cuda, cuda:N, GPU-UUID, MIG-UUID")
+    if not torch.cuda.is_available():
+        raise ModelError(f"--device {device}: PyTorch finds no CUDA device here; --device cpu runs on the processor")
+    index = f"cuda:{device.partition(':')[2] or 0}"
+    try:
+        from profilers.meters.boards import machine
+
+        found = machine()
+        for one in cuda_devices(found):
+            if one.name == index or any((uuid or "").startswith(device) for uuid in (one.board.uuid, one.mig_uuid)):
+                return Place(one.name, one.board.name, one.board.uuid, found.driver)
+    except MeterError:  # without NVML there is no meter, and the rest can still be measured
+        if device.startswith("cuda") and int(index[5:]) < torch.cuda.device_count():
+            return Place(index, torch.cuda.get_device_name(index), index.replace(":", "-"))
+    raise ModelError(f"there is no device {device}; `ecosel devices` lists what there is")
+
+
+def _cpu_name() -> str:
+    with suppress(OSError, StopIteration), open("/proc/cpuinfo") as file:
+        return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    return platform.processor() or platform.machine()
