@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -71,7 +72,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, 
         for command in commands
     ]
     try:
-        # the client waits for the file of the scheduler by itself
+        while not scheduler.exists():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                assert started[0].wait(0.05) is None, "the scheduler ended"
         with closing(open_engine(str(scheduler), devices="auto", workers=None)) as engine:
             engine.executor._client.wait_for_workers(2, timeout=60)  # type: ignore[attr-defined]
             yield engine, started[1:]
@@ -135,7 +138,7 @@ def test_many_deaths_leave_no_process_no_descriptor_and_no_memory(local: Engine)
     rounds(5)
     wait([ask(local, "fine") for _ in range(1000)])
     ask(local, "fine").result()
-    assert mine.num_fds() <= descriptors + 4
+    assert mine.num_fds() <= descriptors + 6  # three of each child; at the first count both may have been dead
     assert len(mine.children()) <= others + 2  # a child in each slot
     assert mine.memory_info().rss - memory < 20e6
 
