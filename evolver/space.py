@@ -195,11 +195,11 @@ def suited(
     classifier_slots: int = 16,
     max_epochs: int = 30,
 ) -> Space:
-    """Return a space in which the costliest candidate trains for about a minute on one GPU, or ten seconds on one CPU core.
+    """Return a space in which the costliest candidate trains for about a minute on one GPU, or three seconds on one CPU core.
 
-    An order of magnitude is all that is meant: 1e14 FLOP/s on a GPU, 2e10 on a core, three forward passes a training step.
+    An order of magnitude is all that is meant: 1e14 FLOP/s on a GPU, 5e9 on a core, three forward passes a training step.
     """
-    flops = (60 * 1e14 if cuda else 10 * 2e10) / (3 * training_images * max_epochs)
+    flops = (60 * 1e14 if cuda else 3 * 5e9) / (3 * training_images * max_epochs)
     sizes = (64, 128, 256, 512, 1024) if cuda else (16, 32, 64, 128)
     return Space(
         input_shape,

@@ -45,9 +45,10 @@ def random_genome(space: Space, rng: np.random.Generator) -> Genome:
 def crossover(a: Genome, b: Genome, space: Space, rng: np.random.Generator) -> Genome:
     """Take the slots between two borders from b and the others from a; of the training genes each from either.
 
-    The learning rate goes with its optimiser.
+    The learning rate goes with its optimiser. ValueError for parents of another number of slots.
     """
-    a, b = repair(a, space), repair(b, space)  # parents of another space get as many slots
+    if not len(a.features) == len(b.features) == space.feature_slots:
+        raise ValueError(f"parents have {len(a.features)} and {len(b.features)} feature slots; repair them into the space first")
     slots_a, slots_b = a.features + a.classifier, b.features + b.classifier
     first, last = sorted(rng.integers(0, len(slots_a) + 1, 2).tolist())
     slots = slots_a[:first] + slots_b[first:last] + slots_a[last:]
@@ -64,7 +65,7 @@ def mutate(genome: Genome, space: Space, rng: np.random.Generator, *, rate: floa
     """
     if rate < 1:
         raise ValueError(f"rate is {rate}; it must be 1 or more")
-    child = repair(genome, space)
+    child = genome
     for _ in range(1 + int(rng.poisson(rate - 1))):
         child = _changed(child, space, _uniforms(rng, 5 + _SLOT_DRAWS))
     return repair(child, space)

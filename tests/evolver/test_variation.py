@@ -99,12 +99,14 @@ def test_the_rate_is_the_mean_number_of_changes() -> None:
         mutate(start, slots, rng, rate=0.5)
 
 
-def test_parents_of_another_space_are_fitted_into_this_one() -> None:
+def test_parents_of_another_space_are_fitted_into_this_one_first() -> None:
     rng = np.random.default_rng(10)
     for _ in range(50):
         a, b = random_genome(CIFAR, rng), random_genome(NARROW, rng)
-        assert_valid(crossover(a, b, NARROW, rng), NARROW)
-        assert_valid(crossover(b, a, CIFAR, rng), CIFAR)
+        with pytest.raises(ValueError, match="parents have 16 and 6 feature slots"):
+            crossover(a, b, NARROW, rng)
+        assert_valid(crossover(repair(a, NARROW), b, NARROW, rng), NARROW)
+        assert_valid(mutate(repair(b, CIFAR), CIFAR, rng), CIFAR)
 
 
 def test_a_space_without_slots_still_varies_its_training() -> None:
