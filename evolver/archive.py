@@ -37,10 +37,10 @@ CREATE TABLE sessions (
     session INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT, provenance TEXT NOT NULL, ended TEXT,
     joules REAL);
 CREATE TABLE births (
-    birth INTEGER PRIMARY KEY, genome TEXT NOT NULL, key TEXT NOT NULL UNIQUE, parents TEXT NOT NULL, seed INTEGER NOT NULL,
+    birth INTEGER PRIMARY KEY, genome TEXT NOT NULL, key TEXT NOT NULL, parents TEXT NOT NULL, seed INTEGER NOT NULL,
     told INTEGER NOT NULL, {", ".join(_KNOWN)}, created_at TEXT NOT NULL);
 CREATE TABLE outcomes (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT, birth INTEGER NOT NULL REFERENCES births, task TEXT NOT NULL,
+    sequence INTEGER PRIMARY KEY, birth INTEGER NOT NULL REFERENCES births, task TEXT NOT NULL,
     {", ".join(_COLUMNS)}, finished_at TEXT NOT NULL, UNIQUE (birth, task));
 CREATE VIEW archive AS SELECT
     CAST(b.birth AS TEXT) AS candidate_id, t.status, (SELECT dataset FROM run) AS dataset,
@@ -125,6 +125,17 @@ class Archive:
 
     def end_session(self, session: int, why: str, *, joules: float | None) -> None:
         self._write("UPDATE sessions SET ended_at = ?, ended = ?, joules = ? WHERE session = ?", (_now(), why, joules, session))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit all that is written inside at its end, or nothing."""
+        self._write("BEGIN", ())
+        try:
+            yield
+        except BaseException:
+            self._database.rollback()
+            raise
+        self._write("COMMIT", ())
 
     def save_birth(self, birth: Birth[str]) -> None:
         parents = json.dumps([str(parent) for parent in birth.parents])

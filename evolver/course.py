@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Literal
 
 import numpy as np
@@ -164,7 +165,7 @@ class Course:
         for rung in _RUNGS:
             if rung < self.max_epochs:
                 peers = [accuracy for accuracy, parameters in self._curves.get(rung, ()) if parameters <= own]
-                thresholds.append((rung, float(np.median(peers)) if len(peers) >= _PEERS else 0.0))
+                thresholds.append((rung, median(peers) if len(peers) >= _PEERS else 0.0))
         return tuple(thresholds)
 
     def _noted(self, birth: Birth[str]) -> None:
