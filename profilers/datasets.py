@@ -58,14 +58,16 @@ def load_dataset(spec: str, *, split: str = "test", download: bool = False, limi
     _check(sources)
     source = sources[wanted]
     count = len(source.labels)
-    rows = np.arange(count)
-    images = source.pixels(rows if limit is None or limit >= count else rows[:limit] * count // limit)
-    labels = source.labels if len(images) == count else source.labels[rows[: len(images)] * count // len(images)]
-    mean, std = _statistics(sources.get("train"), images if wanted == "train" and len(images) == count else None)
+    rows = np.arange(count, dtype=np.int64)
+    kept = rows if limit is None or limit >= count else rows[:limit] * count // limit
+    images = source.pixels(kept)
+    mean, std = _statistics(sources.get("train"), images if wanted == "train" and len(kept) == count else None)
+    if mean is not None and (len(mean), images.shape[1]) == (3, 1):  # all grey by chance, in a data set of colours
+        images = np.repeat(images, 3, axis=1)
     if mean is not None and len(mean) != images.shape[1]:
         raise DataError(f"{spec}: training images have {len(mean)} channels, {wanted} images {images.shape[1]}")
     name = source.name if wanted == split else f"{source.name} (validation split)"
-    return LabelledImages(images, labels, source.classes, name, mean, std)
+    return LabelledImages(images, source.labels[kept], source.classes, name, mean, std)
 
 
 def splits(spec: str, *, download: bool = False) -> tuple[str, ...]:

@@ -80,6 +80,8 @@ def _of_content(path: Path, file: IO[bytes], size: int) -> Recognised:
     if head.startswith(b"version https://git-lfs.github.com/spec/"):
         real = next((line[5:].decode("ascii", "replace") for line in head.split(b"\n") if line.startswith(b"size ")), "?")
         raise ModelError(f"{path} is a Git LFS pointer, not the model ({real} bytes); run git lfs pull")
+    if _is_safetensors(path, head, size):  # first, as its first bytes are a number, which may be like any other format's
+        return Recognised("safetensors")
     for offset, magic, what in _FOREIGN:
         if head[offset:].startswith(magic):
             raise ModelError(f"{path} is {what}")
@@ -90,12 +92,10 @@ def _of_content(path: Path, file: IO[bytes], size: int) -> Recognised:
         return _of_zip(path, file)
     if head.startswith(b"\x80"):
         return _of_pickle(path, file, legacy=head.startswith(_LEGACY_MAGIC))
-    if _is_safetensors(path, head, size):
-        return Recognised("safetensors")
     if head[257:262] == b"ustar" and tarfile.is_tarfile(path):
         raise ModelError(f"{path} is a tar archive; unpack it, or save the state_dict() again with a newer torch")
-    if (what := _protobuf(file)) is not None:
-        raise ModelError(f"{path} is {what}; {_WEIGHTS}")
+    if (foreign := _protobuf(file)) is not None:
+        raise ModelError(f"{path} is {foreign}; {_WEIGHTS}")
     raise ModelError(f"{path} is not a saved PyTorch model (it begins with {head[:8]!r}); {_WEIGHTS}")
 
 
@@ -163,7 +163,7 @@ def _globals(file: IO[bytes], found: set[str] | None = None) -> set[str]:
                 found.add(".".join(strings[-2:]) or "?")
             elif isinstance(argument, str):
                 strings.append(argument)
-    except (ValueError, struct.error) as error:
+    except (ValueError, struct.error, MemoryError, OverflowError) as error:  # a length may say anything
         raise EOFError("the pickle ends early") from error
     return found
 

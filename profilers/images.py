@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -16,10 +17,13 @@ def decode(names: Sequence[str], read: Callable[[int], bytes]) -> NDArray[np.uin
     Grey stays one channel where all are grey; everything else becomes RGB.
     Raises DataError, naming the image, where one cannot be decoded or is of another size than the first.
     """
-    try:
-        return _decoded(names, read, colour=False)
-    except _MixedChannels:
-        return _decoded(names, read, colour=True)
+    with warnings.catch_warnings():
+        # torchvision 0.29 announces TorchCodec as its successor; Pillow takes five times as long
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return _decoded(names, read, colour=False)
+        except _MixedChannels:
+            return _decoded(names, read, colour=True)
 
 
 class _MixedChannels(Exception):  # noqa: N818

@@ -120,7 +120,8 @@ def _torchscript(file: Path, device: str) -> SavedModel:
     import torch
 
     module = torch.jit.load(str(file), map_location=torch.device(device)).eval()
-    return SavedModel(module, "torchscript", inputs=signatures.traced(file), notes=(f"takes {module.forward.schema}",))
+    taken = ", ".join(f"{argument.name}: {argument.type}" for argument in module.forward.schema.arguments[1:])
+    return SavedModel(module, "torchscript", inputs=signatures.traced(file), notes=(f"forward takes ({taken})",))
 
 
 def _export(file: Path, device: str) -> SavedModel:
@@ -128,10 +129,8 @@ def _export(file: Path, device: str) -> SavedModel:
     from torch.export.pt2_archive._package import load_pt2
 
     with file.open("rb") as content:
-        if before_2_8(file):
-            programs = {"model": torch.export.load(content)}
-        else:  # torch.export.load would hide what fails
-            programs = load_pt2(content).exported_programs
+        # torch.export.load hides what fails
+        programs = {"model": torch.export.load(content)} if before_2_8(file) else load_pt2(content).exported_programs
     if len(programs) != 1:
         raise ModelError(f"{file} holds {len(programs)} programs ({_some(tuple(programs))}); save the one to measure alone")
     (program,) = programs.values()
@@ -164,7 +163,8 @@ def _genome(archive: str, candidate: str, device: str) -> SavedModel:
         ) from error
     with _quiet(), in_one_line(f"{archive}#{candidate}"):
         module, shape = build(archive, candidate)
-        return SavedModel(module.to(device).eval(), "genome", inputs=(Input(None, tuple(shape)),))
+        inputs = (Input(None, tuple(shape)),)
+        return SavedModel(module.to(device).eval(), "genome", inputs, notes=("weights are fresh: its accuracy means nothing",))
 
 
 def _check_device(device: str) -> None:

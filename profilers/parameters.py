@@ -30,9 +30,9 @@ def count_parameters(module: object) -> Parameters:
 
     if not isinstance(module, torch.nn.Module):
         return Parameters(None, None, None, None, "an AOTInductor package keeps its weights inside the native library")
-    parameters = _distinct(module.parameters())
-    if any(isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin) for tensor in parameters):
+    if any(isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin) for tensor in module.parameters()):
         return Parameters(None, None, None, None, "a lazy layer has no shape before its first input")
+    parameters = _distinct(module.parameters())
     buffers = _distinct(module.buffers(), without=parameters)
     elements = sum(tensor.numel() for tensor in buffers)
     if reason := _hidden(module, parameters, elements):
@@ -70,10 +70,11 @@ def _hidden(module: object, parameters: list[Tensor], buffered: int) -> str | No
 
     assert isinstance(module, torch.nn.Module)
     if isinstance(module, torch.jit.ScriptModule):
-        if any(name.startswith("quantized::") for name in torch.jit.export_opnames(module)):
+        if " quantized::" in str(module.inlined_graph):
             return "quantised layers hide packed weights"
         if not parameters and _has_constants(module):
             return "the program is frozen: its weights are constants"
+        return None
     for layer in module.modules():
         if any(isinstance(value, torch.ScriptObject) for value in vars(layer).values()):
             return "quantised layers hide packed weights"

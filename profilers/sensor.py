@@ -109,7 +109,7 @@ def _period(updated_s: Floats, time_s: Floats) -> Estimate:
             raise _Unidentifiable("the readings change at no regular period")
         period_s = float(gaps_s[regular].sum() / periods[regular].sum())
     each_s = gaps_s[regular] / periods[regular]
-    half_s = 1.96 * float(each_s.std(ddof=1)) / np.sqrt(len(each_s))
+    half_s = 1.96 * float(each_s.std(ddof=1)) / len(each_s) ** 0.5
     if half_s > _WIDEST * period_s:
         raise _Unidentifiable("the readings change at no regular period")
     return Estimate(period_s, period_s - half_s, period_s + half_s)

@@ -106,6 +106,10 @@ def _measure(request: Request, *, archive: Path | None, trace: Path | None, form
 
     if archive is not None:
         done(archive)  # a file that cannot be appended to must not cost a measurement
+    if trace is not None and trace == archive:
+        raise click.UsageError(f"{trace} is named for two outputs; give each its own file")
+    if trace is not None and trace.exists():
+        raise ProfilerError(f"{trace} exists; name another file for the trace")
     if trace is not None and not trace.absolute().parent.is_dir():
         raise ProfilerError(f"cannot write {trace}: there is no folder {trace.parent}")
     try:

@@ -164,26 +164,27 @@ class NvmlMeter:
         )
 
     def _choose(self, what: str, sources: Sequence[Source], notes: list[str], pause: Callable[[float], None]) -> Source | None:
-        """Take the first source that says a believable power."""
-        question = Question(sources)
+        """Take the first source that says a believable power. Each is asked alone, lest one that is unknown spoils the call."""
         warnings: list[str] = []
         for wait_s in (0.1, 0.2, 0.0):  # a board that was polled too fast, or wakes up, may say 0 W at first
-            answers = question.ask(self._handle)
-            for source, answer in zip(sources, answers, strict=True):
-                if answer.watts(warnings) is not None:
-                    return source
+            errors = []
+            for question in (Question([source]) for source in sources):
+                answers = question.ask(self._handle)
+                if answers[0].watts(warnings) is not None:
+                    return question.sources[0]
+                errors += question.errors(answers)
             if not warnings:
                 break
             pause(wait_s)
-        notes.append(f"no {what}: {'; '.join(dict.fromkeys([*question.errors(answers), *warnings]))}")
+        notes.append(f"no {what}: {'; '.join(dict.fromkeys([*errors, *warnings]))}")
         return None
 
     def _choose_counter(self, notes: list[str], pause: Callable[[float], None]) -> Source | None:
         """Take the counter that is first seen to grow."""
-        question = Question(COUNTERS)
-        reasons = question.errors(question.ask(self._handle))
+        questions = [Question([source]) for source in COUNTERS]
+        reasons = [error for question in questions for error in question.errors(question.ask(self._handle))]
         if len(reasons) < len(COUNTERS):
-            place = first_to_grow(lambda: [answer.joules() for answer in question.ask(self._handle)], pause=pause)
+            place = first_to_grow(lambda: [one.ask(self._handle)[0].joules() for one in questions], pause=pause)
             if place is not None:
                 return COUNTERS[place]
             reasons.append("what there is does not grow")

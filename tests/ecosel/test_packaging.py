@@ -12,7 +12,8 @@ import pytest
 
 from tests.conftest import ROOT, environment
 
-CODE = "import ecosel.samples as s; print(s.__file__); print(s.sample('young2019.csv').read_text()[:5])"
+CODE = """import ecosel.samples as s, profilers.datasets as d; print(s.__file__); print(s.sample('young2019.csv').read_text()[:5])
+print(d.__file__); print(len(d.load_dataset('digits').labels))"""
 
 
 def run(*arguments: str | Path, folder: Path, **extra: str) -> str:
@@ -66,9 +67,10 @@ def test_the_data_is_found(install: Callable[[Path], Path], tmp_path: Path) -> N
     site = install(tmp_path)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    where, head = run("-c", CODE, folder=elsewhere, PYTHONPATH=str(site)).split()
+    where, head, where_datasets, images = run("-c", CODE, folder=elsewhere, PYTHONPATH=str(site)).split()
     assert Path(where).is_relative_to(site)
-    assert head == "model"
+    assert Path(where_datasets).is_relative_to(site)
+    assert (head, images) == ("model", "540")
 
 
 def test_the_wheel_is_typed_and_holds_no_tests(tmp_path: Path) -> None:

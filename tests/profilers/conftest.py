@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -55,3 +56,30 @@ def run_child(env: dict[str, str], code: str) -> Any:
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def as_nobody(work: Callable[[], str]) -> str:
+    """Run work in a child that is not root, for whom file modes count."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.getuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+            os.write(writer, work().encode())
+        except BaseException as error:
+            os.write(writer, repr(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as answer:
+        return answer.read()
+
+
+def let_others_pass(root: Path) -> None:
+    """Open a folder of pytest, and those above it, to all users."""
+    for folder in (root, *root.parents):
+        if folder.owner() == root.owner() and folder.name.startswith(("pytest", "test_", "popen")):
+            folder.chmod(0o755)

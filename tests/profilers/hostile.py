@@ -36,11 +36,11 @@ class Writer(torch.nn.Module):  # type: ignore[misc]
         super().__init__()
         self.mark = mark
 
-    @torch.jit.export
+    @torch.jit.export  # type: ignore[untyped-decorator]
     def __getstate__(self) -> tuple[str, bool]:
         return self.mark, self.training
 
-    @torch.jit.export
+    @torch.jit.export  # type: ignore[untyped-decorator]
     def __setstate__(self, state: tuple[str, bool]) -> None:
         self.mark = state[0]
         self.training = state[1]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from profilers.energy import Floats
 from profilers.meters.base import Capabilities, Conditions, Reading
 from profilers.sampler import Sampler
 from profilers.trace import PowerTrace
@@ -42,17 +43,16 @@ class Board:
         self.times.append(self.times[-1] + seconds)
         self.joules.append(self.joules[-1] + seconds * watts)
 
-    def energy(self, time_s: np.ndarray | float) -> np.ndarray:
+    def energy(self, time_s: Floats | float) -> Floats:
         """Return the true joules since the beginning; idle power goes on at the end."""
         later = np.maximum(0.0, np.asarray(time_s) - self.times[-1]) * self.idle_w
-        result: np.ndarray = np.interp(time_s, self.times, self.joules) + later
-        return result
+        return np.asarray(np.interp(time_s, self.times, self.joules), np.float64) + later
 
-    def sensed(self, time_s: np.ndarray | float) -> np.ndarray:
+    def sensed(self, time_s: Floats | float) -> Floats:
         update = (np.floor(np.asarray(time_s) / self.period_s - self.phase) + self.phase) * self.period_s
         return (self.energy(update) - self.energy(update - self.window_s)) / self.window_s
 
-    def counted(self, time_s: np.ndarray | float) -> np.ndarray:
+    def counted(self, time_s: Floats | float) -> Floats:
         update = (np.floor(np.asarray(time_s) / self.tick_s - self.phase) + self.phase) * self.tick_s
         return self.gain * self.energy(update)
 

@@ -14,6 +14,7 @@ import pytest
 from profilers.errors import MeterError
 from profilers.locks import board_lock
 from tests.conftest import ROOT, environment
+from tests.profilers.conftest import as_nobody, let_others_pass
 
 UUID = "GPU-11111111-aaaa-bbbb-cccc-000000000001"
 HOLD = f"""
@@ -143,6 +144,26 @@ def test_the_file_is_for_all_users_whatever_the_umask(tmp_path: Path) -> None:
         os.umask(umask)
     assert file_of(tmp_path).stat().st_mode & 0o777 == 0o666
     assert file_of(tmp_path).read_text() == ""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can act for two users")
+def test_users_exclude_each_other(tmp_path: Path) -> None:
+    let_others_pass(tmp_path)
+    tmp_path.chmod(0o1777)
+
+    def try_as_other() -> str:
+        try:
+            with board_lock(UUID, folder=tmp_path):
+                return "got it"
+        except MeterError as error:
+            return str(error)
+
+    with board_lock(UUID, folder=tmp_path):
+        assert (
+            as_nobody(try_as_other)
+            == f"board {UUID} is being measured by process {os.getpid()}; wait until it ends ({file_of(tmp_path)})"
+        )
+    assert as_nobody(try_as_other) == "got it"
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:

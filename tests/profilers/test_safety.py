@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch")
 
 from tests.profilers import hostile  # noqa: E402  needs torch
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # torch warns of what the fixtures are
 NAMES = list(hostile.FIXTURES)
 
 
@@ -72,7 +73,7 @@ def test_every_fixture_does_run_code_when_trusted(models: Path, tmp_path: Path) 
     child = subprocess.run(
         [sys.executable, "-m", "tests.profilers.hostile", *files],
         cwd=ROOT,
-        env=environment(PYTHONPATH=str(ROOT)),
+        env=environment(PYTHONPATH=str(ROOT), TMPDIR=str(tmp_path)),
         capture_output=True,
         text=True,
         check=False,

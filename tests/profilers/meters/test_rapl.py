@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from profilers.errors import MeterError
 from profilers.meters.rapl import RaplMeter
+from tests.profilers.conftest import as_nobody, let_others_pass
 
 RANGE_UJ = 262_143_328_850  # of a Xeon
 
@@ -146,37 +146,10 @@ def test_a_machine_without_rapl_says_so(sysfs: Sysfs) -> None:
         sysfs.open()
 
 
-def as_nobody(work: Callable[[], str]) -> str:
-    """Run work in a child that is not root, for whom file modes count."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            if os.getuid() == 0:
-                os.setgid(65534)
-                os.setuid(65534)
-            os.write(writer, work().encode())
-        except BaseException as error:
-            os.write(writer, repr(error).encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    os.waitpid(child, 0)
-    with os.fdopen(reader) as answer:
-        return answer.read()
-
-
-def opened_to(root: Path) -> None:
-    """Let everybody pass through the folders of pytest above the tree."""
-    for folder in (root, *root.parents):
-        if folder.owner() == root.owner() and folder.name.startswith(("pytest", "test_", "popen")):
-            folder.chmod(0o755)
-
-
 def test_counters_that_only_root_may_read_say_what_to_do(sysfs: Sysfs) -> None:
     sysfs.zone("intel-rapl:0", "package-0", 5_000_000)
     (sysfs.root / "intel-rapl:0" / "energy_uj").chmod(0o200 if os.getuid() else 0o400)
-    opened_to(sysfs.root)
+    let_others_pass(sysfs.root)
 
     def refusal() -> str:
         try:
@@ -196,6 +169,6 @@ def test_dram_that_only_root_may_read_is_left_out_and_said(sysfs: Sysfs) -> None
     sysfs.zone("intel-rapl:0:0", "dram", 5_000_000, moves=False)
     (sysfs.root / "intel-rapl:0:0" / "energy_uj").chmod(0o200 if os.getuid() else 0o400)
     (sysfs.root / "intel-rapl:0" / "energy_uj").chmod(0o666)
-    opened_to(sysfs.root)
+    let_others_pass(sysfs.root)
     said = as_nobody(lambda: " ".join(sysfs.open().capabilities().notes))
     assert said == "package-0 dram is not in the energy: its counter may be read by root only"

@@ -1,0 +1,57 @@
+"""Inputs are taken from a program where it tells them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from profilers.errors import ModelError
+from profilers.inputs import Input, make_batch
+from profilers.loading import open_model, try_once
+
+torch = pytest.importorskip("torch")
+
+
+class Mixed(torch.nn.Module):  # type: ignore[misc,name-defined]
+    def forward(self, x: Any, gain: float, *, mask: Any) -> Any:
+        return (x * gain * mask).sum(1)
+
+
+def test_a_fixed_batch_and_named_and_constant_inputs_are_taken_from_an_exported_program(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt2"
+    program = torch.export.export(Mixed(), (torch.zeros(4, 5), 0.5), {"mask": torch.ones(4, 5, dtype=torch.bool)})
+    torch.export.save(program, path)
+    model = open_model(str(path), trust=True)
+    assert model.batch == 4
+    assert model.inputs == (Input(None, (5,)), Input(None, None, "float", 0.5), Input("mask", (5,), "bool"))
+    assert try_once(model, *make_batch(model.inputs, 4, 0)).shape == (4,)  # type: ignore[attr-defined]
+    with pytest.raises(ModelError, match="Guard failed"):
+        try_once(model, *make_batch(model.inputs, 3, 0))
+
+
+class Nested(torch.nn.Module):  # type: ignore[misc,name-defined]
+    def forward(self, pair: Any) -> Any:
+        return pair[0] + pair[1]
+
+
+class Table(torch.nn.Module):  # type: ignore[misc,name-defined]
+    def forward(self, x: Any, table: Any) -> Any:
+        return x @ table
+
+
+@pytest.mark.parametrize(
+    ("module", "args", "said"),
+    [
+        (Nested(), ((torch.zeros(2), torch.zeros(2)),), "nested inputs"),
+        (Table(), (torch.zeros(4, 5), torch.zeros(5, 3)), "do not share their first dimension"),
+        (Table(), (torch.zeros(5), torch.zeros(5)), None),
+    ],
+)
+def test_inputs_without_one_batch_are_unknown_and_said_to_be(module: Any, args: Any, said: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt2"
+    torch.export.save(torch.export.export(module, args), path)
+    model = open_model(str(path), trust=True)
+    assert (model.inputs is None) == (said is not None)
+    assert said is None or said in model.notes[0]
