@@ -50,7 +50,8 @@ CREATE VIEW archive AS SELECT
     m.energy_per_inference_j, m.energy_per_inference_j_low, m.energy_per_inference_j_high, m.energy_source,
     m.batch_size, COALESCE(m.device, t.device) AS device, COALESCE(m.precision, t.precision) AS precision,
     CASE f.status WHEN 'ok' THEN f.accuracy END AS test_accuracy, t.train_time_s, t.epochs, t.peak_memory_bytes,
-    b.genome, t.topology, b.parents, b.seed, b.birth, b.created_at, t.finished_at, COALESCE(t.reason, m.reason) AS reason
+    b.genome, t.topology, b.parents, b.seed, b.birth, b.created_at, t.finished_at, COALESCE(t.reason, m.reason) AS reason,
+    m.notes AS measurement
 FROM outcomes t JOIN births b USING (birth)
     LEFT JOIN outcomes m ON m.birth = t.birth AND m.task = 'measure'
     LEFT JOIN outcomes f ON f.birth = t.birth AND f.task = 'final'

@@ -97,7 +97,8 @@ class Progress:
     births: int
     finished: int
     running: int
-    rate_per_s: float  # finished births of this command
+    waiting: int  # to be measured or finished, beside those that run
+    rate_per_s: float  # finished births of this command, while it searched
     best: tuple[float, int] | None  # accuracy, birth
     front: int
     statuses: Mapping[str, int]
@@ -178,6 +179,7 @@ class Loop:
     _phase: str = "search"
     _finished: int = 0
     _joules: float | None = None
+    _searched_s: float | None = None
 
     def __post_init__(self) -> None:
         self._began = self._watched = self.clock()
@@ -206,15 +208,18 @@ class Loop:
     def progress(self) -> Progress:
         elapsed = self.clock() - self._began
         finished = self.course.statuses.total()
-        rate = self._finished / elapsed if elapsed > 0 else 0.0
+        searched = elapsed if self._searched_s is None else self._searched_s
+        rate = self._finished / searched if searched > 0 else 0.0
+        waiting = sum(job not in self._running for job in self.course.waiting)
         return Progress(
-            self._phase, self.course.search.births, finished, len(self._running), rate, self.course.best,
+            self._phase, self.course.search.births, finished, len(self._running), waiting, rate, self.course.best,
             len(self.course.front), Counter(self.course.statuses), self.engine.devices, elapsed,
             self._left_s(elapsed, rate, finished), self._joules, self._resumed,
         )  # fmt: skip
 
     def _closing(self) -> None:
         """Measure the candidates near the front, then train the best once more, test and save them."""
+        self._searched_s = self.clock() - self._began
         if self.request.measure != "none" and not self._interrupted:
             self._phase = "measure"
             self._want(self.course.near_front if self.request.measure == "front" else (), "measure")

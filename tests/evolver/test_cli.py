@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +19,7 @@ from evolver.cli import limit, objectives, seconds
 from evolver.errors import EvolverError
 from evolver.executors import open_engine
 from evolver.progress import duration, line_of, watching
+from evolver.records import STATUSES
 from evolver.run import Progress
 from evolver.search import Limit
 from evolver.starting import genomes
@@ -106,24 +107,34 @@ def test_the_master_loads_no_torch(tmp_path: Path, more: str, loaded: bool) -> N
     assert ran.stdout == f"30 {loaded} False False\n"
 
 
-def test_the_master_is_ready_within_half_a_second(tmp_path: Path) -> None:
-    code = "import evolver.cli, evolver.session; evolver.session.architectures(); from evolver.executors import open_engine; " \
-        "open_engine(None, devices='cpu', workers=2).close()"  # fmt: skip
+READY = """
+import resource, evolver.cli, evolver.session
+from evolver.executors import open_engine
+evolver.session.architectures()
+engine = open_engine(None, devices="cpu", workers=2)
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_utime + used.ru_stime)
+engine.close()
+"""
+
+
+def test_the_master_is_ready_within_half_a_second() -> None:
+    # of processor time: the clock on the wall also counts who else is at work on the machine
+    command = [sys.executable, "-c", READY]
     took = []
-    for _ in range(5):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), check=True)
-        took.append(time.perf_counter() - began)
+    for _ in range(3):
+        ran = subprocess.run(command, cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True, check=True)
+        took.append(float(ran.stdout))
     assert min(took) < 0.5, took
 
 
-PROGRESS = Progress("search", 120, 100, 4, 0.5, (0.97, 42), 7, {"ok": 90, "nan": 10}, ("4 x cpu",), 200.0, 3700.0, 1234.5, 0)
+PROGRESS = Progress("search", 120, 100, 4, 16, 0.5, (0.97, 42), 7, {"ok": 90, "nan": 10}, ("4 x cpu",), 200.0, 3700.0, 1234.5, 0)
 
 
 def test_a_line_of_progress_says_all() -> None:
     assert line_of(PROGRESS) == (
         "search: 100 of 120 births · 1,800/h · best 97.00% (candidate 42) · front 7 · 10 nan, 90 ok · 4 running on 4 x cpu"
-        " · 1,234 J · 3:20, 1:01:40 left"
+        " · 16 waiting · 1,234 J · 3:20, 1:01:40 left"
     )
     assert duration(59.7) == "1:00"
 
@@ -179,3 +190,50 @@ def test_a_summary_and_a_plan_are_for_people_and_for_programs(tmp_path: Path) ->
     text = session.as_text(answer)
     assert "30 births" in text
     assert f"ecosel select {tmp_path / 'run.db'}" in text
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A real search on real images, small enough for a test: the archive, and what the command said."""
+    archive = tmp_path_factory.mktemp("digits") / "run.db"
+    options = ["--births", "6", "--max-epochs", "2", "--workers", "1", "--devices", "cpu", "--measure", "none", "--population", "4",
+               "--final", "1", "--feature-slots", "6", "--classifier-slots", "3"]  # fmt: skip
+    command = [sys.executable, "-m", "ecosel", "evolve", "--dataset", "digits", "--archive", str(archive), *options]
+    return archive, subprocess.run(command, cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True)
+
+
+def test_a_search_on_digits_fills_an_archive_that_select_reads(
+    digits: tuple[Path, subprocess.CompletedProcess[str]], ecosel: Callable[..., Outcome]
+) -> None:
+    archive, ran = digits
+    assert ran.returncode == 0, ran.stderr
+    assert "6 births" in ran.stdout
+    assert "search: " in ran.stderr
+    chosen = ecosel("select", archive, "--maximize", "accuracy", "--minimize", "parameters", "--format", "json")
+    assert chosen.status == 0, chosen.err
+    assert json.loads(chosen.out)["archive"]["used"] > 0
+    with closing(sqlite3.connect(archive)) as database:
+        names = [row[1] for row in database.execute("PRAGMA table_info(archive)")]
+        rows = [dict(zip(names, row, strict=True)) for row in database.execute("SELECT * FROM archive")]
+    assert len(rows) == 6
+    for row in rows:
+        assert row["status"] in STATUSES
+        assert row["parameters"] > 0
+        assert row["flops"] > 0
+        assert (row["accuracy"] is not None) == (row["status"] == "ok"), row
+        assert row["energy_per_inference_j"] is None
+        assert json.loads(row["topology"])
+    tested = [row for row in rows if row["test_accuracy"] is not None]
+    assert len(tested) == 1
+    for suffix in (".pt2", ".pt"):
+        assert (archive.parent / f"run-{tested[0]['candidate_id']}{suffix}").stat().st_size > 0
+
+
+def test_a_data_set_that_is_not_there_is_one_line_and_leaves_no_file(ecosel: Callable[..., Outcome], tmp_path: Path) -> None:
+    ran = ecosel(
+        "evolve", "--dataset", tmp_path / "nothing", "--archive", tmp_path / "run.db", "--workers", "1", "--devices", "cpu"
+    )
+    assert ran.status == 1, ran.err
+    assert "nothing" in ran.err
+    assert ran.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())

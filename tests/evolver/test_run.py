@@ -115,7 +115,7 @@ def test_a_master_killed_at_random_moments_loses_nothing_and_runs_nothing_twice(
         births += 40
         running = master(tmp_path, births)
         try:
-            running.communicate(timeout=rng.uniform(0.05, 0.7))
+            running.communicate(timeout=rng.uniform(0.1, 0.5))
         except subprocess.TimeoutExpired:
             running.kill()
             running.communicate()
