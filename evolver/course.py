@@ -27,7 +27,7 @@ _KNOWN = ("parameters", "flops")
 # so many others (Golovin et al. 2017). The numbers are ours.
 _RUNGS = (1, 3, 9)
 _PEERS = 10
-_COMPARED = 256  # with the last of them: a threshold rises as the search finds better ones
+_COMPARED = 128  # with the last of them: a threshold rises as the search finds better ones
 
 
 class _Layers:

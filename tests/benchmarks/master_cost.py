@@ -138,11 +138,12 @@ def loop(folder: str, executor: Executor, slots: int, budget: Budget, watch: Cal
 def rate() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run, archive = loop(folder, Instant(), 64, Budget(births=10_000), lambda progress: None)
-        began = time.perf_counter()
+        wall, core = time.perf_counter(), time.thread_time()
         run.run()
-        took = time.perf_counter() - began
+        took, used = time.perf_counter() - wall, time.thread_time() - core
         archive.close()
-    print(f"10,000 births of no work in {took:.1f} s: {10_000 / took:,.0f} births/s")
+    print(f"10,000 births of no work in {took:.1f} s, {used:.1f} s of them on a core: "
+          f"{10_000 / took:,.0f} births/s, {10_000 / used:,.0f} for each second of a core")  # fmt: skip
 
 
 def busy() -> None:

@@ -18,12 +18,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from evolver import session
 from evolver.errors import EvolverError
 from evolver.executors import Engine, local_slots, open_engine
 from evolver.lane import Slot
 from evolver.records import Job, Outcome
 from evolver.workers import Lanes, cpu_slots, look_up, outcome_of, perform
 from tests.conftest import ROOT, environment
+from tests.evolver.toy import WORK
+from tests.evolver.toy import request as request_of_toy
 
 EVALUATE = "tests.evolver.poison:evaluate"
 # what a job does: the status of its outcome, and words of its reason
@@ -204,6 +207,17 @@ def test_a_data_set_that_is_of_no_use_is_one_line(local: Engine) -> None:
     assert local.executor.submit(look_up, "tests.evolver.poison:survey", "{}").result().dataset == "toy"
     with pytest.raises(EvolverError, match=r"^digits: every image has the same class; name a data set with two or more$"):
         local.executor.submit(look_up, "tests.evolver.poison:survey", "bad").result()
+
+
+def test_a_worker_without_torch_says_what_to_install(local: Engine) -> None:
+    with pytest.raises(EvolverError, match=r"No module named 'no_such_module'.*pip install 'ecosel\[torch\]'"):
+        local.executor.submit(look_up, "no_such_module:survey", "{}").result()
+
+
+def test_a_search_runs_on_a_cluster(cluster: tuple[Engine, list[subprocess.Popen[bytes]]], tmp_path: Path) -> None:
+    answer = session.evolve(request_of_toy(tmp_path / "run.db", begun=tmp_path / "begun"), WORK, cluster[0], progress="quiet")
+    assert (answer["births"], answer["unfinished"], answer["ended"]) == (30, 0, "30 births")
+    assert len({line.split()[2] for line in (tmp_path / "begun").read_text().splitlines()}) == 2  # a child on each node
 
 
 def test_a_dask_node_that_dies_loses_nothing(cluster: tuple[Engine, list[subprocess.Popen[bytes]]], tmp_path: Path) -> None:
