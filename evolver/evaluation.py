@@ -140,7 +140,7 @@ class Evaluator:
         return replace(outcome, **_accuracy(course.correct, len(self.validation))) if course.correct is not None else outcome
 
     def finish(self, job: Job, genome: Genome, known: Outcome) -> Outcome:
-        """Train on training and validation images together, save the network, and count its correct test images, once, in float32."""
+        """Train on training and validation images together, save the network, and count correct test images in float32, once."""
         if job.export is None:
             raise ValueError("a final job needs the path to export to")
         course, network = self._trained(job, genome, joined(self.training, self.validation), rungs={})
