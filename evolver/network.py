@@ -51,7 +51,7 @@ class InceptionLayer(nn.Module):  # type: ignore[misc]
 
 
 def build(genome: Genome, space: Space) -> nn.Sequential:
-    """Return the network of the slots that are on, with weights by `initialise`.
+    """Return the network of the slots that are on, on torch's default device, with weights by `initialise`.
 
     It maps normalised images, float [n, channels, height, width], to logits [n, classes]. What the genome's normal form would
     leave out is in it; pass `canonical(genome, space)` to leave it out. ValueError where a window does not fit.

@@ -176,9 +176,9 @@ def test_the_rate_rises_to_its_peak_and_falls() -> None:
 
 
 def test_the_entropy_is_of_the_shares() -> None:
-    assert entropy(torch.tensor([0, 1, 2, 3])) == pytest.approx(math.log(4))
-    assert entropy(torch.tensor([5, 5, 5, 2])) == pytest.approx(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)))
-    assert entropy(torch.tensor([1, 1])) == 0
+    assert entropy(np.array([0, 1, 2, 3])) == pytest.approx(math.log(4))
+    assert entropy(np.array([5, 5, 5, 2])) == pytest.approx(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)))
+    assert entropy(np.array([1, 1])) == 0
 
 
 def test_counting_is_over_all_batches(digits: tuple[ImageSet, ImageSet], monkeypatch: pytest.MonkeyPatch) -> None:
