@@ -140,7 +140,7 @@ class Evaluator:
         return replace(outcome, **_accuracy(course.correct, len(self.validation))) if course.correct is not None else outcome
 
     def finish(self, job: Job, genome: Genome, known: Outcome) -> Outcome:
-        """Train on training and validation images together, save the network, and count its correct test images, once, in float32."""
+        """Train on training and validation images together, save the network, and count correct test images in float32, once."""
         if job.export is None:
             raise ValueError("a final job needs the path to export to")
         course, network = self._trained(job, genome, joined(self.training, self.validation), rungs={})
@@ -167,7 +167,8 @@ class Evaluator:
         """
         set_precision("fp32")
         torch.manual_seed(job.seed)
-        network = build(genome, self.space).to(self.device).eval()
+        with self.device:
+            network = build(genome, self.space).eval()
         size = self.settings.batch_size
         starts = range(0, len(self.validation), size)
         images = [self.validation.batch(slice(start, start + size))[0].cpu() for start in starts]
@@ -196,7 +197,8 @@ class Evaluator:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         torch.manual_seed(job.seed)
-        network = build(genome, self.space)
+        with self.device:
+            network = build(genome, self.space)
         tested = self.settings.collapse_test
         seed = (job.seed + 1) % 2**63  # the weights have had the numbers of job.seed
         return train(network, images, self.validation, genome.training, seed=seed, rungs=rungs, collapse_test=tested), network

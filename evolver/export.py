@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import nn
@@ -21,21 +22,18 @@ def save(network: nn.Module, sample: torch.Tensor, path: Path, /) -> float:
     Both files appear whole or not at all. EvolverError where they cannot be written, or give other logits than the network.
     """
     network = network.to("cpu", memory_format=torch.contiguous_format).eval()
-    program, weights = path.with_name(f"{path.name}.pt2"), path.with_name(f"{path.name}.pt")
-    parts = [file.with_name(f".{file.stem}.{os.getpid()}.part{file.suffix}") for file in (program, weights)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        dynamic = ({0: torch.export.Dim("batch")},)
-        torch.export.save(torch.export.export(network, (sample,), dynamic_shapes=dynamic), parts[0])
-        torch.save(network.state_dict(), parts[1])
-        difference = _difference(network, sample, *parts)
-        for part, file in zip(parts, (program, weights), strict=True):
-            os.replace(part, file)
+        with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            program, weights = Path(folder, f"{path.name}.pt2"), Path(folder, f"{path.name}.pt")
+            dynamic = ({0: torch.export.Dim("batch")},)
+            torch.export.save(torch.export.export(network, (sample,), dynamic_shapes=dynamic), program)
+            torch.save(network.state_dict(), weights)
+            difference = _difference(network, sample, program, weights)
+            for file in (program, weights):
+                os.replace(file, path.parent / file.name)
     except OSError as error:
         raise EvolverError(f"{path}: the network cannot be saved ({error.strerror or error})") from error
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
     return difference
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from pathlib import Path
 
@@ -22,6 +23,8 @@ _ACTIVATIONS: dict[ActivationKind, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
 }
+# 1 / sqrt(E f(x)**2) for x of N(0, 1)
+_GAINS: dict[type[nn.Module], float] = {nn.ReLU: 1.414, nn.LeakyReLU: 1.414, nn.ELU: 1.245, nn.Tanh: 1.593, nn.Sigmoid: 1.846}
 
 
 class InceptionLayer(nn.Module):  # type: ignore[misc]
@@ -48,7 +51,7 @@ class InceptionLayer(nn.Module):  # type: ignore[misc]
 
 
 def build(genome: Genome, space: Space) -> nn.Sequential:
-    """Return the network of the slots that are on, with weights by `initialise`.
+    """Return the network of the slots that are on, on torch's default device, with weights by `initialise`.
 
     It maps normalised images, float [n, channels, height, width], to logits [n, classes]. What the genome's normal form would
     leave out is in it; pass `canonical(genome, space)` to leave it out. ValueError where a window does not fit.
@@ -67,21 +70,32 @@ def build(genome: Genome, space: Space) -> nn.Sequential:
     return network
 
 
-def initialise(network: nn.Module) -> None:
-    """Draw weights from N(0, 2 / fan_in) (He et al. 2015, eq. 10) by torch's global generator, and set biases to 0.
+def initialise(network: nn.Sequential) -> None:
+    """Draw weights that keep the scale of what passes through, by torch's global generator, and set biases to 0.
 
-    The last inner product starts at a tenth of that, so that training starts near equal probabilities.
+    Weights are of N(0, gain**2 / fan_in) (He et al. 2015, eq. 10), the gain being that of the activation before them. The last
+    inner product starts at a tenth of that, so that training starts near equal probabilities.
     """
-    last = None
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-            last = module
-    if last is not None:
-        with torch.no_grad():
-            last.weight.mul_(0.1)
+    gain = 1.0
+    for module in network:
+        gain = _drawn(module, gain)
+    with torch.no_grad():
+        network[-1].weight.mul_(0.1)
+
+
+def _drawn(module: nn.Module, gain: float) -> float:
+    """Draw the weights of one module behind an activation of some gain, and return the gain for what comes behind it."""
+    if isinstance(module, InceptionLayer):
+        for convolution in (module.branch_1x1, module.reduce_3x3, module.reduce_5x5, module.branch_pool):
+            _drawn(convolution, gain)
+        for convolution in (module.branch_3x3, module.branch_5x5):
+            _drawn(convolution, _GAINS[nn.ReLU])
+        return _GAINS[nn.ReLU]
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.normal_(module.weight, std=gain / math.sqrt(module.weight[0].numel()))
+        nn.init.zeros_(module.bias)
+        return 1.0
+    return _GAINS.get(type(module), gain)
 
 
 def candidate_network(archive_path: str | Path, candidate_id: str) -> tuple[nn.Module, tuple[int, int, int]]:

@@ -117,22 +117,28 @@ def _counted(slots: tuple[Slot, ...], count: int, filler: Slot) -> tuple[Slot, .
     return slots[:count] + (filler,) * (count - len(slots))
 
 
-_BOUNDS = {
-    op: tuple(
-        (gene, values) for gene, (values, _) in ranges.items() if not isinstance(values, Choice) or gene.startswith("stride")
-    )
-    for op, ranges in LAYER_RANGES.items()
-}
+def _bounded(op: str) -> tuple[tuple[str, ...], tuple[tuple[float, float], ...]]:
+    """Return the numeric genes of a kind of layer, and the ranges of each."""
+    genes = [(gene, values) for gene, (values, _) in LAYER_RANGES[op].items()]
+    lows_and_highs = [
+        (gene, (min(values.values), max(values.values)) if isinstance(values, Choice) else (values.low, values.high))
+        for gene, values in genes
+        if not isinstance(values, Choice) or not isinstance(values.values[0], str)
+    ]
+    return tuple(gene for gene, _ in lows_and_highs), tuple(bounds for _, bounds in lows_and_highs)
+
+
+_BOUNDED = {op: _bounded(op) for op in LAYER_RANGES}
 
 
 def _in_range(slot: Slot) -> Slot:
     layer = slot.layer
+    genes, bounds = _BOUNDED[layer.op]
     changed: dict[str, Any] = {}
-    for gene, values in _BOUNDS[layer.op]:
+    for gene, (low, high) in zip(genes, bounds, strict=True):  # most of repair's time is spent here
         value = getattr(layer, gene)
-        clamped = values.clamp(value)
-        if clamped != value:
-            changed[gene] = clamped
+        if not low <= value <= high:
+            changed[gene] = low if value < low else high
     return Slot(slot.on, replace(layer, **changed)) if changed else slot
 
 

@@ -32,6 +32,7 @@ class ImageSet:
     labels: torch.Tensor  # int64 [n]
     scale: torch.Tensor  # [channels, 1, 1]: pixel * scale + shift is normalised
     shift: torch.Tensor
+    entropy: float  # of the shares of the classes, nats
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -53,12 +54,13 @@ def image_set(
     centre = torch.tensor(mean, device=device).view(-1, 1, 1)
     layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
     resident = torch.from_numpy(images).to(device).contiguous(memory_format=layout)
-    return ImageSet(resident, torch.from_numpy(labels).to(device), 1 / (255 * deviation), -centre / deviation)
+    return ImageSet(resident, torch.from_numpy(labels).to(device), 1 / (255 * deviation), -centre / deviation, entropy(labels))
 
 
 def joined(first: ImageSet, second: ImageSet) -> ImageSet:
     """Return the images of two sets of one device and scale as one."""
-    return ImageSet(torch.cat((first.images, second.images)), torch.cat((first.labels, second.labels)), first.scale, first.shift)
+    labels = torch.cat((first.labels, second.labels))
+    return ImageSet(torch.cat((first.images, second.images)), labels, first.scale, first.shift, entropy(labels.cpu().numpy()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def train(
         if not all(map(math.isfinite, loss)) or not finite:
             return course("nan", f"the loss was not finite in epoch {epoch} of {recipe.epochs}")
         if tested:
-            why = _collapsed(loss, deviation, entropy(images.labels))
+            why = _collapsed(loss, deviation, images.entropy)
             if why:
                 return course("collapsed", why)
         if threshold is not None and not last:
@@ -123,10 +125,11 @@ def train(
     return course("ok", None, int(correct))
 
 
-def entropy(labels: torch.Tensor) -> float:
+def entropy(labels: NDArray[np.int64]) -> float:
     """Return the entropy of the shares of the classes, in nats."""
-    shares = torch.bincount(labels).double() / len(labels)
-    return float(torch.special.entr(shares).sum())
+    counts = np.bincount(labels)
+    shares = counts[counts > 0] / len(labels)
+    return float(-(shares * np.log(shares)).sum())
 
 
 def logits(network: nn.Module, images: ImageSet, *, autocast: bool = True) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -47,8 +47,8 @@ def crossover(a: Genome, b: Genome, space: Space, rng: np.random.Generator) -> G
 
     The learning rate goes with its optimiser. ValueError for parents of another number of slots.
     """
-    if not len(a.features) == len(b.features) == space.feature_slots:
-        raise ValueError(f"parents have {len(a.features)} and {len(b.features)} feature slots; repair them into the space first")
+    _check(a, space)
+    _check(b, space)
     slots_a, slots_b = a.features + a.classifier, b.features + b.classifier
     first, last = sorted(rng.integers(0, len(slots_a) + 1, 2).tolist())
     slots = slots_a[:first] + slots_b[first:last] + slots_a[last:]
@@ -62,13 +62,21 @@ def mutate(genome: Genome, space: Space, rng: np.random.Generator, *, rate: floa
 
     A change steps or draws anew one gene of a layer that is on or of the training, switches a slot on or off, gives it another
     kind of layer, or moves it to another place among its kind of slots. Repair may undo it; the genome then equals its parent.
+    ValueError for a parent of another number of slots.
     """
+    _check(genome, space)
     if rate < 1:
         raise ValueError(f"rate is {rate}; it must be 1 or more")
     child = genome
     for _ in range(1 + int(rng.poisson(rate - 1))):
         child = _changed(child, space, _uniforms(rng, 5 + _SLOT_DRAWS))
     return repair(child, space)
+
+
+def _check(parent: Genome, space: Space) -> None:
+    slots, wanted = (len(parent.features), len(parent.classifier)), (space.feature_slots, space.classifier_slots)
+    if slots != wanted:
+        raise ValueError(f"a parent has {slots} slots, the space {wanted}; repair the parent into the space first")
 
 
 def _uniforms(rng: np.random.Generator, count: int) -> Uniforms:

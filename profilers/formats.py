@@ -59,6 +59,8 @@ def recognise(path: Path) -> Recognised:
     """Return the format of a saved model; ModelError says what any other file is and what to do."""
     if path.is_dir():
         raise ModelError(f"{path} is a folder{_inside(path)}; name a saved model in it")
+    if not path.is_file():
+        raise ModelError(f"{path} is not a regular file; save the model to one")
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

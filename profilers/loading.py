@@ -16,7 +16,7 @@ from profilers.errors import ModelError
 from profilers.formats import Format, Recognised, before_2_8, recognise
 from profilers.inputs import Input
 from profilers.parameters import Parameters, count_parameters
-from profilers.reasons import in_one_line
+from profilers.reasons import in_one_line, some
 
 __all__ = ["Parameters", "SavedModel", "count_parameters", "open_model", "try_once"]
 
@@ -71,7 +71,7 @@ def open_model(
         raise ModelError(f"{path} does not exist")
     recognised = recognise(file)
     if recognised.format in _RUNS and not trust:
-        what = _RUNS[recognised.format].format(foreign=_some(recognised.foreign))
+        what = _RUNS[recognised.format].format(foreign=some(recognised.foreign))
         raise ModelError(f"{path} is {what}; {_FIT}")
     if factory is None and recognised.format in ("state_dict", "safetensors"):
         raise ModelError(f"{path} holds weights without a network; name what builds it: --factory torchvision:resnet18, say")
@@ -132,7 +132,7 @@ def _export(file: Path, device: str) -> SavedModel:
         # torch.export.load hides what fails
         programs = {"model": torch.export.load(content)} if before_2_8(file) else load_pt2(content).exported_programs
     if len(programs) != 1:
-        raise ModelError(f"{file} holds {len(programs)} programs ({_some(tuple(programs))}); save the one to measure alone")
+        raise ModelError(f"{file} holds {len(programs)} programs ({some(tuple(programs))}); save the one to measure alone")
     (program,) = programs.values()
     inputs, batch, notes = signatures.exported(program)
     saved_on = {tensor.device.type for tensor in program.state_dict.values()} or {"cpu"}
@@ -176,11 +176,6 @@ def _check_device(device: str) -> None:
         raise ValueError(f"device {device!r}: torch knows no such device") from error
     if kind == "cuda" and not torch.cuda.is_available():
         raise ModelError(f"device {device}: torch finds no CUDA GPU here; use cpu, or check the driver (nvidia-smi)")
-
-
-def _some(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
 
 
 @contextmanager

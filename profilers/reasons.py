@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from profilers.errors import ModelError, ProfilerError
@@ -39,6 +39,12 @@ def in_one_line(subject: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise ModelError(_said(subject, error)) from error
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first three of some names, which may be a stranger's and of any length, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(name[:80] for name in names[:3]) + more
 
 
 def _said(subject: str, error: Exception) -> str:

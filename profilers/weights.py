@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from profilers.errors import ModelError
 from profilers.formats import Format
+from profilers.reasons import some
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,7 +78,7 @@ def fill(network: Module, content: object, *, file: Path, factory: str) -> tuple
         if key in state and _shape(state[key]) != _shape(wanted[key])
     ]
     if unlike:
-        raise ModelError(f"{file} does not fit {factory}: {_listed(unlike)}")
+        raise ModelError(f"{file} does not fit {factory}: {some(unlike)}")
     kinds = {tensor.dtype for tensor in state.values() if hasattr(tensor, "dtype") and tensor.dtype.is_floating_point}
     if others := {str(kind).removeprefix("torch.") for kind in kinds} - {"float32"}:
         notes.append(f"weights saved as {', '.join(sorted(others))} are cast to the network's own type")
@@ -85,7 +86,7 @@ def fill(network: Module, content: object, *, file: Path, factory: str) -> tuple
     if result.missing_keys or result.unexpected_keys:
         parts = [("lacks", result.missing_keys), ("also has", result.unexpected_keys)]
         raise ModelError(
-            f"{file} does not fit {factory}: it {'; it '.join(f'{verb} {_listed(keys)}' for verb, keys in parts if keys)}"
+            f"{file} does not fit {factory}: it {'; it '.join(f'{verb} {some(keys)}' for verb, keys in parts if keys)}"
         )
     return tuple(notes)
 
@@ -127,12 +128,7 @@ def _shape(tensor: object) -> str:
     return "x".join(map(str, getattr(tensor, "shape", ()))) or "scalar"
 
 
-def _listed(texts: list[str]) -> str:
-    more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
-    return ", ".join(texts[:3]) + more
-
-
 def _described(content: object) -> str:
     if isinstance(content, Mapping):
-        return "entries " + _listed([repr(key)[:40] for key in content]) if content else "an empty dict"
+        return "entries " + some([repr(key) for key in content]) if content else "an empty dict"
     return f"a {type(content).__name__}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,7 +123,9 @@ def _measure(request: Request, *, archive: Path | None, trace: Path | None, form
     if trace is not None:
         profiled.write_trace(trace)
     if archive is not None:
-        row = row_of(found, candidate=request.candidate, configuration=request.configuration, trace=str(trace) if trace else None)
+        # relative to the archive, so that the two can move together
+        kept = os.path.relpath(trace.absolute(), archive.absolute().parent) if trace is not None else None
+        row = row_of(found, candidate=request.candidate, configuration=request.configuration, trace=kept)
         click.echo(f"appended {append(archive, row)} to {archive}", err=True)
     _print(found, format_)
 

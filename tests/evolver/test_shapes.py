@@ -149,11 +149,11 @@ def test_the_comparison_with_pytorch_can_fail(monkeypatch: pytest.MonkeyPatch) -
 def test_five_thousand_genomes_are_described_and_repaired_in_a_second(genomes: Callable[..., list[Genome]]) -> None:
     drawn = genomes(CIFAR, 500)
     rates = []
-    for _ in range(5):  # the best of five: other work on the machine must not decide
-        start = time.perf_counter()
+    for _ in range(5):  # the best of five, in CPU time: other work on the machine must not decide
+        start = time.process_time()
         for genome in drawn:
             describe(repair(genome, CIFAR), CIFAR)
-        rates.append(len(drawn) / (time.perf_counter() - start))
+        rates.append(len(drawn) / (time.process_time() - start))
     assert max(rates) >= 5_000, rates
 
 

@@ -103,8 +103,10 @@ def test_parents_of_another_space_are_fitted_into_this_one_first() -> None:
     rng = np.random.default_rng(10)
     for _ in range(50):
         a, b = random_genome(CIFAR, rng), random_genome(NARROW, rng)
-        with pytest.raises(ValueError, match="parents have 16 and 6 feature slots"):
-            crossover(a, b, NARROW, rng)
+        with pytest.raises(ValueError, match=r"a parent has \(16, 16\) slots, the space \(6, 3\)"):
+            crossover(b, a, NARROW, rng)
+        with pytest.raises(ValueError, match="repair the parent into the space first"):
+            mutate(a, NARROW, rng)
         assert_valid(crossover(repair(a, NARROW), b, NARROW, rng), NARROW)
         assert_valid(mutate(repair(b, CIFAR), CIFAR, rng), CIFAR)
 

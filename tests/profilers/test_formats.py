@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import pickle
 import struct
 import subprocess
@@ -76,6 +77,11 @@ def test_a_folder_is_told(tmp_path: Path) -> None:
     assert "is a folder; name a saved model in it" in refused(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(SAVED_MODEL)
     assert "TensorFlow SavedModel" in refused(tmp_path)
+
+
+def test_a_pipe_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "is not a regular file" in refused(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize(

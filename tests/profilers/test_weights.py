@@ -43,6 +43,7 @@ def test_what_was_assumed_of_a_checkpoint_is_noted(network: Any, tmp_path: Path)
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        (lambda state: state.update({"x" * 5000: torch.zeros(1)}), "it also has " + "x" * 80),
         (lambda state: state.pop("head.bias"), "does not fit tests.profilers.networks:Small: it lacks head.bias"),
         (lambda state: state.update(extra=torch.zeros(1)), "it also has extra"),
         (lambda state: state.update({"head.weight": torch.zeros(7, 64)}), "head.weight 7x64 in the file, 10x64 in the network"),
