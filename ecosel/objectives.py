@@ -32,6 +32,10 @@ class Objective:
     def is_quality(self) -> bool:
         return self.sense == "max"
 
+    def cost(self, value: float, /) -> float:
+        """Return one value as a cost, smaller is better."""
+        return 0.0 - value if self.is_quality else value
+
     def costs(self, values: pl.Series, /) -> NDArray[np.float64]:
         """Return values [n] as costs [n], smaller is better, in an order that equals theirs exactly."""
         if values.dtype.is_integer() and not values.is_between(-_EXACT_INT, _EXACT_INT).all():

@@ -1,1 +1,1 @@
-"""Genomes in, archive out: the asynchronous genetic search (not built yet)."""
+"""Genomes in, archive out: the asynchronous genetic search."""

@@ -70,6 +70,12 @@ def load_dataset(spec: str, *, split: str = "test", download: bool = False, limi
     return LabelledImages(images, source.labels[kept], source.classes, name, mean, std)
 
 
+def splits(spec: str, *, download: bool = False) -> tuple[str, ...]:
+    """Return which of "train", "valid" and "test" a data set has of its own. DataError where it cannot be found."""
+    found = _sources(spec, download=download)
+    return tuple(split for split in SPLITS if split in found)
+
+
 def _sources(spec: str, *, download: bool) -> dict[str, Source]:
     from profilers import folders, named
 

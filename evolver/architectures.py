@@ -1,0 +1,75 @@
+"""The networks of the paper as a problem to search: genomes are JSON text, as the archive and the workers hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from evolver.canonical import canonical_key
+from evolver.genome import Genome
+from evolver.records import Settings, Survey
+from evolver.shapes import describe, repair
+from evolver.space import Space, suited
+from evolver.variation import crossover, mutate, random_genome
+
+# How often two parents are crossed, not only one of them mutated; ours.
+_CROSSED = 0.5
+_KEPT = 1024
+
+
+class Architectures:
+    """All networks of a space."""
+
+    def __init__(self, space: Mapping[str, Any]) -> None:
+        self.space = Space(**space)
+        self._genomes: dict[str, Genome] = {}  # the last that were read or written: parents come again and again
+
+    def random(self, rng: np.random.Generator, /) -> str:
+        return self._written(random_genome(self.space, rng))
+
+    def vary(self, first: str, second: str, rng: np.random.Generator, /) -> str:
+        child = self._read(first)
+        if rng.random() < _CROSSED:
+            child = crossover(child, self._read(second), self.space, rng)
+        return self._written(mutate(child, self.space, rng))
+
+    def key(self, genome: str, /) -> str:
+        return canonical_key(self._read(genome), self.space)
+
+    def known(self, genome: str, /) -> Mapping[str, float]:
+        description = describe(self._read(genome), self.space)
+        return {"parameters": description.parameters, "flops": description.flops}
+
+    def adopted(self, genome: str, /) -> str:
+        """Return a genome of another space as one of this. Raises ValueError where the text is no genome."""
+        return self._written(repair(self._read(genome), self.space))
+
+    def _read(self, text: str) -> Genome:
+        return self._genomes.get(text) or self._kept(text, Genome.from_json(text))
+
+    def _written(self, genome: Genome) -> str:
+        text = genome.to_json()
+        self._kept(text, genome)
+        return text
+
+    def _kept(self, text: str, genome: Genome) -> Genome:
+        if len(self._genomes) >= _KEPT:
+            del self._genomes[next(iter(self._genomes))]
+        self._genomes[text] = genome
+        return genome
+
+
+def space_for(survey: Survey, settings: Settings) -> dict[str, Any]:
+    """Return the space that suits a data set and a device, as JSON can hold it."""
+    space = suited(
+        survey.input_shape,
+        survey.classes,
+        training_images=survey.images["train"],
+        cuda=survey.cuda,
+        feature_slots=settings.feature_slots,
+        classifier_slots=settings.classifier_slots,
+        max_epochs=settings.max_epochs,
+    )
+    return space.to_dict()

@@ -1,0 +1,235 @@
+"""Keep every birth and outcome of a search in one SQLite file, written by one master, safe against being killed.
+
+Births are committed before they are submitted, outcomes once, each in a transaction of its own (write-ahead log,
+synchronous = NORMAL: what was committed survives the death of the process; after a power cut the last moments may be
+missing, and those births are run again).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from evolver.errors import EvolverError
+from evolver.records import Outcome, Task
+from evolver.search import Birth
+
+_VERSION = 1
+_APPLICATION = 0x65636F73  # "ecos": what `file` and we tell such a database by
+
+# the fields of an outcome are the columns of the table; these hold JSON
+_JSON = ("curve", "notes")
+_KNOWN = ("parameters", "flops")  # before training
+_COLUMNS = tuple(field.name for field in fields(Outcome))
+_SCHEMA = f"""
+CREATE TABLE run (settings TEXT NOT NULL, dataset TEXT NOT NULL, created_at TEXT NOT NULL);
+CREATE TABLE sessions (
+    session INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT, provenance TEXT NOT NULL, ended TEXT,
+    joules REAL);
+CREATE TABLE births (
+    birth INTEGER PRIMARY KEY, genome TEXT NOT NULL, key TEXT NOT NULL, parents TEXT NOT NULL, seed INTEGER NOT NULL,
+    told INTEGER NOT NULL, {", ".join(_KNOWN)}, created_at TEXT NOT NULL);
+CREATE TABLE outcomes (
+    sequence INTEGER PRIMARY KEY, birth INTEGER NOT NULL REFERENCES births, task TEXT NOT NULL,
+    {", ".join(_COLUMNS)}, finished_at TEXT NOT NULL, UNIQUE (birth, task));
+CREATE VIEW archive AS SELECT
+    CAST(b.birth AS TEXT) AS candidate_id, t.status, (SELECT dataset FROM run) AS dataset,
+    t.accuracy, t.accuracy_low, t.accuracy_high,
+    m.inference_time_s, m.inference_time_s_low, m.inference_time_s_high,
+    COALESCE(t.parameters, b.parameters) AS parameters, COALESCE(t.flops, b.flops) AS flops,
+    m.energy_per_inference_j, m.energy_per_inference_j_low, m.energy_per_inference_j_high, m.energy_source,
+    m.batch_size, COALESCE(m.device, t.device) AS device, COALESCE(m.precision, t.precision) AS precision,
+    CASE f.status WHEN 'ok' THEN f.accuracy END AS test_accuracy, t.train_time_s, t.epochs, t.peak_memory_bytes,
+    b.genome, t.topology, b.parents, b.seed, b.birth, b.created_at, t.finished_at, COALESCE(t.reason, m.reason) AS reason,
+    m.notes AS measurement
+FROM outcomes t JOIN births b USING (birth)
+    LEFT JOIN outcomes m ON m.birth = t.birth AND m.task = 'measure'
+    LEFT JOIN outcomes f ON f.birth = t.birth AND f.task = 'final'
+WHERE t.task = 'train' ORDER BY b.birth;
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {_VERSION};
+"""
+_SAVE = (
+    f"INSERT INTO outcomes (birth, task, {', '.join(_COLUMNS)}, finished_at) VALUES (?, ?, {', '.join('?' * len(_COLUMNS))}, ?)"
+    " ON CONFLICT (birth, task) DO NOTHING"
+)
+
+
+class Archive:
+    """The one writer of an archive; a second one on the same file is refused. Others may read all the while."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = _locked(path)
+        try:
+            with _told_plainly(path):
+                self._database = sqlite3.connect(path, isolation_level=None)
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = NORMAL")
+                self._prepare()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def _prepare(self) -> None:
+        (application,) = self._database.execute("PRAGMA application_id").fetchone()
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        if application != _APPLICATION and tables:
+            raise EvolverError(f"{self.path} is a database of another program; name a new file with --archive")
+        if version > _VERSION:
+            raise EvolverError(
+                f"{self.path} was written by a newer ecosel (its format is {version}, this one knows {_VERSION}); upgrade ecosel"
+            )
+        if not tables:
+            self._database.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._database.close()
+        os.close(self._lock)
+
+    def discard(self) -> None:
+        """Remove the files of an archive that nothing was written to."""
+        self._database.close()
+        for suffix in ("", "-wal", "-shm", "-lock"):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    @property
+    def settings(self) -> dict[str, Any] | None:
+        """Return what the run was begun with, None for a new archive."""
+        row = self._database.execute("SELECT settings FROM run").fetchone()
+        settings: dict[str, Any] | None = json.loads(row[0]) if row else None
+        return settings
+
+    def begin(self, settings: Mapping[str, Any], *, dataset: str) -> None:
+        self._write("INSERT INTO run VALUES (?, ?, ?)", (json.dumps(settings), dataset, _now()))
+
+    def start_session(self, provenance: Mapping[str, Any]) -> int:
+        values = (_now(), json.dumps(provenance))
+        return self._write("INSERT INTO sessions (started_at, provenance) VALUES (?, ?)", values).lastrowid or 0
+
+    def end_session(self, session: int, why: str, *, joules: float | None) -> None:
+        self._write("UPDATE sessions SET ended_at = ?, ended = ?, joules = ? WHERE session = ?", (_now(), why, joules, session))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit all that is written inside at its end, or nothing."""
+        self._write("BEGIN", ())
+        try:
+            yield
+        except BaseException:
+            self._database.rollback()
+            raise
+        self._write("COMMIT", ())
+
+    def save_birth(self, birth: Birth[str]) -> None:
+        parents = json.dumps([str(parent) for parent in birth.parents])
+        known = (birth.known.get(column) for column in _KNOWN)
+        self._write(
+            "INSERT INTO births VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (birth.number, birth.genome, birth.key, parents, birth.seed, birth.told, *known, _now()),
+        )
+
+    def save_outcome(self, birth: int, task: Task, outcome: Outcome) -> bool:
+        """Keep an outcome; return False, and change nothing, where this task of this birth has one."""
+        values = [getattr(outcome, column) for column in _COLUMNS]
+        for column in _JSON:
+            k = _COLUMNS.index(column)
+            values[k] = json.dumps(values[k]) if values[k] else None
+        return self._write(_SAVE, (birth, task, *values, _now())).rowcount == 1
+
+    def births(self) -> Iterator[Birth[str]]:
+        """Yield all births in their order."""
+        yield from self._births("")
+
+    def births_without(self, numbers: Iterable[int], task: Task) -> list[Birth[str]]:
+        """Return those of some births that have no outcome of a task, in their order."""
+        only = "WHERE birth IN (SELECT value FROM json_each(?)) AND birth NOT IN (SELECT birth FROM outcomes WHERE task = ?)"
+        return list(self._births(only, json.dumps(list(numbers)), task))
+
+    def _births(self, only: str, *values_of_only: str) -> Iterator[Birth[str]]:
+        with _told_plainly(self.path):
+            for number, genome, key, parents, seed, told, *values in self._database.execute(
+                f"SELECT birth, genome, key, parents, seed, told, {', '.join(_KNOWN)} FROM births {only} ORDER BY birth",
+                values_of_only,
+            ):
+                came_from = tuple(int(parent) for parent in json.loads(parents))
+                known = {column: value for column, value in zip(_KNOWN, values, strict=True) if value is not None}
+                yield Birth(number, genome, key, came_from, seed, told, known)
+
+    def outcomes(self) -> Iterator[tuple[int, Task, Outcome]]:
+        """Yield (birth, task, outcome) in the order in which they came."""
+        curve, notes = map(_COLUMNS.index, _JSON)
+        with _told_plainly(self.path):
+            for birth, task, *values in self._database.execute(
+                f"SELECT birth, task, {', '.join(_COLUMNS)} FROM outcomes ORDER BY sequence"
+            ):
+                values[curve] = tuple((epoch, at) for epoch, at in json.loads(values[curve])) if values[curve] else ()
+                values[notes] = json.loads(values[notes]) if values[notes] else {}
+                yield birth, task, Outcome(*values)
+
+    def _write(self, sql: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
+        with _told_plainly(self.path):
+            return self._database.execute(sql, values)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _locked(path: Path) -> int:
+    """Return the descriptor of a lock that the kernel gives back when this process ends, however it ends."""
+    try:
+        lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise EvolverError(f"cannot write {path}: {error.strerror}; name a file in a folder that can be written") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.pread(lock, 200, 0).decode("utf-8", "replace").strip()
+        os.close(lock)
+        raise EvolverError(
+            f"{path} is being written by {owner or 'another search'}; stop it, or name another --archive"
+        ) from error
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+    return lock
+
+
+@contextmanager
+def _told_plainly(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into one line that says what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and not _has_room(path)):
+            raise EvolverError(
+                f"the disk of {path} is full; all that was finished is kept: make room and give the same command again"
+            ) from error
+        if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+            raise EvolverError(f"{path} is no archive that can be read ({error}); name another --archive") from error
+        if isinstance(error, sqlite3.IntegrityError):
+            raise
+        raise EvolverError(f"cannot write {path}: {error}") from error
+
+
+def _has_room(path: Path) -> bool:
+    state = os.statvfs(path.parent)
+    return state.f_bavail * state.f_frsize > 1 << 20

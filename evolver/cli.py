@@ -1,0 +1,143 @@
+"""`ecosel evolve`: search for networks, and keep every candidate in an archive that `ecosel select` reads."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ecosel.objectives import ACCURACY, Objective
+from evolver.records import Settings
+from evolver.run import Budget, Request
+from evolver.search import Limit, Plan
+
+# what the outcome of a candidate can say; accuracy is maximised, all others are costs
+_COLUMNS = ("accuracy", "parameters", "flops", "inference_time_s", "energy_per_inference_j", "train_time_s")
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(text: str) -> float:
+    """Return 90, 90s, 10m, 1h30m or 2d as seconds."""
+    parts = re.fullmatch(r"((?:\d+(?:\.\d+)?[smhd])+|\d+(?:\.\d+)?)", text.strip().lower())
+    if parts is None:
+        raise ValueError(f"{text!r} is no duration; write 90s, 10m, 1h30m or 2d")
+    return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", parts[1]))
+
+
+def objectives(text: str) -> tuple[Objective, ...]:
+    """Return the objectives of "accuracy,parameters"."""
+    return tuple(
+        Objective(_column(name.strip()), "max" if name.strip() == ACCURACY.column else "min") for name in text.split(",")
+    )
+
+
+def limit(text: str) -> Limit:
+    """Return the limit of "parameters=1e6"."""
+    name, equals, value = text.partition("=")
+    try:
+        return Limit(_column(name.strip()), float(value))
+    except ValueError as error:
+        raise ValueError(f"--limit {text}: {error}" if equals else f"--limit {text}: write COLUMN=VALUE") from error
+
+
+def _column(name: str) -> str:
+    if name not in _COLUMNS:
+        raise ValueError(f"there is no column {name!r}; a search knows {', '.join(_COLUMNS)}")
+    return name
+
+
+@click.command()
+@click.option("--dataset", required=True, metavar="DATA", help="digits, cifar10, a folder with one folder a class, or Parquet.")
+@click.option("--archive", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Archive to fill; the same command goes on with it.")  # fmt: skip
+@click.option("--objectives", default="accuracy", show_default=True, metavar="COL,...", help=f"Of {', '.join(_COLUMNS)}.")
+@click.option("--limit", "limits", multiple=True, metavar="COL=V", help="Largest value of a cost, smallest accuracy. Repeatable.")
+@click.option("--births", type=int, metavar="N", help="Stop at N births in the archive.")
+@click.option("--time", "time_", metavar="T", help="Give birth for so long in this command: 90s, 10m, 1h30m.")
+@click.option("--joules", type=float, metavar="J", help="Stop when this command has used so much energy.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all births and trainings.")
+@click.option("--population", type=int, default=32, show_default=True)
+@click.option("--tournament", type=int, default=4, show_default=True)
+@click.option(
+    "--lifetime", type=int, default=256, show_default=True, help="Outcomes after which a candidate is no parent any more."
+)
+@click.option(
+    "--start", type=click.Path(path_type=Path), metavar="FILE", help="Begin with a genome (JSON) or the best of an archive."
+)
+@click.option("--feature-slots", type=int, default=16, show_default=True)
+@click.option("--classifier-slots", type=int, default=16, show_default=True)
+@click.option("--max-epochs", type=int, default=30, show_default=True)
+@click.option("--no-collapse-test", is_flag=True, help="Train on where the first epoch shows that nothing is learned.")
+@click.option("--no-rungs", is_flag=True, help="Train on where the accuracy is below the median at 1, 3 or 9 epochs.")
+@click.option("--deadline", default="10m", show_default=True, metavar="T", help="Kill a candidate after so long.")
+@click.option("--measure", type=click.Choice(["all", "front", "none"]), default="front", show_default=True,
+              help="Whose inference time and energy to measure.")  # fmt: skip
+@click.option("--meter", metavar="METER", help="As ecosel profile --meter.")
+@click.option("--batch-size", type=int, default=100, show_default=True, help="Of measured inference.")
+@click.option("--final", type=int, default=0, metavar="N", help="Train the N best of the front once more, test and save them.")
+@click.option("--devices", default="auto", show_default=True, metavar="D,...", help="cpu, numbers or UUIDs of GPUs.")
+@click.option("--workers", type=int, metavar="N", help="Processes on each device (default: 1 on a GPU, one for each CPU core).")
+@click.option(
+    "--executor", metavar="X", help="dask:ADDRESS, a scheduler.json, or module:factory of a concurrent.futures.Executor."
+)
+@click.option("--dry-run", is_flag=True, help="Show the plan and start nothing.")
+@click.option("--quiet", "progress", flag_value="quiet", help="No progress.")
+@click.option("--plain", "progress", flag_value="plain", help="Progress as lines.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def evolve(**options: Any) -> None:
+    """Search for networks by an asynchronous genetic algorithm, and keep every candidate in an archive.
+
+    Ctrl-C lets what runs finish; a second one stops at once. The same command goes on where it stopped, also after a crash.
+
+    \b
+    ecosel evolve --dataset digits --archive run.db --births 200
+    ecosel evolve --dataset cifar10 --archive run.db --time 6h --objectives accuracy,parameters --limit parameters=1e6
+    ecosel select run.db
+    """
+    from evolver import session
+
+    request = _request(options)
+    answer = session.run(
+        request,
+        session.architectures(),
+        executor=options["executor"],
+        devices=options["devices"],
+        workers=options["workers"],
+        dry_run=options["dry_run"],
+        progress=options["progress"] or "auto",
+    )
+    click.echo(json.dumps(answer) if options["form"] == "json" else session.as_text(answer))
+
+
+def _request(options: dict[str, Any]) -> Request:
+    from evolver.starting import genomes
+
+    for name in ("feature_slots", "classifier_slots", "max_epochs", "batch_size"):
+        least = 0 if name.endswith("slots") else 1
+        if options[name] < least:
+            raise ValueError(f"--{name.replace('_', '-')} is {options[name]}; it must be {least} or more")
+    plan = Plan(
+        objectives(options["objectives"]), tuple(map(limit, options["limits"])), options["seed"], options["population"],
+        options["tournament"], options["lifetime"],
+    )  # fmt: skip
+    settings = Settings(
+        options["dataset"], options["feature_slots"], options["classifier_slots"], options["max_epochs"],
+        not options["no_collapse_test"], options["batch_size"], options["meter"],
+    )  # fmt: skip
+    budget = Budget(options["births"], seconds(options["time_"]) if options["time_"] else None, options["joules"])
+    return Request(
+        options["archive"],
+        settings,
+        plan,
+        budget,
+        options["measure"],
+        not options["no_rungs"],
+        seconds(options["deadline"]),
+        genomes(options["start"], plan.population) if options["start"] else (),
+        options["final"],
+        " ".join(["ecosel", *sys.argv[1:]]),
+    )

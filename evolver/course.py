@@ -1,0 +1,216 @@
+"""Turn outcomes, in the order in which they came, into what is known of a run and what is to be done next.
+
+Pure: the same births and outcomes give the same course, whether they come from workers or from an archive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecosel.dominance import dominators, nondominated_rows
+from ecosel.objectives import ACCURACY
+from evolver.records import Outcome, Task
+from evolver.search import Birth, Plan, Problem, Search
+
+Measure = Literal["all", "front", "none"]
+MEASURED = ("inference_time_s", "energy_per_inference_j")
+# What the front of a run is taken of before anything is measured; FLOPs stand in for time and energy.
+_KNOWN = ("parameters", "flops")
+# Stops by rank: at these numbers of epochs (thirds, as in successive halving; Li et al. 2018), below the median of at least
+# so many others (Golovin et al. 2017). The numbers are ours.
+_RUNGS = (1, 3, 9)
+_PEERS = 10
+_COMPARED = 128  # with the last of them: a threshold rises as the search finds better ones
+
+
+class _Layers:
+    """The front of what was added, and the front of the rest, kept as one candidate after another comes."""
+
+    def __init__(self, columns: int) -> None:
+        self.births = np.empty(0, dtype=np.int64)
+        self.costs = np.empty((0, columns))
+        self.second = np.empty(0, dtype=np.bool_)
+        self._later: list[tuple[int, tuple[float, ...]]] = []
+
+    def later(self, birth: int, costs: tuple[float, ...]) -> None:
+        """Take a candidate whose layer nobody asks for yet: thousands at once cost little more than one."""
+        self._later.append((birth, costs))
+
+    def add(self, birth: int, costs: Sequence[float]) -> bool:
+        """Return whether the candidate is in one of the two layers."""
+        new = len(self.births)
+        every = np.vstack([self.costs, np.asarray(costs, dtype=np.float64)])
+        (above,) = dominators(every, [new])
+        if self.second[above].any():
+            return False  # and so by one of the front, too: most candidates end here
+        second = np.append(self.second, len(above) > 0)
+        (below,) = dominators(0.0 - every, [new])
+        falls = np.zeros(new + 1, dtype=np.bool_)
+        if second[new]:
+            falls[below] = True
+        else:
+            # who leaves the front joins the second layer, and drives out of it whom it dominates
+            demoted = below[~self.second[below]]
+            for row in dominators(0.0 - every, demoted):
+                falls[row] = True
+            second[demoted] = True
+        self.births = np.append(self.births, birth)[~falls]
+        self.costs, self.second = every[~falls], second[~falls]
+        return True
+
+    def _settle(self) -> None:
+        if self._later:
+            births, costs = zip(*self._later, strict=True)
+            self._later.clear()
+            every = np.vstack([self.costs, np.array(costs)])
+            numbers = np.append(self.births, births)
+            front = _front_of(every)
+            rest = np.setdiff1d(np.arange(len(every)), front)
+            rows = np.append(front, rest[_front_of(every[rest])])
+            self.births, self.costs, self.second = numbers[rows], every[rows], np.arange(len(rows)) >= len(front)
+
+    def numbers(self, *, front_only: bool) -> tuple[int, ...]:
+        """Return births by rising costs."""
+        self._settle()
+        order = np.lexsort(self.costs.T[::-1])
+        return tuple(int(self.births[k]) for k in order if not (front_only and self.second[k]))
+
+
+@dataclass
+class Course:
+    """The state of a run."""
+
+    problem: Problem[str]
+    plan: Plan
+    measure: Measure = "front"
+    stops: bool = True
+    max_epochs: int = 1
+    start: tuple[str, ...] = ()
+    search: Search[str] = field(init=False)
+    statuses: Counter[str] = field(default_factory=Counter)
+    best: tuple[float, int] | None = None  # accuracy, birth
+    waiting: dict[tuple[int, Task], None] = field(default_factory=dict)  # what is to be done, in order
+    _births: dict[int, Birth[str]] = field(default_factory=dict)  # of those that still have something to do
+    _layers: _Layers = field(default_factory=lambda: _Layers(1 + len(_KNOWN)))
+    _trained: dict[int, Outcome] = field(default_factory=dict)  # ok, and waiting to be measured before it is told
+    _curves: dict[int, deque[tuple[float, float]]] = field(default_factory=dict)  # of a rung: (accuracy, parameters)
+
+    def __post_init__(self) -> None:
+        if self.measure == "none" and self._tells_measured:
+            raise ValueError("an objective is measured, but --measure is none; give --measure front or all")
+        self.search = Search(self.problem, self.plan, self.start)
+
+    @property
+    def _tells_measured(self) -> bool:
+        return any(objective.column in MEASURED for objective in self.plan.objectives)
+
+    @property
+    def front(self) -> tuple[int, ...]:
+        """Return the births on the front of accuracy, parameters and FLOPs, by falling accuracy."""
+        return self._layers.numbers(front_only=True)
+
+    @property
+    def near_front(self) -> tuple[int, ...]:
+        """Return the births on that front and on the front of the rest, by falling accuracy."""
+        return self._layers.numbers(front_only=False)
+
+    def ask(self) -> Birth[str] | None:
+        """Return the next birth, which then waits to be trained."""
+        birth = self.search.ask()
+        if birth is not None:
+            self._noted(birth)
+        return birth
+
+    def born(self, birth: Birth[str]) -> None:
+        """Take note of a birth of an earlier part of the run."""
+        self.search.born(birth)
+        self._noted(birth)
+
+    def birth(self, number: int) -> Birth[str]:
+        return self._births[number]
+
+    def want(self, birth: Birth[str], task: Task) -> None:
+        """Ask for more of a candidate than the search itself does."""
+        self._births[birth.number] = birth
+        self.waiting[birth.number, task] = None
+
+    def heard(self, number: int, task: Task, outcome: Outcome) -> None:
+        """Take note of an outcome, and tell the search what it is to know."""
+        self.waiting.pop((number, task), None)
+        if task == "train":
+            self._heard_trained(number, outcome)
+        elif task == "measure":
+            trained = self._trained.pop(number, None)
+            if trained is not None:
+                self.search.tell(number, {**_values(trained), **_values(outcome)})
+        if not any((number, other) in self.waiting for other in ("train", "measure", "final")):
+            self._births.pop(number, None)
+
+    def rungs(self, birth: Birth[str]) -> tuple[tuple[int, float], ...]:
+        """Return at which epochs a candidate is looked at, and below which accuracy it is stopped there.
+
+        It is compared only with those that have no more parameters: a small one may be right to be slow.
+        """
+        if not self.stops:
+            return ()
+        own = birth.known.get("parameters", float("inf"))
+        thresholds = []
+        for rung in _RUNGS:
+            if rung < self.max_epochs:
+                peers = [accuracy for accuracy, parameters in self._curves.get(rung, ()) if parameters <= own]
+                thresholds.append((rung, median(peers) if len(peers) >= _PEERS else 0.0))
+        return tuple(thresholds)
+
+    def _noted(self, birth: Birth[str]) -> None:
+        self._births[birth.number] = birth
+        self.waiting[birth.number, "train"] = None
+
+    def _heard_trained(self, number: int, outcome: Outcome) -> None:
+        birth = self._births[number]
+        self.statuses[outcome.status] += 1
+        parameters = birth.known.get("parameters", outcome.parameters or 0)
+        for epoch, accuracy in outcome.curve:
+            self._curves.setdefault(epoch, deque(maxlen=_COMPARED)).append((accuracy, parameters))
+        if outcome.status != "ok" or outcome.accuracy is None:
+            self.search.tell(number, None)
+            return
+        if self.best is None or outcome.accuracy > self.best[0]:
+            self.best = outcome.accuracy, number
+        costs = self._costs(birth, outcome)
+        if not self._tells_measured:
+            self._layers.later(number, costs)
+            self.search.tell(number, _values(outcome))
+            measured = self.measure == "all"
+        else:
+            near = self._layers.add(number, costs)
+            measured = near or self.measure == "all"
+            if measured:
+                self._trained[number] = outcome  # and told when it was measured
+            else:
+                self.search.tell(number, _values(outcome))
+        if measured:
+            self.waiting[number, "measure"] = None
+
+    @staticmethod
+    def _costs(birth: Birth[str], outcome: Outcome) -> tuple[float, ...]:
+        values = {**{column: getattr(outcome, column) for column in _KNOWN}, **birth.known}
+        known = tuple(float(values[column] or 0) for column in _KNOWN)
+        return (ACCURACY.cost(outcome.accuracy or 0.0), *known)
+
+
+def _front_of(costs: NDArray[np.float64]) -> NDArray[np.int64]:
+    if not len(costs):
+        return np.empty(0, dtype=np.int64)
+    return nondominated_rows([np.ascontiguousarray(column) for column in costs.T])
+
+
+def _values(outcome: Outcome) -> Mapping[str, float | None]:
+    columns = ("accuracy", "parameters", "flops", "train_time_s", *MEASURED)
+    return {column: getattr(outcome, column) for column in columns if getattr(outcome, column) is not None}

@@ -1,0 +1,5 @@
+"""What evolver raises when the world fails; a wrong argument is a ValueError."""
+
+
+class EvolverError(Exception):
+    """A search cannot start, go on, or keep what it found."""

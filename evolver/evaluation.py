@@ -1,0 +1,241 @@
+"""Do one job for one candidate inside a worker: train it, measure it, or finish it as a winner."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from evolver.canonical import canonical, topology
+from evolver.export import save
+from evolver.genome import Genome
+from evolver.network import build
+from evolver.records import Job, Outcome, Settings, Survey
+from evolver.shapes import describe
+from evolver.space import Space, suited
+from evolver.training import Course, ImageSet, count_correct, image_set, joined, train
+from profilers.bench import find_place, measure_module
+from profilers.datasets import LabelledImages, load_dataset, splits
+from profilers.errors import DataError
+from profilers.inference import Batch, set_precision
+from profilers.intervals import Estimate, share
+from profilers.protocol import Plan
+
+
+def prepare(settings: str) -> None:
+    """Load the data set onto the device, once for each settings text. DataError where it cannot be used."""
+    _evaluator(settings)
+
+
+def survey(settings: str) -> Survey:
+    """Return what the master needs before the first birth. DataError where the data set, its test images too, cannot be used."""
+    return _evaluator(settings).survey()
+
+
+def evaluate(job: Job) -> Outcome:
+    """Train, measure or finish one candidate. What may happen to any candidate is an outcome, not an exception."""
+    evaluator = _evaluator(job.settings)
+    try:
+        genome = canonical(Genome.from_json(job.genome), evaluator.space)
+        description = describe(genome, evaluator.space)
+    except ValueError as error:
+        return Outcome("invalid", str(error))
+    drawn = json.dumps(topology(genome, evaluator.space), separators=(",", ":"))
+    known = Outcome("ok", parameters=description.parameters, flops=description.flops, topology=drawn)
+    try:
+        match job.task:
+            case "train":
+                return evaluator.train(job, genome, known)
+            case "measure":
+                return evaluator.measure(job, genome, known)
+            case "final":
+                return evaluator.finish(job, genome, known)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _out_of_memory(error):
+            raise
+        reason = (str(error).strip().splitlines() or ["no memory left"])[0]
+    # outside the except clause: the traceback would keep the tensors alive
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return replace(known, status="oom", reason=reason)
+
+
+def split_rows(labels: NDArray[np.int64], /) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows to train on and those to validate on: the same for the same labels, every class in both where it can be.
+
+    A tenth is for validation (45,000 and 5,000 of CIFAR-10); of small sets up to 1,000 images, a third at most.
+    """
+    part = min(len(labels) // 3, max(1000, len(labels) // 10)) / max(1, len(labels))
+    order = np.random.default_rng(0).permutation(len(labels))
+    by_class = [order[labels[order] == label] for label in np.unique(labels)]
+    cuts = [round(part * len(rows)) for rows in by_class]
+    validation = np.concatenate([rows[:cut] for rows, cut in zip(by_class, cuts, strict=True)])
+    training = np.concatenate([rows[cut:] for rows, cut in zip(by_class, cuts, strict=True)])
+    return np.sort(training), np.sort(validation)
+
+
+class Evaluator:
+    """A data set on a device, ready to train on.
+
+    Candidates are compared on validation images: those of the data set, or some that are set aside from its training images.
+    """
+
+    def __init__(self, settings: Settings, *, device: str | None = None) -> None:
+        self.settings = settings
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = False  # its trials cost more than a short training gains
+        found = load_dataset(settings.dataset, split="train")
+        self.name, self._labelled = found.name, found
+        if "valid" in splits(settings.dataset):
+            held_out = load_dataset(settings.dataset, split="valid")
+            self.training, self.validation = self._resident(found), self._resident(held_out)
+        else:
+            rows, held = split_rows(found.labels)
+            if not len(rows) or not len(held):
+                raise DataError(
+                    f"{settings.dataset}: {len(found.labels)} training images are too few to set some aside for validation"
+                )
+            self.training, self.validation = self._resident(found, rows), self._resident(found, held)
+        if settings.space is not None:
+            self.space = Space(**settings.space)
+        else:
+            self.space = suited(
+                tuple(found.images.shape[1:]),
+                len(found.classes),
+                training_images=len(self.training),
+                cuda=self.device.type == "cuda",
+                feature_slots=settings.feature_slots,
+                classifier_slots=settings.classifier_slots,
+                max_epochs=settings.max_epochs,
+            )
+
+    def survey(self) -> Survey:
+        """Describe data and device; the test images are read once for it, and not kept."""
+        test = load_dataset(self.settings.dataset, split="test")
+        versions = {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
+        if torch.version.cuda:
+            versions["cuda"] = torch.version.cuda
+        return Survey(
+            dataset=self.name,
+            input_shape=self.space.input_shape,
+            classes=self.space.classes,
+            images={"train": len(self.training), "validation": len(self.validation), "test": len(test.labels)},
+            device=find_place(self.device.type).name,
+            versions=versions,
+            cuda=self.device.type == "cuda",
+        )
+
+    def train(self, job: Job, genome: Genome, known: Outcome) -> Outcome:
+        """Train on the training images; accuracy is of the validation images."""
+        course, _ = self._trained(job, genome, self.training, rungs=dict(job.rungs))
+        outcome = self._after(course, known)
+        return replace(outcome, **_accuracy(course.correct, len(self.validation))) if course.correct is not None else outcome
+
+    def finish(self, job: Job, genome: Genome, known: Outcome) -> Outcome:
+        """Train on training and validation images together, save the network, and count correct test images in float32, once."""
+        if job.export is None:
+            raise ValueError("a final job needs the path to export to")
+        course, network = self._trained(job, genome, joined(self.training, self.validation), rungs={})
+        outcome = self._after(course, known)
+        if course.status != "ok":
+            return outcome
+        test = load_dataset(self.settings.dataset, split="test")
+        set_precision("fp32")
+        correct = count_correct(network, self._resident(test), autocast=False)
+        sample = self.validation.batch(slice(0, 100))[0].cpu()
+        difference = save(network, sample, Path(job.export))
+        notes = {
+            "test_set": test.name,
+            "mean": self._labelled.mean,
+            "std": self._labelled.std,
+            "saved_logit_difference": difference,
+        }
+        return replace(outcome, **_accuracy(correct, len(test.labels)), precision="fp32", notes=notes)
+
+    def measure(self, job: Job, genome: Genome, known: Outcome, *, plan: Plan | None = None) -> Outcome:
+        """Measure time and energy of a pass over the validation images, in float32, alone on the device.
+
+        The weights are fresh ones: trained ones are not kept, and what a network computes hardly changes with them.
+        """
+        set_precision("fp32")
+        torch.manual_seed(job.seed)
+        with self.device:
+            network = build(genome, self.space).eval()
+        size = self.settings.batch_size
+        starts = range(0, len(self.validation), size)
+        images = [self.validation.batch(slice(start, start + size))[0].cpu() for start in starts]
+        cost = measure_module(
+            network,
+            [Batch((batch,), {}, len(batch)) for batch in images],
+            device=self.device.type,
+            meter=self.settings.meter,
+            plan=plan or Plan.quick(),
+            seed=job.seed % 2**32,
+        )
+        energy = None if cost.energy.invalid else cost.energy.per_inference
+        reason = cost.energy.invalid or "; ".join(cost.energy.reasons) or None
+        return replace(
+            known,
+            **_columns("inference_time_s", cost.inference_time),
+            **_columns("energy_per_inference_j", energy),
+            energy_source=cost.energy.source if energy else None,
+            batch_size=size,
+            device=find_place(self.device.type).name,
+            precision="fp32",
+            notes={"weights": "untrained"} | ({"energy": reason} if energy is None else {}),
+        )
+
+    def _trained(self, job: Job, genome: Genome, images: ImageSet, *, rungs: dict[int, float]) -> tuple[Course, torch.nn.Module]:
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        torch.manual_seed(job.seed)
+        with self.device:
+            network = build(genome, self.space)
+        tested = self.settings.collapse_test
+        seed = (job.seed + 1) % 2**63  # the weights have had the numbers of job.seed
+        return train(network, images, self.validation, genome.training, seed=seed, rungs=rungs, collapse_test=tested), network
+
+    def _after(self, course: Course, known: Outcome) -> Outcome:
+        return replace(
+            known,
+            status=course.status,
+            reason=course.reason,
+            train_time_s=course.train_time_s,
+            epochs=course.epochs,
+            curve=course.curve,
+            peak_memory_bytes=torch.cuda.max_memory_allocated() if self.device.type == "cuda" else None,
+        )
+
+    def _resident(self, found: LabelledImages, rows: NDArray[np.int64] | slice = slice(None)) -> ImageSet:
+        mean, std = self._labelled.mean, self._labelled.std
+        if mean is None or std is None:
+            raise DataError(f"{self.settings.dataset} has no training images to take mean and deviation from")
+        return image_set(found.images[rows], found.labels[rows], mean, std, self.device)
+
+
+@lru_cache(maxsize=2)
+def _evaluator(settings: str) -> Evaluator:
+    return Evaluator(Settings.from_json(settings))
+
+
+def _accuracy(correct: int, total: int) -> dict[str, Any]:
+    return _columns("accuracy", share(correct, total))
+
+
+def _columns(name: str, estimate: Estimate | None) -> dict[str, Any]:
+    if estimate is None:
+        return {}
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    # PyTorch's allocator for CPUs raises a plain RuntimeError
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

@@ -1,0 +1,65 @@
+"""Show on standard error how far a search is: one line that stays, plain lines, or nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from evolver.run import Progress
+
+Mode = Literal["auto", "plain", "quiet"]
+_PLAIN_EVERY_S = 10.0
+
+
+def line_of(progress: Progress) -> str:
+    """Return all that is known in one line, so that it can also be searched in a log."""
+    parts = [f"{progress.finished} of {progress.births} births", f"{progress.rate_per_s * 3600:,.0f}/h"]
+    if progress.best is not None:
+        parts.append(f"best {progress.best[0]:.2%} (candidate {progress.best[1]})")
+    parts.append(f"front {progress.front}")
+    failed = ", ".join(f"{count} {status}" for status, count in sorted(progress.statuses.items()))
+    parts += [failed] if failed else []
+    parts.append(f"{progress.running} running on {', '.join(progress.devices) or 'no worker yet'}")
+    parts += [f"{progress.waiting} waiting"] if progress.waiting else []
+    if progress.joules is not None:
+        parts.append(f"{progress.joules:,.0f} J")
+    parts.append(duration(progress.elapsed_s) + (f", {duration(progress.left_s)} left" if progress.left_s is not None else ""))
+    return f"{progress.phase}: " + " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Return 75 seconds as 1:15."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@contextmanager
+def watching(mode: Mode) -> Iterator[Callable[[Progress], None]]:
+    """Yield what is to be called now and then with the progress of a search."""
+    if mode == "quiet" or sys.stderr is None:
+        yield lambda progress: None
+    elif mode == "plain" or not sys.stderr.isatty():
+        yield _plainly()
+    else:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+            yield lambda progress: live.update(Text(line_of(progress)), refresh=True)
+
+
+def _plainly() -> Callable[[Progress], None]:
+    said_at, said_phase = float("-inf"), ""
+
+    def say(progress: Progress) -> None:
+        nonlocal said_at, said_phase
+        if progress.phase != said_phase or time.monotonic() - said_at >= _PLAIN_EVERY_S:
+            said_at, said_phase = time.monotonic(), progress.phase
+            print(line_of(progress), file=sys.stderr, flush=True)
+
+    return say

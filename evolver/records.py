@@ -1,0 +1,96 @@
+"""What passes between the master and its workers: settings, a survey of the data, jobs and their outcomes; no torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+Status = Literal["ok", "stopped", "collapsed", "nan", "oom", "timeout", "crash", "invalid", "lost"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+Task = Literal["train", "measure", "final"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is the same for all jobs of a run; a worker prepares once for each settings text that it sees."""
+
+    dataset: str
+    feature_slots: int = 16
+    classifier_slots: int = 16
+    max_epochs: int = 30
+    collapse_test: bool = True
+    batch_size: int = 100  # of measured inference (Young et al. 2019, III.A)
+    meter: str | None = None  # as `ecosel profile --meter`; None: found for the device
+    space: dict[str, Any] | None = None  # as Space.to_dict(); None in a survey, which is before there is one
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Settings:
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a worker found: the data set, and what it would train on."""
+
+    dataset: str  # the name that the column `dataset` of the archive holds
+    input_shape: tuple[int, int, int]  # channels, height, width
+    classes: int
+    images: dict[str, int]  # of "train", "validation", "test"
+    device: str  # as the column `device`
+    versions: dict[str, str]  # of torch and what else matters to the numbers
+    cuda: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One thing to do for one candidate.
+
+    train: train on the training split, give the accuracy on the validation split, parameters, flops.
+    measure: inference time and energy of the genome, alone on the device.
+    final: train once more, give the accuracy on the test set; save `export` + ".pt2" and ".pt" (state_dict).
+    """
+
+    task: Task
+    birth: int
+    genome: str  # JSON
+    seed: int
+    settings: str  # JSON of Settings
+    rungs: tuple[tuple[int, float], ...] = ()  # (epochs done, accuracy below which to stop; 0: never, but note the accuracy)
+    export: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job. None is not measured, for a reason that `reason` may tell; never 0 for missing."""
+
+    status: Status
+    reason: str | None = None  # one line, for every status but ok
+    accuracy: float | None = None  # top-1 on the validation split, 0..1; on the test set after "final"
+    accuracy_low: float | None = None  # 95 % interval
+    accuracy_high: float | None = None
+    parameters: int | None = None
+    flops: int | None = None  # of one inference of one image
+    train_time_s: float | None = None
+    epochs: int | None = None
+    curve: tuple[tuple[int, float], ...] = ()  # (epochs done, accuracy) at each rung that was reached
+    topology: str | None = None  # JSON of evolver.canonical.topology
+    inference_time_s: float | None = None  # one pass over the evaluation set
+    inference_time_s_low: float | None = None
+    inference_time_s_high: float | None = None
+    energy_per_inference_j: float | None = None
+    energy_per_inference_j_low: float | None = None
+    energy_per_inference_j_high: float | None = None
+    energy_source: str | None = None
+    batch_size: int | None = None
+    device: str | None = None
+    precision: str | None = None
+    peak_memory_bytes: int | None = None
+    notes: dict[str, Any] = field(default_factory=dict)  # what else is worth keeping, JSON
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise ValueError(f"status is {self.status!r}; it must be one of {', '.join(STATUSES)}")

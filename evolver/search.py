@@ -1,0 +1,234 @@
+"""Turn what is known of finished candidates into the next births: a steady-state genetic algorithm, ask and tell.
+
+No process, file, clock or device is in here. A birth draws its randomness from (run seed, birth number) alone and depends
+otherwise only on the births before it and on the outcomes told before it, in their order: replay both and the next
+births come out the same, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecosel.objectives import ACCURACY, Objective
+
+G = TypeVar("G")
+
+# No part of the paper: population size, tournament size and lifetime are ours (reference: Deb et al. 2002 for ranks and
+# feasibility first, Real et al. 2019 for ageing).
+_DRAWS = 64  # how often a birth may be drawn anew because it is a duplicate or breaks a limit
+
+
+class Problem(Protocol[G]):
+    """The genomes that are searched. All functions are pure, randomness is handed in."""
+
+    def random(self, rng: np.random.Generator, /) -> G: ...
+
+    def vary(self, first: G, second: G, rng: np.random.Generator, /) -> G:
+        """Return a mutated cross of two genomes."""
+
+    def key(self, genome: G, /) -> str:
+        """Return the same text for genomes that compute the same function."""
+
+    def known(self, genome: G, /) -> Mapping[str, float]:
+        """Return what is known without training: parameters, flops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The largest value that is allowed of a column, or the smallest of one that is maximised."""
+
+    column: str
+    value: float
+
+    def violation(self, values: Mapping[str, float | None]) -> float:
+        """Return by how much the limit is broken, relative to it; 0 where it is kept or the value is not known."""
+        value = values.get(self.column)
+        if value is None:
+            return 0.0
+        over = self.value - value if self.column == ACCURACY.column else value - self.value
+        return max(0.0, over) / (abs(self.value) or 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Birth(Generic[G]):
+    """A genome that is to be evaluated. `told` is how many outcomes the search knew when it was born."""
+
+    number: int
+    genome: G
+    key: str
+    parents: tuple[int, ...]
+    seed: int
+    told: int
+    known: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a search is after, and its settings; equal plans and seeds give equal searches."""
+
+    objectives: tuple[Objective, ...] = (ACCURACY,)
+    limits: tuple[Limit, ...] = ()
+    seed: int = 0
+    population: int = 32
+    tournament: int = 4
+    lifetime: int = 256  # how many outcomes after its own a candidate may still become a parent
+
+    def __post_init__(self) -> None:
+        columns = [objective.column for objective in self.objectives]
+        if not columns or len(set(columns)) < len(columns):
+            raise ValueError(f"objectives are {columns}; name at least one, and none twice")
+        if not 1 <= self.tournament <= self.population <= self.lifetime:
+            raise ValueError(
+                f"tournament {self.tournament}, population {self.population} and lifetime {self.lifetime} must rise from 1"
+            )
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; it must be 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class _Member(Generic[G]):
+    number: int
+    genome: G
+    told: int
+    violation: float
+    costs: tuple[float, ...] | None  # None where an objective was not measured
+
+
+@dataclass
+class Search(Generic[G]):
+    """Ask for births, tell outcomes. `start` are genomes that come before the random ones."""
+
+    problem: Problem[G]
+    plan: Plan
+    start: Sequence[G] = ()
+    births: int = 0
+    told: int = 0
+    _keys: set[str] = field(default_factory=set)
+    _waiting: dict[int, Birth[G]] = field(default_factory=dict)  # births that were not told yet
+    _recent: deque[_Member[G]] = field(default_factory=deque)
+    _population: list[_Member[G]] | None = None  # best first
+
+    def ask(self) -> Birth[G] | None:
+        """Return the next birth, or None where no genome could be found that was not born before."""
+        number = self.births
+        rng = np.random.default_rng(np.random.SeedSequence(self.plan.seed, spawn_key=(number,)))
+        seed = int(rng.integers(2**31))
+        drawn = self._draw(number, rng)
+        if drawn is None:
+            return None
+        genome, key, parents, known = drawn
+        birth = Birth(number, genome, key, parents, seed, self.told, known)
+        self.born(birth)
+        return birth
+
+    def born(self, birth: Birth[G]) -> None:
+        """Take note of a birth: of one that ask gives, or of one from an earlier part of the run."""
+        if birth.number != self.births:
+            raise ValueError(f"birth {birth.number} does not follow on {self.births} births")
+        self.births += 1
+        self._keys.add(birth.key)
+        self._waiting[birth.number] = birth
+
+    def tell(self, number: int, values: Mapping[str, float | None] | None) -> None:
+        """Say what became of a birth: a value for each column, None for what was not measured or for a failure."""
+        if number not in self._waiting:
+            raise ValueError(f"birth {number} was never asked for, or was told before")
+        birth = self._waiting.pop(number)
+        self.told += 1
+        if values is not None:
+            every = {**birth.known, **{column: value for column, value in values.items() if value is not None}}
+            violation = sum(limit.violation(every) for limit in self.plan.limits)
+            self._recent.append(_Member(number, birth.genome, self.told, violation, self._costs(every)))
+        while self._recent and self.told - self._recent[0].told >= self.plan.lifetime:
+            self._recent.popleft()
+        self._population = None
+
+    @property
+    def population(self) -> tuple[int, ...]:
+        """Return the births that may become parents now, best first."""
+        return tuple(member.number for member in self._living())
+
+    def _living(self) -> list[_Member[G]]:
+        """Return the best of those that are not too old (ageing: Real et al. 2019; survival: Deb et al. 2002)."""
+        if self._population is None:
+            recent = list(self._recent)
+            violations, costs = [member.violation for member in recent], [member.costs for member in recent]
+            best = best_first(violations, costs, self.plan.population)
+            self._population = [recent[k] for k in best]
+        return self._population
+
+    def _costs(self, values: Mapping[str, float]) -> tuple[float, ...] | None:
+        costs = [
+            objective.cost(float(values[objective.column]))
+            for objective in self.plan.objectives
+            if objective.column in values and math.isfinite(values[objective.column])
+        ]
+        return tuple(costs) if len(costs) == len(self.plan.objectives) else None
+
+    def _draw(self, number: int, rng: np.random.Generator) -> tuple[G, str, tuple[int, ...], Mapping[str, float]] | None:
+        """Draw until a genome is new and keeps the limits; failing that, take the new one nearest to them."""
+        nearest: tuple[float, tuple[G, str, tuple[int, ...], Mapping[str, float]]] | None = None
+        for draw in range(2 * _DRAWS):
+            given = number < len(self.start) and draw == 0
+            if given:
+                genome, parents = self.start[number], tuple[int, ...]()
+            elif number < self.plan.population or not self._living() or draw >= _DRAWS:
+                genome, parents = self.problem.random(rng), ()
+            else:
+                first, second = self._tournament(rng), self._tournament(rng)
+                genome, parents = self.problem.vary(first.genome, second.genome, rng), (first.number, second.number)
+            key = self.problem.key(genome)
+            if key in self._keys:
+                continue
+            known = self.problem.known(genome)
+            violation = 0.0 if given else sum(limit.violation(known) for limit in self.plan.limits)
+            if violation == 0:
+                return genome, key, parents, known
+            if nearest is None or violation < nearest[0]:
+                nearest = violation, (genome, key, parents, known)
+        return nearest[1] if nearest else None
+
+    def _tournament(self, rng: np.random.Generator) -> _Member[G]:
+        living = self._living()
+        return living[int(rng.integers(len(living), size=self.plan.tournament).min())]
+
+
+def best_first(violations: Sequence[float], costs: Sequence[tuple[float, ...] | None], most: int, /) -> list[int]:
+    """Return which of n candidates are the best, at most so many: feasible first, then by layer, then by crowding.
+
+    Those with an objective that was not measured (costs None) come after the complete ones, those that break limits after
+    all others, by how much they do. Of equal ones the later comes first: it lives longer.
+    """
+    n = len(violations)
+    layer, crowding = np.full(n, n, dtype=np.int64), np.zeros(n)
+    rows = [k for k in range(n) if costs[k] is not None and violations[k] == 0]
+    if rows:
+        numbers = np.fromiter(chain.from_iterable(costs[k] or () for k in rows), dtype=np.float64)
+        layer[rows], crowding[rows] = _ranked(numbers.reshape(len(rows), -1), most)
+    best: list[int] = np.lexsort((-np.arange(n), -crowding, layer, np.asarray(violations)))[:most].tolist()
+    return best
+
+
+def _ranked(costs: NDArray[np.float64], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return layer and crowding [n] of costs [n, d]; crowding only in the layers that the best `most` reach."""
+    crowding = np.zeros(len(costs))
+    if costs.shape[1] == 1:
+        # one objective needs no layers; numba, which they are compiled with, takes longer to load than a run to start
+        return np.unique(costs[:, 0], return_inverse=True)[1].reshape(-1).astype(np.int64), crowding
+    from ecosel.dominance import crowding_distance, nondominated_rank
+
+    layer = nondominated_rank(costs)
+    number, placed = 0, 0
+    while placed < min(most, len(costs)):
+        rows = np.flatnonzero(layer == number)
+        crowding[rows] = crowding_distance(costs[rows])
+        number, placed = number + 1, placed + len(rows)
+    return layer, crowding

@@ -1,0 +1,140 @@
+"""One command's part of a search, from what was asked for to what is said at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from evolver.archive import Archive
+from evolver.course import Course
+from evolver.executors import Engine, open_engine
+from evolver.progress import Mode, duration, watching
+from evolver.run import JouleMeter, Loop, Request, Work, begun, resumed, surveyed
+
+
+def architectures() -> Work:
+    """Return the search over the networks of the paper."""
+    from evolver.architectures import Architectures, space_for
+
+    return Work("evolver.evaluation", Architectures, space_for)
+
+
+def evolve(request: Request, work: Work, engine: Engine, *, progress: Mode = "auto") -> dict[str, Any]:
+    """Search until a budget is spent; return what came of it, as JSON can hold it."""
+    new = not request.archive.exists()
+    with Archive(request.archive) as archive:
+        held = archive.settings
+        try:
+            course, settings = begun(request, work, engine, archive) if held is None else resumed(request, work, held, archive)
+        except BaseException:
+            if new:
+                archive.discard()
+            raise
+        with watching(progress) as watch, _meter(request, engine) as meter:
+            loop = Loop(request, work.module, engine, archive, course, settings, watch, meter)
+            loop.run()
+            watch(loop.progress())
+    return _summary(request, loop, course)
+
+
+@contextmanager
+def _meter(request: Request, engine: Engine) -> Iterator[JouleMeter | None]:
+    """Open the meters of the devices where energy is a budget: opening some takes longer than a run does to start."""
+    if request.budget.joules is None:
+        yield None
+    else:
+        from evolver.joules import Joules
+
+        with closing(Joules(engine.places, request.settings.meter)) as meter:
+            yield meter
+
+
+def plan(request: Request, work: Work, engine: Engine) -> dict[str, Any]:
+    """Return what a search would do, as JSON can hold it; nothing is written."""
+    survey, settings = surveyed(request, work, engine)
+    births: int | None = None
+    if request.archive.exists():
+        with Archive(request.archive) as archive:
+            held = archive.settings
+            births = len(list(archive.births())) if held is not None else None
+            if held is not None:
+                resumed(request, work, held, archive)
+    return {
+        "archive": str(request.archive),
+        "goes_on_after_births": births,
+        "dataset": {
+            "name": survey.dataset,
+            "shape": list(survey.input_shape),
+            "classes": survey.classes,
+            "images": survey.images,
+        },
+        "space": settings.space,
+        "objectives": [f"{'highest' if part.is_quality else 'lowest'} {part.column}" for part in request.plan.objectives],
+        "limits": {limit.column: limit.value for limit in request.plan.limits},
+        "budget": {"births": request.budget.births, "time_s": request.budget.time_s, "joules": request.budget.joules},
+        "population": request.plan.population,
+        "tournament": request.plan.tournament,
+        "lifetime": request.plan.lifetime,
+        "seed": request.plan.seed,
+        "measure": request.measure,
+        "deadline_s": request.deadline_s,
+        "final": request.final,
+        "executor": engine.name,
+        "devices": list(engine.devices),
+        "at_one_time": engine.capacity(),
+        "worker": {"device": survey.device, **survey.versions},
+    }
+
+
+def run(
+    request: Request, work: Work, *, executor: str | None, devices: str, workers: int | None, dry_run: bool, progress: Mode
+) -> dict[str, Any]:
+    """Open the workers, search (or only plan), and end them whatever happens."""
+    with closing(open_engine(executor, devices=devices, workers=workers)) as engine:
+        return plan(request, work, engine) if dry_run else evolve(request, work, engine, progress=progress)
+
+
+def as_text(answer: dict[str, Any]) -> str:
+    """Return the plan or the summary for people."""
+    if "ended" not in answer:
+        return "\n".join(f"{name.replace('_', ' ') + ':':22}{_words(value)}" for name, value in answer.items())
+    counts = ", ".join(f"{count} {status}" for status, count in answer["outcomes"].items()) or "no outcome"
+    lines = [f"{answer['archive']}: {answer['births']} births: {counts}; {answer['ended']}, {duration(answer['elapsed_s'])}"]
+    if answer["best"] is not None:
+        best = answer["best"]
+        lines.append(
+            f"best accuracy {best['accuracy']:.2%} (candidate {best['candidate_id']}); {len(answer['front'])} on the front"
+        )
+    if answer["unfinished"]:
+        lines.append(f"{answer['unfinished']} births have no outcome yet; the same command goes on with them")
+    lines.append(f"choose:  ecosel select {answer['archive']}")
+    lines.append(f"go on:   {answer['command']}")
+    return "\n".join(lines)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(part)}" for name, part in value.items() if part is not None) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "none" if value is None else f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
+
+
+def _summary(request: Request, loop: Loop, course: Course) -> dict[str, Any]:
+    progress = loop.progress()
+    best = None if course.best is None else {"candidate_id": str(course.best[1]), "accuracy": course.best[0]}
+    return {
+        "archive": str(request.archive),
+        "ended": loop.ended or "nothing was left to do",
+        "births": progress.births,
+        "unfinished": progress.births - progress.finished,
+        "outcomes": dict(sorted(progress.statuses.items())),
+        "best": best,
+        "front": [str(birth) for birth in course.front],
+        "elapsed_s": round(progress.elapsed_s, 3),
+        "births_per_hour": round(progress.rate_per_s * 3600, 1),
+        "joules": progress.joules,
+        "command": request.command or f"ecosel evolve --archive {Path(request.archive)}",
+    }

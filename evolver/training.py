@@ -1,0 +1,237 @@
+"""Train a network on images that stay on the device, and stop what cannot win."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from evolver.genome import Training
+
+MOMENTUM = 0.9
+BETAS = (0.9, 0.99)
+WARM_UP = 0.3  # share of the steps in which the one-cycle rate rises
+VALIDATION_BATCH = 1000
+CONSTANT = 1e-4  # standard deviation over images below which logits count as constant
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """Labelled images on one device, as bytes; normalised a batch at a time."""
+
+    images: torch.Tensor  # uint8 [n, channels, height, width]
+    labels: torch.Tensor  # int64 [n]
+    scale: torch.Tensor  # [channels, 1, 1]: pixel * scale + shift is normalised
+    shift: torch.Tensor
+    entropy: float  # of the shares of the classes, nats
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def device(self) -> torch.device:
+        return self.labels.device
+
+    def batch(self, rows: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return normalised float32 images [b, channels, height, width] and their labels."""
+        return self.images[rows] * self.scale + self.shift, self.labels[rows]
+
+
+def image_set(
+    images: NDArray[np.uint8], labels: NDArray[np.int64], mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> ImageSet:
+    """Move images [n, channels, height, width] to a device; `mean` and `std` are a channel's, of pixels 0..1."""
+    deviation = torch.tensor([value if value > 0 else 1.0 for value in std], device=device).view(-1, 1, 1)
+    centre = torch.tensor(mean, device=device).view(-1, 1, 1)
+    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
+    resident = torch.from_numpy(images).to(device).contiguous(memory_format=layout)
+    return ImageSet(resident, torch.from_numpy(labels).to(device), 1 / (255 * deviation), -centre / deviation, entropy(labels))
+
+
+def joined(first: ImageSet, second: ImageSet) -> ImageSet:
+    """Return the images of two sets of one device and scale as one."""
+    labels = torch.cat((first.labels, second.labels))
+    return ImageSet(torch.cat((first.images, second.images)), labels, first.scale, first.shift, entropy(labels.cpu().numpy()))
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a training went. `correct` of the validation images is None where it did not come to its end."""
+
+    status: Literal["ok", "stopped", "collapsed", "nan"]
+    reason: str | None
+    correct: int | None
+    curve: tuple[tuple[int, float], ...]  # (epochs done, validation accuracy) at each rung
+    epochs: int
+    train_time_s: float
+
+
+def train(
+    network: nn.Module,
+    images: ImageSet,
+    validation: ImageSet,
+    recipe: Training,
+    *,
+    seed: int,
+    rungs: Mapping[int, float] | None = None,
+    collapse_test: bool = True,
+    clock: Callable[[], float] = time.monotonic,
+) -> Course:
+    """Train a network, which is changed, by SGD or AdamW under a one-cycle rate, and count its correct validation images.
+
+    `rungs` maps epochs done to the validation accuracy below which training stops there; the last epoch is none.
+    The collapse test, after the first epoch, stops a network with constant output, and one whose loss over the epoch's second
+    half is not below the entropy of the training labels: it has learned nothing but how frequent the classes are.
+    The device is waited for once an epoch.
+    """
+    start_s = clock()
+    torch.manual_seed(seed)
+    network.to(images.device, memory_format=torch.channels_last if images.device.type == "cuda" else torch.contiguous_format)
+    stepper = _Stepper(network, recipe, math.ceil(len(images) / recipe.batch_size))
+    curve: list[tuple[int, float]] = []
+
+    def course(status: Literal["ok", "stopped", "collapsed", "nan"], reason: str | None, correct: int | None = None) -> Course:
+        return Course(status, reason, correct, tuple(curve), epoch, clock() - start_s)
+
+    for epoch in range(1, recipe.epochs + 1):
+        losses = stepper.epoch(images)
+        last, threshold = epoch == recipe.epochs, (rungs or {}).get(epoch)
+        tested = epoch == 1 and collapse_test
+        counts = _validate(network, validation if last or threshold is not None else None, probe=images if tested else None)
+        values = torch.cat((counts, losses)).tolist()  # the one synchronisation of the epoch
+        (correct, finite, deviation), loss = values[:3], values[3:]
+        if not all(map(math.isfinite, loss)) or not finite:
+            return course("nan", f"the loss was not finite in epoch {epoch} of {recipe.epochs}")
+        if tested:
+            why = _collapsed(loss, deviation, images.entropy)
+            if why:
+                return course("collapsed", why)
+        if threshold is not None and not last:
+            accuracy = correct / len(validation)
+            curve.append((epoch, accuracy))
+            if accuracy < threshold:
+                return course(
+                    "stopped", f"accuracy {accuracy:.4f} after epoch {epoch} of {recipe.epochs} is below {threshold:.4f}"
+                )
+    return course("ok", None, int(correct))
+
+
+def entropy(labels: NDArray[np.int64]) -> float:
+    """Return the entropy of the shares of the classes, in nats."""
+    counts = np.bincount(labels)
+    shares = counts[counts > 0] / len(labels)
+    return float(-(shares * np.log(shares)).sum())
+
+
+def logits(network: nn.Module, images: ImageSet, *, autocast: bool = True) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield logits [b, classes] and labels [b] over a set; the network is left as it is, in whatever mode it is in."""
+    for start in range(0, len(images), VALIDATION_BATCH):
+        batch, labels = images.batch(slice(start, start + VALIDATION_BATCH))
+        with torch.no_grad(), _autocast(images.device) if autocast else nullcontext():
+            scores = network(batch).float()
+        yield scores, labels
+
+
+def count_correct(network: nn.Module, images: ImageSet, *, autocast: bool = True) -> int:
+    """Return how many images a network classifies correctly, in evaluation mode."""
+    network.eval()
+    counts = [(scores.argmax(dim=1) == labels).sum() for scores, labels in logits(network, images, autocast=autocast)]
+    return int(torch.stack(counts).sum())
+
+
+def _validate(network: nn.Module, validation: ImageSet | None, *, probe: ImageSet | None) -> torch.Tensor:
+    """Return, on the device: correct validation images, whether logits are finite, and their largest deviation over images."""
+    network.eval()
+    device = next(network.parameters()).device
+    correct, finite = torch.zeros((), device=device), torch.ones((), device=device)
+    deviation = torch.full((), math.inf, device=device)
+    for scores, labels in logits(network, validation) if validation else ():
+        correct += (scores.argmax(dim=1) == labels).sum()
+        finite *= scores.isfinite().all()
+    if probe:
+        scores, _ = next(logits(network, probe))
+        deviation = scores.std(dim=0).max() if len(scores) > 1 else deviation
+    return torch.stack((correct, finite, deviation)).float()
+
+
+def _collapsed(losses: list[float], deviation: float, prior: float) -> str | None:
+    half = losses[len(losses) // 2 :]
+    mean = sum(half) / len(half)
+    if deviation < CONSTANT:
+        return "the output is the same for all images after epoch 1"
+    if mean >= prior:
+        return f"a loss of {mean:.4f} in epoch 1 is not below the entropy of the classes, {prior:.4f}"
+    return None
+
+
+class _Stepper:
+    """Takes the steps of one training; knows how many have been taken."""
+
+    def __init__(self, network: nn.Module, recipe: Training, steps_an_epoch: int) -> None:
+        self.network, self.recipe = network, recipe
+        self.taken, self.total = 0, steps_an_epoch * recipe.epochs
+        self.optimizer = _optimizer(network, recipe)
+        device = next(network.parameters()).device
+        # float16 gradients of small losses would vanish; bfloat16 has float32's range
+        self.scaler = torch.amp.GradScaler(device.type, enabled=_mixed(device) is torch.float16)
+
+    def epoch(self, images: ImageSet) -> torch.Tensor:
+        """Show every image once, in a new order; return the losses [steps], on the device."""
+        self.network.train()
+        order = torch.randperm(len(images), device=images.device)
+        return torch.stack([self._step(*images.batch(rows)) for rows in order.split(self.recipe.batch_size)])
+
+    def _step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        rate = self.recipe.learning_rate * _one_cycle(self.taken, self.total)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with _autocast(images.device):
+            loss = cross_entropy(self.network(images), labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.taken += 1
+        return loss.detach()
+
+
+def _one_cycle(step: int, total: int) -> float:
+    """Return the share of the peak rate: up in a straight line, then down to near 0 (after Smith and Topin 2018)."""
+    peak = max(1.0, WARM_UP * total)
+    return min((step + 1) / peak, (total - step) / max(1.0, total - peak + 1), 1.0)
+
+
+def _optimizer(network: nn.Module, recipe: Training) -> torch.optim.Optimizer:
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(
+            network.parameters(),
+            lr=recipe.learning_rate,
+            momentum=MOMENTUM,
+            nesterov=True,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
+    return torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, betas=BETAS, weight_decay=recipe.weight_decay, fused=True
+    )
+
+
+def _mixed(device: torch.device) -> torch.dtype | None:
+    """Return the narrow type of mixed precision, bfloat16 where the GPU computes in it; None on a CPU, which stays in float32."""
+    if device.type != "cuda":
+        return None
+    return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+
+
+def _autocast(device: torch.device) -> AbstractContextManager[None]:
+    mixed = _mixed(device)
+    return torch.autocast(device.type, dtype=mixed) if mixed else nullcontext()

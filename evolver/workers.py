@@ -1,0 +1,145 @@
+"""Run jobs in child processes, one for each slot of a device; whatever becomes of a job is an outcome, never an error."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from evolver.errors import EvolverError
+from evolver.lane import PREPARE_S, Died, Lane, Slot
+from evolver.records import Job, Outcome, Survey
+
+
+class Lanes:
+    """The lanes of one process. Without slots there are as many as are called at one time, on what the process sees."""
+
+    def __init__(self, slots: Sequence[Slot] | None = None) -> None:
+        self._grows = slots is None
+        self._free = [Lane(slot) for slot in slots or ()]
+        self._all = list(self._free)
+        self._alone: set[str] = set()  # devices that belong to a measurement, or are about to
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def lane(self, *, alone: bool) -> Iterator[Lane]:
+        """Lend a free lane; alone: no other lane of its device is in use meanwhile."""
+        with self._changed:
+            lane = self._take(alone=alone)
+        try:
+            yield lane
+        finally:
+            with self._changed:
+                self._free.append(lane)
+                if alone:
+                    self._alone.discard(lane.slot.device)
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Kill all children; calls that wait for one end as lost."""
+        with self._changed:
+            for lane in self._all:
+                lane.close()
+            for lane in self._free:
+                lane.kill()
+            self._changed.notify_all()
+
+    def _take(self, *, alone: bool) -> Lane:
+        while True:
+            open_ = [lane for lane in self._free if lane.slot.device not in self._alone]
+            if not open_ and self._grows and not self._alone:
+                open_ = [Lane(Slot())]
+                self._free += open_
+                self._all += open_
+            if open_:
+                # the one that was used last has the data in its caches, and the fewest children are started
+                lane = open_[-1]
+                self._free.remove(lane)
+                break
+            self._changed.wait()
+        device = lane.slot.device
+        if alone:
+            self._alone.add(device)
+            while any(other is not lane and other.slot.device == device and other not in self._free for other in self._all):
+                self._changed.wait()
+        return lane
+
+
+_bound = threading.local()
+_default = Lanes()
+
+
+def local_executor(slots: Sequence[Slot]) -> tuple[ThreadPoolExecutor, Lanes]:
+    """Return an executor of as many threads as slots, and the lanes in which `perform` runs its jobs there."""
+    lanes = Lanes(slots)
+    return ThreadPoolExecutor(len(slots), "slot", initializer=_bind, initargs=(lanes,)), lanes
+
+
+def _bind(lanes: Lanes) -> None:
+    _bound.lanes = lanes
+
+
+def perform(entry: str, job: Job, deadline_s: float) -> Outcome:
+    """Run "module:function" on a job in a child process; what every executor calls, on any machine. Never raises."""
+    lanes: Lanes = getattr(_bound, "lanes", _default)
+    try:
+        with lanes.lane(alone=job.task == "measure") as lane:
+            outcome = lane.call(entry, (job,), deadline_s=deadline_s, prepare=job.settings)
+    except Died as death:
+        return Outcome("crash" if death.kind == "error" else death.kind, str(death))
+    return _checked(job, outcome)
+
+
+def look_up(entry: str, settings: str) -> Survey:
+    """Run "module:function" on a settings text in a child process. Raises EvolverError, in one line."""
+    lanes: Lanes = getattr(_bound, "lanes", _default)
+    try:
+        with lanes.lane(alone=False) as lane:
+            survey = lane.call(entry, (settings,), deadline_s=PREPARE_S)
+    except Died as death:
+        missing = (
+            "; training needs more than the search does: pip install 'ecosel[torch]'" if "ImportError" in death.names else ""
+        )
+        raise EvolverError(f"{death}{missing}") from death
+    if not isinstance(survey, Survey):
+        raise EvolverError(f"{entry} returned {type(survey).__name__}, not a Survey")
+    return survey
+
+
+def outcome_of(future: Future[Outcome]) -> Outcome:
+    """Return the outcome of a future that is done; where its executor lost it, that is the outcome."""
+    if future.cancelled():
+        return Outcome("lost", "its executor cancelled it")
+    error = future.exception()
+    if error is not None:
+        return Outcome("lost", f"its executor lost it ({type(error).__name__}: {' '.join(str(error).split())[:300]})")
+    return future.result()
+
+
+def _checked(job: Job, outcome: Any) -> Outcome:
+    if not isinstance(outcome, Outcome):
+        return Outcome("crash", f"returned {type(outcome).__name__}, not an Outcome")
+    accuracy = outcome.accuracy
+    if outcome.status == "ok" and job.task != "measure":
+        if accuracy is None or not math.isfinite(accuracy):
+            return Outcome("nan", f"its accuracy is {accuracy}")
+        if not 0 <= accuracy <= 1:
+            return Outcome("invalid", f"its accuracy is {accuracy}, which is not between 0 and 1")
+    return outcome
+
+
+def cpu_slots(count: int) -> list[Slot]:
+    """Return slots that share the cores of this machine."""
+    if count < 1:
+        raise ValueError(f"{count} workers; there must be at least 1")
+    memory = int(0.9 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return [Slot("cpu", max(1, cores() // count), memory)] * count
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,57 @@
+"""Saved winners: the same logits after reloading, whole files or none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from evolver.errors import EvolverError
+from evolver.export import save
+from evolver.genome import Genome
+from evolver.network import build
+from profilers.loading import open_model
+from tests.evolver.conftest import DIGITS
+
+
+def test_saved_networks_give_the_same_logits_as_the_profiler_opens_them(
+    tmp_path: Path, genomes: Callable[..., list[Genome]]
+) -> None:
+    sample = torch.randn(5, *DIGITS.input_shape)
+    for number, genome in enumerate(genomes(DIGITS, 3, seed=4)):
+        network = build(genome, DIGITS)
+        assert save(network, sample, tmp_path / f"n.{number}") <= 1e-4
+        opened = open_model(str(tmp_path / f"n.{number}.pt2"), trust=True)
+        with torch.no_grad():
+            torch.testing.assert_close(opened.module(sample[:3]), network.eval()(sample[:3]), atol=1e-4, rtol=1e-4)
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+class Forgetful(nn.Module):  # type: ignore[misc]
+    """Gives other logits once it has been exported: what it adds is a constant then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(3, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.last(images) + float(torch.compiler.is_exporting())
+
+
+def test_a_file_that_gives_other_logits_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "winner.pt2").write_text("an earlier one")
+    with pytest.raises(EvolverError, match=r"the saved network gives other logits, by 1"):
+        save(Forgetful(), torch.randn(4, 3), tmp_path / "winner")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("winner.pt2", "an earlier one")]
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EvolverError, match="the network cannot be saved") as refused:
+        save(nn.Sequential(nn.Linear(3, 2)), torch.randn(4, 3), tmp_path / "file" / "winner")
+    assert "\n" not in str(refused.value)
+    assert os.listdir(tmp_path) == ["file"]

@@ -1,0 +1,296 @@
+"""A run: budgets, interrupts, kill -9 at any moment, resuming, measuring, and what is refused; with real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ecosel.objectives import ACCURACY, Objective
+from evolver import session
+from evolver.archive import Archive
+from evolver.errors import EvolverError
+from evolver.executors import Engine, open_engine
+from evolver.records import Outcome
+from evolver.run import Budget, Request
+from evolver.search import Limit, Plan, Search
+from tests.conftest import ROOT, environment
+from tests.evolver.toy import WORK, ToyGenomes, request
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with closing(open_engine(None, devices="cpu", workers=2)) as opened:
+        yield opened
+
+
+def search(asked: Request, engine: Engine) -> dict[str, Any]:
+    return session.evolve(asked, WORK, engine, progress="quiet")
+
+
+def rows(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute(sql).fetchall()
+
+
+def begun(path: Path) -> Counter[tuple[str, int]]:
+    """Return how often each job was begun by a worker."""
+    lines = path.read_text("ascii").splitlines() if path.exists() else []
+    return Counter((line.split()[0], int(line.split()[1])) for line in lines)
+
+
+def test_a_run_ends_at_its_births_and_goes_on_to_more(tmp_path: Path, engine: Engine) -> None:
+    asked = request(tmp_path / "run.db", begun=tmp_path / "begun")
+    first = search(asked, engine)
+    assert (first["births"], first["unfinished"], first["ended"]) == (30, 0, "30 births")
+    again = search(asked, engine)
+    assert (again["births"], again["best"]) == (30, first["best"])
+    more = search(request(tmp_path / "run.db", begun=tmp_path / "begun", budget=Budget(births=45)), engine)
+    assert (more["births"], more["unfinished"]) == (45, 0)
+    trained = {job: count for job, count in begun(tmp_path / "begun").items() if job[0] == "train"}
+    assert trained == {("train", birth): 1 for birth in range(45)}
+
+
+def replayed(path: Path, plan: Plan) -> list[str]:
+    """Return the genomes that a new search asks for when it hears what the archive holds, when it was heard."""
+    with Archive(path) as archive:
+        births, outcomes = list(archive.births()), [part for part in archive.outcomes() if part[1] == "train"]
+    again: Search[str] = Search(ToyGenomes({"landscape": 3}), plan)
+    genomes = []
+    for birth in births:
+        while again.told < birth.told:
+            number, _, outcome = outcomes[again.told]
+            again.tell(number, {"accuracy": outcome.accuracy} if outcome.status == "ok" else None)
+        asked = again.ask()
+        assert asked is not None
+        genomes.append(asked.genome)
+    return genomes
+
+
+def test_an_archive_says_how_each_birth_came_about(tmp_path: Path, engine: Engine) -> None:
+    asked = request(tmp_path / "run.db", budget=Budget(births=80))
+    search(asked, engine)
+    search(request(tmp_path / "run.db", budget=Budget(births=120)), engine)
+    assert replayed(tmp_path / "run.db", asked.plan) == [
+        genome for (genome,) in rows(tmp_path / "run.db", "SELECT genome FROM births")
+    ]
+
+
+MASTER = [sys.executable, "-m", "tests.evolver.toy"]
+
+
+def master(folder: Path, births: int) -> subprocess.Popen[bytes]:
+    command = [*MASTER, str(folder / "run.db"), str(folder / "begun"), str(births)]
+    return subprocess.Popen(command, cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE)
+
+
+def finished(path: Path) -> dict[int, tuple[Any, ...]]:
+    try:
+        return {row[0]: row for row in rows(path, "SELECT birth, status, accuracy, finished_at FROM archive")}
+    except sqlite3.OperationalError:
+        return {}  # killed before there were tables
+
+
+def test_a_master_killed_at_random_moments_loses_nothing_and_runs_nothing_twice(tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+    kept: dict[int, tuple[Any, ...]] = {}
+    kills, births = 0, 0
+    while kills < 50:
+        births += 40
+        running = master(tmp_path, births)
+        try:
+            running.communicate(timeout=rng.uniform(0.1, 0.5))
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.communicate()
+            kills += 1
+        now = finished(tmp_path / "run.db")
+        assert kept.items() <= now.items(), seed  # what was finished stays as it was
+        kept = now
+    with master(tmp_path, births) as last:
+        answer = json.loads(last.communicate()[0])
+    assert last.returncode == 0, seed
+    assert (answer["births"], answer["unfinished"]) == (births, 0), seed
+    trained = Counter({birth: count for (task, birth), count in begun(tmp_path / "begun").items() if task == "train"})
+    assert set(trained) == set(range(births)), seed
+    # of the two that ran at a kill each is run again, and nothing else is
+    assert sum(trained.values()) <= births + 2 * kills, seed
+    assert rows(tmp_path / "run.db", "PRAGMA integrity_check") == [("ok",)]
+    assert replayed(tmp_path / "run.db", request(tmp_path).plan) == [
+        genome for (genome,) in rows(tmp_path / "run.db", "SELECT genome FROM births")
+    ], seed
+
+
+def test_workers_that_are_killed_cost_nothing_but_time(tmp_path: Path) -> None:
+    kills, births = 0, 600
+    with master(tmp_path, births) as running:
+        while running.poll() is None and kills < 12:
+            # a job may be lost twice; workers that live for less than 40 births are not what this is about
+            if count(tmp_path / "run.db") > 40 * (kills + 1):
+                children = psutil.Process(running.pid).children()
+                for child in children if kills % 3 == 0 else children[:1]:  # all workers, or one
+                    child.kill()
+                kills += 1
+        answer = json.loads(running.communicate()[0])
+    assert kills == 12
+    assert (answer["births"], answer["unfinished"]) == (births, 0)
+    assert set(answer["outcomes"]) <= {"ok", "stopped"}
+
+
+def count(path: Path) -> int:
+    try:
+        return int(rows(path, "SELECT COUNT(*) FROM outcomes")[0][0])
+    except sqlite3.OperationalError:
+        return 0  # there are no tables yet
+
+
+def test_ctrl_c_lets_what_runs_finish_and_a_second_one_stops_at_once(tmp_path: Path) -> None:
+    for presses in (1, 2):
+        folder = tmp_path / str(presses)
+        folder.mkdir()
+        with master(folder, 10**6) as running:
+            while count(folder / "run.db") < 10:
+                assert running.poll() is None
+            for _ in range(presses):
+                running.send_signal(signal.SIGINT)
+            out, _ = running.communicate(timeout=10)
+        if presses == 1:
+            assert running.returncode == 0
+            answer = json.loads(out)
+            assert (answer["ended"], answer["unfinished"]) == ("interrupted", 0)
+        assert finished(folder / "run.db").keys() >= set(range(5))
+        ended = rows(folder / "run.db", "SELECT ended FROM sessions")
+        assert ended[0][0] in ("interrupted", "stopped")
+
+
+def test_births_end_with_the_time_and_what_runs_is_finished(tmp_path: Path, engine: Engine) -> None:
+    answer = search(request(tmp_path / "run.db", budget=Budget(time_s=0.2)), engine)
+    assert answer["ended"] == "0.2 s"
+    assert answer["births"] > 0
+    assert answer["unfinished"] == 0
+    assert 0.2 <= answer["elapsed_s"] < 2
+
+
+def test_a_budget_of_joules_ends_a_run(tmp_path: Path, engine: Engine) -> None:
+    settings = replace(request(tmp_path).settings, meter="constant:100")
+    answer = search(request(tmp_path / "run.db", settings=settings, budget=Budget(joules=40)), engine)
+    assert answer["ended"] == "40 J"
+    assert 40 <= answer["joules"] < 300  # 100 W for 0.4 s, looked at every quarter of a second
+    assert rows(tmp_path / "run.db", "SELECT joules FROM sessions") == [(pytest.approx(answer["joules"]),)]
+
+
+def test_only_candidates_near_the_front_are_measured_and_all_are_on_request(tmp_path: Path, engine: Engine) -> None:
+    for measure in ("front", "all", "none"):
+        path = tmp_path / f"{measure}.db"
+        answer = search(request(path, measure=measure, stops=False), engine)
+        measured = {row[0] for row in rows(path, "SELECT candidate_id FROM archive WHERE inference_time_s IS NOT NULL")}
+        everyone = {str(number) for number in range(30)}
+        assert measured == {"none": set(), "all": everyone}.get(measure, measured)
+        if measure == "front":
+            assert set(answer["front"]) <= measured < everyone
+
+
+def test_an_objective_that_is_measured_guides_the_search(tmp_path: Path, engine: Engine) -> None:
+    plan = Plan((ACCURACY, Objective("energy_per_inference_j", "min")), population=8, lifetime=40)
+    answer = search(request(tmp_path / "run.db", plan=plan, stops=False), engine)
+    assert answer["unfinished"] == 0
+    measured = rows(tmp_path / "run.db", "SELECT birth FROM outcomes WHERE task = 'measure' ORDER BY sequence")
+    assert 0 < len(measured) <= 30
+    with pytest.raises(ValueError, match="--measure is none; give --measure front or all"):
+        search(request(tmp_path / "none.db", plan=plan, measure="none"), engine)
+    assert not list(tmp_path.glob("none.db*"))
+
+
+def test_limits_known_before_training_cost_no_training(tmp_path: Path, engine: Engine) -> None:
+    plan = Plan(limits=(Limit("parameters", 4000),), population=8, lifetime=40)
+    search(request(tmp_path / "run.db", plan=plan), engine)
+    ((most,),) = rows(tmp_path / "run.db", "SELECT MAX(parameters) FROM births")
+    assert most <= 4000
+
+
+def test_what_was_begun_otherwise_is_refused_in_one_line(tmp_path: Path, engine: Engine) -> None:
+    search(request(tmp_path / "run.db"), engine)
+    with pytest.raises(EvolverError, match=r'was begun with plan = .*"seed": 0.* name another --archive'):
+        search(request(tmp_path / "run.db", plan=Plan(population=8, lifetime=40, seed=1)), engine)
+    with pytest.raises(EvolverError, match=r'was begun with dataset = "", not "other"'):
+        search(request(tmp_path / "run.db", begun="other"), engine)
+
+
+def test_a_start_of_another_kind_is_refused_and_leaves_no_file(tmp_path: Path, engine: Engine) -> None:
+    with pytest.raises(EvolverError, match="--start: it has 1 slots, not 12"):
+        search(request(tmp_path / "run.db", start=("[[1, 2]]",)), engine)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_begins_with_the_genomes_that_it_is_given(tmp_path: Path, engine: Engine) -> None:
+    genome = json.dumps([[1, slot % 8] for slot in range(12)])
+    search(request(tmp_path / "run.db", start=(genome,)), engine)
+    assert rows(tmp_path / "run.db", "SELECT genome, parents FROM births WHERE birth = 0") == [(genome, "[]")]
+
+
+def test_what_a_run_was_made_with_is_in_its_archive(tmp_path: Path, engine: Engine) -> None:
+    search(request(tmp_path / "run.db", command="ecosel evolve"), engine)
+    (settings,), (provenance, started, ended, why) = (
+        rows(tmp_path / "run.db", "SELECT settings FROM run")[0],
+        rows(tmp_path / "run.db", "SELECT provenance, started_at, ended_at, ended FROM sessions")[0],
+    )
+    assert json.loads(settings)["plan"]["seed"] == 0
+    assert json.loads(settings)["survey"]["versions"] == {"toy": "1"}
+    made = json.loads(provenance)
+    assert (made["command"], made["devices"], why) == ("ecosel evolve", ["2 x cpu"], "30 births")
+    assert set(made["versions"]) == {"ecosel", "python", "numpy", "sqlite"}
+    assert started <= ended
+
+
+def test_ten_thousand_births_are_taken_up_within_a_second(tmp_path: Path, engine: Engine) -> None:
+    asked = request(tmp_path / "run.db", plan=Plan())
+    search(asked, engine)
+    problem = ToyGenomes({"landscape": 3})
+    with Archive(tmp_path / "run.db") as archive:
+        held = archive.settings
+        assert held is not None
+        from evolver.run import resumed
+
+        course, _ = resumed(asked, WORK, held, archive)
+        archive._database.execute("BEGIN")
+        for _ in range(9_970):
+            birth = course.ask()
+            assert birth is not None
+            archive.save_birth(birth)
+            outcome = Outcome("ok", accuracy=problem.slots.accuracy(tuple(map(tuple, json.loads(birth.genome)))))
+            archive.save_outcome(birth.number, "train", outcome)
+            course.heard(birth.number, "train", outcome)
+        archive._database.execute("COMMIT")
+    with Archive(tmp_path / "run.db") as archive:
+        began = time.perf_counter()
+        again, _ = resumed(asked, WORK, held, archive)
+        took = time.perf_counter() - began
+    assert again.search.births == again.search.told == 10_000
+    assert again.front == course.front
+    assert again.ask() == course.ask()
+    assert took < 1, took
+
+
+def test_a_run_in_a_thread_leaves_signals_alone(tmp_path: Path, engine: Engine) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=search, args=(request(tmp_path / "run.db"), engine))
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert os.path.exists(tmp_path / "run.db")
