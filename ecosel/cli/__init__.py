@@ -20,6 +20,7 @@ os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
 # name: (where the command stands, its line in --help)
 COMMANDS = {
     "select": ("ecosel.cli.select:select", "Choose the best trade-offs from an archive of models."),
+    "report": ("ecosel.cli.report:report", "Write one offline page that shows the choice."),
     "why": ("ecosel.cli.why:why", "Say why one model is, or is not, the choice."),
     "profile": ("profilers.cli.profile:profile", "Measure accuracy, energy and time of a saved model."),
     "devices": ("profilers.cli.devices:devices", "Show what can be measured here, by which meter, and why not."),
