@@ -119,6 +119,7 @@ def _highlights(view: GroupView, panel: Panel, data: Mapping[str, pl.DataFrame] 
         yield _clamped(chosen, fields, tag)
     pick = _with_distance(marked(source("front", data), "point", "pick").properties(name=f"pick{tag}"), view, panel.choice)
     yield _clamped(pick, fields, tag).encode(tooltip=_tooltip(view))
+    yield marked(source("letters", data), "point", "anchor")
     for style in ("halo", "letter"):
         letters = marked(source("letters", data), "text", style, dx=alt.ExprRef("datum.dx"), dy=alt.ExprRef("datum.dy"))
         yield letters.encode(text="text:N")

@@ -79,6 +79,7 @@
 
   async function draw(view) {
     const element = byId(view.id);
+    const words = element.getAttribute("aria-label");
     const variant = view.variants ? variantOf(view) : null;
     if (view.made) view.made.finalize();
     const rows = dataOf(view, variant);
@@ -97,8 +98,10 @@
     view.vega.addEventListener("click", (event, item) => {
       if (item && item.datum && Number.isInteger(item.datum.row)) mark(item.datum.row);
     });
-    const svg = element.querySelector("svg");
-    if (svg) svg.setAttribute("aria-hidden", "true");
+    // Vega writes a name and a role of its own over the words that stand for the chart.
+    element.removeAttribute("aria-roledescription");
+    if (words) element.setAttribute("role", "img");
+    if (words) element.setAttribute("aria-label", words);
     if (variant) {
       const note = byId(`${view.id}-note`);
       if (note) note.textContent = view.notes[settings().zoom ? 0 : 1];

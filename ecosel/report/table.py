@@ -74,13 +74,13 @@ def _lines(view: GroupView, reference: str, *, has_group: bool) -> list[str]:
             cells.append(
                 f'<td class="number{is_best}" data-value="{exact}">{number(value)}{error}<span class="ratio">{ratio}</span></td>'
             )
-        cells.append(f"<td>{'<br>'.join(text(role) for role in model.roles)}</td>")
+        cells.append(f"<td>{'<br>'.join(_breakable(role) for role in model.roles)}</td>")
         lines.append(f'<tr data-row="{model.row}" data-of-group="{model.group}">{"".join(cells)}</tr>')
     return lines
 
 
 def _breakable(name: str) -> str:
-    return text(name, 60).replace("_", "_<wbr>")
+    return text(name, 200).replace("_", "_<wbr>")
 
 
 def _whole(view: GroupView, row: int) -> str:

@@ -46,6 +46,7 @@ def theme(colour: dict[str, str], /, *, size: float = 11.0) -> dict[str, Any]:
             "joint": _ring(colour["pick"], 330 * small, "circle", 1.6),
             "marked": _ring(colour["ink"], 440 * small, "circle", 2.5),
             "pick": {"color": colour["pick"], "filled": True, "size": 110 * small, "opacity": 1, "shape": "diamond"},
+            "anchor": {"color": colour["ink"], "filled": True, "size": 14 * small, "opacity": 1, "shape": "circle"},
             "letter": {"color": colour["ink"], "fontSize": size + 1, "fontWeight": 700},
             "halo": {"color": colour["paper"], "stroke": colour["paper"], "strokeWidth": 3.5, "fontSize": size + 1,
                      "fontWeight": 700},
