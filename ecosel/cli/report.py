@@ -51,7 +51,7 @@ def report(
     check_targets([output, static], expand(archives))
     for file in (name for name in (output, static) if name not in (None, "-")):
         if Path(str(file)).exists() and not force:
-            raise FileExistsError(f"{file} exists; add --force to replace it, or name another file with -o")
+            raise FileExistsError(f"{file} exists; add --force to replace it, or name another file")
     from ecosel.report.page import as_page
     from ecosel.report.static import as_figure, figure_format
 

@@ -27,6 +27,7 @@ _MARGIN = 0.06
 # What is of interest is all, where all is at most this many times as wide.
 _WIDER = 2.0
 _LONGEST_TITLE = 44
+_TINY, _HUGE = 1e-300, 1.7e308
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,18 @@ class Axis:
         """Return the range that is drawn, with a margin so that no mark is cut by the frame."""
         low, high = self.zoom if zoom else self.whole
         if log:
-            margin = _MARGIN * (math.log(high / low) or 1.0)
-            return low * math.exp(-margin), high * math.exp(margin)
-        margin = _MARGIN * ((high - low) or abs(high) or 1.0)
-        below = low - margin
-        return (max(below, 0.0) if low >= 0 and below < 0 else below), high + margin
+            margin = _MARGIN * (math.log(high) - math.log(low) or 1.0)
+            return max(low * math.exp(-margin), min(low, _TINY)), min(high * math.exp(margin), _HUGE)
+        margin = _MARGIN * (high / 2 - low / 2 or abs(high) / 2 or 0.5) * 2
+        below = max(low - margin, -_HUGE)
+        return (max(below, 0.0) if low >= 0 and below < 0 else below), min(high + margin, _HUGE)
 
     def ticks(self, *, zoom: bool, log: bool) -> list[float] | None:
         """Return round values for a logarithmic axis; None leaves the choice to Vega."""
         if not log:
             return None
         low, high = self.domain(zoom=zoom, log=True)
-        decades = math.log10(high / low)
+        decades = math.log10(high) - math.log10(low)
         steps = (1, 2, 5) if decades < 1.6 else (1, 3) if decades < 3 else (1,)
         every = 1 if decades < 7 else math.ceil(decades / 6)
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -72,7 +73,7 @@ def axis(objective: Objective, /, *, values: Values, interest: Values, log: bool
     """Lay out an objective; values [n] of all models, interest [m] of those that must be in view."""
     whole = (float(values.min()), float(values.max()))
     zoom = (float(interest.min()), float(interest.max()))
-    if whole[1] - whole[0] <= _WIDER * (zoom[1] - zoom[0]):
+    if whole[1] / 2 - whole[0] / 2 <= _WIDER * (zoom[1] / 2 - zoom[0] / 2):
         zoom = whole
     may_be_log = log and whole[0] > 0
     title, tick = _title(objective, zoom)

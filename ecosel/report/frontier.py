@@ -33,7 +33,9 @@ def frontier_section(selection: Selection, views: Sequence[GroupView], /) -> Sec
             drawings += made
         head = f"<h3>{text(view.name)}</h3>" if view.name else ""
         noted = " noted" if any(panel.in_view[True] < view.total for panel in view.panels) else ""
-        parts.append(f'<section data-group="{g}">{head}{sampled(view)}<div class="panels{noted}">{"".join(figures)}</div></section>')
+        parts.append(
+            f'<section data-group="{g}">{head}{sampled(view)}<div class="panels{noted}">{"".join(figures)}</div></section>'
+        )
     return Section("<h2>Frontier</h2>" + "".join(parts), tuple(drawings))
 
 

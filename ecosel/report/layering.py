@@ -9,14 +9,20 @@ import altair as alt
 import polars as pl
 
 
-def source(name: str, data: Mapping[str, pl.DataFrame] | None) -> alt.InlineData | alt.NamedData:
-    """Return the rows of a data set, or only its name where a page fills it in."""
-    return alt.NamedData(name) if data is None else alt.InlineData(values=data[name].to_dicts())
+def with_data(chart: alt.LayerChart | alt.VConcatChart, data: Mapping[str, pl.DataFrame], /) -> None:
+    """Give a chart the rows of the data sets that it names.
+
+    They stand once, at the top: in a data source of each layer Altair would copy and check every row again and again.
+    """
+    chart.datasets = {name: rows.to_dicts() for name, rows in data.items()}
 
 
-def marked(of: alt.InlineData | alt.NamedData | alt.Chart, mark: str, style: str, /, **options: Any) -> alt.Chart:
-    """Return a chart of one mark, drawn in a style of the theme; the words for the chart as a whole stand elsewhere."""
-    chart = of if isinstance(of, alt.Chart) else alt.Chart(of)
+def marked(of: str | alt.InlineData | alt.Chart, mark: str, style: str, /, **options: Any) -> alt.Chart:
+    """Return a chart of one mark, of a data set by its name, drawn in a style of the theme.
+
+    The marks have no words of their own for those who do not see them: the chart as a whole has.
+    """
+    chart = of if isinstance(of, alt.Chart) else alt.Chart(alt.NamedData(of) if isinstance(of, str) else of)
     return cast(alt.Chart, getattr(chart, f"mark_{mark}")(style=style, aria=False, **options))
 
 

@@ -24,7 +24,7 @@ Rows = NDArray[np.int64]
 ALL_DRAWN = 5_000
 SAMPLE = 2_000
 # Larger fronts are thinned to those that can be the pick and an even choice of the others.
-_LARGEST_FRONT = 3_000
+_LARGEST_FRONT, _MOST_WINNERS = 3_000, 8_000
 HEAT_CELLS = (52, 36)
 # A model that wins under less than this share of all weightings does not widen the range of interest.
 _OF_INTEREST = 0.01
@@ -126,7 +126,7 @@ def group_views(selection: Selection, /) -> tuple[GroupView, ...]:
         models = models_of(selection, group)
         choices = tuple(choices_of(selection, group))
         own = tuple(model for model in letters if model.group == position)
-        fronts = tuple(_shipped_front(choice, rng) for choice in choices)
+        fronts = tuple(_shipped_front(choice) for choice in choices)
         budget = models.height if used <= ALL_DRAWN else max(50, SAMPLE * models.height // used)
         shipped = _shipped(models, [*fronts, np.array([model.row for model in own], dtype=np.int64)], budget, rng)
         panels = _panels(selection, choices, models, heated=shipped.height < models.height)
@@ -136,11 +136,14 @@ def group_views(selection: Selection, /) -> tuple[GroupView, ...]:
     return tuple(views)
 
 
-def _shipped_front(choice: Choice, rng: np.random.Generator) -> Rows:
+def _shipped_front(choice: Choice) -> Rows:
     rows = np.array(choice.front, dtype=np.int64)
     if len(rows) <= _LARGEST_FRONT:
         return rows
-    kept = choice.acceptability.shares > 0
+    # for two objectives exact; for more, who wins under one of the sampled weightings
+    winners = np.flatnonzero(choice.acceptability.shares > 0)
+    kept = np.zeros(len(rows), dtype=np.bool_)
+    kept[winners[:: -(-len(winners) // _MOST_WINNERS)]] = True
     kept[[choice.at(row) for picks in choice.picks.values() for row in picks[:10]]] = True
     others = np.flatnonzero(~kept)
     kept[others[:: max(1, len(others) // _LARGEST_FRONT)]] = True

@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ecosel.archive.cells import read_numbers
+from ecosel.archive.cells import looks_numeric, read_numbers
 from ecosel.archive.table import ROW
 from ecosel.dominance import hypervolume, nondominated_rows
 from ecosel.objectives import STATUSES
 from ecosel.outputs import models_of
 from ecosel.report.axes import shortened
-from ecosel.report.layering import layered, marked, source
+from ecosel.report.layering import layered, marked
 from ecosel.report.marks import HEIGHT, WIDTH
 from ecosel.report.reduction import SAMPLE, GroupView
 from ecosel.report.sections import Drawing, Section, chart_element, columns_of, text
@@ -66,7 +66,7 @@ def run_frame(rows: pl.DataFrame, /) -> pl.DataFrame | None:
 def _seconds(cells: pl.Series) -> pl.Series:
     if cells.dtype.is_temporal():
         return cells.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1e6
-    if cells.dtype == pl.String:
+    if cells.dtype == pl.String and not looks_numeric(cells):
         try:
             return _seconds(
                 cells.str.replace("Z$", "+00:00").str.to_datetime(time_zone="UTC", strict=False).dt.replace_time_zone(None)
@@ -88,11 +88,10 @@ def _outcomes(rows: pl.DataFrame) -> pl.DataFrame | None:
 
 def outcomes_chart(counts: pl.DataFrame, /) -> alt.LayerChart:
     """Draw how many candidates ended in which way; counts (data `outcomes`) has status and models."""
-    rows = source("outcomes", None)
     statuses = alt.Scale(domain=counts["status"].to_list())
     return layered(
-        marked(rows, "bar", "bar").encode(tooltip=["status:N", "models:Q"]),
-        marked(rows, "text", "note", align="left", dx=4).encode(text="models:Q"),
+        marked("outcomes", "bar", "bar").encode(tooltip=["status:N", "models:Q"]),
+        marked("outcomes", "text", "note", align="left", dx=4).encode(text="models:Q"),
         x=alt.X("models:Q", axis=alt.Axis(title="candidates", tickCount=4)),
         y=alt.Y("status:N", sort=None, scale=statuses, axis=alt.Axis(title=None, ticks=False, labelPadding=6)),
         width=WIDTH, height=alt.Step(20),
@@ -144,8 +143,8 @@ def _progress(
 
 def best_chart(quality: str, clock: str, /) -> alt.LayerChart:
     """Draw the best value so far (data `best`) over all candidates (data `points`)."""
-    points = marked(source("points", None), "point", "run").encode(tooltip=["row:Q", "best:Q"])
-    line = marked(source("best", None), "line", "front-line", interpolate="step-after")
+    points = marked("points", "point", "run").encode(tooltip=["row:Q", "best:Q"])
+    line = marked("best", "line", "front-line", interpolate="step-after")
     return layered(points, line, x=_clock_axis(clock), y=_quality_axis(quality), width=WIDTH, height=_LOW)
 
 
@@ -186,7 +185,7 @@ def front_chart(fronts: pl.DataFrame, clock: str, /) -> alt.LayerChart:
     key = alt.Legend(title=None, orient="bottom", symbolType="stroke", columns=2, labelLimit=200)
     colours = alt.Color("cost:N", scale=alt.Scale(domain=costs, range="category"), legend=key)
     dashes = alt.StrokeDash("cost:N", scale=alt.Scale(domain=costs), legend=key)
-    lines = marked(source("fronts", None), "line", "run-line", interpolate="step-after").encode(color=colours, strokeDash=dashes)
+    lines = marked("fronts", "line", "run-line", interpolate="step-after").encode(color=colours, strokeDash=dashes)
     share = alt.Y("share:Q", axis=alt.Axis(title="hypervolume", format="%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
     return layered(lines, x=_clock_axis(clock), y=share, width=WIDTH, height=_LOW)
 
@@ -225,9 +224,9 @@ def _lineage(
 
 def lineage_chart(quality: str, clock: str, /) -> alt.LayerChart:
     """Draw ancestors (data `nodes`) and the lines to their children (data `edges`)."""
-    edges = marked(source("edges", None), "rule", "edge").encode(x2="x2:Q", y2="y2:Q")
-    points = marked(source("nodes", None), "point", "front").encode(tooltip=["row:Q"])
-    texts = [marked(source("nodes", None), "text", style, dx=9, dy=-9).encode(text="text:N") for style in ("halo", "letter")]
+    edges = marked("edges", "rule", "edge").encode(x2="x2:Q", y2="y2:Q")
+    points = marked("nodes", "point", "front").encode(tooltip=["row:Q"])
+    texts = [marked("nodes", "text", style, dx=9, dy=-9).encode(text="text:N") for style in ("halo", "letter")]
     return layered(edges, points, *texts, x=_clock_axis(clock), y=_quality_axis(quality), width=WIDTH, height=_LOW)
 
 

@@ -40,22 +40,25 @@ def as_figure(selection: Selection, form: Format, /, *, columns: int = 2) -> byt
 
     target = _COLUMN_PX[columns]
     across = min(3, max(len(view.panels) for view in group_views(selection)) or 1) if columns == 2 else 1
-    width = target // across - 48
-    for _ in range(2):  # the room that ticks take is known only once they are drawn
-        figure = frontier(selection, width=width, height=round(0.75 * width), columns=across)
-        figure = (
-            figure.properties(title={"text": ["".join(_MARKS)] if columns == 2 else list(_MARKS), **_LEGEND})
-            .configure(**theme(LIGHT_COLOURS, size=_FONT_PX))
-            .configure_concat(spacing=8)
-        )
-        spec = figure.to_dict()
-        svg: str = vl_convert.vegalite_to_svg(spec)
-        drawn = float(re.search(r'<svg[^>]* width="([\d.]+)', svg)[1])  # type: ignore[index]
-        if abs(drawn - target) < 1:
-            break
-        width += int((target - drawn) / across)
+    width = target // across - 50
+    figure = frontier(selection, width=width, height=round(0.75 * width), columns=across)
+    words = {"text": ["".join(_MARKS)] if columns == 2 else list(_MARKS), **_LEGEND}
+    figure = figure.properties(title=words).configure(**theme(LIGHT_COLOURS, size=_FONT_PX)).configure_concat(spacing=8)
+    spec = figure.to_dict(validate=False)
+    svg: str = vl_convert.vegalite_to_svg(spec)
+    # the room that ticks take is known only once they are drawn
+    drawn = float(re.search(r'<svg[^>]* width="([\d.]+)', svg)[1])  # type: ignore[index]
+    for chart in (panel for row in spec["vconcat"] for panel in row["hconcat"]):
+        chart["width"] += (target - drawn) / across
     if form == "svg":
-        # px of a style sheet are 1/96 inch, those of a paper 1/72
-        return re.sub(r'(<svg[^>]*?) width="([\d.]+)" height="([\d.]+)"', r'\1 width="\2pt" height="\3pt"', svg, count=1).encode()
+        return _as_paper(vl_convert.vegalite_to_svg(spec)).encode()
     converted: bytes = vl_convert.vegalite_to_png(spec, ppi=300) if form == "png" else vl_convert.vegalite_to_pdf(spec)
     return converted
+
+
+def _as_paper(svg: str) -> str:
+    """Give an SVG its size in points, and identifiers that do not depend on what was drawn before it."""
+    numbers: dict[str, int] = {}
+    svg = re.sub(r'(id="|url\(#)(clip|gradient)_?(\d+)', lambda m: f"{m[1]}{m[2]}{numbers.setdefault(m[3], len(numbers))}", svg)
+    # px of a style sheet are 1/96 inch, those of a paper 1/72
+    return re.sub(r'(<svg[^>]*?) width="([\d.]+)" height="([\d.]+)"', r'\1 width="\2pt" height="\3pt"', svg, count=1)

@@ -14,7 +14,7 @@ import polars as pl
 
 from ecosel.archive.cells import read_numbers
 from ecosel.archive.table import ROW
-from ecosel.report.layering import layered, marked, source
+from ecosel.report.layering import layered, marked, with_data
 from ecosel.report.marks import HEIGHT, WIDTH
 from ecosel.report.reduction import GroupView
 from ecosel.report.sections import Drawing, Section, chart_element, columns_of, text
@@ -99,16 +99,18 @@ def read_trace(name: str, /, *, folder: Path) -> PowerTrace:
 def power_chart(trace: PowerTrace, /, *, data: bool = True) -> alt.LayerChart:
     """Draw power over time with the measured windows shaded."""
 
-    rows = {"windows": trace.windows, "readings": _thinned(trace.readings)} if data else None
     scale, ticks = alt.Scale(nice=False, zero=False), alt.Axis(title="time (s)", tickCount=6)
     power = alt.Y("power_w:Q", axis=alt.Axis(title="power (W)", tickCount=5))
-    windows = marked(source("windows", rows), "rect", "window")
-    line = marked(source("readings", rows), "line", "trace", interpolate="step-after")
-    return layered(
+    windows = marked("windows", "rect", "window")
+    line = marked("readings", "line", "trace", interpolate="step-after")
+    chart = layered(
         windows.encode(x=alt.X("start_s:Q", axis=ticks, scale=scale), x2="end_s:Q"),
         line.encode(x=alt.X("time_s:Q", axis=ticks, scale=scale), y=power),
         width=WIDTH, height=HEIGHT - 60,
     )  # fmt: skip
+    if data:
+        with_data(chart, {"windows": trace.windows, "readings": _thinned(trace.readings)})
+    return chart
 
 
 def _stated(raw: str | None) -> dict[str, Any]:

@@ -37,9 +37,12 @@ def sampled(view: GroupView) -> str:
     shipped = {int(row) for rows in view.fronts for row in rows}
     whole = "all" if fronts <= shipped else f"{len(shipped & fronts):,} of"
     others = view.models.height - len(shipped)
+    thinned = (
+        "" if fronts <= shipped else " Under some weights the best trade-off on this page may be a neighbour of the true one."
+    )
     return (
         f'<p class="small">{view.total:,} models are too many points. The shading counts all of them (darker: more); drawn '
-        f"as points are {whole} {len(fronts):,} models of the fronts and a sample of {others:,} others.</p>"
+        f"as points are {whole} {len(fronts):,} models of the fronts and a sample of {others:,} others.{thinned}</p>"
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import numpy as np
 import polars as pl
 
 
+@cache
 def archive(rows: int, *, seed: int = 7) -> pl.DataFrame:
     """Models of three costs that grow with accuracy; many distinct fronts."""
     rng = np.random.default_rng(seed)
@@ -33,6 +35,7 @@ LAYERS = [
 ]
 
 
+@cache
 def evolved(rows: int = 60) -> pl.DataFrame:
     """An archive as the evolver writes it: every fifth candidate failed, each has the two before it as parents."""
     frame = archive(rows)

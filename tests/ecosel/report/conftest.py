@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from ecosel.archive.table import ROW
 from ecosel.report.page import as_page
@@ -41,6 +41,10 @@ class Opened:
     said: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
+
+    def dismiss(self, dialog: Dialog) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
 
     def rows(self, panel: str) -> list[int]:
         """Return the row numbers that the page names as the best trade-off of a panel."""
@@ -75,7 +79,7 @@ def opened(browser: Browser) -> Iterator[Callable[..., Opened]]:
         opened.page.on("console", lambda message: opened.said.append(message.text))
         opened.page.on("pageerror", lambda error: opened.said.append(str(error)))
         opened.page.on("request", lambda request: opened.requests.append(request.url))
-        opened.page.on("dialog", lambda dialog: (opened.dialogs.append(dialog.message), dialog.dismiss()))
+        opened.page.on("dialog", opened.dismiss)
         opened.page.goto(path.as_uri())
         if options.get("java_script_enabled", True):
             opened.settle()
@@ -93,8 +97,16 @@ def selected(frame: pl.DataFrame, **options: Any) -> tuple[Selection, pl.DataFra
     return select(rows, options.pop("objectives", None), origin=Origin(name), **options), rows
 
 
+_PAGES: dict[tuple[int, str], tuple[str, Selection]] = {}
+
+
 def written(path: Path, frame: pl.DataFrame, **options: Any) -> Selection:
-    """Write the page of a frame; return what was chosen."""
-    selection, rows = selected(frame, **options)
-    path.write_text(as_page(selection, rows, command="ecosel report archive.csv", folder=path.parent), encoding="utf-8")
+    """Write the page of a frame, made once for the same frame and options; return what was chosen."""
+    key = (id(frame), repr(options))
+    if key not in _PAGES:
+        selection, rows = selected(frame, **options)
+        page = as_page(selection, rows, command="ecosel report archive.csv", folder=path.parent)
+        _PAGES[key] = (page, selection)
+    page, selection = _PAGES[key]
+    path.write_text(page, encoding="utf-8")
     return selection

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser
 
+from ecosel.report.page import as_page
 from ecosel.samples import sample
 from ecosel.selection import Selection, select
 from tests.ecosel.report.archives import archive, evolved
@@ -82,12 +83,11 @@ POSITIONS = [
 @pytest.mark.parametrize(
     ("frame", "options"),
     [
-        (YOUNG, BY_DATASET),
         (YOUNG, {**BY_DATASET, "preset": "paper"}),
         (DIGITS, {**LABELLED, "scale": "range"}),
         (archive(5_600), LABELLED),
     ],
-    ids=["table I", "preset paper", "range", "sampled"],
+    ids=["preset paper", "range", "sampled"],
 )
 def test_the_live_pick_is_that_of_select_at_20_positions(
     frame: pl.DataFrame, options: dict[str, Any], opened: Open, tmp_path: Path
@@ -140,7 +140,7 @@ HOSTILE = [
     '"><img src=x onerror="window.pwned=1">',
     "<!--<script>",
     "a\u2028b\u2029c",
-    "=HYPERLINK(\"http://x\",\"y\")",
+    '=HYPERLINK("http://x","y")',
     "{{7*7}} ${7*7} %s",
     "\u202egnp.exe",
     "n" * 10_000,
@@ -164,7 +164,12 @@ def hostile_archive() -> tuple[pl.DataFrame, dict[str, Any]]:
         }
     )
     objectives = {quality: "max", cost: "min", "other\u2028</style>": "min"}
-    return frame, {"objectives": objectives, "labels": ["na'me</td>"], "by": ["set"], "name": '"><script>window.pwned=1</script>.csv'}
+    return frame, {
+        "objectives": objectives,
+        "labels": ["na'me</td>"],
+        "by": ["set"],
+        "name": '"><script>window.pwned=1</script>.csv',
+    }
 
 
 def test_hostile_text_is_only_text(opened: Open, tmp_path: Path) -> None:
@@ -282,7 +287,9 @@ def test_nothing_is_cut_off_on_a4_landscape(scheme: str, opened: Open, tmp_path:
     assert len(edges) > 10
     assert max(edges) <= A4["width"]
     assert shown.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    tops = shown.page.evaluate("Array.from(document.querySelectorAll('[id^=panel-0]:not([id*=pick],[id*=note])'), (e) => e.getBoundingClientRect().top)")
+    tops = shown.page.evaluate(
+        "Array.from(document.querySelectorAll('[id^=panel-0]:not([id*=pick],[id*=note])'), (e) => e.getBoundingClientRect().top)"
+    )
     assert len(tops) == 3
     assert max(tops) - min(tops) < 40  # the three panels stand in one row
     assert shown.page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
@@ -368,8 +375,10 @@ def test_one_data_set_can_be_shown_alone(opened: Open, tmp_path: Path) -> None:
 
 
 def test_range_and_scale_change_the_axes(opened: Open, tmp_path: Path) -> None:
-    far = pl.DataFrame({"model": ["far"], "accuracy": [0.02], "inference_time_s": [9.0], "parameters": [10**10], "energy_per_inference_j": [9.0]})
-    written(tmp_path / "page.html", pl.concat([archive(400), far]), **LABELLED)
+    far = pl.DataFrame(
+        {"model": ["far"], "accuracy": [0.02], "inference_time_s": [9.0], "parameters": [10**10], "energy_per_inference_j": [9.0]}
+    )
+    written(tmp_path / "page.html", pl.concat([archive(120), far]), **LABELLED)
     shown = opened(tmp_path / "page.html")
 
     def ticks() -> list[str]:
@@ -421,22 +430,21 @@ def test_marks_differ_in_shape_and_not_in_colour_alone(opened: Open, tmp_path: P
     page = opened(tmp_path / "page.html").page
     shapes = {
         colour: page.eval_on_selector_all(
-            f"#panel-0-0 path[{side}='var(--{colour})']", "(all) => all.map((e) => e.getAttribute('d').replace(/[\\d.-]+/g, '0'))[0]"
+            f"#panel-0-0 path[{side}='var(--{colour})']",
+            "(all) => all.map((e) => e.getAttribute('d').replace(/[\\d.-]+/g, '0'))[0]",
         )
         for side, colour in (("stroke", "low"), ("stroke", "high"), ("fill", "pick"), ("fill", "front"))
     }
     assert len(set(shapes.values())) == 4, shapes
 
 
-def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_input_gives_the_same_bytes() -> None:
     for frame, options in (CASES["evolved"], CASES["sampled"]):
-        first, second = (tmp_path / name for name in ("a.html", "b.html"))
-        written(first, frame, **options)
-        written(second, frame, **options)
-        assert first.read_bytes() == second.read_bytes()
+        first, second = (as_page(*selected(frame, **options), command="ecosel report") for _ in range(2))
+        assert first == second
 
 
-@pytest.mark.parametrize(("rows", "most"), [(1_000, 1.3e6), (60_000, 3e6)])
+@pytest.mark.parametrize(("rows", "most"), [(1_000, 1.3e6), (100_000, 3e6)])
 def test_a_page_stays_small(rows: int, most: float, tmp_path: Path) -> None:
     written(tmp_path / "page.html", archive(rows), **LABELLED)
     assert (tmp_path / "page.html").stat().st_size < most
@@ -445,20 +453,21 @@ def test_a_page_stays_small(rows: int, most: float, tmp_path: Path) -> None:
 def test_a_page_says_that_it_holds_a_sample(tmp_path: Path) -> None:
     written(tmp_path / "page.html", archive(5_600), **LABELLED)
     assert "5,600 models are too many points" in (tmp_path / "page.html").read_text()
-    written(tmp_path / "page.html", archive(500), **LABELLED)
+    written(tmp_path / "page.html", archive(120), **LABELLED)
     assert "too many points" not in (tmp_path / "page.html").read_text()
 
 
 def test_too_many_groups_are_refused() -> None:
     frame = archive(100).with_columns(pl.Series("group", range(100)))
     selection, rows = selected(frame, by=["group"])
-    from ecosel.report.page import as_page
-
     with pytest.raises(ValueError, match="100 groups are too many for one page"):
         as_page(selection, rows, command="")
 
 
 def test_select_keeps_its_picks_when_errors_are_kept_beside_the_models() -> None:
-    with_errors, without = select(DIGITS, labels=["model"]), select(DIGITS.select("model", "accuracy", "parameters"), labels=["model"])
+    with_errors, without = (
+        select(DIGITS, labels=["model"]),
+        select(DIGITS.select("model", "accuracy", "parameters"), labels=["model"]),
+    )
     assert {"accuracy_low", "inference_time_s_std"} <= set(with_errors.models.columns)
     assert "accuracy_low" not in without.models.columns
