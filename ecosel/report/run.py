@@ -51,10 +51,10 @@ def run_section(selection: Selection, rows: pl.DataFrame, views: Sequence[GroupV
 
 
 def run_frame(rows: pl.DataFrame, /) -> pl.DataFrame | None:
-    """Return the row number, birth and minute since the first of each row that has them; None where no row has."""
-    columns: dict[str, pl.Series] = {ROW: rows[ROW]}
-    if "birth" in rows.columns:
-        columns["birth"] = read_numbers(rows["birth"])[0].cast(pl.Float64)
+    """Return the row number, birth and minute since the first of each row; None where the archive knows no births."""
+    if "birth" not in rows.columns:
+        return None  # profiled models carry times too, but nothing was searched
+    columns: dict[str, pl.Series] = {ROW: rows[ROW], "birth": read_numbers(rows["birth"])[0].cast(pl.Float64)}
     if "created_at" in rows.columns:
         seconds = _seconds(rows["created_at"])
         if seconds.null_count() < len(seconds):

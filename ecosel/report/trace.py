@@ -21,6 +21,7 @@ from ecosel.report.sections import Drawing, Section, chart_element, columns_of, 
 from ecosel.verdict import number
 
 _MOST_POINTS = 1_500
+_WINDOW = {"start_s": pl.Float64, "end_s": pl.Float64}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +71,11 @@ def trace_section(rows: pl.DataFrame, views: Sequence[GroupView], /, *, folder: 
 
 
 def read_trace(name: str, /, *, folder: Path) -> PowerTrace:
-    """Read a Parquet trace named relative to a folder.
+    """Read a Parquet trace, as `ecosel profile --trace` writes it, named relative to a folder.
 
-    Columns time_s, power_w; under the key `ecosel` of its metadata JSON with groups [{start_s, end_s}], energy_counter_j and
-    energy_power_j. Raises ValueError where it is none, or lies outside the folder (the name is a stranger's).
+    Columns time_s, power_w; under the key `ecosel` of its metadata JSON with raw.marks.groups [{start_s, end_s}] and
+    profile.energy.counter and .power, each {value} in joules per inference. Times are told from the first reading.
+    Raises ValueError where it is none, or lies outside the folder (the name is a stranger's).
     """
     inside = PurePosixPath(name.replace("\\", "/"))
     path = (folder / inside).resolve()
@@ -86,14 +88,16 @@ def read_trace(name: str, /, *, folder: Path) -> PowerTrace:
         if column not in frame.columns:
             raise ValueError(f"it has no column {column}")
     readings = frame.select(read_numbers(frame[column])[0].cast(pl.Float64) for column in ("time_s", "power_w")).drop_nulls()
-    facts = _stated(pl.read_parquet_metadata(path).get("ecosel"))
-    windows = [group for group in facts.get("groups", []) if _are_numbers(group, "start_s", "end_s")]
-    frame = pl.DataFrame([(float(g["start_s"]), float(g["end_s"])) for g in windows],
-                         schema={"start_s": pl.Float64, "end_s": pl.Float64}, orient="row")  # fmt: skip
-    counter, integral = (
-        float(facts[key]) if _are_numbers(facts, key) else None for key in ("energy_counter_j", "energy_power_j")
+    facts = _object(pl.read_parquet_metadata(path).get("ecosel"))
+    groups = _at(facts, "raw", "marks", "groups")
+    windows = [group for group in groups if _are_numbers(group, "start_s", "end_s")] if isinstance(groups, list) else []
+    first = float(readings["time_s"][0]) if readings.height else 0.0
+    counter, integral = (_at(facts, "profile", "energy", key, "value") for key in ("counter", "power"))
+    return PowerTrace(
+        readings.with_columns(pl.col("time_s") - first),
+        pl.DataFrame([(float(w["start_s"]) - first, float(w["end_s"]) - first) for w in windows], schema=_WINDOW, orient="row"),
+        *(float(value) if _are_numbers({"j": value}, "j") else None for value in (counter, integral)),
     )
-    return PowerTrace(readings, frame, counter, integral)
 
 
 def power_chart(trace: PowerTrace, /, *, data: bool = True) -> alt.LayerChart:
@@ -113,13 +117,18 @@ def power_chart(trace: PowerTrace, /, *, data: bool = True) -> alt.LayerChart:
     return chart
 
 
-def _stated(raw: str | None) -> dict[str, Any]:
+def _object(raw: str | None) -> Any:
     try:
-        facts = json.loads(raw) if raw else {}
+        return json.loads(raw) if raw else None
     except (ValueError, RecursionError):
-        return {}
-    groups = facts.get("groups") if isinstance(facts, dict) else None
-    return {**facts, "groups": groups if isinstance(groups, list) else []} if isinstance(facts, dict) else {}
+        return None
+
+
+def _at(record: Any, *keys: str) -> Any:
+    """Return what stands under the keys of nested objects, None where one of them is missing."""
+    for key in keys:
+        record = record.get(key) if isinstance(record, dict) else None
+    return record
 
 
 def _are_numbers(record: Any, *keys: str) -> bool:
@@ -142,13 +151,13 @@ def _thinned(readings: pl.DataFrame) -> pl.DataFrame:
 
 def _compared(trace: PowerTrace) -> str:
     counter, integral = trace.energy_counter_j, trace.energy_power_j
-    span = f"{trace.readings.height:,} readings, {trace.windows.height} measured windows. "
+    span = f"{trace.readings.height:,} readings, {trace.windows.height} measured windows."
+    both = {"counter": counter, "integral of power": integral}
+    parts = [f"{name} {number(value)} J" for name, value in both.items() if value is not None]
+    if not parts:
+        return f"{span} Their energy is not stated."
     if counter is not None and integral is not None and counter > 0:
-        apart = 100 * (integral / counter - 1)
-        return f"{span}Counter {number(counter)} J, integral of power {number(integral)} J ({apart:+.1f} %)."
-    parts = [
-        f"{name} {number(value)} J"
-        for name, value in (("Counter", counter), ("Integral of power", integral))
-        if value is not None
-    ]
-    return span + (f"{', '.join(parts)}; the other was not measured." if parts else "Their energy is not stated.")
+        rest = f" ({100 * (integral / counter - 1):+.1f} %)"
+    else:
+        rest = "" if len(parts) == 2 else "; the other was not measured"
+    return f"{span} Energy per inference: {', '.join(parts)}{rest}."

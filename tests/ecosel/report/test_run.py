@@ -57,13 +57,19 @@ def test_the_front_so_far_is_the_hypervolume_of_its_first_births() -> None:
      ["2026-11-22T10:00:00", "2026-11-22T10:01:30"], [1.7e9, 1.7e9 + 90], ["1700000000", "1700000090"]],
 )  # fmt: skip
 def test_times_are_read_as_text_or_seconds(times: list[str] | list[float]) -> None:
-    frame = run_frame(pl.DataFrame({ROW: [0, 1], "created_at": times}))
+    frame = run_frame(pl.DataFrame({ROW: [0, 1], "birth": [0, 1], "created_at": times}))
     assert frame is not None
     assert frame["minute"].to_list() == pytest.approx([0.0, 1.5])
 
 
 def test_times_that_are_none_leave_the_clock_out() -> None:
-    assert run_frame(pl.DataFrame({ROW: [0], "created_at": ["yesterday"]})) is None
+    frame = run_frame(pl.DataFrame({ROW: [0], "birth": [0], "created_at": ["yesterday"]}))
+    assert frame is not None
+    assert frame.columns == [ROW, "birth"]
+
+
+def test_profiled_models_have_times_but_no_run() -> None:
+    assert run_frame(pl.DataFrame({ROW: [0], "created_at": ["2026-11-22T10:00:00Z"]})) is None
 
 
 def test_ancestors_are_found_once_and_a_circle_ends() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,31 @@ import numpy as np
 import polars as pl
 import pytest
 
+import profilers.trace
 from ecosel.report.reduction import group_views
 from ecosel.report.trace import read_trace, trace_section
+from profilers.trace import COLUMNS, PowerTrace
 from tests.ecosel.report.archives import archive
 from tests.ecosel.report.conftest import selected
 
 FACTS = {
-    "groups": [{"start_s": 1.0, "end_s": 2.0}, {"start_s": 3.0, "end_s": 4.0}],
-    "energy_counter_j": 200.0,
-    "energy_power_j": 190.0,
+    "raw": {"marks": {"groups": [{"start_s": 101.0, "end_s": 102.0}, {"start_s": 103.0, "end_s": 104.0}]}},
+    "profile": {"energy": {"counter": {"value": 0.0200}, "power": {"value": 0.0190}}},
 }
 
 
-def write_trace(path: Path, *, facts: Any = FACTS, points: int = 51) -> None:
-    time = np.linspace(0, 5, points)
-    frame = pl.DataFrame({"time_s": time, "power_w": 100.0 + 0 * time, "energy_j": 100 * time})
-    frame.write_parquet(
-        path, metadata={} if facts is None else {"ecosel": facts if isinstance(facts, str) else json.dumps(facts)}
-    )
+def write_trace(path: Path, *, facts: Any = FACTS) -> None:
+    """Write a trace with the profiler itself, or with other facts by hand."""
+    time = np.linspace(100, 105, 51)
+    if isinstance(facts, dict):
+        blank: dict[str, Any] = {name: np.full(51, np.nan) for name in COLUMNS}
+        trace = PowerTrace(
+            **{**blank, "time_s": time, "power_w": np.full(51, 100.0)}, edge=np.zeros(51, bool), slowdowns=(None,) * 51
+        )
+        profilers.trace.write_trace(path, trace, facts)
+    else:
+        frame = pl.DataFrame({"time_s": time, "power_w": np.full(51, 100.0)})
+        frame.write_parquet(path, metadata={} if facts is None else {"ecosel": facts})
 
 
 def test_a_trace_is_drawn_with_its_windows_counter_against_integral(tmp_path: Path) -> None:
@@ -37,8 +43,11 @@ def test_a_trace_is_drawn_with_its_windows_counter_against_integral(tmp_path: Pa
     section = trace_section(rows, views, folder=tmp_path)
     assert section is not None
     assert len(section.drawings) == len(views[0].letters)
-    assert "Counter 200 J, integral of power 190 J (-5.0 %)" in section.html
-    assert section.drawings[0].facts["data"]["windows"] == {"start_s": [1.0, 3.0], "end_s": [2.0, 4.0]}
+    assert "counter 0.02 J, integral of power 0.019 J (-5.0 %)" in section.html
+    assert section.drawings[0].facts["data"]["windows"] == {
+        "start_s": pytest.approx([1.0, 3.0]),
+        "end_s": pytest.approx([2.0, 4.0]),
+    }
 
 
 def test_without_traces_there_is_no_section(tmp_path: Path) -> None:
@@ -74,7 +83,16 @@ def test_a_trace_that_cannot_be_read_says_so_on_the_page(tmp_path: Path) -> None
         read_trace("b.parquet", folder=tmp_path)
 
 
-@pytest.mark.parametrize("facts", [None, "{", "[]", {"groups": "x", "energy_counter_j": "many"}, {"groups": [{"start_s": None}]}])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        None,
+        "{",
+        "[]",
+        {"raw": "x", "profile": {"energy": {"counter": "many"}}},
+        {"raw": {"marks": {"groups": [{"start_s": None}]}}},
+    ],
+)
 def test_what_is_not_stated_is_not_made_up(facts: Any, tmp_path: Path) -> None:
     write_trace(tmp_path / "a.parquet", facts=facts)
     trace = read_trace("a.parquet", folder=tmp_path)
