@@ -102,6 +102,7 @@
     element.removeAttribute("aria-roledescription");
     if (words) element.setAttribute("role", "img");
     if (words) element.setAttribute("aria-label", words);
+    document.body.dataset.firstChartMs ??= String(performance.now());
     if (variant) {
       const note = byId(`${view.id}-note`);
       if (note) note.textContent = view.notes[settings().zoom ? 0 : 1];
@@ -146,7 +147,6 @@
   }
 
   function weigh() {
-    const start = performance.now();
     for (const view of views) {
       if (!view.vega || hidden(view)) continue;
       let changed = false;
@@ -161,7 +161,6 @@
         tell(view);
       }
     }
-    document.body.dataset.redrawMs = String(performance.now() - start);
   }
 
   const hidden = (view) => byId(view.id).closest("[hidden]") !== null;
@@ -302,6 +301,7 @@
     drawing = drawing.then(async () => {
       for (const view of views) if (!hidden(view) && (!view.vega || (again && view.variants))) await draw(view);
       weigh();
+      document.body.dataset.readyMs ??= String(performance.now());
       document.body.dataset.ready = "yes";
     });
     return drawing;

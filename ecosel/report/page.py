@@ -71,13 +71,10 @@ def _title(selection: Selection) -> str:
 def _head(selection: Selection, views: Sequence[GroupView]) -> str:
     words = {"max": "high", "min": "low"}
     wanted = ", ".join(f"{words[o.sense]} {o.column}" for o in selection.objectives)
-    used = (
-        f"{selection.models.height:,} of {selection.rows:,} models"
-        if selection.models.height < selection.rows
-        else f"{selection.rows:,} models"
-    )
+    used, rows = selection.models.height, selection.rows
+    counted = f"{used:,} of {rows:,} models" if used < rows else "1 model" if rows == 1 else f"{rows:,} models"
     verdicts = "".join(_verdict(view, g) for g, view in enumerate(views))
-    return f"<h1>Best trade-offs of {text(_title(selection))}</h1><p>{used}, chosen for {text(wanted)}.</p>{verdicts}"
+    return f"<h1>Best trade-offs of {text(_title(selection))}</h1><p>{counted}, chosen for {text(wanted)}.</p>{verdicts}"
 
 
 def _verdict(view: GroupView, group: int) -> str:

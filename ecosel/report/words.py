@@ -9,24 +9,34 @@ from ecosel.report.reduction import GroupView, Panel
 from ecosel.selection import Choice
 from ecosel.verdict import number
 
-_GLYPHS = (
-    ("model", '<circle cx="9" cy="8" r="2.5" fill="var(--model)"/>', "model"),
-    ("front", '<circle cx="9" cy="8" r="3.5" fill="var(--front)"/>', "on the Pareto front"),
-    ("lowest", '<rect x="3" y="2" width="12" height="12" fill="none" stroke="var(--low)" stroke-width="2"/>', "lowest cost"),
-    ("highest", '<path d="M9 1.5 16 14H2Z" fill="none" stroke="var(--high)" stroke-width="2"/>', "highest quality"),
-    ("pick", '<path d="M9 1 14 8 9 15 4 8Z" fill="var(--pick)"/>', "best trade-off under these weights"),
-    ("joint", '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--pick)" stroke-width="1.6"/>',
-     "best trade-off of all objectives"),
-)  # fmt: skip
+_GLYPHS = {
+    "model": '<circle cx="9" cy="8" r="2.5" fill="var(--model)"/>',
+    "front": '<circle cx="9" cy="8" r="3.5" fill="var(--front)"/>',
+    "lowest": '<rect x="3" y="2" width="12" height="12" fill="none" stroke="var(--low)" stroke-width="2"/>',
+    "highest": '<path d="M9 1.5 16 14H2Z" fill="none" stroke="var(--high)" stroke-width="2"/>',
+    "pick": '<path d="M9 1 14 8 9 15 4 8Z" fill="var(--pick)"/>',
+    "joint": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--pick)" stroke-width="1.6"/>',
+}
+_WORDS = {
+    "model": "model", "front": "on the Pareto front", "lowest": "lowest cost", "highest": "highest quality",
+    "pick": "best trade-off under these weights", "joint": "best trade-off of all objectives",
+}  # fmt: skip
 
 
 def legend(views: Sequence[GroupView]) -> str:
-    glyphs = [(svg, words) for key, svg, words in _GLYPHS if key != "joint" or any(view.joint and view.panels for view in views)]
-    items = "".join(f'<li><svg viewBox="0 0 18 16" aria-hidden="true">{svg}</svg>{words}</li>' for svg, words in glyphs)
+    """Return what the marks of the panels mean, as HTML."""
+    panels = [panel for view in views for panel in view.panels]
+    words = dict(_WORDS)
+    if any(panel.x.objective.is_quality or not panel.y.objective.is_quality for panel in panels):
+        words |= {"lowest": "best on the horizontal axis", "highest": "best on the vertical axis"}
+    if not any(view.joint for view in views):
+        del words["joint"]
+    items = "".join(
+        f'<li><svg viewBox="0 0 18 16" aria-hidden="true">{_GLYPHS[key]}</svg>{said}</li>' for key, said in words.items()
+    )
     return (
-        f'<ul class="legend">{items}</ul><p class="small muted">A letter is the same model everywhere on this page; an arrow '
-        "behind it says that "
-        "the model lies outside the range. Click a model, or its letter in the table, to ring it in every panel.</p>"
+        f'<ul class="legend">{items}</ul><p class="small muted">A letter is the same model everywhere on this page; an arrow behind '
+        "it says that the model lies outside the range. Click a model, or its letter in the table, to ring it in every panel.</p>"
     )
 
 
