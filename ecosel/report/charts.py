@@ -115,6 +115,7 @@ def _models(view: GroupView, panel: Panel, x: str, tag: str) -> Iterator[alt.Cha
 def _highlights(view: GroupView, panel: Panel, tag: str) -> Iterator[alt.Chart]:
     """Yield the best of each axis, the rings, the best trade-off under the weights of now, and the letters."""
     fields = [f"v{field(view, axis.objective.column)}" for axis in (panel.x, panel.y)]
+    yield marked(f"letters{tag}", "point", "anchor")
     for role in ("lowest", "highest"):
         yield marked(f"roles{tag}", "point", role).transform_filter(f"datum.role === '{role}'")
     for ring in ("joint", "marked"):
@@ -122,7 +123,6 @@ def _highlights(view: GroupView, panel: Panel, tag: str) -> Iterator[alt.Chart]:
         yield _clamped(chosen, fields, tag)
     pick = _with_distance(marked(f"front{tag}", "point", "pick").properties(name=f"pick{tag}"), view, panel.choice)
     yield _clamped(pick, fields, tag).encode(tooltip=_tooltip(view))
-    yield marked(f"letters{tag}", "point", "anchor")
     for style in ("halo", "letter"):
         letters = marked(f"letters{tag}", "text", style, dx=alt.ExprRef("datum.dx"), dy=alt.ExprRef("datum.dy"))
         yield letters.encode(text="text:N")

@@ -35,8 +35,9 @@ def legend(views: Sequence[GroupView]) -> str:
         f'<li><svg viewBox="0 0 18 16" aria-hidden="true">{_GLYPHS[key]}</svg>{said}</li>' for key, said in words.items()
     )
     return (
-        f'<ul class="legend">{items}</ul><p class="small muted">A letter is the same model everywhere on this page; an arrow behind '
-        "it says that the model lies outside the range. Click a model, or its letter in the table, to ring it in every panel.</p>"
+        f'<ul class="legend">{items}</ul><p class="small muted">A letter is the same model everywhere on this page; an arrow '
+        "behind it says that the model lies outside the range. Click a model, or its letter in the table, to ring "
+        "it in every panel.</p>"
     )
 
 

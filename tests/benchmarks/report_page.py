@@ -1,4 +1,4 @@
-"""Time `ecosel report` and its page in a browser: python tests/benchmarks/report_page.py [--rows 1000 1000000] [--repeats 5].
+"""Time `ecosel report` and its page in a browser: python -m tests.benchmarks.report_page [--rows 1000 1000000] [--repeats 5].
 
 Needs chromium and playwright. For each number of models: the whole process, beside `ecosel select` on the same file (what
 reading and choosing take); the size of the page; and in headless Chromium with the network off, each time in a fresh page,
