@@ -96,7 +96,7 @@ def _title(objective: Objective, shown: Range) -> tuple[str, str]:
         return f"{_TITLES[name]} ({prefix}{_UNITS[name]})", f"format(datum.value * {_PREFIXES[prefix]:.0f}, ',~r')"
     better = "" if name in _TITLES else f" ({'higher' if objective.is_quality else 'lower'} is better)"
     tick = "replace(format(datum.value, '~s'), 'G', 'B')" if name == "parameters" else _tick(shown)
-    return shortened(_TITLES.get(name, name)) + better, tick
+    return shortened(_TITLES.get(name, name), _LONGEST_TITLE - len(better)) + better, tick
 
 
 def _tick(shown: Range) -> str:

@@ -134,20 +134,25 @@ def _bars(view: GroupView, choice: Choice, *, group: int, place: int) -> tuple[s
     return chart_element(id_, f"How often each model wins. {words}"), Drawing(id_, spec, facts, group)
 
 
-def robustness_section(views: Sequence[GroupView], /) -> Section:
-    """Return what is known of the certainty of each pair's choice, in words, with probabilities where errors were measured."""
+def robustness_section(views: Sequence[GroupView], /) -> Section | None:
+    """Return how certain each pair's choice is, in words, with probabilities where errors were measured.
+
+    None where there is no pair: the joint choice has the same beside the frontier.
+    """
     drawings, parts = [], []
     for g, view in enumerate(views):
         figures = []
         for k, choice in enumerate(view.choices):
-            if choice.kind == "joint" and len(view.choices) > 1:
-                continue  # it stands beside the frontier
+            if choice.kind == "joint":
+                continue
             figure = ""
             if choice.membership is not None:
                 figure, drawing = _bars(view, choice, group=g, place=k)
                 drawings.append(drawing)
             caption = f"<p><b>{text(objectives_of(choice))}</b></p><p>{text(certainty(choice, view.called), 800)}</p>"
             figures.append(f"<figure><figcaption>{caption}</figcaption>{figure}</figure>")
+        if not figures:
+            return None
         group = f"<h3>{text(view.name)}</h3>" if view.name else ""
         parts.append(f'<section data-group="{g}">{group}<div class="panels">{"".join(figures)}</div></section>')
     intro = (

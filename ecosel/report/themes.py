@@ -31,6 +31,8 @@ def theme(colour: dict[str, str], /, *, size: float = 11.0) -> dict[str, Any]:
             "titlePadding": 6, "labelOverlap": "greedy", "labelSeparation": 4, "labelLimit": 170,
             "gridWidth": small, "tickWidth": small, "domainWidth": small,
         },
+        "axisX": {"titleLimit": 300},
+        "axisY": {"titleLimit": 216},
         "legend": {"labelColor": colour["ink"], "titleColor": colour["ink"], "labelFontSize": size, "titleFontSize": size},
         "title": {"color": colour["ink"], "fontSize": size + 1, "anchor": "start", "fontWeight": 600},
         "header": {"labelColor": colour["ink"], "titleColor": colour["ink"], "labelFontSize": size, "labelFontWeight": 600},

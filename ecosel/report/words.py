@@ -12,13 +12,14 @@ from ecosel.verdict import number
 _GLYPHS = {
     "model": '<circle cx="9" cy="8" r="2.5" fill="var(--model)"/>',
     "front": '<circle cx="9" cy="8" r="3.5" fill="var(--front)"/>',
+    "error": '<path d="M9 1V15M3 8H15" stroke="var(--front)" stroke-width="1" opacity="0.6"/>',
     "lowest": '<rect x="3" y="2" width="12" height="12" fill="none" stroke="var(--low)" stroke-width="2"/>',
     "highest": '<path d="M9 1.5 16 14H2Z" fill="none" stroke="var(--high)" stroke-width="2"/>',
     "pick": '<path d="M9 1 14 8 9 15 4 8Z" fill="var(--pick)"/>',
     "joint": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--pick)" stroke-width="1.6"/>',
 }
 _WORDS = {
-    "model": "model", "front": "on the Pareto front", "lowest": "lowest cost", "highest": "highest quality",
+    "model": "model", "front": "on the Pareto front", "error": "its 95 % interval", "lowest": "lowest cost", "highest": "highest quality",
     "pick": "best trade-off under these weights", "joint": "best trade-off of all objectives",
 }  # fmt: skip
 
@@ -29,8 +30,10 @@ def legend(views: Sequence[GroupView]) -> str:
     words = dict(_WORDS)
     if any(panel.x.objective.is_quality or not panel.y.objective.is_quality for panel in panels):
         words |= {"lowest": "best on the horizontal axis", "highest": "best on the vertical axis"}
-    if not any(view.joint for view in views):
+    if not any(panel.choice is not view.joint for view in views if view.joint for panel in view.panels):
         del words["joint"]
+    if not any(marks.error_rows(view, panel).height for view in views for panel in view.panels):
+        del words["error"]
     items = "".join(
         f'<li><svg viewBox="0 0 18 16" aria-hidden="true">{_GLYPHS[key]}</svg>{said}</li>' for key, said in words.items()
     )
