@@ -43,15 +43,8 @@ def report(
     ecosel report models.csv --maximize top1 --minimize param_count -o report.html
     ecosel report data/young2019.csv --by dataset --preset paper --static figure1.pdf
     """
-    if open_ and static and not output:
-        raise ValueError("--open opens the page; name it with -o")
     output = output or (None if static else "report.html")
-    if open_ and output == "-":
-        raise ValueError("--open needs a file; name one with -o")
-    check_targets([output, static], expand(archives))
-    for file in (name for name in (output, static) if name not in (None, "-")):
-        if Path(str(file)).exists() and not force:
-            raise FileExistsError(f"{file} exists; add --force to replace it, or name another file")
+    _check(archives, output, static, force=force, open_=open_)
     from ecosel.report.page import as_page
     from ecosel.report.static import as_figure, figure_format
 
@@ -70,6 +63,15 @@ def report(
         click.echo(name)
     if open_ and output:
         webbrowser.open(Path(output).resolve().as_uri())
+
+
+def _check(archives: tuple[str, ...], output: str | None, static: str | None, *, force: bool, open_: bool) -> None:
+    if open_ and output in (None, "-"):
+        raise ValueError("--open opens the page; name its file with -o")
+    check_targets([output, static], expand(archives))
+    for file in (name for name in (output, static) if name is not None and name != "-"):
+        if Path(file).exists() and not force:
+            raise FileExistsError(f"{file} exists; add --force to replace it, or name another file")
 
 
 def _command(archives: tuple[str, ...], shared: dict[str, Any]) -> str:

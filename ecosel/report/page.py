@@ -152,7 +152,7 @@ def _hash(text_: str) -> str:
 
 
 def _document(title: str, head: str, sections: Sequence[Section], contents: dict[str, Any]) -> str:
-    scripts = [vega_bundle(), _part("page.js")]
+    scripts = [vega_bundle(), _part("table.js"), _part("page.js")]
     style = _part("page.css")
     allowed = f"script-src {' '.join(map(_hash, scripts))}; style-src {_hash(style)}"
     policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"

@@ -19,8 +19,8 @@ _GLYPHS = {
     "joint": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--pick)" stroke-width="1.6"/>',
 }
 _WORDS = {
-    "model": "model", "front": "on the Pareto front", "error": "its 95 % interval", "lowest": "lowest cost", "highest": "highest quality",
-    "pick": "best trade-off under these weights", "joint": "best trade-off of all objectives",
+    "model": "model", "front": "on the Pareto front", "error": "its 95 % interval", "lowest": "lowest cost",
+    "highest": "highest quality", "pick": "best trade-off under these weights", "joint": "best trade-off of all objectives",
 }  # fmt: skip
 
 

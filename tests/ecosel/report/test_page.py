@@ -187,7 +187,7 @@ def test_hostile_text_is_only_text(opened: Open, tmp_path: Path) -> None:
     assert page.evaluate("window.pwned") is None
     assert (shown.dialogs, shown.said) == ([], [])
     assert shown.requests == [(tmp_path / "page.html").as_uri()]
-    assert page.locator("script").count() == 3
+    assert page.locator("script").count() == 4
     assert page.locator("img").count() == 0
     names = page.locator("#models td.name").all_text_contents()
     assert any(name.startswith("</script>") or "<img" in name or "<!--" in name for name in names)
