@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ecosel.archive.cells import looks_numeric, read_numbers
 from ecosel.archive.table import ROW
+from ecosel.candidates import finished_only
 from ecosel.dominance import hypervolume, nondominated_rows
-from ecosel.objectives import STATUSES
+from ecosel.objectives import STATUSES, Objective
 from ecosel.outputs import models_of
 from ecosel.report.axes import shortened
 from ecosel.report.layering import layered, marked
@@ -45,7 +46,10 @@ def run_section(selection: Selection, rows: pl.DataFrame, views: Sequence[GroupV
         used = models_of(selection, selection.groups[g]).join(timed, on=ROW, how="inner")
         for clock, title in _CLOCKS.items():
             if clock in used.columns and used[clock].null_count() == 0 and used.height > 1:
-                _progress(drawings, parts, view, used.sort(clock, ROW), clock, title, group=g)
+                reached = _with_quality(rows, view, timed) if len(views) == 1 else used
+                _progress(
+                    drawings, parts, view, reached.sort(clock, ROW), used.sort(clock, ROW), clock=clock, title=title, group=g
+                )
         _lineage(drawings, parts, selection, rows, view, timed, group=g)
     return Section(f'<h2>The run</h2><div class="panels">{"".join(parts)}</div>', tuple(drawings))
 
@@ -113,28 +117,33 @@ def _add(
     parts.append(f"<figure{where}><figcaption><p>{text(words, 600)}</p></figcaption>{chart_element(id_, words)}</figure>")
 
 
+def _with_quality(rows: pl.DataFrame, view: GroupView, timed: pl.DataFrame) -> pl.DataFrame:
+    """Return all candidates that came to a result, also those whose costs were never measured."""
+    quality = _quality(view)
+    finished = finished_only(rows).select(ROW, quality.column)
+    return finished.with_columns(read_numbers(finished[quality.column])[0]).drop_nulls().join(timed, on=ROW, how="inner")
+
+
+def _quality(view: GroupView) -> Objective:
+    return next((o for o in view.objectives if o.is_quality), view.objectives[0])
+
+
 def _progress(
-    drawings: list[Drawing], parts: list[str], view: GroupView, used: pl.DataFrame, clock: str, title: str, *, group: int
-) -> None:
-    quality = next((o for o in view.objectives if o.is_quality), view.objectives[0])
-    values = used[quality.column].cast(pl.Float64)
+    drawings: list[Drawing], parts: list[str], view: GroupView, reached: pl.DataFrame, used: pl.DataFrame, *,
+    clock: str, title: str, group: int,
+) -> None:  # fmt: skip
+    quality = _quality(view)
+    values = reached[quality.column].cast(pl.Float64)
     best = values.cum_max() if quality.is_quality else values.cum_min()
-    line = pl.DataFrame({"at": used[clock], "best": best})
+    line = pl.DataFrame({"at": reached[clock], "best": best})
     line = line.filter(best.ne_missing(best.shift(1)) | (pl.int_range(pl.len()) == pl.len() - 1))
-    points = pl.DataFrame({"row": used[ROW], "at": used[clock], "best": values})
+    points = pl.DataFrame({"row": reached[ROW], "at": reached[clock], "best": values})
     points = points.sample(min(points.height, SAMPLE), seed=0).sort("at", "row")
-    last = line.filter(pl.col("best") == line["best"][-1])["at"][0]
-    reached = f"reached at {clock} {number(round(float(last), 2))}"
-    words = f"Best {shortened(quality.column)} so far: {number(float(line['best'][-1]))}, {reached}."
-    _add(
-        drawings,
-        parts,
-        f"best-{group}-{clock}",
-        best_chart(quality.column, title),
-        {"points": points, "best": line},
-        words,
-        group=group,
-    )
+    first = line.filter(pl.col("best") == line["best"][-1])["at"][0]
+    found = f"{number(float(line['best'][-1]))}, reached at {clock} {number(round(float(first), 2))}"
+    words = f"Best {shortened(quality.column)} so far of {reached.height:,} models: {found}."
+    chart = best_chart(quality.column, title)
+    _add(drawings, parts, f"best-{group}-{clock}", chart, {"points": points, "best": line}, words, group=group)
     fronts = front_growth(view, used, clock)
     if fronts.height:
         words = f"Hypervolume of the front of each pair, as a share of what it is at the end ({view.total:,} models)."
@@ -195,10 +204,15 @@ def _lineage(
     group: int,
 ) -> None:  # fmt: skip
     winner = (view.joint or view.choices[-1]).picks["trade_off"][0]
-    quality = next((o.column for o in view.objectives if o.is_quality), view.objectives[0].column)
+    quality = _quality(view).column
     found = ancestors(rows, winner)
     clock = next((name for name in _CLOCKS if name in timed.columns), None)
     if found is None or clock is None:
+        return
+    if not found:
+        parts.append(
+            f'<figure data-group="{group}"><p>{text(view.called(winner))}, the best trade-off, has no parents here.</p></figure>'
+        )
         return
     values = dict(selection.models.select(ROW, pl.col(quality).cast(pl.Float64)).iter_rows())
     times = dict(timed.select(ROW, clock).iter_rows())

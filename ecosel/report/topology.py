@@ -24,7 +24,8 @@ _CLASSES = {
 }
 # How a hyper-parameter is written; what is not here is written as "name value".
 _WORDS = {"channels": "{} channels", "units": "{} units", "rate": "rate {}", "stride": "stride {}", "kernel": "kernel {}",
-          "kind": "{}", "padding": "padding {}", "dilation": "dilation {}", "groups": "{} groups"}  # fmt: skip
+          "kind": "{}", "padding": "padding {}", "dilation": "dilation {}",
+          "groups": "{} groups", "parameters": "{} parameters"}  # fmt: skip
 _MOST_LAYERS = 200
 
 
@@ -80,7 +81,8 @@ def read_topology(cell: Any, /) -> list[Layer]:
 
 def _layer(layer: Layer) -> str:
     op = layer["op"]
-    known = [_worded(key, value) for key, value in layer.items() if key not in ("op", "output") and value is not None]
+    silent = {"op", "output", *(key for key, value in layer.items() if value is None or (key == "parameters" and value == 0))}
+    known = [_worded(key, value) for key, value in layer.items() if key not in silent]
     shape = f'<span class="shape">→ {text(_shape(layer["output"]))}</span>' if layer.get("output") is not None else ""
     body = f'<span class="op">{text(op, 40)}</span>{text(", ".join(known), 160)} {shape}'
     return f'<li class="op-{_CLASSES.get(op, "plain")}">{body}</li>'
@@ -94,7 +96,7 @@ def _shape(value: Any) -> str:
     if isinstance(value, list):
         return "×".join(_shape(part) for part in value[:8])
     if isinstance(value, dict):
-        return "; ".join(f"{key} {_shape(part)}" for key, part in list(value.items())[:8])
+        return "; ".join(f"{key.replace('_', ' ')} {_shape(part)}" for key, part in list(value.items())[:8])
     return (
         f"{value:.4g}"
         if isinstance(value, float)

@@ -36,6 +36,22 @@ def test_the_best_so_far_ends_at_the_best_and_never_falls() -> None:
     assert best[-1] == selection.models["accuracy"].max()
 
 
+def test_the_best_so_far_counts_models_whose_costs_were_never_measured() -> None:
+    frame = evolved(60).with_columns(pl.when(pl.col("birth") < 50).then(pl.col("inference_time_s")).alias("inference_time_s"))
+    frame = frame.with_columns(pl.when(pl.col("birth") == 55).then(0.999).otherwise(pl.col("accuracy")).alias("accuracy"))
+    selection, rows = selected(frame)
+    section = run_section(selection, rows, group_views(selection))
+    assert section is not None
+    assert "so far of 48 models: 0.999, reached at birth 55" in section.html
+
+
+def test_a_winner_without_parents_is_said_to_have_none() -> None:
+    selection, rows = selected(evolved(60).with_columns(pl.lit("[]").alias("parents")))
+    section = run_section(selection, rows, group_views(selection))
+    assert section is not None
+    assert "has no parents here" in section.html
+
+
 def test_the_front_so_far_is_the_hypervolume_of_its_first_births() -> None:
     selection, rows = selected(evolved(60))
     (view,) = group_views(selection)
