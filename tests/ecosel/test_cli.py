@@ -51,11 +51,22 @@ def test_the_check_of_what_is_loaded_can_fail() -> None:
 def test_help_names_every_command_and_loads_none(arguments: list[str]) -> None:
     outcome = python("-X", "importtime", *arguments)
     assert outcome.returncode == 0
-    for command in ("select", "why"):
+    for command in ("select", "report", "why"):
         assert f"  {command} " in outcome.stdout
     loaded = {line.rpartition("|")[2].strip() for line in outcome.stderr.splitlines()}
     assert "ecosel.cli" in loaded
-    assert loaded.isdisjoint({"ecosel.cli.select", "ecosel.cli.why", "ecosel.cli.request", "polars", "numpy", "rich"})
+    assert loaded.isdisjoint(
+        {
+            "ecosel.cli.select",
+            "ecosel.cli.why",
+            "ecosel.cli.report",
+            "ecosel.report",
+            "ecosel.cli.request",
+            "polars",
+            "numpy",
+            "rich",
+        }
+    )
 
 
 def test_the_version_is_told(ecosel: Callable[..., Any]) -> None:
