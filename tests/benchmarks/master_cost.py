@@ -1,6 +1,6 @@
 """What the master of a search costs, and how busy it keeps its workers.
 
-python tests/benchmarks/master_cost.py births|rate|busy|poison|cluster
+python -m tests.benchmarks.master_cost births|rate|busy|poison|cluster
 
 births   seconds of the master for one birth (ask, commit, hear, commit), with 10,000 births in the archive
 rate     births a second that the whole loop sustains with work that takes no time

@@ -1,6 +1,6 @@
 """Hypervolume of the search beside Optuna's NSGA-II and random search, at the same number of evaluations.
 
-python tests/benchmarks/search_quality.py [--births N] [--seeds N]
+python -m tests.benchmarks.search_quality [--births N] [--seeds N]
 
 A synthetic architecture problem (tests/evolver/toy.py): 12 slots with a kind and a width, accuracy rugged in the pairs of
 neighbours, parameters multiplied like layers'. Objectives: highest accuracy, lowest parameters. Each seed is another
