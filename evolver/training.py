@@ -89,8 +89,8 @@ def train(
     """Train a network, which is changed, by SGD or AdamW under a one-cycle rate, and count its correct validation images.
 
     `rungs` maps epochs done to the validation accuracy below which training stops there; the last epoch is none.
-    The collapse test, after the first epoch, stops a network with constant output, and one whose loss over the epoch's second
-    half is not below the entropy of the training labels: it has learned nothing but how frequent the classes are.
+    The collapse test, after the first epoch, stops a network with constant output, and one whose loss on training images, without
+    dropout, is not below the entropy of their labels: it has learned nothing but how frequent the classes are.
     The device is waited for once an epoch.
     """
     start_s = clock()
@@ -108,11 +108,11 @@ def train(
         tested = epoch == 1 and collapse_test
         counts = _validate(network, validation if last or threshold is not None else None, probe=images if tested else None)
         values = torch.cat((counts, losses)).tolist()  # the one synchronisation of the epoch
-        (correct, finite, deviation), loss = values[:3], values[3:]
+        (correct, finite, deviation, probed), loss = values[:4], values[4:]
         if not all(map(math.isfinite, loss)) or not finite:
             return course("nan", f"the loss was not finite in epoch {epoch} of {recipe.epochs}")
         if tested:
-            why = _collapsed(loss, deviation, images.entropy)
+            why = _collapsed(probed, deviation, images.entropy)
             if why:
                 return course("collapsed", why)
         if threshold is not None and not last:
@@ -149,27 +149,27 @@ def count_correct(network: nn.Module, images: ImageSet, *, autocast: bool = True
 
 
 def _validate(network: nn.Module, validation: ImageSet | None, *, probe: ImageSet | None) -> torch.Tensor:
-    """Return, on the device: correct validation images, whether logits are finite, and their largest deviation over images."""
+    """Return, on the device: correct validation images, whether their logits are finite; the logits' largest deviation over the
+    first batch of the probed images, and the loss there."""
     network.eval()
     device = next(network.parameters()).device
     correct, finite = torch.zeros((), device=device), torch.ones((), device=device)
-    deviation = torch.full((), math.inf, device=device)
+    deviation, loss = torch.full((), math.inf, device=device), torch.zeros((), device=device)
     for scores, labels in logits(network, validation) if validation else ():
         correct += (scores.argmax(dim=1) == labels).sum()
         finite *= scores.isfinite().all()
     if probe:
-        scores, _ = next(logits(network, probe))
+        scores, labels = next(logits(network, probe))
         deviation = scores.std(dim=0).max() if len(scores) > 1 else deviation
-    return torch.stack((correct, finite, deviation)).float()
+        loss = cross_entropy(scores, labels)
+    return torch.stack((correct, finite, deviation, loss)).float()
 
 
-def _collapsed(losses: list[float], deviation: float, prior: float) -> str | None:
-    half = losses[len(losses) // 2 :]
-    mean = sum(half) / len(half)
+def _collapsed(loss: float, deviation: float, prior: float) -> str | None:
     if deviation < CONSTANT:
         return "the output is the same for all images after epoch 1"
-    if mean >= prior:
-        return f"a loss of {mean:.4f} in epoch 1 is not below the entropy of the classes, {prior:.4f}"
+    if not loss < prior:
+        return f"a loss of {loss:.4f} after epoch 1 is not below the entropy of the classes, {prior:.4f}"
     return None
 
 

@@ -197,7 +197,7 @@ def test_the_collapse_test_saves_time_and_stops_no_winner(
     """A control trains what the test stops; none of it ends among the best third of what was not stopped."""
     space = Space((1, 8, 8), 10, max_epochs=3, batch_sizes=(16, 32, 64), max_flops=60_000)
     kept, stopped, spent_s, saved_s = [], [], 0.0, 0.0
-    for number, genome in enumerate(genomes(space, 30, seed=21)):
+    for number, genome in enumerate(genomes(space, 24, seed=21)):
         genome = replace(genome, training=replace(genome.training, epochs=3))
         course = trained(genome, digits, seed=number)
         spent_s += course.train_time_s
