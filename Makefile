@@ -4,10 +4,14 @@ BIN := .venv/bin
 
 .PHONY: demo test browser check clean
 
+# Search for networks that read digits, choose among them, and show the choice; what 100 random ones give stands beside it.
 demo: .venv/installed
-	$(BIN)/ecosel select data/young2019.csv --by dataset --no-joint --preset paper
-	$(BIN)/ecosel select data/digits_mlp.csv
-	$(BIN)/ecosel report data/young2019.csv --by dataset --preset paper --force -o demo-report.html
+	rm -rf demo && mkdir demo
+	$(BIN)/ecosel evolve --dataset digits --archive demo/random.db --births 100 --population 100 --max-epochs 2 --seed 1 --measure none --plain
+	$(BIN)/ecosel evolve --dataset digits --archive demo/evolved.db --births 100 --population 16 --max-epochs 2 --seed 1 --plain
+	$(BIN)/ecosel select demo/evolved.db --no-pairs
+	$(BIN)/ecosel report demo/evolved.db -o demo/report.html
+	@echo "The page of the choice: $(CURDIR)/demo/report.html"
 
 test: .venv/installed-test browser
 	$(BIN)/python -m pytest
@@ -25,12 +29,12 @@ check: .venv/installed-test
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv build dist demo
 
 .venv/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[torch]'
 	touch $@
 
 .venv/installed-test: .venv/installed
