@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import platform
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from profilers.derivation import Energy, Span
-from profilers.devices import cuda_devices
+from profilers.devices import cuda_devices, device_named, processor_name
 from profilers.errors import MeterError, ModelError
 from profilers.inference import Batch, Inference
 from profilers.intervals import Estimate
@@ -88,7 +87,7 @@ def measure_module(
     Raises ProfilerError where it cannot be run; without a meter the energy is None, with its reason.
     """
     with bench(device, meter=meter, plan=plan, show=show) as table:
-        inference = Inference(module, batches, device=torch.device(table.place.torch_name), mode=mode)
+        inference = Inference(module, batches, device=torch.device(table.place.torch_name), mode=mode, seed=seed)
         inference.run(inference.batches)
         warm = rest(table.sampler, plan, "idle power with the model", show)
         rng = np.random.default_rng(seed)
@@ -104,26 +103,19 @@ def find_place(device: str) -> Place:
     if device == "auto":
         device = "cuda:0" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
-        return Place("cpu", f"{_cpu_name()}, {torch.get_num_threads()} threads", "cpu")
+        return Place("cpu", f"{processor_name()}, {torch.get_num_threads()} threads", "cpu")
     if not re.fullmatch(r"cuda(:\d+)?|(GPU|MIG)-.+", device):
         raise ValueError(f"--device {device!r} is none of auto, cpu, cuda, cuda:N, GPU-UUID, MIG-UUID")
     if not torch.cuda.is_available():
         raise ModelError(f"--device {device}: PyTorch finds no CUDA device here; --device cpu runs on the processor")
-    index = f"cuda:{device.partition(':')[2] or 0}"
+    name = "cuda:0" if device == "cuda" else device
     try:
         from profilers.meters.boards import machine
 
         found = machine()
-        for one in cuda_devices(found):
-            if one.name == index or any((uuid or "").startswith(device) for uuid in (one.board.uuid, one.mig_uuid)):
-                return Place(one.name, one.board.name, one.board.uuid, found.driver)
+        if (one := device_named(name, cuda_devices(found))) is not None:
+            return Place(one.name, one.board.name, one.board.uuid, found.driver)
     except MeterError:  # without NVML there is no meter, and the rest can still be measured
-        if device.startswith("cuda") and int(index[5:]) < torch.cuda.device_count():
-            return Place(index, torch.cuda.get_device_name(index), index.replace(":", "-"))
+        if name.startswith("cuda") and int(name[5:]) < torch.cuda.device_count():
+            return Place(name, torch.cuda.get_device_name(name), name.replace(":", "-"))
     raise ModelError(f"there is no device {device}; `ecosel devices` lists what there is")
-
-
-def _cpu_name() -> str:
-    with suppress(OSError, StopIteration), open("/proc/cpuinfo") as file:
-        return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
-    return platform.processor() or platform.machine()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -59,9 +60,11 @@ class Marks:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any], /) -> Marks:
-        """Read what `to_dict` gave, also after a round through JSON; raise TypeError or KeyError for something else."""
+        """Read what `to_dict` gave, also after a round through JSON; raise TypeError, KeyError or ValueError else."""
         spans = {name: tuple(plain[name]) if plain[name] else None for name in ("idle_cold", "idle_warm", "idle_after")}
         groups = tuple(Group(**group) for group in plain["groups"])
+        if not groups or not all(group.images > 0 and group.end_s > group.start_s for group in groups):
+            raise ValueError("a group is missing, or holds no images or no time")
         return cls(**{**plain, **spans, "groups": groups, "sensor": Sensor(**plain["sensor"])})
 
 
@@ -123,8 +126,13 @@ def _by_counter(trace: PowerTrace, marks: Marks, edge_w: float) -> tuple[Estimat
     if not marks.counter:
         return None, "energy by counter: the meter has none"
     times, joules = trace.series("energy_j")
+    ends = [-math.inf, *(group.end_s for group in marks.groups)]
+    starts = [*(group.start_s for group in marks.groups), math.inf]
     try:
-        each = [counter_energy(times, joules, group.start_s, group.end_s, idle_w=edge_w) for group in marks.groups]
+        each = [
+            counter_energy(times, joules, group.start_s, group.end_s, idle_w=edge_w, idle_since_s=since_s, idle_until_s=until_s)
+            for group, since_s, until_s in zip(marks.groups, ends[:-1], starts[1:], strict=True)
+        ]
     except WindowTooShort as error:
         return None, f"energy by counter: {error}"
     return _per_image(each, marks.groups, "the energy counter")
@@ -214,11 +222,12 @@ def _remarks(trace: PowerTrace, marks: Marks, disagreement: float | None) -> Ite
     elif disagreement is not None and abs(disagreement) > _DISAGREEMENT:
         yield f"counter and integrated power disagree by {disagreement:+.1%}"
     during = _during(trace, marks)
-    regular = trace.time_s[during][~trace.edge[during]]
-    gaps = np.diff(regular)
-    starved = gaps > _STARVED * marks.interval_s
+    times, _ = trace.series(marks.column or "energy_j", edges=False)
+    start_s, end_s = marks.groups[0].start_s, marks.groups[-1].end_s
+    # with both ends: a sampler that died, or a board that was lost, leaves the rest of the time without a reading
+    gaps = np.diff(np.concatenate(([start_s], times[(times > start_s) & (times < end_s)], [end_s])))
+    starved = gaps > (limit_s := _STARVED * marks.interval_s)
     if starved.any():
-        limit_s = _STARVED * marks.interval_s
         yield f"the sampler starved: {starved.sum()} gaps above {limit_s:.1f} s, the longest {gaps.max():.2f} s"
     for name, part in _slowdowns(trace, marks).items():
         if name not in _INVALIDATING or part <= _SLOW_SHARE:

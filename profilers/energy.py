@@ -7,6 +7,7 @@ an update it averages); both are 0 for an ideal sensor. See Yang et al. 2023 (ar
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ Floats = NDArray[np.float64]
 
 # Fewer readings than this inside a window say nothing about it.
 _ENOUGH = 3
-# Samples that are integrated at once: the differences stay in the cache, and BLAS starts no threads for so few (which wait).
+# Samples that are integrated at once: the differences stay in the cache.
 _BLOCK = 1 << 13
 
 
@@ -50,8 +51,9 @@ def integral(time_s: Floats, power_w: Floats, /, start_s: float, end_s: float) -
         area = 0.0
         for block in range(0, len(inner_t) - 1, _BLOCK):
             t, w = inner_t[block : block + _BLOCK + 1], inner_w[block : block + _BLOCK + 1]
-            steps = t[1:] - t[:-1]  # differences first: times are far from 0
-            area += (np.dot(steps, w[1:]) + np.dot(steps, w[:-1])) / 2
+            # Differences first: times are far from 0. No dot product: BLAS rounds as the processor likes, and a trace must give
+            # the same bits everywhere.
+            area += float(((t[1:] - t[:-1]) * (w[1:] + w[:-1])).sum()) / 2
         area += (inner_t[0] - start_s) * (ends[0] + inner_w[0]) / 2 + (end_s - inner_t[-1]) * (ends[1] + inner_w[-1]) / 2
     if not np.isfinite(area):
         raise ValueError(f"power between {start_s:.3f} and {end_s:.3f} s holds a sample that is not finite")
@@ -103,13 +105,23 @@ def _extended(time_s: Floats, power_w: Floats, start_s: float, end_s: float, *, 
     return integral(time_s, power_w, start_s, past_s) - before_w * early - after_w * (lag - early)
 
 
-def counter_energy(time_s: Floats, energy_j: Floats, /, start_s: float, end_s: float, *, idle_w: float = 0.0) -> float:
+def counter_energy(
+    time_s: Floats,
+    energy_j: Floats,
+    /,
+    start_s: float,
+    end_s: float,
+    *,
+    idle_w: float = 0.0,
+    idle_since_s: float = -math.inf,
+    idle_until_s: float = math.inf,
+) -> float:
     """Return the joules of a load between two ticks of a counter, read densely (every 2 ms, say) around both ends.
 
     The counter is read at the last reading up to `start_s` (a tick was awaited before the load began) and at the first
     change after the first reading from `end_s` on; the idle energy between the end of the load and that tick, at `idle_w`,
-    is taken off.
-    Raise WindowTooShort where the trace does not reach so far.
+    is taken off. `idle_since_s` and `idle_until_s` are when the load before ended and the one after begins.
+    Raise WindowTooShort where the trace does not reach so far, or no tick lies in the idleness on either side.
     """
     if not end_s > start_s:
         raise ValueError(f"window from {start_s} to {end_s} s is empty")
@@ -124,6 +136,11 @@ def counter_energy(time_s: Floats, energy_j: Floats, /, start_s: float, end_s: f
     # the tick lies between two readings; half-way is the least wrong
     tick_s = max(end_s, (time_s[tick] + time_s[tick - 1]) / 2)
     begin_s = _tick_time(time_s, energy_j, begin)
+    if begin_s < idle_since_s or tick_s > idle_until_s:
+        raise WindowTooShort(
+            f"no tick of the counter was seen between the load from {start_s:.3f} to {end_s:.3f} s and another beside it; "
+            "the counter is too slow, or could not be read there"
+        )
     return float(energy_j[tick] - energy_j[begin] - idle_w * (tick_s - end_s) - idle_w * max(0.0, start_s - begin_s))
 
 

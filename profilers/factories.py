@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from profilers.errors import ModelError
+from profilers.reasons import first_line
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -40,7 +41,7 @@ def build(factory: str, arguments: Mapping[str, object] | None = None) -> Module
         make = _named(factory, where, name)
     try:
         network = make(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(f"factory {factory} failed: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(network, torch.nn.Module):
         raise ModelError(f"factory {factory} made a {type(network).__name__}, not a torch.nn.Module")
@@ -67,7 +68,7 @@ def _named(factory: str, where: str, name: str) -> Callable[..., object]:
         module = _from_file(Path(where)) if where.endswith(".py") else _from_path(where)
     except ModelError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that is no module ends the program
         raise ModelError(f"factory {factory} cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     found = getattr(module, name, None)
     if not callable(found):
@@ -97,9 +98,3 @@ def _from_file(path: Path) -> object:
     sys.modules.setdefault(path.stem, module)  # dataclasses and pickles look their module up
     spec.loader.exec_module(module)
     return module
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error that says something, cut to 200 characters."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    return next((line for line in lines if line), "no message")[:200]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from profilers.errors import ModelError, OutOfMemory
+from profilers.reasons import in_one_line, quiet
 from profilers.request import Mode, Precision
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -35,6 +36,10 @@ class Batch:
             tuple(one(value) for value in self.args), {name: one(value) for name, value in self.kwargs.items()}, self.images
         )
 
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        return [value for value in (*self.args, *self.kwargs.values()) if isinstance(value, torch.Tensor)]
+
 
 @dataclass(frozen=True)
 class Transfers:
@@ -45,27 +50,41 @@ class Transfers:
     to_host_s: float
 
 
+class _Lane:
+    """One of two places on the device that batches are copied to in turn; fixed, as a host that runs ahead would fill it."""
+
+    def __init__(self) -> None:
+        # by shapes and types: the last batch may be smaller
+        self.places: dict[tuple[tuple[torch.Size, torch.dtype], ...], list[torch.Tensor]] = {}
+        self.filled, self.free = torch.cuda.Event(), torch.cuda.Event()
+
+
 class Inference:
     """A model and the batches of one pass, on a device.
 
     `paper`: batches lie in pageable host memory and are copied inside the measurement, one after the other.
     `device`: batches are resident on the device. `pipelined`: pinned host memory, the next copy overlaps the computation.
     On a CPU there is nothing to copy, and only the first two exist, as the same.
+    Batches run in a random order, so that a measurement that ends within a pass has seen a fair sample of it.
     Raises OutOfMemory, or ModelError where the model does not take the batches.
     """
 
-    def __init__(self, module: Callable[..., object], batches: Sequence[Batch], /, *, device: torch.device, mode: Mode) -> None:
+    def __init__(
+        self, module: Callable[..., object], batches: Sequence[Batch], /, *, device: torch.device, mode: Mode, seed: int = 0
+    ) -> None:
         if mode == "pipelined" and device.type != "cuda":
             raise ValueError(f"mode 'pipelined' overlaps copies to a GPU, and the device is {device}; use 'paper' or 'device'")
         self.module = module
         self.device = device
         self._mode = mode
         self._next = 0
-        with _one_line(batches[0]):
+        self._order = np.random.default_rng(seed).permutation(len(batches))
+        with self._running(batches[0]):
             if mode == "device":
                 batches = [self._to_device(batch) for batch in batches]
             elif mode == "pipelined":
                 batches = [batch.map(torch.Tensor.pin_memory) for batch in batches]
+                self._lanes = (_Lane(), _Lane())
                 self._copies = torch.cuda.Stream(device)
         self._batches = batches
 
@@ -80,20 +99,28 @@ class Inference:
 
     def run(self, batches: int, /) -> int:
         """Run the next batches, wait for the device once at the end, and return how many images they held."""
-        chosen = [self._batches[(self._next + index) % len(self._batches)] for index in range(batches)]
+        chosen = [self._batches[self._order[(self._next + index) % len(self._batches)]] for index in range(batches)]
         self._next = (self._next + batches) % len(self._batches)
-        with _one_line(chosen[0]), torch.inference_mode():
+        return self._run(chosen)
+
+    def run_each_size(self) -> int:
+        """Run one batch of every size, for what a device or a compiler sets up at the first of each; return the images."""
+        return self._run(list({batch.images: batch for batch in self._batches}.values()))
+
+    def _run(self, chosen: Sequence[Batch]) -> int:
+        with self._running(chosen[0]):
             for batch in self._resident(chosen):
                 self.module(*batch.args, **batch.kwargs)
             self._synchronise()
         return sum(batch.images for batch in chosen)
 
-    def outputs(self) -> Iterator[object]:
-        """Yield the output of each batch of one pass, in order."""
-        with _one_line(self._batches[0]), torch.inference_mode():
-            for batch in self._batches:
+    def outputs(self) -> Iterator[tuple[object, int]]:
+        """Yield the output of each batch of one pass and how many images it held, in the order of the data."""
+        for batch in self._batches:
+            with self._running(batch):
                 moved = self._to_device(batch)
-                yield self.module(*moved.args, **moved.kwargs)
+                output = self.module(*moved.args, **moved.kwargs)
+            yield output, batch.images
 
     def latencies(self, *, max_s: float, most: int = 1000, least: int = 20) -> list[float]:
         """Return the seconds of single full batches, each waited for: from the call to the result on the device."""
@@ -101,7 +128,7 @@ class Inference:
         chosen = [batch for batch in self._batches if batch.images == full]
         seconds: list[float] = []
         end_s = time.perf_counter() + max_s
-        with _one_line(chosen[0]), torch.inference_mode():
+        with self._running(chosen[0]):
             while len(seconds) < most and (len(seconds) < least or time.perf_counter() < end_s):
                 start_s = time.perf_counter()
                 batch = self._to_device(chosen[len(seconds) % len(chosen)])
@@ -116,10 +143,9 @@ class Inference:
         """Return where the time of a batch goes, from pageable host memory; None on a CPU, where nothing is copied."""
         if self.device.type != "cuda":
             return None
-        host = [batch.map(torch.Tensor.cpu) for batch in self._batches[:_EVENT_BATCHES]]
         spans: list[tuple[float, float, float]] = []
-        with _one_line(host[0]), torch.inference_mode():
-            for batch in host:
+        with self._running(self._batches[0]):
+            for batch in (batch.map(lambda tensor: tensor.to("cpu", copy=True)) for batch in self._batches[:_EVENT_BATCHES]):
                 marks = [torch.cuda.Event(enable_timing=True) for _ in range(4)]
                 marks[0].record()
                 moved = batch.map(lambda tensor: tensor.to(self.device))
@@ -137,7 +163,7 @@ class Inference:
     def flops(self) -> int | None:
         """Return floating-point operations per image (a multiply-add is two), None where the format hides its operators."""
         batch = self._to_device(self._batches[0])
-        with _one_line(batch), torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        with quiet(), self._running(batch), FlopCounterMode(display=False) as counter:
             self.module(*batch.args, **batch.kwargs)
         total = int(counter.get_total_flops())
         return round(total / batch.images) if total else None
@@ -149,33 +175,72 @@ class Inference:
         if self._mode != "pipelined":
             yield from map(self._to_device, chosen)
             return
-        current = torch.cuda.current_stream(self.device)
-        coming = self._prefetch(chosen[0])
+        compute = torch.cuda.current_stream(self.device)
+        coming = self._prefetch(chosen[0], self._lanes[0])
         for index, _ in enumerate(chosen):
-            current.wait_stream(self._copies)
-            batch = coming
-            batch.map(lambda tensor: tensor.record_stream(current) or tensor)
+            batch, lane = coming, self._lanes[index % 2]
             if index + 1 < len(chosen):
-                coming = self._prefetch(chosen[index + 1])
+                coming = self._prefetch(chosen[index + 1], self._lanes[(index + 1) % 2])
+            compute.wait_event(lane.filled)
             yield batch
+            lane.free.record(compute)
 
-    def _prefetch(self, batch: Batch) -> Batch:
+    def _prefetch(self, batch: Batch, lane: _Lane) -> Batch:
+        """Copy a batch into a lane as soon as the computation on what was in it has ended; the host waits for neither."""
+        kind = tuple((tensor.shape, tensor.dtype) for tensor in batch.tensors)
+        if kind not in lane.places:
+            lane.places[kind] = [torch.empty_like(tensor, device=self.device) for tensor in batch.tensors]
+            self._synchronise()  # the memory may have been another stream's
         with torch.cuda.stream(self._copies):
-            return batch.map(lambda tensor: tensor.to(self.device, non_blocking=True))
+            self._copies.wait_event(lane.free)
+            for place, tensor in zip(lane.places[kind], batch.tensors, strict=True):
+                place.copy_(tensor, non_blocking=True)
+            lane.filled.record(self._copies)
+        places = iter(lane.places[kind])
+        return batch.map(lambda tensor: next(places))
 
     def _synchronise(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
+    @contextmanager
+    def _running(self, batch: Batch) -> Iterator[None]:
+        shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in batch.tensors)
+        # events and streams belong to the current device, which need not be the model's
+        on_device = torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
+        with in_one_line(f"the model on a batch of {shapes}"), torch.inference_mode(), on_device:
+            yield
 
-def scores(output: object, classes: int, /) -> torch.Tensor | str:
-    """Return the scores [batch, classes] of an output, or why it has none. Of a tuple or dict the first tensor counts."""
+
+def scores(output: object, images: int, classes: int, /) -> torch.Tensor | str:
+    """Return the scores [images, classes] of an output, or why it has none. Of a tuple or dict the first tensor counts."""
     first = next(iter(_tensors(output)), None)
     if first is None:
         return "the model's output holds no tensor"
-    if first.ndim != 2 or first.shape[1] != classes:
-        return f"the model's output has shape {tuple(first.shape)}, not one score for each of {classes} classes"
+    if tuple(first.shape) != (images, classes):
+        shape = tuple(first.shape)
+        return f"the model's output for {images} images has shape {shape}, not one score for each of {classes} classes"
+    if first.dtype == torch.bool or first.is_complex():
+        return f"the model's output is {str(first.dtype).removeprefix('torch.')}, which is no score"
     return first
+
+
+def count_correct(outputs: Iterable[tuple[object, int]], labels: NDArray[np.int64], classes: int, /) -> tuple[int | str, int]:
+    """Return how many images get their own class the highest score, or why that cannot be said; and how many have a NaN score.
+
+    An image with a NaN among its scores counts as wrong.
+    """
+    hits = broken = first = 0
+    for output, images in outputs:
+        found = scores(output, images, classes)
+        if isinstance(found, str):
+            return found, 0
+        no_number = found.isnan().any(dim=1)
+        own = torch.from_numpy(labels[first : first + images]).to(found.device)
+        hits += int(((found.argmax(dim=1) == own) & ~no_number).sum())
+        broken += int(no_number.sum())
+        first += images
+    return hits, broken
 
 
 def set_precision(precision: Precision, /) -> None:
@@ -206,30 +271,3 @@ def _tensors(output: object) -> Iterator[torch.Tensor]:
     elif isinstance(output, (tuple, list)):
         for value in output:
             yield from _tensors(value)
-
-
-@contextmanager
-def _one_line(batch: Batch) -> Iterator[None]:
-    """Turn what torch raises when a model runs into one line."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemory(f"out of memory with {batch.images} images a batch; use a smaller --batch-size") from error
-    except (
-        RuntimeError,
-        TypeError,
-        ValueError,
-        NotImplementedError,
-        IndexError,
-        KeyError,
-        AttributeError,
-        AssertionError,
-    ) as error:
-        text = str(error)
-        if "allocate memory" in text or "out of memory" in text:
-            raise OutOfMemory(f"out of memory with {batch.images} images a batch; use a smaller --batch-size") from error
-        shapes = ", ".join("x".join(map(str, value.shape)) for value in batch.args if isinstance(value, torch.Tensor))
-        # TorchScript puts the cause last, eager code first
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        told = next((line for line in reversed(lines) if "Error" in line), lines[0] if lines else type(error).__name__)
-        raise ModelError(f"the model does not run on a batch of {shapes}: {told[:300]}") from error

@@ -59,7 +59,8 @@ def ratio(numerators: ArrayLike, denominators: ArrayLike, /) -> Estimate:
     if len(over) < 2:
         return Estimate(value)
     residuals = over - value * under
-    error = math.sqrt(float(residuals @ residuals) / (len(over) - 1) / len(over)) / float(under.mean())
+    # no dot product: BLAS rounds as the processor likes, and a trace must give the same bits everywhere
+    error = math.sqrt(float(np.square(residuals).sum()) / (len(over) - 1) / len(over)) / float(under.mean())
     half = t_quantile(len(over) - 1) * error
     return Estimate(value, value - half, value + half)
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,9 +13,9 @@ from profilers.errors import ModelError
 from profilers.formats import Format, Recognised, before_2_8, recognise
 from profilers.inputs import Input
 from profilers.parameters import Parameters, count_parameters
-from profilers.reasons import in_one_line, some
+from profilers.reasons import in_one_line, quiet, some
 
-__all__ = ["Parameters", "SavedModel", "count_parameters", "open_model", "try_once"]
+__all__ = ["Parameters", "SavedModel", "count_parameters", "open_model"]
 
 # Formats that hold a program: what torch 2.15 does with each is in the README, with the place in its source.
 _RUNS = {
@@ -60,14 +57,27 @@ def open_model(
     Without `trust`, only safetensors and torch's restricted unpickler ever see the file.
     Raises ModelError where the file is missing, unsafe, damaged or not for this machine, ValueError for wrong arguments.
     """
+    recognised = check_model(path, factory=factory, trust=trust)
+    _check_device(device)
+    if recognised.format == "genome":
+        archive, _, candidate = path.rpartition("#")
+        return _genome(archive, candidate, device)
+    file = Path(path)
+    with quiet(), in_one_line(path):
+        opened = _opened(file, recognised, factory, factory_args, device=device, trust=trust)
+    with file.open("rb") as content:
+        return replace(opened, sha256=hashlib.file_digest(content, "sha256").hexdigest())
+
+
+def check_model(path: str, *, factory: str | None = None, trust: bool = False) -> Recognised:
+    """Return the format of a saved model after every check that needs no torch; raises as `open_model` does."""
     if factory is not None:
         factories.split(factory)
     file = Path(path)
     if not file.exists():
-        archive, mark, candidate = path.rpartition("#")
+        archive, mark, _ = path.rpartition("#")
         if mark and Path(archive).exists():
-            _check_device(device)
-            return _genome(archive, candidate, device)
+            return Recognised("genome")
         raise ModelError(f"{path} does not exist")
     recognised = recognise(file)
     if recognised.format in _RUNS and not trust:
@@ -77,19 +87,7 @@ def open_model(
         raise ModelError(f"{path} holds weights without a network; name what builds it: --factory torchvision:resnet18, say")
     if factory is not None and recognised.format in ("torchscript", "export", "aotinductor"):
         raise ValueError(f"factory {factory!r}: {path} is {recognised.format}, which holds its network")
-    _check_device(device)
-    with _quiet(), in_one_line(path):
-        opened = _opened(file, recognised, factory, factory_args, device=device, trust=trust)
-    with file.open("rb") as content:
-        return replace(opened, sha256=hashlib.file_digest(content, "sha256").hexdigest())
-
-
-def try_once(model: SavedModel, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
-    """Run a model once and return its output; ModelError says in one line why it cannot run here, or on these inputs."""
-    import torch
-
-    with _quiet(), in_one_line(f"the {model.format} model"), torch.no_grad():
-        return model.module(*args, **kwargs)
+    return recognised
 
 
 def _opened(
@@ -161,7 +159,7 @@ def _genome(archive: str, candidate: str, device: str) -> SavedModel:
         raise ModelError(
             f"{archive}#{candidate}: this installation cannot build candidates (evolver.network is missing)"
         ) from error
-    with _quiet(), in_one_line(f"{archive}#{candidate}"):
+    with quiet(), in_one_line(f"{archive}#{candidate}"):
         module, shape = build(archive, candidate)
         inputs = (Input(None, tuple(shape)),)
         return SavedModel(module.to(device).eval(), "genome", inputs, notes=("weights are fresh: its accuracy means nothing",))
@@ -176,16 +174,3 @@ def _check_device(device: str) -> None:
         raise ValueError(f"device {device!r}: torch knows no such device") from error
     if kind == "cuda" and not torch.cuda.is_available():
         raise ModelError(f"device {device}: torch finds no CUDA GPU here; use cpu, or check the driver (nvidia-smi)")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep torch's warnings and logs off the terminal: what matters of them is raised or noted."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,16 +14,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._inductor.utils import fresh_cache
 
 from profilers.bench import bench
 from profilers.datasets import LabelledImages, load_dataset
 from profilers.derivation import Group, Marks
-from profilers.errors import ModelError
-from profilers.inference import DTYPES, Batch, Inference, peak_memory, scores, set_precision
+from profilers.errors import ModelError, ProfilerError
+from profilers.inference import DTYPES, Batch, Inference, count_correct, peak_memory, set_precision
 from profilers.inputs import Input, image_batch, make_batch, parse_inputs
 from profilers.loading import Parameters, SavedModel, count_parameters, open_model
 from profilers.meters import NoMeter
 from profilers.protocol import Measurement, Progress, Show, measure, rest
+from profilers.reasons import in_one_line, quiet
 from profilers.record import Compilation, Facts, InferenceProfile, Raw, build
 from profilers.request import Request
 from profilers.sampler import Sampler, Stopwatch
@@ -62,7 +64,8 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
         show(Progress("opening the model", 0.0, 0.0))
         opened = _open(request, place.torch_name)
         inference = opened.inference
-        correct, no_accuracy = _correct(inference, opened.data)
+        correct, no_accuracy, broken = _correct(opened)
+        flops, no_flops = _flops(opened)
         if inference.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(inference.device)
         warm = rest(sampler, request.plan, "idle power with the model", show)
@@ -77,6 +80,7 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
             compilation = Compilation(_compile(inference, sampler, result.marks), result.marks)
             result = measured()
         show(Progress("latency", 0.0, 0.0))
+        transfers = inference.transfers()
         raw = Raw(
             marks=result.marks,
             pass_images=inference.images if opened.data is not None else None,
@@ -87,13 +91,12 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
         memory, memory_of = peak_memory(inference.device)
         trace = None if isinstance(sampler, Stopwatch) else sampler.trace()
         metered = None if isinstance(meter, NoMeter) else (meter.name, meter.scope, meter.capabilities().notes)
-    transfers, flops = inference.transfers(), inference.flops()
     reasons = {
         "accuracy": no_accuracy,
         "inference_time": None if opened.data is not None else "there is no evaluation set (--dataset)",
         "energy": meter.reason if isinstance(meter, NoMeter) else None,
         "parameters": opened.parameters.reason,
-        "flops": None if flops is not None else f"the operators of a {opened.saved.format} model are hidden from the counter",
+        "flops": no_flops,
         "transfers": None if transfers else "nothing is copied on a CPU",
         "peak_memory": None if memory is not None else memory_of,
         "break_even_images": "the compiled model does not use less energy, or there is no meter" if request.compile else None,
@@ -132,7 +135,7 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=_versions(),
         reasons={name: reason for name, reason in reasons.items() if reason},
-        notes=(*opened.notes, *(metered[2] if metered else ())),
+        notes=(*opened.notes, *broken, *_sampled(result, inference), *(metered[2] if metered else ())),
     )
     no_meter = meter.reason if isinstance(meter, NoMeter) else None
     found = build(facts, raw, trace, no_meter=no_meter)
@@ -141,6 +144,8 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
 
 
 def _open(request: Request, device: str) -> _Opened:
+    if request.precision == "tf32" and (device == "cpu" or torch.cuda.get_device_capability(device) < (8, 0)):
+        raise ValueError(f"precision 'tf32' is of NVIDIA boards since Ampere, and the device is {device}; choose another")
     set_precision(request.precision)
     data = None
     if request.dataset:
@@ -164,14 +169,26 @@ def _open(request: Request, device: str) -> _Opened:
         tensor = tensor.to(dtype) if tensor.is_floating_point() else tensor
         return tensor.to(memory_format=memory_format) if tensor.ndim == 4 else tensor
 
-    if isinstance(module, torch.nn.Module) and (dtype is not torch.float32 or request.channels_last):
-        module = module.to(dtype=dtype, memory_format=memory_format)
-    batches = [batch.map(fit) for batch in _batches(request, given, data, whole=saved.batch is not None)]
+    batches = _batches(request, given, data, whole=saved.batch is not None)
+    if isinstance(module, torch.nn.Module):
+        saved_as = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()} - {dtype}
+        if saved_as and torch.float32 not in saved_as:
+            notes.append(f"the model is saved as {', '.join(map(str, saved_as))} and runs in {request.precision}")
+        if saved_as or request.channels_last:
+            with in_one_line(f"{request.model} in {request.precision}"):
+                module = module.to(dtype=dtype, memory_format=memory_format)
+        batches = [batch.map(fit) for batch in batches]
+    elif request.precision != "fp32" or request.channels_last:
+        raise ModelError(
+            f"{request.model} has its precision and memory layout compiled in; profile it without --precision and --channels-last"
+        )
     if data is not None and (dropped := len(data.labels) - sum(batch.images for batch in batches)):
         notes.append(f"the last {dropped} images are left out: the model takes batches of {saved.batch} only")
+    if (largest := max(batch.images for batch in batches)) < request.batch_size:
+        notes.append(f"batches hold {largest} images, which are all that there are")
     if data is None:
         notes.append("inputs are random: energy can differ from that of real ones")
-    inference = Inference(module, batches, device=torch.device(device), mode=request.mode)
+    inference = Inference(module, batches, device=torch.device(device), mode=request.mode, seed=request.seed)
     shapes = ", ".join("x".join(map(str, value.shape)) for value in batches[0].args if isinstance(value, torch.Tensor))
     return _Opened(saved, inference, data, parameters, shapes, tuple(notes))
 
@@ -179,7 +196,8 @@ def _open(request: Request, device: str) -> _Opened:
 def _batches(request: Request, given: Sequence[Input], data: LabelledImages | None, *, whole: bool) -> list[Batch]:
     size = request.batch_size
     if data is None:
-        made = (make_batch(given, size, request.seed + index) for index in range(_RANDOM_BATCHES))
+        with in_one_line(f"making random inputs for batches of {size}"):
+            made = [make_batch(given, size, request.seed + index) for index in range(_RANDOM_BATCHES)]
         return [Batch(args, kwargs, size) for args, kwargs in made]
     constants, kwargs = make_batch(given, size, request.seed)
     count = len(data.labels)
@@ -193,35 +211,46 @@ def _batches(request: Request, given: Sequence[Input], data: LabelledImages | No
     return batches
 
 
-def _correct(inference: Inference, data: LabelledImages | None) -> tuple[int | None, str | None]:
-    """Count the images that get their own class the highest score, over the very batches that are measured."""
-    if data is None:
-        return None, "there are no labels (--dataset)"
-    hits, first = 0, 0
-    for output in inference.outputs():
-        found = scores(output, len(data.classes))
-        if isinstance(found, str):
-            return None, found
-        labels = torch.from_numpy(data.labels[first : first + len(found)]).to(found.device)
-        hits += int((found.argmax(dim=1) == labels).sum())
-        first += len(found)
-    return hits, None
+def _correct(opened: _Opened) -> tuple[int | None, str | None, tuple[str, ...]]:
+    """Return the number of images that are classified right, or why it is not known, and notes."""
+    if opened.data is None:
+        return None, "there are no labels (--dataset)", ()
+    hits, broken = count_correct(opened.inference.outputs(), opened.data.labels, len(opened.data.classes))
+    notes = (f"the scores of {broken} images are not numbers (NaN); these images count as wrong",) if broken else ()
+    return (None, hits, notes) if isinstance(hits, str) else (hits, None, notes)
+
+
+def _flops(opened: _Opened) -> tuple[int | None, str | None]:
+    try:
+        flops = opened.inference.flops()
+    except ProfilerError as error:
+        return None, f"the model runs, but not under PyTorch's counter: {error}"
+    return flops, None if flops is not None else f"the operators of a {opened.saved.format} model are hidden from the counter"
+
+
+def _sampled(result: Measurement, inference: Inference) -> Iterator[str]:
+    images = sum(group.images for group in result.marks.groups)
+    if images < inference.images:
+        yield f"time and energy are of {images} images, a random sample of the {inference.images} of a pass"
 
 
 def _compile(inference: Inference, sampler: Sampler | Stopwatch, eager: Marks) -> Marks:
-    """Compile the model by its first call, and mark the time that this took."""
-    try:
+    """Compile the model by its first calls, one for every size of batch, and mark the time that this took.
+
+    No earlier run's compilation is used: neither of this process nor of the caches on disk.
+    """
+    torch._dynamo.reset()
+    with quiet():
         inference.module = torch.compile(inference.module)
-    except Exception as error:
-        raise ModelError(f"the model cannot be compiled: {_first_line(error)}") from error
     if not isinstance(sampler, Stopwatch) and eager.counter:
         sampler.await_tick()
     sampler.read()
     start_s = sampler.now()
     try:
-        images = inference.run(1)
-    except torch._dynamo.exc.TorchDynamoException as error:
-        raise ModelError(f"the model cannot be compiled: {_first_line(error)}") from error
+        with quiet(), fresh_cache():
+            images = inference.run_each_size()
+    except ModelError as error:
+        raise ModelError(f"compiled, {error}") from error
     end_s = sampler.now()
     if not isinstance(sampler, Stopwatch):
         sampler.read()
@@ -229,10 +258,6 @@ def _compile(inference: Inference, sampler: Sampler | Stopwatch, eager: Marks) -
             sampler.await_tick()
         sampler.wait(2 * eager.interval_s)
     return dataclasses.replace(eager, groups=(Group(start_s, end_s, images),))
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
 
 
 def _versions() -> dict[str, str]:

@@ -178,13 +178,16 @@ def measure(
         _pause(sampler, base, rng)
         marks = _with(base, groups)
         busy_s, spent_s = sum(group.duration_s for group in groups), sampler.now() - start_s
-        reached = _relative(sampler, marks) if len(groups) >= _FEWEST_GROUPS or spent_s >= plan.max_s else math.inf
+        what, reached = "energy", math.inf
+        if len(groups) >= _FEWEST_GROUPS or spent_s >= plan.max_s:
+            what, reached = _relative(sampler, marks)
         narrow = narrow + 1 if reached <= plan.ci else 0
         if busy_s >= plan.min_s and narrow >= _NARROW_LOOKS:
-            ended_by = f"the 95 % interval is within {plan.ci:.2g} of the value ({reached:.2g})"
+            ended_by = f"the 95 % interval of the {what} is within {plan.ci:.2%} ({reached:.2%})"
             break
         if spent_s >= plan.max_s:
-            ended_by = f"{plan.max_s:g} s were over with the 95 % interval at {reached:.2g} of the value, not {plan.ci:.2g}"
+            told = f"at {reached:.2%}, not {plan.ci:.2%}" if math.isfinite(reached) else "unknown"
+            ended_by = f"{plan.max_s:g} s were over with the 95 % interval of the {what} {told}"
             break
         show(_estimate(plan, busy_s, spent_s, len(groups), reached))
     if not isinstance(sampler, Stopwatch):
@@ -257,8 +260,10 @@ def energy_of(sampler: Sampler | Stopwatch, marks: Marks, /) -> Energy:
     return Energy() if isinstance(sampler, Stopwatch) else derive(sampler.trace(), marks)
 
 
-def _relative(sampler: Sampler | Stopwatch, marks: Marks) -> float:
-    return (energy_of(sampler, marks).per_inference or time_per_image(marks.groups)).relative
+def _relative(sampler: Sampler | Stopwatch, marks: Marks) -> tuple[str, float]:
+    """Return what the interval is of, the energy or without one the time, and its relative half-width."""
+    energy = energy_of(sampler, marks).per_inference
+    return ("energy", energy.relative) if energy else ("time", time_per_image(marks.groups).relative)
 
 
 def _estimate(plan: Plan, busy_s: float, spent_s: float, groups: int, reached: float) -> Progress:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from profilers.errors import ModelError, ProfilerError
+from profilers.errors import ModelError, OutOfMemory, ProfilerError
 
 _OP = "an operator that is not registered here, {0}; import the package that defines it, or save the model without it"
 _CUDA = "is bound to CUDA, and torch finds no CUDA GPU here; save it on the CPU, or run it where there is one"
@@ -30,14 +32,22 @@ _REASONS = (
 )  # fmt: skip
 
 
+_NO_MEMORY = re.compile(r"out of memory|allocate memory|bad_alloc")
+
+
 @contextmanager
 def in_one_line(subject: str) -> Iterator[None]:
-    """Turn whatever torch raises inside into a ModelError "SUBJECT: ..." of one line."""
+    """Turn whatever torch or a model raises inside, an exit too, into an error of one line that begins with the subject.
+
+    Raises OutOfMemory where memory was short, ModelError for everything else.
+    """
     try:
         yield
     except ProfilerError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+            raise OutOfMemory(f"{subject}: out of memory; use a smaller --batch-size, or a smaller model") from error
         raise ModelError(_said(subject, error)) from error
 
 
@@ -47,7 +57,26 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(name[:80] for name in names[:3]) + more
 
 
-def _said(subject: str, error: Exception) -> str:
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep torch's warnings and logs off the terminal: what matters of them is raised or noted."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error that says something, cut to 200 characters."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line for line in lines if line), "no message")[:200]
+
+
+def _said(subject: str, error: BaseException) -> str:
     chain: list[str] = []
     cause: BaseException | None = error
     while cause is not None:

@@ -182,9 +182,9 @@ def verify(trace: PowerTrace, header: Mapping[str, Any], /) -> tuple[InferencePr
     try:
         facts = Facts(**{**header["facts"], "notes": tuple(header["facts"]["notes"])})
         profile = build(facts, Raw.from_dict(header["raw"]), trace if len(trace) else None, no_meter=header["no_meter"])
-        stored = header["profile"]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        stored = dict(header["profile"])
+        again = json.loads(json.dumps(profile.to_dict()))
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ProfilerError(f"the trace's record is not complete: {type(error).__name__} {error}") from None
-    again = json.loads(json.dumps(profile.to_dict()))
     names = sorted({*again, *stored})
     return profile, [name for name in names if again.get(name) != stored.get(name)]

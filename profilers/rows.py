@@ -82,18 +82,28 @@ def append(path: Path, row: Row, /) -> str:
 
 
 def done(path: Path, /) -> dict[str, str]:
-    """Return the status by configuration of the rows that an archive holds."""
-    if not path.exists():
-        return {}
+    """Return the status by configuration of the rows that an archive holds.
+
+    Raise ProfilerError where `append` would: an archive that takes no row must not cost a measurement.
+    """
     try:
-        if _is_sqlite(path):
-            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_WAIT_S)) as database:
-                _check(database, path)
-                return dict(database.execute("SELECT configuration, status FROM profile ORDER BY rowid"))
-        with path.open("rb") as file:
-            return {row["configuration"]: row["status"] for row in _lines(file.read(), path) if "configuration" in row}
+        sqlite = _is_sqlite(path)
+        if (sqlite or not path.exists()) and not os.access(folder := path.absolute().parent, os.W_OK | os.X_OK):
+            raise ProfilerError(f"cannot append to {path}: {folder} is no folder that can be written to")
+        if not path.exists():
+            return {}
+        with path.open("r+b") as file:
+            if not sqlite:
+                return {row["configuration"]: row["status"] for row in _lines(file.read(), path) if "configuration" in row}
+        if not path.stat().st_size:  # a writer died before its first row
+            return {}
+        # read and write, as what a killed writer left is undone by the next that opens it so
+        with closing(sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            _check(database, path)
+            return dict(database.execute("SELECT configuration, status FROM profile ORDER BY rowid"))
     except (OSError, sqlite3.Error) as error:
-        raise ProfilerError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        raise ProfilerError(f"cannot append to {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _is_sqlite(path: Path) -> bool:
@@ -148,9 +158,16 @@ def _append_line(path: Path, row: Row) -> str:
                 os.write(handle, b"\n")
             else:
                 os.ftruncate(handle, whole)
-        line = json.dumps({**row, "candidate_id": name}, allow_nan=False) + "\n"
-        os.write(handle, line.encode())
-        os.fsync(handle)
+        begin = os.fstat(handle).st_size
+        line = (json.dumps({**row, "candidate_id": name}, allow_nan=False) + "\n").encode()
+        try:
+            written = 0
+            while written < len(line):  # a disk that is nearly full takes a part, and says so at the next attempt only
+                written += os.write(handle, line[written:])
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, begin)
+            raise
     return name
 
 

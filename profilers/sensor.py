@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from profilers.energy import Floats
 from profilers.errors import MeterError
+from profilers.intervals import Estimate
 from profilers.meters.base import PowerMeter, Reading
-
-Floats = NDArray[np.float64]
 
 _FEWEST = 12  # changes from which a period is told
 _SHORTEST_WINDOW_S = 0.004
@@ -27,15 +27,6 @@ _SHORTEST_LOAD_S, _LONGEST_LOAD_S = 0.008, 0.8
 _EXPLAINED = 0.8  # part of the variance of the readings that a boxcar of the load must explain
 _WIDEST = 0.3  # half width of an interval, as part of its estimate, from which on the estimate is a guess
 _POLL_S = 0.001
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import multiprocessing
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -15,6 +16,7 @@ from profilers.errors import OutOfMemory, ProfilerError
 from profilers.protocol import Progress, Show
 from profilers.record import InferenceProfile
 from profilers.request import MODES, PRECISIONS, Request
+from profilers.streams import stdout_aside
 
 _SWITCH = {"yes": True, "no": False}
 # name on the command line: (field of a Request, its values; None for whole numbers)
@@ -67,13 +69,25 @@ def _axis(text: str) -> tuple[str, list[Any]]:
     return field, list(dict.fromkeys(values))
 
 
+def unfinished(requests: Sequence[Request], status: Mapping[str, str], /) -> list[Request]:
+    """Return the requests that have no result yet, by the status of each configuration.
+
+    What had failed is tried again, as what was wrong may be mended; but a model that was too large stays so.
+    """
+    return [request for request in requests if status.get(request.configuration) not in ("ok", "oom")]
+
+
 def sweep(requests: Sequence[Request], /, *, show: Show) -> Iterator[Point]:
     """Measure each request in a fresh process and yield it when it is done; a process that dies costs one point."""
     context = multiprocessing.get_context("spawn")
     for request in requests:
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(target=_measure, args=(request, theirs), daemon=True)
+        # An interrupt from the keyboard goes to all processes; the child inherits that it is held back, this one gets it later.
+        resource_tracker.ensure_running()  # it would let interrupts through again while it starts
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         theirs.close()
         try:
             yield _outcome(request, ours, show) or _died(request, process)
@@ -109,7 +123,9 @@ def _measure(request: Request, connection: Connection) -> None:
     from profilers.profile import profile
 
     try:
-        connection.send(profile(request, show=connection.send).profile)
+        with stdout_aside():
+            found = profile(request, show=connection.send).profile
+        connection.send(found)
     except OutOfMemory as error:
         connection.send(("oom", str(error)))
     except (ProfilerError, ValueError, OSError) as error:

@@ -130,4 +130,4 @@ def _prefix(value: float) -> tuple[float, str]:
 
 
 def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "\\ufffd" for character in text)
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)

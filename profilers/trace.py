@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,11 @@ def write_trace(target: Path, trace: PowerTrace, record: Mapping[str, Any], /) -
     try:
         frame.write_parquet(partial, metadata={"ecosel": json.dumps(header, allow_nan=False)})
         partial.replace(target)
-    except OSError as error:
-        raise ProfilerError(f"cannot write {target}: {error.strerror or error}") from None
+    except (OSError, pl.exceptions.PolarsError) as error:  # on a full disk polars says no more than that it failed
+        raise ProfilerError(f"cannot write {target} (is the disk full?): {getattr(error, 'strerror', None) or error}") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
 def read_trace(path: Path, /) -> tuple[PowerTrace, dict[str, Any]]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,9 +15,10 @@ from profilers.errors import MeterError, ProfilerError
 from profilers.meters import NoMeter, find_meter
 
 if TYPE_CHECKING:
+    from profilers.intervals import Estimate
     from profilers.meters.base import Capabilities, Conditions, PowerMeter, Reading
     from profilers.meters.boards import Machine
-    from profilers.sensor import Estimate, IdentifiedSensor, Probe
+    from profilers.sensor import IdentifiedSensor, Probe
 
 PROBE_S = 12.0
 
@@ -68,7 +67,7 @@ def _machine() -> tuple[Machine | None, str | None]:
 
 def survey(machine: Machine | None, probe_s: float | None) -> Iterator[Found]:
     """Yield the CUDA devices, the boards that CUDA does not show, and the processor."""
-    from profilers.devices import cuda_devices
+    from profilers.devices import cuda_devices, processor_name
 
     shown, hidden = [], "CUDA does not show it in this environment"
     if machine is not None:
@@ -82,7 +81,7 @@ def survey(machine: Machine | None, probe_s: float | None) -> Iterator[Found]:
             if board not in [one.board for one in shown]:
                 spec = f"nvml:{board.index}"
                 yield _look(spec, spec, board.name, probe_s, board.uuid, reason=hidden)
-    yield _look("cpu", None, _processor(), probe_s)
+    yield _look("cpu", None, processor_name(), probe_s)
 
 
 def _look(
@@ -128,15 +127,6 @@ def _probe(meter: PowerMeter, device: str, probe_s: float) -> tuple[Probe | None
                 return probe(meter, None, seconds=probe_s), why_not
     except MeterError as error:
         return None, f"not probed: {error}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _environment() -> dict[str, str | None]:
@@ -205,4 +195,5 @@ def _sensor(sensor: IdentifiedSensor) -> str:
 
 
 def _milliseconds(estimate: Estimate) -> str:
-    return f"{estimate.value * 1e3:.3g} ms ({estimate.low * 1e3:.3g} to {estimate.high * 1e3:.3g})"
+    ends = [f"{bound * 1e3:.3g}" for bound in (estimate.low, estimate.high) if bound is not None]
+    return f"{estimate.value * 1e3:.3g} ms ({' to '.join(ends)})"

@@ -15,7 +15,7 @@ import click
 from profilers.errors import ProfilerError
 
 if TYPE_CHECKING:
-    from profilers.protocol import Show
+    from profilers.protocol import Progress, Show
     from profilers.record import InferenceProfile
     from profilers.request import Request
 
@@ -104,6 +104,7 @@ def profile(model: str | None, verify: Path | None, **options: Any) -> int:
 
 def _measure(request: Request, *, archive: Path | None, trace: Path | None, format_: str) -> None:
     from profilers.rows import append, done, row_of
+    from profilers.streams import stdout_aside
 
     if archive is not None:
         done(archive)  # a file that cannot be appended to must not cost a measurement
@@ -111,23 +112,25 @@ def _measure(request: Request, *, archive: Path | None, trace: Path | None, form
         raise click.UsageError(f"{trace} is named for two outputs; give each its own file")
     if trace is not None and trace.exists():
         raise ProfilerError(f"{trace} exists; name another file for the trace")
-    if trace is not None and not trace.absolute().parent.is_dir():
-        raise ProfilerError(f"cannot write {trace}: there is no folder {trace.parent}")
+    if trace is not None and not os.access(trace.absolute().parent, os.W_OK | os.X_OK):
+        raise ProfilerError(f"cannot write {trace}: {trace.absolute().parent} is no folder that can be written to")
     try:
         from profilers.profile import profile as run
     except ModuleNotFoundError as error:
         raise _no_torch(error) from None
-    with _progress() as show:
+    with stdout_aside(), _progress() as show:
         profiled = run(request, show=show)
     found = profiled.profile
-    if trace is not None:
-        profiled.write_trace(trace)
-    if archive is not None:
-        # relative to the archive, so that the two can move together
-        kept = os.path.relpath(trace.absolute(), archive.absolute().parent) if trace is not None else None
-        row = row_of(found, candidate=request.candidate, configuration=request.configuration, trace=kept)
-        click.echo(f"appended {append(archive, row)} to {archive}", err=True)
-    _print(found, format_)
+    try:
+        if trace is not None:
+            profiled.write_trace(trace)
+        if archive is not None:
+            # relative to the archive, so that the two can move together
+            kept = os.path.relpath(trace.absolute(), archive.absolute().parent) if trace is not None else None
+            row = row_of(found, candidate=request.candidate, configuration=request.configuration, trace=kept)
+            click.echo(f"appended {append(archive, row)} to {archive}", err=True)
+    finally:  # a disk that is full must not cost the answer
+        _print(found, format_)
 
 
 def _no_torch(error: ModuleNotFoundError) -> Exception:
@@ -137,12 +140,13 @@ def _no_torch(error: ModuleNotFoundError) -> Exception:
 
 
 def _sweep(request: Request, texts: tuple[str, ...], archive: Path, format_: str) -> int:
+    from profilers.loading import check_model
     from profilers.rows import COLUMNS, append, done, row_of
-    from profilers.sweep import combinations, sweep
+    from profilers.sweep import combinations, sweep, unfinished
 
     wanted = combinations(request, texts)
-    finished = {text for text, status in done(archive).items() if status != "crash"}
-    todo = [one for one in wanted if one.configuration not in finished]
+    check_model(request.model, factory=request.factory, trust=request.trust)  # what fails every row is no row
+    todo = unfinished(wanted, done(archive))
     if len(todo) < len(wanted):
         click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} combinations are in {archive}", err=True)
     rows = []
@@ -235,11 +239,17 @@ def _arguments(text: str | None) -> dict[str, Any] | None:
     return arguments
 
 
+def _say_waiting(progress: Progress) -> None:
+    """Without a bar, say only what would look like a program that hangs."""
+    if progress.phase.startswith("waiting"):
+        click.echo(progress.phase, err=True)
+
+
 @contextmanager
 def _progress(points: int = 1) -> Iterator[Show]:
     """Show a bar on standard error where a person looks at it."""
     if not sys.stderr.isatty() or not points:
-        yield lambda progress: None
+        yield _say_waiting
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
@@ -249,7 +259,7 @@ def _progress(points: int = 1) -> Iterator[Show]:
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=1.0, left="")
 
-        def show(progress: Any) -> None:
+        def show(progress: Progress) -> None:
             left = f"{progress.left_s:.0f} s left" if progress.left_s else ""
             bar.update(task, description=progress.phase, completed=progress.done, left=left)
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from profilers.errors import ModelError
-from profilers.loading import open_model
+from profilers.loading import SavedModel, open_model
 
 torch = pytest.importorskip("torch")
 
+from profilers.inference import Batch, Inference  # noqa: E402  needs torch
 from tests.profilers.networks import Small  # noqa: E402  needs torch
 
 FACTORY = "tests.profilers.networks:Small"
@@ -36,6 +37,12 @@ def refused(path: Path, **options: Any) -> str:
     assert "\n" not in message
     assert "weights_only" not in message
     return message
+
+
+def try_once(model: SavedModel, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
+    """Run a model on one batch as a measurement does, and return its output."""
+    inference = Inference(model.module, [Batch(args, kwargs, 1)], device=torch.device("cpu"), mode="paper")
+    return next(inference.outputs())[0]
 
 
 def rewritten(path: Path, change: Callable[[str, bytes], bytes]) -> None:

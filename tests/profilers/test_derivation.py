@@ -103,3 +103,24 @@ def test_marks_survive_json_to_the_bit() -> None:
 def test_what_was_not_measured_is_none() -> None:
     assert Energy().per_inference is None
     assert Energy().mean_power_w is None
+
+
+def test_a_board_that_is_lost_in_the_middle_leaves_a_gap_to_the_end_that_is_said() -> None:
+    """Readings go on, without a number; or, where the sampler died, there are none."""
+    power = trace().power_w.copy()
+    power[trace().time_s > 3.45] = np.nan
+    assert any("the longest 2.60 s" in warning for warning in derive(trace(power_w=power), MARKS).warnings)
+    whole = trace()
+    names = [name for name, value in vars(whole).items() if isinstance(value, np.ndarray)]
+    cut = replace(whole, **{name: getattr(whole, name)[:35] for name in names}, slowdowns=(None,) * 35)
+    assert any("the longest 2.60 s" in warning for warning in derive(cut, MARKS).warnings)
+    assert not any("starved" in warning for warning in derive(whole, MARKS).warnings)
+
+
+def test_readings_of_a_counter_that_fail_between_two_loads_give_no_number_by_it() -> None:
+    joules = trace().energy_j.copy()
+    joules[19:32] = np.nan  # 1.9 to 3.1 s: the end of the first load and the beginning of the second
+    energy = derive(trace(energy_j=joules), MARKS)
+    assert energy.counter is None
+    assert any("no tick of the counter was seen" in reason for reason in energy.reasons)
+    assert energy.source == "nvml-power"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from profilers.devices import board_of, devices_of_environment, devices_of_uuids
+from profilers.devices import board_of, device_named, devices_of_environment, devices_of_uuids
 from profilers.errors import MeterError
 from profilers.meters.boards import Board, Machine
 from tests.profilers.conftest import run_child
@@ -215,3 +215,20 @@ def test_a_cuda_device_finds_its_board_behind_cuda_visible_devices(nvml_standin:
     assert found[2] == (
         "CUDA shows 2 devices with CUDA_VISIBLE_DEVICES='GPU-2,GPU-1', so there is no cuda:2; --meter constant:WATTS assumes a power"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "board"),
+    [("cuda:0", A), ("cuda:1", B), (C, C), ("GPU-c", C), (B, B), ("GPU-aaaa", None), ("GPU-nowhere", None), ("cuda:3", None)],
+)
+def test_a_device_is_found_by_its_number_or_its_uuid_and_never_another_one(name: str, board: str | None) -> None:
+    found = device_named(name, devices_of_environment(SAME, {}))
+    assert (found and found.board.uuid) == board
+
+
+def test_a_mig_instance_is_found_by_its_uuid() -> None:
+    machine = boards("A100", "A100", mig=1)
+    one = f"MIG-{B[4:]}-2"
+    found = device_named(one, devices_of_environment(machine, {"CUDA_VISIBLE_DEVICES": one}))
+    assert found is not None
+    assert (found.name, found.mig_uuid, found.board.uuid) == ("cuda:0", one, B)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from profilers.energy import Sensor, counter_energy, integral, naive_energy, power_energy
 from profilers.errors import WindowTooShort
+from tests.conftest import ROOT, environment
 from tests.profilers.simulated import Board
 
 PIECEWISE = {
@@ -139,3 +143,40 @@ def test_a_counter_that_stands_still_gives_no_number() -> None:
 def test_the_naive_recipe_has_no_number_for_one_sample() -> None:
     assert naive_energy(np.array([0.0, 1.0, 2.0]), np.ones(3), 0.5, 1.5) is None
     assert naive_energy(np.array([0.0, 1.0, 2.0]), np.full(3, 5.0), 0.0, 2.0) == 10.0
+
+
+def test_the_bits_are_the_same_on_every_processor() -> None:
+    """A trace that another machine recorded must verify: the sums may not depend on how wide the processor's vectors are."""
+    code = """
+import subprocess
+import sys
+
+import numpy as np
+from profilers.energy import integral
+from profilers.intervals import ratio
+rng = np.random.default_rng(0)
+t, w = np.cumsum(rng.uniform(0.05, 0.15, 5000)) + 1e5, rng.uniform(100, 300, 5000)
+print([integral(t, w, t[3 + i], t[-2] - 0.01 * i).hex() for i in range(20)], ratio(w, t).high.hex())
+"""
+    old = {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX2 FMA3"}
+    said = {
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, env=environment(**more), capture_output=True, check=True
+        ).stdout
+        for more in ({}, old)
+    }
+    assert len(said) == 1
+
+
+def test_a_counter_without_a_tick_between_two_loads_gives_no_number() -> None:
+    """One tick a second, loads half a second apart: the tick after the first load holds a part of the second."""
+    times = np.arange(0, 6, 0.002)
+    true_j = np.interp(times, [0, 1.2, 2.2, 2.6, 3.6, 6], [0, 60, 260, 280, 480, 600])
+    ticked = true_j[np.maximum(0, np.floor(times).astype(int) * 500)]
+    for begin_s, end_s, limits in ((1.2, 2.2, {"idle_until_s": 2.6}), (2.6, 3.6, {"idle_since_s": 2.2})):
+        assert counter_energy(times, ticked, begin_s, end_s, idle_w=50) > 0
+        with pytest.raises(WindowTooShort, match="no tick of the counter was seen between"):
+            counter_energy(times, ticked, begin_s, end_s, idle_w=50, **limits)
+    fine = true_j[(np.arange(len(times)) // 10) * 10]
+    both = counter_energy(times, fine, 1.2, 2.2, idle_w=50, idle_since_s=0.5, idle_until_s=2.6)
+    assert both == pytest.approx(200, rel=0.01)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from profilers.loading import open_model, try_once
+from profilers.loading import open_model
 
 torch = pytest.importorskip("torch")
 
@@ -18,6 +18,7 @@ from tests.profilers.saving import (  # noqa: E402  needs torch
     refused,
     state_dict,
     trained,
+    try_once,
 )
 
 
@@ -30,7 +31,7 @@ def test_arguments_reach_the_factory(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     torch.save(Small(classes=7).state_dict(), path)
     opened = open_model(str(path), factory=FACTORY, factory_args={"classes": 7})
-    assert try_once(opened, (IMAGES,), {}).shape == (6, 7)  # type: ignore[attr-defined]
+    assert try_once(opened, (IMAGES,), {}).shape == (6, 7)
     assert "10x64 in the network" in refused(path, factory=FACTORY)
 
 
@@ -39,12 +40,12 @@ def test_a_factory_may_be_torchvisions_or_a_file_with_neighbours(tmp_path: Path)
 
     torch.save(models.squeezenet1_1(num_classes=4).state_dict(), tmp_path / "model.pt")
     opened = open_model(str(tmp_path / "model.pt"), factory="torchvision:squeezenet1_1", factory_args={"num_classes": 4})
-    assert try_once(opened, (torch.zeros(2, 3, 64, 64),), {}).shape == (2, 4)  # type: ignore[attr-defined]
+    assert try_once(opened, (torch.zeros(2, 3, 64, 64),), {}).shape == (2, 4)
     (tmp_path / "neighbour_of_made.py").write_text("SIZE = 3\n")
     (tmp_path / "made.py").write_text("import torch, neighbour_of_made as n\ndef make(): return torch.nn.Linear(n.SIZE, 2)\n")
     torch.save(torch.nn.Linear(3, 2).state_dict(), tmp_path / "linear.pt")
     opened = open_model(str(tmp_path / "linear.pt"), factory=f"{tmp_path / 'made.py'}:make")
-    assert try_once(opened, (torch.zeros(2, 3),), {}).shape == (2, 2)  # type: ignore[attr-defined]
+    assert try_once(opened, (torch.zeros(2, 3),), {}).shape == (2, 2)
 
 
 @pytest.mark.parametrize(

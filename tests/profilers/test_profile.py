@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from profilers.profile import Profiled, profile
 from profilers.protocol import Plan
 from profilers.record import verify
 from profilers.request import Request
+from profilers.sweep import sweep, unfinished
 from profilers.trace import read_trace
 from tests.conftest import ROOT, Outcome
 from tests.profilers.conftest import run_child
@@ -177,7 +179,7 @@ print(json.dumps(said))
         assert (said[line][0] == "invalid") == ("not valid" in words)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
 def test_every_precision_runs(precision: Any, weights: Path) -> None:
     assert measured(weights, precision=precision).profile.facts.precision == precision
 
@@ -196,7 +198,11 @@ def test_a_model_with_images_runs_channels_last(tmp_path: Path) -> None:
 
 
 def test_a_compiled_model_tells_what_compiling_cost_and_when_it_pays_off(weights: Path) -> None:
+    measured(weights, compile=True, limit=100)
+    hits = torch._dynamo.utils.counters["inductor"]["fxgraph_cache_hit"]
     found = measured(weights, compile=True, meter="constant:65").profile
+    assert torch._dynamo.utils.counters["inductor"]["fxgraph_cache_hit"] == hits, "an earlier run helped"
+    assert found.facts.flops == 2 * (64 * 32 + 32 * 10)
     assert found.compile_time_s is not None
     assert found.compile_energy_j == pytest.approx(65 * found.compile_time_s, rel=1e-6)
     if found.break_even_images is None:
@@ -216,7 +222,7 @@ def test_outputs_that_are_no_scores_give_no_accuracy(tmp_path: Path, weights: Pa
 
 
 def test_a_model_that_does_not_take_the_images_is_one_line(weights: Path) -> None:
-    with pytest.raises(ModelError, match="does not run on a batch of 100x3x5x5") as caught:
+    with pytest.raises(ModelError, match="the model on a batch of 100x3x5x5 fails: ") as caught:
         profile(Request(str(weights), factory=FACTORY, inputs=("3x5x5",), plan=SHORT))
     assert "\n" not in str(caught.value)
 
@@ -273,8 +279,6 @@ def test_sweep_makes_a_row_of_every_combination_and_goes_on_where_it_stopped(
 
 
 def test_a_child_that_is_killed_costs_its_own_row_alone(tmp_path: Path, weights: Path) -> None:
-    from profilers.sweep import sweep
-
     factory = tmp_path / "deadly.py"
     factory.write_text("import os, signal\ndef build(): os.kill(os.getpid(), signal.SIGKILL)\n")
     good = Request(str(weights), factory=FACTORY, dataset="digits", plan=SHORT)
@@ -302,6 +306,13 @@ def test_wrong_usage_is_one_line_and_exit_2(
     assert outcome.status == 2, outcome.err
     assert words in outcome.err
     assert len(outcome.err.splitlines()) == 1
+
+
+def test_a_name_that_could_drive_a_terminal_is_shown_with_marks_in_its_place(weights: Path) -> None:
+    from profilers.text import profile_text
+
+    path = weights.rename(weights.parent / "we\nird\x1b[31m.pt")
+    assert "we\ufffdird\ufffd[31m.pt (state_dict)" in profile_text(measured(path, limit=10).profile)
 
 
 def test_the_table_shows_intervals_units_and_what_is_missing(weights: Path) -> None:
@@ -346,3 +357,138 @@ def test_a_model_in_memory_is_measured_without_a_file() -> None:
     assert cost.energy.per_inference is not None
     assert cost.energy.per_inference.value * 150 == pytest.approx(65 * cost.inference_time.value, rel=1e-6)
     assert cost.energy.source == "constant:65"
+
+
+def scripted(path: Path, network: torch.nn.Module) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(network.eval()), str(path))
+    return path
+
+
+def test_a_model_that_was_saved_in_half_precision_runs_in_the_precision_that_is_named(tmp_path: Path) -> None:
+    path = scripted(tmp_path / "half.pt", digits_network().half())
+    found = profile(Request(str(path), trust=True, dataset="digits", plan=SHORT)).profile
+    assert found.facts.precision == "fp32"
+    assert "the model is saved as torch.float16 and runs in fp32" in found.warnings
+
+
+def test_tf32_is_refused_where_no_hardware_has_it(weights: Path) -> None:
+    with pytest.raises(ValueError, match="'tf32' is of NVIDIA boards since Ampere, and the device is cpu"):
+        measured(weights, precision="tf32")
+
+
+def test_fewer_images_than_a_batch_are_said(weights: Path) -> None:
+    found = measured(weights, limit=5).profile
+    assert "batches hold 5 images, which are all that there are" in found.warnings
+    assert not any("all that there are" in warning for warning in measured(weights, limit=100).profile.warnings)
+
+
+def test_a_pass_that_is_not_run_to_its_end_is_called_a_sample(weights: Path) -> None:
+    plan = Plan(ci=0.5, min_s=0.01, max_s=0.01, warm_up_s=0.01, flat_s=0.01, group_s=1e-6)
+    found = profile(Request(str(weights), factory=FACTORY, dataset="digits", batch_size=1, plan=plan)).profile
+    assert any("a random sample of the 540 of a pass" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("shape", ["3x100000x100000", "99999999999999999999x4"])
+def test_inputs_that_no_memory_holds_are_one_line(shape: str, weights: Path, ecosel: Callable[..., Outcome]) -> None:
+    outcome = ecosel("profile", weights, "--factory", FACTORY, "--input", shape)
+    assert outcome.status == 1
+    assert outcome.err.startswith("ecosel: making random inputs for batches of 100")
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_a_model_that_cannot_be_compiled_is_one_line(tmp_path: Path, weights: Path) -> None:
+    factory = tmp_path / "opaque.py"
+    factory.write_text("""
+import torch
+@torch.library.custom_op("ecosel_test::opaque", mutates_args=())
+def opaque(x: torch.Tensor) -> torch.Tensor:
+    return x.clone()
+class Opaque(torch.nn.Sequential):
+    def forward(self, x):
+        return opaque(super().forward(x))
+def network():
+    return Opaque(torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+""")
+    request = Request(str(weights), factory=f"{factory}:network", inputs=("1x8x8",), compile=True, plan=SHORT)
+    with pytest.raises(ModelError, match=r"^compiled, the model on a batch of 100x1x8x8 fails: ") as caught:
+        profile(request)
+    assert "\n" not in str(caught.value)
+
+
+TALKATIVE = """
+import os, torch
+class Talkative(torch.nn.Sequential):
+    def forward(self, x):
+        print("from Python")
+        os.write(1, b"from native code")
+        return super().forward(x)
+def network():
+    print("from the factory")
+    return Talkative(torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+"""
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_what_a_model_prints_does_not_get_into_the_answer(
+    swept: bool, weights: Path, tmp_path: Path, ecosel: Callable[..., Outcome]
+) -> None:
+    (tmp_path / "talkative.py").write_text(TALKATIVE)
+    command = ["profile", weights, "--factory", f"{tmp_path / 'talkative.py'}:network", "--dataset", "digits", "--quick"]
+    command += ["--max-seconds", "0.1", "--format", "json"]
+    command += ["--sweep", "batch=1000", "--archive", tmp_path / "a.db"] if swept else []
+    outcome = ecosel(*command)
+    assert outcome.status == 0, outcome.err
+    assert json.loads(outcome.out)
+    for words in ("from Python", "from native code", "from the factory"):
+        assert words in outcome.err
+
+
+def test_a_measurement_whose_trace_cannot_be_written_is_shown_all_the_same(
+    weights: Path, tmp_path: Path, ecosel: Callable[..., Outcome]
+) -> None:
+    trace = tmp_path / ("t" * 250)  # with what is added to it while it is written, too long for a name
+    command = ("profile", weights, "--factory", FACTORY, "--dataset", "digits", "--quick", "--max-seconds", "0.1")
+    outcome = ecosel(*command, "--trace", trace, "--format", "json")
+    assert outcome.status == 1
+    assert outcome.err.startswith(f"ecosel: cannot write {trace} ")
+    assert json.loads(outcome.out)["status"] == "ok"
+
+
+def test_a_sweep_over_a_model_that_cannot_be_opened_makes_no_rows(
+    tmp_path: Path, weights: Path, ecosel: Callable[..., Outcome]
+) -> None:
+    archive = tmp_path / "a.db"
+    path = scripted(tmp_path / "program.pt", digits_network())
+    for model, words in ((path, "--trust opens it"), (weights, "name what builds it"), (tmp_path / "none", "does not exist")):
+        outcome = ecosel("profile", model, "--dataset", "digits", "--sweep", "batch=1,2", "--archive", archive)
+        assert (outcome.status, outcome.out) == (1, "")
+        assert words in outcome.err
+    assert not archive.exists()
+
+
+def test_what_failed_in_a_sweep_is_tried_again_and_what_was_measured_is_not(weights: Path) -> None:
+    requests = [replace(Request(str(weights), factory=FACTORY, dataset="digits"), batch_size=size) for size in (1, 2, 3, 4, 5)]
+    status = dict(zip((one.configuration for one in requests), ("ok", "oom", "invalid", "crash"), strict=False))
+    assert [one.batch_size for one in unfinished(requests, status)] == [3, 4, 5]
+
+
+def test_a_record_of_nonsense_is_one_line(weights: Path, tmp_path: Path) -> None:
+    profiled = measured(weights, meter="constant:65")
+    file = tmp_path / "trace.parquet"
+    profiled.write_trace(file)
+    trace, whole = read_trace(file)
+    for spoil in (
+        lambda header: header["raw"]["marks"]["groups"].clear(),
+        lambda header: [group.update(images=0) for group in header["raw"]["marks"]["groups"]],
+        lambda header: header["raw"].update(latencies_s=["a"]),
+        lambda header: header["raw"].update(correct=10**9),
+        lambda header: header.update(raw=[]),
+        lambda header: header.update(profile=7),
+        lambda header: header.update(facts=None),
+    ):
+        header = json.loads(json.dumps(whole))
+        spoil(header)
+        with pytest.raises(ProfilerError, match="the trace's record is not complete"):
+            verify(trace, header)

@@ -80,12 +80,12 @@ def test_a_board_that_only_averages_over_a_second_is_measured() -> None:
 
 def test_a_load_with_a_spread_ends_at_the_time_limit_and_says_so() -> None:
     measured, _, _ = run(Board(tick_s=0.02), 3, spread=0.1, plan=Plan(warm_up_s=0.2, flat_s=0.2, idle_s=0.5, max_s=15))
-    assert measured.ended_by.startswith("15 s were over with the 95 % interval at")
+    assert measured.ended_by.startswith("15 s were over with the 95 % interval of the energy at")
 
 
 def test_a_steady_load_ends_when_the_interval_is_narrow_and_not_before_ten_seconds() -> None:
     measured, _, _ = run(Board(tick_s=0.02), 4, spread=0.001)
-    assert "is within 0.01" in measured.ended_by
+    assert "of the energy is within 1.00%" in measured.ended_by
     assert sum(group.duration_s for group in measured.marks.groups) >= 10
     assert measured.warm_up.startswith("flat after")
 
@@ -124,7 +124,7 @@ def test_without_a_meter_the_time_decides_when_to_stop() -> None:
     plan = Plan(ci=0.5, min_s=0.05, max_s=30, warm_up_s=0.1, flat_s=0.05, group_s=0.005)
     measured = measure(Quick(), Stopwatch(), plan, rng=np.random.default_rng(0), show=lambda progress: None)
     assert len(measured.marks.groups) >= 10
-    assert "is within 0.5" in measured.ended_by
+    assert "of the time is within 50.00%" in measured.ended_by
     assert measured.marks.meter == "none"
 
 

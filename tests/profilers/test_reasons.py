@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from profilers.errors import ModelError
-from profilers.loading import open_model, try_once
+from profilers.loading import open_model
 
 torch = pytest.importorskip("torch")
 
@@ -23,6 +23,7 @@ from tests.profilers.saving import (  # noqa: E402  needs torch
     state_dict,
     traced,
     trained,
+    try_once,
     whole,
 )
 
@@ -67,7 +68,7 @@ def test_a_model_that_needs_cuda_says_so(network: Any, tmp_path: Path) -> None:
     bound = b'torch.linear(torch.to(input, torch.device("cuda"))'
     rewritten(path, lambda name, code: code.replace(b"torch.linear(input", bound) if "code/" in name else code)
     model = open_model(str(path), trust=True)
-    with pytest.raises(ModelError, match="the torchscript model is bound to CUDA"):
+    with pytest.raises(ModelError, match="the model on a batch of 3x4 is bound to CUDA"):
         try_once(model, (torch.zeros(3, 4),), {})
     state_dict(network, path)
     assert "torch finds no CUDA GPU here; use cpu" in refused(path, factory=FACTORY, device="cuda")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from profilers.errors import ProfilerError
 from profilers.rows import COLUMNS, append, done
 from tests.conftest import ROOT, Outcome, environment
+from tests.profilers.conftest import as_nobody, let_others_pass
 
 
 def row(name: str = "net", **more: Any) -> dict[str, Any]:
@@ -79,8 +81,6 @@ def test_what_is_no_archive_is_left_as_it_is(content: bytes, name: str, words: s
 
 
 def test_a_database_of_others_is_refused(tmp_path: Path) -> None:
-    import sqlite3
-
     path = tmp_path / "other.db"
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE trials (id INTEGER)")
@@ -94,3 +94,84 @@ def test_a_folder_that_is_missing_is_one_line(tmp_path: Path) -> None:
     for name in ("runs.db", "runs.ndjson"):
         with pytest.raises(ProfilerError, match="cannot append"):
             append(tmp_path / "none" / name, row())
+        with pytest.raises(ProfilerError, match="no folder that can be written to"):
+            done(tmp_path / "none" / name)
+
+
+@pytest.mark.parametrize("name", ["a#b?c%41.db", "a#b?c%41.ndjson"])
+def test_a_name_that_looks_like_a_part_of_an_address_is_a_name(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    append(path, row())
+    assert done(path) == {"net": "ok"}
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["runs.db", "runs.ndjson"])
+def test_an_archive_whose_writer_died_before_its_first_row_is_empty(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.touch()
+    assert done(path) == {}
+    append(path, row())
+    assert done(path) == {"net": "ok"}
+
+
+@pytest.mark.parametrize("name", ["runs.db", "runs.ndjson"])
+def test_an_archive_that_takes_no_row_is_refused_before_the_measurement(name: str, tmp_path: Path) -> None:
+    let_others_pass(tmp_path)
+    path = tmp_path / name
+    append(path, row())
+    path.chmod(0o444)
+
+    def look() -> str:
+        try:
+            return str(done(path))
+        except ProfilerError as error:
+            return str(error)
+
+    assert as_nobody(look).startswith(f"cannot append to {path}: ")
+    path.unlink()
+    assert as_nobody(look).endswith("is no folder that can be written to")
+
+
+def test_a_killed_writer_of_sqlite_leaves_the_rows_before_it(tmp_path: Path) -> None:
+    """Killed between the pages of a commit: its journal is rolled back by the next run, which finds all earlier rows."""
+    path = tmp_path / "runs.db"
+    for number in range(200):
+        append(path, row(f"net{number}", configuration=f"{number}"))
+    code = """
+import os, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA cache_size = 1")
+database.execute("BEGIN IMMEDIATE")
+database.execute("UPDATE profile SET remarks = 'half' || hex(randomblob(500))")
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert (tmp_path / "runs.db-journal").stat().st_size > 0
+    assert len(done(path)) == 200
+    append(path, row("next"))
+    with sqlite3.connect(path) as database:
+        assert database.execute("SELECT count(*), count(remarks) FROM profile").fetchone() == (201, 0)
+
+
+def test_a_full_disk_leaves_the_archive_as_it_was(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: the write of a row stops in its middle."""
+    path = tmp_path / "runs.ndjson"
+    append(path, row("a"))
+    whole = path.read_bytes()
+    code = f"""
+import resource, signal
+from pathlib import Path
+from profilers.errors import ProfilerError
+from profilers.rows import append
+from tests.profilers.test_rows import row
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({len(whole) + 100},) * 2)
+try:
+    append(Path({str(path)!r}), row("b"))
+except ProfilerError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
+    assert said.stdout == f"cannot append to {path}: File too large\n"
+    assert path.read_bytes() == whole

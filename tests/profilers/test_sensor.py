@@ -64,6 +64,8 @@ def test_two_hundred_random_sensors_are_identified() -> None:
         period, window = found.update_period_s, found.averaging_window_s
         assert period is not None, (seed, sensor, found)
         assert window is not None, (seed, sensor, found)
+        assert window.low is not None
+        assert window.high is not None
         assert period.value == pytest.approx(sensor.period_s, rel=0.05), (seed, sensor, found)
         assert window.value == pytest.approx(sensor.window_s, rel=0.15), (seed, sensor, found)
         inside += window.low <= sensor.window_s <= window.high

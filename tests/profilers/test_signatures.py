@@ -9,9 +9,11 @@ import pytest
 
 from profilers.errors import ModelError
 from profilers.inputs import Input, make_batch
-from profilers.loading import open_model, try_once
+from profilers.loading import open_model
 
 torch = pytest.importorskip("torch")
+
+from tests.profilers.saving import try_once  # noqa: E402  needs torch
 
 
 class Mixed(torch.nn.Module):  # type: ignore[misc,name-defined]
@@ -26,7 +28,7 @@ def test_a_fixed_batch_and_named_and_constant_inputs_are_taken_from_an_exported_
     model = open_model(str(path), trust=True)
     assert model.batch == 4
     assert model.inputs == (Input(None, (5,)), Input(None, None, "float", 0.5), Input("mask", (5,), "bool"))
-    assert try_once(model, *make_batch(model.inputs, 4, 0)).shape == (4,)  # type: ignore[attr-defined]
+    assert try_once(model, *make_batch(model.inputs, 4, 0)).shape == (4,)
     with pytest.raises(ModelError, match="Guard failed"):
         try_once(model, *make_batch(model.inputs, 3, 0))
 
