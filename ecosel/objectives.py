@@ -38,7 +38,9 @@ class Objective:
 
     def costs(self, values: pl.Series, /) -> NDArray[np.float64]:
         """Return values [n] as costs [n], smaller is better, in an order that equals theirs exactly."""
-        if values.dtype.is_integer() and not values.is_between(-_EXACT_INT, _EXACT_INT).all():
+        # compared in Python: a column of 8 or 32 bits, or without a sign, cannot hold the bound
+        ends = [abs(end) for end in (values.min(), values.max()) if isinstance(end, int)]
+        if max(ends, default=0) > _EXACT_INT:
             values = values.rank("dense").cast(int)
         costs = values.cast(float).to_numpy()
         # 0.0 - x rather than -x: a quality of 0 must not become -0.0, which sorts as another value in some libraries

@@ -109,7 +109,7 @@ class Selection:
     rows: int
     """Number of rows of the archive, those left out included."""
     models: pl.DataFrame = field(repr=False)
-    """The rows used: their numbers, labels, groups and objectives."""
+    """The rows used: their numbers, labels, groups, objectives and the errors of these."""
     left_out: pl.DataFrame = field(repr=False)
     """The rows without a value in an objective: their numbers and the columns that lack it."""
     objectives: tuple[Objective, ...]
@@ -212,7 +212,7 @@ def select(
         Group(key, tuple(_choices(chosen, rule, rows, errors, joint=joint, pairs=pairs, top=top, seed=seed)))
         for key, rows in grouped(models, by)
     )
-    kept = list(dict.fromkeys([ROW, *labels, *by, *(objective.column for objective in chosen)]))
+    kept = list(dict.fromkeys([ROW, *labels, *by, *(objective.column for objective in chosen), *errors]))
     return Selection(origin, total, models.select(kept), left_out, chosen, rule, tuple(labels), groups, seed, tuple(remarks))
 
 

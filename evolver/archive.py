@@ -37,10 +37,10 @@ CREATE TABLE sessions (
     session INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT, provenance TEXT NOT NULL, ended TEXT,
     joules REAL);
 CREATE TABLE births (
-    birth INTEGER PRIMARY KEY, genome TEXT NOT NULL, key TEXT NOT NULL UNIQUE, parents TEXT NOT NULL, seed INTEGER NOT NULL,
+    birth INTEGER PRIMARY KEY, genome TEXT NOT NULL, key TEXT NOT NULL, parents TEXT NOT NULL, seed INTEGER NOT NULL,
     told INTEGER NOT NULL, {", ".join(_KNOWN)}, created_at TEXT NOT NULL);
 CREATE TABLE outcomes (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT, birth INTEGER NOT NULL REFERENCES births, task TEXT NOT NULL,
+    sequence INTEGER PRIMARY KEY, birth INTEGER NOT NULL REFERENCES births, task TEXT NOT NULL,
     {", ".join(_COLUMNS)}, finished_at TEXT NOT NULL, UNIQUE (birth, task));
 CREATE VIEW archive AS SELECT
     CAST(b.birth AS TEXT) AS candidate_id, t.status, (SELECT dataset FROM run) AS dataset,
@@ -50,7 +50,8 @@ CREATE VIEW archive AS SELECT
     m.energy_per_inference_j, m.energy_per_inference_j_low, m.energy_per_inference_j_high, m.energy_source,
     m.batch_size, COALESCE(m.device, t.device) AS device, COALESCE(m.precision, t.precision) AS precision,
     CASE f.status WHEN 'ok' THEN f.accuracy END AS test_accuracy, t.train_time_s, t.epochs, t.peak_memory_bytes,
-    b.genome, t.topology, b.parents, b.seed, b.birth, b.created_at, t.finished_at, COALESCE(t.reason, m.reason) AS reason
+    b.genome, t.topology, b.parents, b.seed, b.birth, b.created_at, t.finished_at, COALESCE(t.reason, m.reason) AS reason,
+    m.notes AS measurement
 FROM outcomes t JOIN births b USING (birth)
     LEFT JOIN outcomes m ON m.birth = t.birth AND m.task = 'measure'
     LEFT JOIN outcomes f ON f.birth = t.birth AND f.task = 'final'
@@ -125,6 +126,17 @@ class Archive:
 
     def end_session(self, session: int, why: str, *, joules: float | None) -> None:
         self._write("UPDATE sessions SET ended_at = ?, ended = ?, joules = ? WHERE session = ?", (_now(), why, joules, session))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit all that is written inside at its end, or nothing."""
+        self._write("BEGIN", ())
+        try:
+            yield
+        except BaseException:
+            self._database.rollback()
+            raise
+        self._write("COMMIT", ())
 
     def save_birth(self, birth: Birth[str]) -> None:
         parents = json.dumps([str(parent) for parent in birth.parents])

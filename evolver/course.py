@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Literal
 
 import numpy as np
@@ -26,7 +27,7 @@ _KNOWN = ("parameters", "flops")
 # so many others (Golovin et al. 2017). The numbers are ours.
 _RUNGS = (1, 3, 9)
 _PEERS = 10
-_COMPARED = 256  # with the last of them: a threshold rises as the search finds better ones
+_COMPARED = 128  # with the last of them: a threshold rises as the search finds better ones
 
 
 class _Layers:
@@ -164,7 +165,7 @@ class Course:
         for rung in _RUNGS:
             if rung < self.max_epochs:
                 peers = [accuracy for accuracy, parameters in self._curves.get(rung, ()) if parameters <= own]
-                thresholds.append((rung, float(np.median(peers)) if len(peers) >= _PEERS else 0.0))
+                thresholds.append((rung, median(peers) if len(peers) >= _PEERS else 0.0))
         return tuple(thresholds)
 
     def _noted(self, birth: Birth[str]) -> None:

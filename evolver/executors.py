@@ -15,6 +15,7 @@ from evolver.workers import cores, cpu_slots, local_executor
 
 # A cluster takes a moment to hand out a job: so many more than it can run are kept waiting there.
 _AHEAD = 0.1
+_CONNECT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,10 @@ def _dask(address: str) -> Engine:
     where: dict[str, Any] = (
         {"scheduler_file": address} if address.endswith(".json") else {"address": address.removeprefix("dask:")}
     )
+    if address.endswith(".json") and not os.path.exists(address):  # the client would wait for it for ever
+        raise EvolverError(f"there is no file {address}; start a scheduler first: dask scheduler --scheduler-file {address}")
     try:
-        # a heartbeat of its own thread: no torch, no work runs in this process
-        client = Client(**where, timeout=30, set_as_default=False)
+        client = Client(**where, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise EvolverError(f"no Dask scheduler answers at {address} ({' '.join(str(error).split())[:200]})") from error
 

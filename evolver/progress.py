@@ -23,6 +23,7 @@ def line_of(progress: Progress) -> str:
     failed = ", ".join(f"{count} {status}" for status, count in sorted(progress.statuses.items()))
     parts += [failed] if failed else []
     parts.append(f"{progress.running} running on {', '.join(progress.devices) or 'no worker yet'}")
+    parts += [f"{progress.waiting} waiting"] if progress.waiting else []
     if progress.joules is not None:
         parts.append(f"{progress.joules:,.0f} J")
     parts.append(duration(progress.elapsed_s) + (f", {duration(progress.left_s)} left" if progress.left_s is not None else ""))

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -97,7 +97,8 @@ class Progress:
     births: int
     finished: int
     running: int
-    rate_per_s: float  # finished births of this command
+    waiting: int  # to be measured or finished, beside those that run
+    rate_per_s: float  # finished births of this command, while it searched
     best: tuple[float, int] | None  # accuracy, birth
     front: int
     statuses: Mapping[str, int]
@@ -155,6 +156,9 @@ def _course(request: Request, work: Work, settings: Settings, start: Sequence[st
     return Course(genomes, request.plan, request.measure, request.stops, settings.max_epochs, adopted)
 
 
+_Order = tuple[int, Task, int]  # birth, task, which try
+
+
 @dataclass
 class Loop:
     """One command's part of a run."""
@@ -175,6 +179,7 @@ class Loop:
     _phase: str = "search"
     _finished: int = 0
     _joules: float | None = None
+    _searched_s: float | None = None
 
     def __post_init__(self) -> None:
         self._began = self._watched = self.clock()
@@ -203,15 +208,18 @@ class Loop:
     def progress(self) -> Progress:
         elapsed = self.clock() - self._began
         finished = self.course.statuses.total()
-        rate = self._finished / elapsed if elapsed > 0 else 0.0
+        searched = elapsed if self._searched_s is None else self._searched_s
+        rate = self._finished / searched if searched > 0 else 0.0
+        waiting = sum(job not in self._running for job in self.course.waiting)
         return Progress(
-            self._phase, self.course.search.births, finished, len(self._running), rate, self.course.best,
+            self._phase, self.course.search.births, finished, len(self._running), waiting, rate, self.course.best,
             len(self.course.front), Counter(self.course.statuses), self.engine.devices, elapsed,
             self._left_s(elapsed, rate, finished), self._joules, self._resumed,
         )  # fmt: skip
 
     def _closing(self) -> None:
         """Measure the candidates near the front, then train the best once more, test and save them."""
+        self._searched_s = self.clock() - self._began
         if self.request.measure != "none" and not self._interrupted:
             self._phase = "measure"
             self._want(self.course.near_front if self.request.measure == "front" else (), "measure")
@@ -224,21 +232,23 @@ class Loop:
             self.course.want(birth, task)
         self._until_done(lambda room: self._waiting(room, task))
 
-    def _until_done(self, jobs: Callable[[int], Iterator[tuple[int, Task]]]) -> None:
+    def _until_done(self, jobs: Callable[[int], Iterator[_Order]]) -> None:
         """Keep the workers busy with jobs until none comes and none runs; interrupted, until none runs."""
         while True:
-            room = self._room()
-            for number, task in jobs(room) if not self._interrupted else ():
-                self._submit(number, task, 1)
+            # one commit for what came and what is born from it, before any of that is submitted
+            with self.archive.together():
+                again = self._take_in() if self._running or self._room() <= 0 else []
+                chosen = [] if self._interrupted else [*again, *jobs(self._room() - len(again))]
+            for number, task, attempt in chosen:
+                self._submit(number, task, attempt)
             if not self._running and (self._interrupted or self._capacity[0] > 0):
                 return
-            self._take_in()
             if self.clock() - self._watched >= _TICK_S:
                 self._watched = self.clock()
                 self._joules = self.meter.joules() if self.meter else None
                 self.watch(self.progress())
 
-    def _search_jobs(self, room: int) -> Iterator[tuple[int, Task]]:
+    def _search_jobs(self, room: int) -> Iterator[_Order]:
         """Yield what was begun, then new births until a budget is spent."""
         limit = self.request.budget.time_s
         if limit is not None and self.clock() - self._began >= limit:
@@ -250,7 +260,7 @@ class Loop:
             birth = self._next_birth()
             if birth is None:
                 return
-            yield birth, "train"
+            yield birth, "train", 1
 
     def _next_birth(self) -> int | None:
         budget = self.request.budget
@@ -267,9 +277,10 @@ class Loop:
         self.archive.save_birth(birth)
         return birth.number
 
-    def _waiting(self, room: int, *tasks: Task) -> Iterator[tuple[int, Task]]:
-        idle = [job for job in self.course.waiting if job not in self._running and job[1] in tasks]
-        yield from idle[: max(0, room)]
+    def _waiting(self, room: int, *tasks: Task) -> Iterator[_Order]:
+        if len(self.course.waiting) > len(self._running):
+            idle = [job for job in self.course.waiting if job not in self._running and job[1] in tasks]
+            yield from ((number, task, 1) for number, task in idle[: max(0, room)])
 
     def _submit(self, number: int, task: Task, attempt: int) -> None:
         birth = self.course.birth(number)
@@ -285,27 +296,26 @@ class Loop:
             ) from error
         future.add_done_callback(lambda future: self._done.put((number, task, future)))
 
-    def _take_in(self) -> None:
-        """Wait a moment for outcomes, and keep all that have come."""
-        try:
-            item = self._done.get(timeout=_TICK_S)
+    def _take_in(self) -> list[_Order]:
+        """Wait a moment for outcomes, and keep all that have come; return what is to be run again."""
+        again = []
+        wait_s = _TICK_S
+        with suppress(queue.Empty):
             while True:
-                if item is not None:
-                    self._keep(*item)
-                item = self._done.get_nowait()
-        except queue.Empty:
-            pass
+                item = self._done.get(timeout=wait_s)
+                wait_s = 0.0
+                again += self._keep(*item) if item is not None else []
+        return again
 
-    def _keep(self, number: int, task: Task, future: Future[Outcome]) -> None:
+    def _keep(self, number: int, task: Task, future: Future[Outcome]) -> list[_Order]:
         attempt = self._running.pop((number, task))
         outcome = outcome_of(future)
-        if outcome.status == "lost" and attempt < _TRIES:
-            if not self._interrupted:
-                self._submit(number, task, attempt + 1)
-            return
+        if outcome.status == "lost" and (attempt < _TRIES or self._interrupted):
+            return [(number, task, attempt + 1)]
         if self.archive.save_outcome(number, task, outcome):
             self.course.heard(number, task, outcome)
             self._finished += task == "train"
+        return []
 
     def _room(self) -> int:
         capacity, asked = self._capacity

@@ -11,6 +11,7 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -159,7 +160,8 @@ class Search(Generic[G]):
         """Return the best of those that are not too old (ageing: Real et al. 2019; survival: Deb et al. 2002)."""
         if self._population is None:
             recent = list(self._recent)
-            best = best_first([(member.violation, member.costs) for member in recent], self.plan.population)
+            violations, costs = [member.violation for member in recent], [member.costs for member in recent]
+            best = best_first(violations, costs, self.plan.population)
             self._population = [recent[k] for k in best]
         return self._population
 
@@ -199,19 +201,19 @@ class Search(Generic[G]):
         return living[int(rng.integers(len(living), size=self.plan.tournament).min())]
 
 
-def best_first(members: Sequence[tuple[float, tuple[float, ...] | None]], most: int, /) -> list[int]:
-    """Return which of n (violation, costs) are the best, at most so many: feasible first, then by layer, then by crowding.
+def best_first(violations: Sequence[float], costs: Sequence[tuple[float, ...] | None], most: int, /) -> list[int]:
+    """Return which of n candidates are the best, at most so many: feasible first, then by layer, then by crowding.
 
-    Those with an objective that was not measured come after the complete ones, those that break limits after all others,
-    by how much they do. Of equal ones the later comes first: it lives longer.
+    Those with an objective that was not measured (costs None) come after the complete ones, those that break limits after
+    all others, by how much they do. Of equal ones the later comes first: it lives longer.
     """
-    n = len(members)
-    violation = np.array([violation for violation, _ in members], dtype=np.float64)
+    n = len(violations)
     layer, crowding = np.full(n, n, dtype=np.int64), np.zeros(n)
-    rows = np.array([k for k, (over, costs) in enumerate(members) if costs is not None and over == 0], dtype=np.int64)
-    if len(rows):
-        layer[rows], crowding[rows] = _ranked(np.array([members[k][1] for k in rows], dtype=np.float64), most)
-    best: list[int] = np.lexsort((-np.arange(n), -crowding, layer, violation))[:most].tolist()
+    rows = [k for k in range(n) if costs[k] is not None and violations[k] == 0]
+    if rows:
+        numbers = np.fromiter(chain.from_iterable(costs[k] or () for k in rows), dtype=np.float64)
+        layer[rows], crowding[rows] = _ranked(numbers.reshape(len(rows), -1), most)
+    best: list[int] = np.lexsort((-np.arange(n), -crowding, layer, np.asarray(violations)))[:most].tolist()
     return best
 
 

@@ -101,7 +101,10 @@ def look_up(entry: str, settings: str) -> Survey:
         with lanes.lane(alone=False) as lane:
             survey = lane.call(entry, (settings,), deadline_s=PREPARE_S)
     except Died as death:
-        raise EvolverError(str(death)) from death
+        missing = (
+            "; training needs more than the search does: pip install 'ecosel[torch]'" if "ImportError" in death.names else ""
+        )
+        raise EvolverError(f"{death}{missing}") from death
     if not isinstance(survey, Survey):
         raise EvolverError(f"{entry} returned {type(survey).__name__}, not a Survey")
     return survey

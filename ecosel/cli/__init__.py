@@ -20,9 +20,10 @@ os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
 # name: (where the command stands, its line in --help)
 COMMANDS = {
     "select": ("ecosel.cli.select:select", "Choose the best trade-offs from an archive of models."),
-    "evolve": ("evolver.cli:evolve", "Search for networks, and fill an archive with them."),
     "why": ("ecosel.cli.why:why", "Say why one model is, or is not, the choice."),
+    "report": ("ecosel.cli.report:report", "Write one offline page that shows the choice."),
     "profile": ("profilers.cli.profile:profile", "Measure accuracy, energy and time of a saved model."),
+    "evolve": ("evolver.cli:evolve", "Search for networks, and fill an archive with them."),
     "devices": ("profilers.cli.devices:devices", "Show what can be measured here, by which meter, and why not."),
 }
 # Errors of packages that are not imported here for the name of their errors alone.

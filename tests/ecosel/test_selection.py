@@ -351,3 +351,9 @@ def test_no_row_with_a_value_everywhere_names_the_column_that_lacks_most() -> No
     frame = pl.DataFrame({"q": [1.0, 2.0], "c": [None, float("nan")]})
     with pytest.raises(ArchiveError, match="'c' is missing in 2 of 2 rows"):
         select(frame, {"q": "max", "c": "min"})
+
+
+@pytest.mark.parametrize("dtype", [pl.Int8, pl.Int32, pl.UInt8, pl.UInt64, pl.Int64])
+def test_an_integer_column_of_any_width_is_an_objective(dtype: Any) -> None:
+    frame = pl.DataFrame({"accuracy": [0.5, 0.6, 0.4], "parameters": pl.Series([3, 4, 4], dtype=dtype)})
+    assert select(frame).choices[0].front == (0, 1)

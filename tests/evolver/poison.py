@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -98,3 +99,9 @@ def _once(job: Job) -> Outcome:
     """Count the calls in this process."""
     _COUNT[0] += 1
     return Outcome("ok", accuracy=0.5, notes={"calls": _COUNT[0], "pid": os.getpid()})
+
+
+def _second(job: Job) -> Outcome:
+    """Take one second and no core; for the benchmark of throughput."""
+    time.sleep(1)
+    return Outcome("ok", accuracy=0.5)

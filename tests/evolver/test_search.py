@@ -114,13 +114,14 @@ def test_feasible_come_first_then_layers_then_the_least_crowded() -> None:
         (0.0, None),  # an objective was not measured
         (0.1, (9.0, 9.0)),  # breaks it by less
     ]
+    violations, costs = zip(*members, strict=True)
     # crowding of 2: (2.5 - 0)/5 + (5 - 1.9)/5 = 1.12; of 4: (5 - 2)/5 + (2 - 0)/5 = 1.0
-    assert best_first(members, 8) == [5, 3, 2, 4, 0, 6, 7, 1]
-    assert best_first(members, 3) == [5, 3, 2]
+    assert best_first(violations, costs, 8) == [5, 3, 2, 4, 0, 6, 7, 1]
+    assert best_first(violations, costs, 3) == [5, 3, 2]
 
 
 def test_of_one_objective_the_best_come_first_and_of_equals_the_younger() -> None:
-    assert best_first([(0.0, (2.0,)), (0.0, (1.0,)), (0.0, (2.0,)), (0.0, (0.5,))], 3) == [3, 1, 2]
+    assert best_first([0.0] * 4, [(2.0,), (1.0,), (2.0,), (0.5,)], 3) == [3, 1, 2]
 
 
 def test_who_is_too_old_is_no_parent_any_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -17,12 +18,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from evolver import session
 from evolver.errors import EvolverError
 from evolver.executors import Engine, local_slots, open_engine
 from evolver.lane import Slot
 from evolver.records import Job, Outcome
 from evolver.workers import Lanes, cpu_slots, look_up, outcome_of, perform
 from tests.conftest import ROOT, environment
+from tests.evolver.toy import WORK
+from tests.evolver.toy import request as request_of_toy
 
 EVALUATE = "tests.evolver.poison:evaluate"
 # what a job does: the status of its outcome, and words of its reason
@@ -71,7 +75,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, 
         for command in commands
     ]
     try:
-        # the client waits for the file of the scheduler by itself
+        while not scheduler.exists():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                assert started[0].wait(0.05) is None, "the scheduler ended"
         with closing(open_engine(str(scheduler), devices="auto", workers=None)) as engine:
             engine.executor._client.wait_for_workers(2, timeout=60)  # type: ignore[attr-defined]
             yield engine, started[1:]
@@ -133,9 +139,9 @@ def test_many_deaths_leave_no_process_no_descriptor_and_no_memory(local: Engine)
     rounds(2)
     descriptors, memory = mine.num_fds(), mine.memory_info().rss
     rounds(5)
-    wait([ask(local, "fine") for _ in range(1000)])
+    wait([ask(local, "fine") for _ in range(300)])
     ask(local, "fine").result()
-    assert mine.num_fds() <= descriptors + 4
+    assert mine.num_fds() <= descriptors + 6  # three of each child; at the first count both may have been dead
     assert len(mine.children()) <= others + 2  # a child in each slot
     assert mine.memory_info().rss - memory < 20e6
 
@@ -201,6 +207,17 @@ def test_a_data_set_that_is_of_no_use_is_one_line(local: Engine) -> None:
     assert local.executor.submit(look_up, "tests.evolver.poison:survey", "{}").result().dataset == "toy"
     with pytest.raises(EvolverError, match=r"^digits: every image has the same class; name a data set with two or more$"):
         local.executor.submit(look_up, "tests.evolver.poison:survey", "bad").result()
+
+
+def test_a_worker_without_torch_says_what_to_install(local: Engine) -> None:
+    with pytest.raises(EvolverError, match=r"No module named 'no_such_module'.*pip install 'ecosel\[torch\]'"):
+        local.executor.submit(look_up, "no_such_module:survey", "{}").result()
+
+
+def test_a_search_runs_on_a_cluster(cluster: tuple[Engine, list[subprocess.Popen[bytes]]], tmp_path: Path) -> None:
+    answer = session.evolve(request_of_toy(tmp_path / "run.db", begun=tmp_path / "begun"), WORK, cluster[0], progress="quiet")
+    assert (answer["births"], answer["unfinished"], answer["ended"]) == (30, 0, "30 births")
+    assert len({line.split()[2] for line in (tmp_path / "begun").read_text().splitlines()}) == 2  # a child on each node
 
 
 def test_a_dask_node_that_dies_loses_nothing(cluster: tuple[Engine, list[subprocess.Popen[bytes]]], tmp_path: Path) -> None:

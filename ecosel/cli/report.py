@@ -1,0 +1,98 @@
+"""`ecosel report`: from archives to one offline page, or a figure for a paper."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ecosel.archive.opening import expand
+from ecosel.cli.request import Request, shared_options
+from ecosel.cli.writing import check_targets, write
+
+
+@click.command()
+@click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE...")
+@shared_options
+@click.option("-o", "--output", metavar="FILE", help="Write the page here (default: report.html, unless --static is given).")
+@click.option("--static", "static", metavar="FILE", help="Write the frontier as a figure: .svg, .png or .pdf.")
+@click.option(
+    "--columns", type=click.IntRange(1, 2), default=2, show_default=True, help="Width of the figure, in columns of a paper."
+)
+@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
+def report(
+    archives: tuple[str, ...],
+    output: str | None,
+    static: str | None,
+    columns: int,
+    force: bool,
+    open_: bool,
+    **shared: Any,
+) -> None:
+    """Write one offline HTML page that shows the choice.
+
+    Takes the options of select. The page holds the frontier of each pair of a quality and a cost, sliders for the weights,
+    the table of the highlighted models, how sure the choice is, and where the numbers come from; it needs no network.
+
+    \b
+    ecosel report models.csv --maximize top1 --minimize param_count -o report.html
+    ecosel report data/young2019.csv --by dataset --preset paper --static figure1.pdf
+    """
+    output = output or (None if static else "report.html")
+    _check(archives, output, static, force=force, open_=open_)
+    from ecosel.report.page import as_page
+    from ecosel.report.static import as_figure, figure_format
+
+    form = figure_format(static) if static else None
+    request = Request(**shared)
+    selection, rows = request.run(archives, all_columns=output is not None)
+    answers: list[tuple[str | bytes, str | None]] = []
+    if output:
+        digest, folder = _identified(archives)
+        page = as_page(selection, rows, command=_command(archives, shared), digest=digest, folder=folder)
+        answers.append((page, output))
+    if static and form:
+        answers.append((as_figure(selection, form, columns=columns), static))
+    write(*answers)
+    for name in (name for name in (output, static) if name not in (None, "-")):
+        click.echo(name)
+    if open_ and output:
+        webbrowser.open(Path(output).resolve().as_uri())
+
+
+def _check(archives: tuple[str, ...], output: str | None, static: str | None, *, force: bool, open_: bool) -> None:
+    if open_ and output in (None, "-"):
+        raise ValueError("--open opens the page; name its file with -o")
+    check_targets([output, static], expand(archives))
+    for file in (name for name in (output, static) if name is not None and name != "-"):
+        if Path(file).exists() and not force:
+            raise FileExistsError(f"{file} exists; add --force to replace it, or name another file")
+
+
+def _command(archives: tuple[str, ...], shared: dict[str, Any]) -> str:
+    """Write the command that makes the page again: what was asked for, without what is the default or names an output."""
+    words = ["ecosel", "report", *archives]
+    for option in (option for option in report.params if isinstance(option, click.Option) and option.name in shared):
+        given = shared[str(option.name)]
+        if given == option.get_default(click.Context(report)) or given in (None, ()):
+            continue
+        if option.is_flag:
+            words.append(option.opts[0] if given else option.secondary_opts[0])
+            continue
+        for value in given if isinstance(given, tuple) else (given,):
+            words += [option.opts[0], str(value)]
+    return shlex.join([*words, "-o", "report.html"])
+
+
+def _identified(archives: tuple[str, ...]) -> tuple[str | None, Path | None]:
+    """Return the SHA-256 of the archive and its folder where it is one file."""
+    files = [Path(name) for name in expand(archives) if name != "-"]
+    if len(files) != 1 or not files[0].is_file():
+        return None, None
+    with files[0].open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), files[0].parent

@@ -1,0 +1,1 @@
+"""Charts of a selection, and the one offline page that shows it: charts is the library, page the file."""

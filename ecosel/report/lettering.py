@@ -1,0 +1,80 @@
+"""Give each highlighted model a letter that means the same model everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ecosel.objectives import ACCURACY
+from ecosel.selection import Choice, Group, Selection
+from ecosel.tables import shown_choices
+
+# Of models that tie, no more than this many get a letter.
+_MOST_TIES, _MOST_BEST = 8, 3
+_SENSE = {"max": "highest", "min": "lowest"}
+TRADE_OFF = "best trade-off:"
+
+
+@dataclass(frozen=True)
+class Lettered:
+    """A highlighted model: its letter, and what it is the best at."""
+
+    row: int
+    letter: str
+    group: int
+    """Position of its group in the selection."""
+    roles: tuple[str, ...]
+    """In words: `best trade-off: parameters, joint`, `highest accuracy`."""
+
+
+def lettered(selection: Selection, /) -> tuple[Lettered, ...]:
+    """Return the best by each objective and the best trade-offs of all selections; letters follow groups, then rows."""
+    models: list[Lettered] = []
+    for position, group in enumerate(selection.groups):
+        found: dict[int, dict[str, list[str]]] = {}
+        for choice in choices_of(selection, group):
+            for row, role, of in _highlighted(choice):
+                found.setdefault(row, {}).setdefault(role, []).append(of)
+        for row in sorted(found):
+            roles = sorted(found[row].items(), key=lambda role: role[0] != TRADE_OFF)
+            words = tuple(f"{role} {', '.join(dict.fromkeys(of))}" for role, of in roles)
+            models.append(Lettered(row, letter(len(models)), position, words))
+    return tuple(models)
+
+
+def choices_of(selection: Selection, group: Group, /) -> list[Choice]:
+    """Return the choices of a group that say something of their own."""
+    return [choice for of, choice in shown_choices(selection) if of is group]
+
+
+def letter(position: int, /) -> str:
+    """Return A, B, ..., Z, AA, AB, ...
+
+    >>> letter(0), letter(25), letter(26), letter(702)
+    ('A', 'Z', 'AA', 'AAA')
+    """
+    text = ""
+    position += 1
+    while position:
+        position, digit = divmod(position - 1, 26)
+        text = chr(65 + digit) + text
+    return text
+
+
+def name_of(choice: Choice, /) -> str:
+    """Return what tells a choice from the others: the cost of a pair, or `jointly`."""
+    if choice.kind == "joint":
+        return "jointly"
+    second = choice.objectives[1].column
+    return second if choice.objectives[0] == ACCURACY else objectives_of(choice)
+
+
+def objectives_of(choice: Choice, /) -> str:
+    return " against ".join(objective.column for objective in choice.objectives)
+
+
+def _highlighted(choice: Choice) -> list[tuple[int, str, str]]:
+    picks = choice.picks
+    found = [(row, TRADE_OFF, name_of(choice)) for row in picks["trade_off"][:_MOST_TIES]]
+    for objective in choice.objectives:
+        found += [(row, _SENSE[objective.sense], objective.column) for row in picks[f"best:{objective.column}"][:_MOST_BEST]]
+    return found

@@ -1,0 +1,225 @@
+"""Turn a selection into what a page can carry: the fronts, the models or a sample of them, and heat maps of all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ecosel.archive.table import ROW
+from ecosel.objectives import Objective
+from ecosel.outputs import models_of
+from ecosel.report.axes import Axis, axis, shortened
+from ecosel.report.lettering import Lettered, choices_of, lettered
+from ecosel.selection import Choice, Group, Selection
+
+Values = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+# Up to so many models are all drawn; of more, the fronts, a sample of the others and a heat map of all.
+ALL_DRAWN = 5_000
+SAMPLE = 2_000
+# Larger fronts are thinned to those that can be the pick and an even choice of the others.
+_LARGEST_FRONT, _MOST_WINNERS = 3_000, 8_000
+HEAT_CELLS = (52, 36)
+# A model that wins under less than this share of all weightings does not widen the range of interest.
+_OF_INTEREST = 0.01
+# The best model in a cost is in view unless that makes the range of the other axis this many times as wide.
+_WIDEST = 2.5
+# A front of so few models is always wholly in view, and so is a group of so few.
+_SMALL_FRONT, _SMALL_GROUP = 12, 30
+_LONGEST_NAME = 80
+
+
+@dataclass(frozen=True, eq=False)
+class Heat:
+    """How many models fall into each cell of a panel: cell [k, 2] (column, row from below) and count [k], empty ones left out."""
+
+    cell: NDArray[np.int64]
+    count: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One cost against one quality: axes, and the choice whose front and pick are drawn."""
+
+    choice: Choice
+    x: Axis
+    y: Axis
+    heat: Mapping[tuple[bool, bool], Heat]
+    """By (zoom, log); empty where all models are drawn as points."""
+    in_view: Mapping[bool, int]
+    """Number of models inside the range, by zoom."""
+
+    @property
+    def has_step_line(self) -> bool:
+        return len(self.choice.objectives) == 2
+
+    def domains(self, *, zoom: bool, log: bool) -> tuple[tuple[float, float], tuple[float, float]]:
+        return self.x.domain(zoom=zoom, log=log), self.y.domain(zoom=zoom, log=False)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupView:
+    """What is drawn of one group: its panels, its choices, and the models that the page holds."""
+
+    group: Group
+    objectives: tuple[Objective, ...]
+    """All objectives; the k-th is drawn from the field `v<k>`."""
+    choices: tuple[Choice, ...]
+    panels: tuple[Panel, ...]
+    models: pl.DataFrame
+    """Models that are shipped: row number, objectives and labels, in row order."""
+    total: int
+    letters: tuple[Lettered, ...]
+    labels: tuple[str, ...]
+    """Columns that name a model."""
+    fronts: tuple[Rows, ...]
+    """Row numbers of the front of each choice, as far as they are shipped."""
+
+    @property
+    def is_sampled(self) -> bool:
+        return self.models.height < self.total
+
+    @property
+    def name(self) -> str:
+        """The values of the grouping columns, or nothing."""
+        return " / ".join(str(cell) for cell in (self.group.key or {}).values())
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """What each shipped model is called, by row number: its label, else its row number."""
+        rows = self.models[ROW].to_list()
+        cells = [self.models[column].cast(pl.String, strict=False).fill_null("").to_list() for column in self.labels]
+        labels = [" / ".join(parts) for parts in zip(*cells, strict=True)] if cells else [f"row {row}" for row in rows]
+        return dict(zip(rows, (shortened(label, _LONGEST_NAME) for label in labels), strict=True))
+
+    @cached_property
+    def letter_of(self) -> dict[int, str]:
+        return {model.row: model.letter for model in self.letters}
+
+    def called(self, row: int, /) -> str:
+        """Return the letter of a model, or a short name where it has none."""
+        return self.letter_of.get(row) or shortened(self.names.get(row, f"row {row}"), 36)
+
+    def in_full(self, row: int, /) -> str:
+        """Return the letter and the name of a model."""
+        name = self.names.get(row, f"row {row}")
+        return name if self.letter_of.get(row, name) == name else f"{self.letter_of[row]}  {name}"
+
+    @property
+    def joint(self) -> Choice | None:
+        return next((choice for choice in self.choices if choice.kind == "joint"), None)
+
+
+def group_views(selection: Selection, /) -> tuple[GroupView, ...]:
+    """Reduce each group of a selection to what is drawn of it. The same selection gives the same sample."""
+    letters = lettered(selection)
+    used = selection.models.height
+    rng = np.random.default_rng(selection.seed)
+    views = []
+    for position, group in enumerate(selection.groups):
+        models = models_of(selection, group)
+        choices = tuple(choices_of(selection, group))
+        own = tuple(model for model in letters if model.group == position)
+        fronts = tuple(_shipped_front(choice) for choice in choices)
+        budget = models.height if used <= ALL_DRAWN else max(50, SAMPLE * models.height // used)
+        shipped = _shipped(models, [*fronts, np.array([model.row for model in own], dtype=np.int64)], budget, rng)
+        panels = _panels(selection, choices, models, heated=shipped.height < models.height)
+        views.append(
+            GroupView(group, selection.objectives, choices, panels, shipped, models.height, own, selection.labels, fronts)
+        )
+    return tuple(views)
+
+
+def _shipped_front(choice: Choice) -> Rows:
+    rows = np.array(choice.front, dtype=np.int64)
+    if len(rows) <= _LARGEST_FRONT:
+        return rows
+    # for two objectives exact; for more, who wins under one of the sampled weightings
+    winners = np.flatnonzero(choice.acceptability.shares > 0)
+    kept = np.zeros(len(rows), dtype=np.bool_)
+    kept[winners[:: -(-len(winners) // _MOST_WINNERS)]] = True
+    kept[[choice.at(row) for picks in choice.picks.values() for row in picks[:10]]] = True
+    others = np.flatnonzero(~kept)
+    kept[others[:: max(1, len(others) // _LARGEST_FRONT)]] = True
+    return rows[kept]
+
+
+def _shipped(models: pl.DataFrame, always: Sequence[Rows], budget: int, rng: np.random.Generator) -> pl.DataFrame:
+    numbers = models[ROW].to_numpy()
+    if budget >= models.height:
+        return models
+    kept = np.isin(numbers, reduce(np.union1d, always))
+    others = np.flatnonzero(~kept)
+    kept[rng.choice(others, min(budget, len(others)), replace=False)] = True
+    return models.filter(pl.Series(kept))
+
+
+def _panels(selection: Selection, choices: Sequence[Choice], models: pl.DataFrame, *, heated: bool) -> tuple[Panel, ...]:
+    pairs = [choice for choice in choices if len(choice.objectives) == 2]
+    if pairs:
+        drawn = [(choice, 0, 1) for choice in pairs]
+    else:  # the pairs were not wanted: the joint front in the plane of each quality and cost
+        choice = choices[-1]
+        places = range(len(choice.objectives))
+        qualities = [k for k in places if choice.objectives[k].is_quality] or [0]
+        costs = [k for k in places if k not in qualities] or [k for k in places if k != qualities[0]]
+        drawn = [(choice, quality, cost) for quality in qualities for cost in costs if quality != cost]
+    return tuple(_panel(choice, models, quality, cost, heated=heated) for choice, quality, cost in drawn)
+
+
+def _panel(choice: Choice, models: pl.DataFrame, quality: int, cost: int, *, heated: bool) -> Panel:
+    y_objective, x_objective = choice.objectives[quality], choice.objectives[cost]
+    xs, ys = (models[o.column].cast(pl.Float64).to_numpy() for o in (x_objective, y_objective))
+    interest = _of_interest(choice, quality, cost)
+    few = len(xs) <= _SMALL_GROUP
+    x = axis(x_objective, values=xs, interest=xs if few else choice.values[interest, cost], log=True)
+    y = axis(y_objective, values=ys, interest=ys if few else choice.values[interest, quality], log=False)
+    scales = (False, True) if x.may_be_log else (False,)
+    variants = {(zoom, log): (x.domain(zoom=zoom, log=log), y.domain(zoom=zoom, log=False))
+                for zoom in (True, False) for log in scales}  # fmt: skip
+    heat = {}
+    if heated:
+        logs = np.log(xs) if x.may_be_log else xs
+        for (zoom, log), (x_domain, y_domain) in variants.items():
+            heat[zoom, log] = heat_map(logs if log else xs, ys, np.log(x_domain) if log else x_domain, y_domain)
+    in_view = {zoom: int(_inside(xs, variants[zoom, x.log][0], ys, variants[zoom, x.log][1])) for zoom in (True, False)}
+    return Panel(choice, x, y, heat, in_view)
+
+
+def _of_interest(choice: Choice, quality: int, cost: int) -> NDArray[np.bool_]:
+    """Mark the models of the front that must be in view: who wins under some weightings, the picks, the best of each axis."""
+    if len(choice.front) <= _SMALL_FRONT:
+        return np.ones(len(choice.front), dtype=np.bool_)
+    picks = {role: [choice.at(row) for row in rows[:10]] for role, rows in choice.picks.items()}
+    cheapest = picks[f"best:{choice.objectives[cost].column}"]
+    of_interest = choice.acceptability.shares >= _OF_INTEREST
+    # the paper: the models of the lowest cost are "often as bad as guessing"; they would squeeze all others into a strip
+    of_interest[cheapest] = False
+    of_interest[[*picks["trade_off"], *picks[f"best:{choice.objectives[quality].column}"]]] = True
+    heights = choice.values[:, quality]
+    with_cheapest = of_interest.copy()
+    with_cheapest[cheapest] = True
+    return with_cheapest if np.ptp(heights[with_cheapest]) <= _WIDEST * np.ptp(heights[of_interest]) else of_interest
+
+
+def _inside(xs: Values, x: tuple[float, float], ys: Values, y: tuple[float, float]) -> np.int64:
+    return np.count_nonzero((xs >= x[0]) & (xs <= x[1]) & (ys >= y[0]) & (ys <= y[1]))
+
+
+def heat_map(xs: Values, ys: Values, x: Sequence[float] | Values, y: Sequence[float]) -> Heat:
+    """Count the points xs, ys [n] in the cells of the rectangle x, y; those outside are not counted."""
+    columns, rows = HEAT_CELLS
+    with np.errstate(over="ignore", invalid="ignore"):
+        i = np.floor((xs - x[0]) * (columns / (x[1] - x[0])))
+        j = np.floor((ys - y[0]) * (rows / (y[1] - y[0])))
+    inside = (i >= 0) & (i < columns) & (j >= 0) & (j < rows)
+    index = i[inside].astype(np.int64) * rows + j[inside].astype(np.int64)
+    counts = np.bincount(index, minlength=columns * rows)
+    filled = np.flatnonzero(counts)
+    return Heat(np.stack(np.divmod(filled, rows), axis=1), counts[filled])

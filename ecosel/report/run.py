@@ -1,0 +1,273 @@
+"""Draw how a search went: the best and the front over births and over time, the outcomes, the lineage of the winner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ecosel.archive.cells import looks_numeric, read_numbers
+from ecosel.archive.table import ROW
+from ecosel.candidates import finished_only
+from ecosel.dominance import hypervolume, nondominated_rows
+from ecosel.objectives import STATUSES, Objective
+from ecosel.outputs import models_of
+from ecosel.report.axes import shortened
+from ecosel.report.layering import layered, marked
+from ecosel.report.marks import HEIGHT, WIDTH
+from ecosel.report.reduction import SAMPLE, GroupView
+from ecosel.report.sections import Drawing, Section, chart_element, columns_of, text
+from ecosel.selection import Selection
+from ecosel.verdict import number
+
+_CHECKPOINTS = 120
+_MOST_ANCESTORS = 150
+_LOW = HEIGHT - 60
+_CLOCKS = {"birth": "birth", "minute": "minutes since the first"}
+
+
+def run_section(selection: Selection, rows: pl.DataFrame, views: Sequence[GroupView], /) -> Section | None:
+    """Return the section of an evolved archive; None where the rows tell of no search (no birth, no time of creation)."""
+    timed = run_frame(rows)
+    if timed is None:
+        return None
+    drawings: list[Drawing] = []
+    parts: list[str] = []
+    statuses = _outcomes(rows)
+    if statuses is not None:
+        words = "Outcomes: " + ", ".join(f"{count:,} {status}" for status, count in statuses.iter_rows()) + "."
+        _add(drawings, parts, "outcomes", outcomes_chart(statuses), {"outcomes": statuses}, words, group=None)
+    for g, view in enumerate(views):
+        used = models_of(selection, selection.groups[g]).join(timed, on=ROW, how="inner")
+        for clock, title in _CLOCKS.items():
+            if clock in used.columns and used[clock].null_count() == 0 and used.height > 1:
+                reached = _with_quality(rows, view, timed) if len(views) == 1 else used
+                _progress(
+                    drawings, parts, view, reached.sort(clock, ROW), used.sort(clock, ROW), clock=clock, title=title, group=g
+                )
+        _lineage(drawings, parts, selection, rows, view, timed, group=g)
+    return Section(f'<h2>The run</h2><div class="panels">{"".join(parts)}</div>', tuple(drawings))
+
+
+def run_frame(rows: pl.DataFrame, /) -> pl.DataFrame | None:
+    """Return the row number, birth and minute since the first of each row; None where the archive knows no births."""
+    if "birth" not in rows.columns:
+        return None  # profiled models carry times too, but nothing was searched
+    columns: dict[str, pl.Series] = {ROW: rows[ROW], "birth": read_numbers(rows["birth"])[0].cast(pl.Float64)}
+    if "created_at" in rows.columns:
+        seconds = _seconds(rows["created_at"])
+        if seconds.null_count() < len(seconds):
+            columns["minute"] = (seconds - seconds.min()) / 60
+    known = [name for name, cells in columns.items() if name != ROW and cells.null_count() < len(cells)]
+    return pl.DataFrame({name: columns[name] for name in (ROW, *known)}) if known else None
+
+
+def _seconds(cells: pl.Series) -> pl.Series:
+    if cells.dtype.is_temporal():
+        return cells.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1e6
+    if cells.dtype == pl.String and not looks_numeric(cells):
+        try:
+            return _seconds(
+                cells.str.replace("Z$", "+00:00").str.to_datetime(time_zone="UTC", strict=False).dt.replace_time_zone(None)
+            )
+        except pl.exceptions.PolarsError:
+            return read_numbers(cells)[0].cast(pl.Float64)
+    return read_numbers(cells)[0].cast(pl.Float64)
+
+
+def _outcomes(rows: pl.DataFrame) -> pl.DataFrame | None:
+    if "status" not in rows.columns or rows["status"].dtype != pl.String:
+        return None
+    counts = rows["status"].drop_nulls().value_counts().rename({"count": "models"})
+    order = {status: k for k, status in enumerate(STATUSES)}
+    if not counts.height or not set(counts["status"]) <= set(order):
+        return None
+    return counts.sort(pl.col("status").replace_strict(order, return_dtype=pl.Int64))
+
+
+def outcomes_chart(counts: pl.DataFrame, /) -> alt.LayerChart:
+    """Draw how many candidates ended in which way; counts (data `outcomes`) has status and models."""
+    statuses = alt.Scale(domain=counts["status"].to_list())
+    return layered(
+        marked("outcomes", "bar", "bar").encode(tooltip=["status:N", "models:Q"]),
+        marked("outcomes", "text", "note", align="left", dx=4).encode(text="models:Q"),
+        x=alt.X("models:Q", axis=alt.Axis(title="candidates", tickCount=4)),
+        y=alt.Y("status:N", sort=None, scale=statuses, axis=alt.Axis(title=None, ticks=False, labelPadding=6)),
+        width=WIDTH, height=alt.Step(20),
+    )  # fmt: skip
+
+
+def _add(
+    drawings: list[Drawing],
+    parts: list[str],
+    id_: str,
+    chart: Any,
+    data: dict[str, pl.DataFrame],
+    words: str,
+    *,
+    group: int | None,
+) -> None:
+    drawings.append(Drawing(id_, chart.to_dict(validate=False), {"data": {k: columns_of(v) for k, v in data.items()}}, group))
+    where = "" if group is None else f' data-group="{group}"'
+    parts.append(f"<figure{where}><figcaption><p>{text(words, 600)}</p></figcaption>{chart_element(id_, words)}</figure>")
+
+
+def _with_quality(rows: pl.DataFrame, view: GroupView, timed: pl.DataFrame) -> pl.DataFrame:
+    """Return all candidates that came to a result, also those whose costs were never measured."""
+    quality = _quality(view)
+    finished = finished_only(rows).select(ROW, quality.column)
+    return finished.with_columns(read_numbers(finished[quality.column])[0]).drop_nulls().join(timed, on=ROW, how="inner")
+
+
+def _quality(view: GroupView) -> Objective:
+    return next((o for o in view.objectives if o.is_quality), view.objectives[0])
+
+
+def _progress(
+    drawings: list[Drawing], parts: list[str], view: GroupView, reached: pl.DataFrame, used: pl.DataFrame, *,
+    clock: str, title: str, group: int,
+) -> None:  # fmt: skip
+    quality = _quality(view)
+    values = reached[quality.column].cast(pl.Float64)
+    best = values.cum_max() if quality.is_quality else values.cum_min()
+    line = pl.DataFrame({"at": reached[clock], "best": best})
+    line = line.filter(best.ne_missing(best.shift(1)) | (pl.int_range(pl.len()) == pl.len() - 1))
+    points = pl.DataFrame({"row": reached[ROW], "at": reached[clock], "best": values})
+    points = points.sample(min(points.height, SAMPLE), seed=0).sort("at", "row")
+    first = line.filter(pl.col("best") == line["best"][-1])["at"][0]
+    found = f"{number(float(line['best'][-1]))}, reached at {clock} {number(round(float(first), 2))}"
+    words = f"Best {shortened(quality.column)} so far of {reached.height:,} models: {found}."
+    chart = best_chart(quality.column, title)
+    _add(drawings, parts, f"best-{group}-{clock}", chart, {"points": points, "best": line}, words, group=group)
+    fronts = front_growth(view, used, clock)
+    if fronts.height:
+        words = f"Hypervolume of the front of each pair, as a share of what it is at the end ({view.total:,} models)."
+        _add(drawings, parts, f"front-{group}-{clock}", front_chart(fronts, title), {"fronts": fronts}, words, group=group)
+
+
+def best_chart(quality: str, clock: str, /) -> alt.LayerChart:
+    """Draw the best value so far (data `best`) over all candidates (data `points`)."""
+    points = marked("points", "point", "run").encode(tooltip=["row:Q", "best:Q"])
+    line = marked("best", "line", "front-line", interpolate="step-after")
+    return layered(points, line, x=_clock_axis(clock), y=_quality_axis(quality), width=WIDTH, height=_LOW)
+
+
+def _clock_axis(clock: str) -> alt.X:
+    return alt.X("at:Q", axis=alt.Axis(title=clock, tickCount=6), scale=alt.Scale(nice=False, zero=False))
+
+
+def _quality_axis(quality: str) -> alt.Y:
+    # a fraction, or percent where it goes above 1
+    tick = "format(datum.value, datum.value > 1 ? '~r' : '~%')" if quality == "accuracy" else "format(datum.value, '~s')"
+    return alt.Y("best:Q", axis=alt.Axis(title=shortened(quality), tickCount=5, labelExpr=tick), scale=alt.Scale(zero=False))
+
+
+def front_growth(view: GroupView, used: pl.DataFrame, clock: str, /) -> pl.DataFrame:
+    """Return at, cost and share: the hypervolume of each pair's front so far, by that of the end (nadir of all as reference)."""
+    ends = np.unique(np.linspace(1, used.height, min(_CHECKPOINTS, used.height)).astype(int))
+    at = used[clock].cast(pl.Float64).to_numpy()
+    records: list[tuple[float, str, float]] = []
+    for choice in view.choices:
+        if len(choice.objectives) != 2:
+            continue
+        costs = np.column_stack([o.costs(used[o.column]) for o in choice.objectives])
+        front: NDArray[np.float64] = costs[:0]
+        volumes = []
+        for start, end in zip([0, *ends[:-1]], ends, strict=True):
+            front = np.concatenate([front, costs[start:end]])
+            front = np.unique(front[nondominated_rows(list(np.ascontiguousarray(front.T)))], axis=0)
+            volumes.append(float(hypervolume(front, costs.max(axis=0))))
+        if volumes[-1] > 0:
+            cost = shortened(choice.objectives[1].column, 30)
+            records += [(float(at[end - 1]), cost, volume / volumes[-1]) for end, volume in zip(ends, volumes, strict=True)]
+    return pl.DataFrame(records, schema={"at": pl.Float64, "cost": pl.String, "share": pl.Float64}, orient="row")
+
+
+def front_chart(fronts: pl.DataFrame, clock: str, /) -> alt.LayerChart:
+    """Draw the growth of the fronts (data `fronts`), a line for each cost."""
+    costs = fronts["cost"].unique(maintain_order=True).to_list()
+    key = alt.Legend(title=None, orient="bottom", symbolType="stroke", columns=2, labelLimit=200)
+    colours = alt.Color("cost:N", scale=alt.Scale(domain=costs, range="category"), legend=key)
+    dashes = alt.StrokeDash("cost:N", scale=alt.Scale(domain=costs), legend=key)
+    lines = marked("fronts", "line", "run-line", interpolate="step-after").encode(color=colours, strokeDash=dashes)
+    share = alt.Y("share:Q", axis=alt.Axis(title="hypervolume", format="%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
+    return layered(lines, x=_clock_axis(clock), y=share, width=WIDTH, height=_LOW)
+
+
+def _lineage(
+    drawings: list[Drawing], parts: list[str], selection: Selection, rows: pl.DataFrame, view: GroupView, timed: pl.DataFrame, *,
+    group: int,
+) -> None:  # fmt: skip
+    winner = (view.joint or view.choices[-1]).picks["trade_off"][0]
+    quality = _quality(view).column
+    found = ancestors(rows, winner)
+    clock = next((name for name in _CLOCKS if name in timed.columns), None)
+    if found is None or clock is None:
+        return
+    if not found:
+        parts.append(
+            f'<figure data-group="{group}"><p>{text(view.called(winner))}, the best trade-off, has no parents here.</p></figure>'
+        )
+        return
+    values = dict(selection.models.select(ROW, pl.col(quality).cast(pl.Float64)).iter_rows())
+    times = dict(timed.select(ROW, clock).iter_rows())
+
+    def place(row: int) -> tuple[float, float] | None:
+        return (times[row], values[row]) if times.get(row) is not None and values.get(row) is not None else None
+
+    edges = [(*a, *b) for child, parent in found if (a := place(parent)) and (b := place(child))]
+    nodes = list(dict.fromkeys([winner, *(row for edge in found for row in edge)]))
+    shown = [(row, *at, view.letter_of.get(row, "")) for row in nodes if (at := place(row))]
+    if not edges:
+        return
+    data = {
+        "edges": pl.DataFrame(edges, schema=dict.fromkeys(("at", "best", "x2", "y2"), pl.Float64), orient="row"),
+        "nodes": pl.DataFrame(
+            shown, schema={"row": pl.Int64, "at": pl.Float64, "best": pl.Float64, "text": pl.String}, orient="row"
+        ),
+    }
+    name = view.called(winner)
+    words = f"Lineage of {name}, the best trade-off: {len(nodes) - 1} ancestors, lines from parent to child."
+    _add(drawings, parts, f"lineage-{group}", lineage_chart(quality, _CLOCKS[clock]), data, words, group=group)
+
+
+def lineage_chart(quality: str, clock: str, /) -> alt.LayerChart:
+    """Draw ancestors (data `nodes`) and the lines to their children (data `edges`)."""
+    edges = marked("edges", "rule", "edge").encode(x2="x2:Q", y2="y2:Q")
+    points = marked("nodes", "point", "front").encode(tooltip=["row:Q"])
+    texts = [marked("nodes", "text", style, dx=9, dy=-9).encode(text="text:N") for style in ("halo", "letter")]
+    return layered(edges, points, *texts, x=_clock_axis(clock), y=_quality_axis(quality), width=WIDTH, height=_LOW)
+
+
+def ancestors(rows: pl.DataFrame, winner: int, /) -> list[tuple[int, int]] | None:
+    """Return (child, parent) row numbers of all ancestors, nearest first; None where the archive names no parents."""
+    if "parents" not in rows.columns or "candidate_id" not in rows.columns:
+        return None
+    row_of = {str(name): row for row, name in rows.select(ROW, "candidate_id").iter_rows()}
+    parents = dict(rows.select(ROW, "parents").iter_rows())
+    found: list[tuple[int, int]] = []
+    queue, seen = [winner], {winner}
+    while queue and len(seen) < _MOST_ANCESTORS:
+        child = queue.pop(0)
+        for name in _names(parents.get(child)):
+            parent = row_of.get(name)
+            if parent is not None:
+                found.append((child, parent))
+                if parent not in seen:
+                    seen.add(parent)
+                    queue.append(parent)
+    return found
+
+
+def _names(cell: Any) -> list[str]:
+    if isinstance(cell, str):
+        try:
+            cell = json.loads(cell)
+        except (ValueError, RecursionError):
+            return []
+    return [str(name) for name in cell] if isinstance(cell, list) else []

@@ -1,0 +1,163 @@
+"""Draw the power traces of the lettered models that were profiled, and compare the energy counter with the integral of power."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from ecosel.archive.cells import read_numbers
+from ecosel.archive.table import ROW
+from ecosel.report.layering import layered, marked, with_data
+from ecosel.report.marks import HEIGHT, WIDTH
+from ecosel.report.reduction import GroupView
+from ecosel.report.sections import Drawing, Section, chart_element, columns_of, text
+from ecosel.verdict import number
+
+_MOST_POINTS = 1_500
+_WINDOW = {"start_s": pl.Float64, "end_s": pl.Float64}
+
+
+@dataclass(frozen=True, eq=False)
+class PowerTrace:
+    """Readings of a power meter, the windows that were measured, and their energy by counter and by integral."""
+
+    readings: pl.DataFrame
+    """time_s, power_w"""
+    windows: pl.DataFrame
+    """start_s, end_s"""
+    energy_counter_j: float | None
+    energy_power_j: float | None
+
+
+def trace_section(rows: pl.DataFrame, views: Sequence[GroupView], /, *, folder: Path | None) -> Section | None:
+    """Return the traces of the lettered models; None where no row names one. folder is that of the archive."""
+    if "trace" not in rows.columns or folder is None:
+        return None
+    letters = {model.row: model for view in views for model in view.letters}
+    named = rows.select(ROW, "trace").filter(pl.col(ROW).is_in(list(letters)), pl.col("trace").is_not_null()).sort(ROW)
+    if not named.height:
+        return None
+    drawings, figures = [], []
+    for row, name in named.iter_rows():
+        model, id_ = letters[row], f"trace-{row}"
+        try:
+            trace = read_trace(str(name), folder=folder)
+        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            reason = (str(error).splitlines() or [""])[0]
+            figures.append(
+                (model.group, f"<figure><p><b>{model.letter}</b> {text(name)} cannot be read: {text(reason)}</p></figure>")
+            )
+            continue
+        words = _compared(trace)
+        spec = power_chart(trace, data=False).to_dict(validate=False)
+        data = {"readings": columns_of(_thinned(trace.readings)), "windows": columns_of(trace.windows)}
+        drawings.append(Drawing(id_, spec, {"data": data}, model.group))
+        caption = f'<p><span class="tag">{model.letter}</span> {text(words, 400)}</p>'
+        chart = chart_element(id_, f"Power over time of model {model.letter}. {words}")
+        figures.append((model.group, f"<figure><figcaption>{caption}</figcaption>{chart}</figure>"))
+    groups = [
+        f'<div class="panels" data-group="{g}">{"".join(html for group, html in figures if group == g)}</div>'
+        for g in range(len(views))
+    ]
+    intro = '<p class="small muted">Shaded: the windows whose energy was taken. Line: power as the meter gave it.</p>'
+    return Section(f"<h2>Power traces</h2>{intro}{''.join(groups)}", tuple(drawings))
+
+
+def read_trace(name: str, /, *, folder: Path) -> PowerTrace:
+    """Read a Parquet trace, as `ecosel profile --trace` writes it, named relative to a folder.
+
+    Columns time_s, power_w; under the key `ecosel` of its metadata JSON with raw.marks.groups [{start_s, end_s}] and
+    profile.energy.counter and .power, each {value} in joules per inference. Times are told from the first reading.
+    Raises ValueError where it is none, or lies outside the folder (the name is a stranger's).
+    """
+    inside = PurePosixPath(name.replace("\\", "/"))
+    path = (folder / inside).resolve()
+    if inside.is_absolute() or not path.is_relative_to(folder.resolve()):
+        raise ValueError("it lies outside the folder of the archive")
+    if not path.is_file():
+        raise ValueError("there is no such file")
+    frame = pl.read_parquet(path, glob=False)
+    for column in ("time_s", "power_w"):
+        if column not in frame.columns:
+            raise ValueError(f"it has no column {column}")
+    readings = frame.select(read_numbers(frame[column])[0].cast(pl.Float64) for column in ("time_s", "power_w")).drop_nulls()
+    facts = _object(pl.read_parquet_metadata(path).get("ecosel"))
+    groups = _at(facts, "raw", "marks", "groups")
+    windows = [group for group in groups if _are_numbers(group, "start_s", "end_s")] if isinstance(groups, list) else []
+    first = float(readings["time_s"][0]) if readings.height else 0.0
+    counter, integral = (_at(facts, "profile", "energy", key, "value") for key in ("counter", "power"))
+    return PowerTrace(
+        readings.with_columns(pl.col("time_s") - first),
+        pl.DataFrame([(float(w["start_s"]) - first, float(w["end_s"]) - first) for w in windows], schema=_WINDOW, orient="row"),
+        *(float(value) if _are_numbers({"j": value}, "j") else None for value in (counter, integral)),
+    )
+
+
+def power_chart(trace: PowerTrace, /, *, data: bool = True) -> alt.LayerChart:
+    """Draw power over time with the measured windows shaded."""
+
+    scale, ticks = alt.Scale(nice=False, zero=False), alt.Axis(title="time (s)", tickCount=6)
+    power = alt.Y("power_w:Q", axis=alt.Axis(title="power (W)", tickCount=5))
+    windows = marked("windows", "rect", "window")
+    line = marked("readings", "line", "trace", interpolate="step-after")
+    chart = layered(
+        windows.encode(x=alt.X("start_s:Q", axis=ticks, scale=scale), x2="end_s:Q"),
+        line.encode(x=alt.X("time_s:Q", axis=ticks, scale=scale), y=power),
+        width=WIDTH, height=HEIGHT - 60,
+    )  # fmt: skip
+    if data:
+        with_data(chart, {"windows": trace.windows, "readings": _thinned(trace.readings)})
+    return chart
+
+
+def _object(raw: str | None) -> Any:
+    try:
+        return json.loads(raw) if raw else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _at(record: Any, *keys: str) -> Any:
+    """Return what stands under the keys of nested objects, None where one of them is missing."""
+    for key in keys:
+        record = record.get(key) if isinstance(record, dict) else None
+    return record
+
+
+def _are_numbers(record: Any, *keys: str) -> bool:
+    return isinstance(record, dict) and all(
+        isinstance(record.get(key), int | float) and not isinstance(record[key], bool) and np.isfinite(record[key])
+        for key in keys
+    )
+
+
+def _thinned(readings: pl.DataFrame) -> pl.DataFrame:
+    """Keep the lowest and the highest of neighbouring readings, so that no peak is lost."""
+    if readings.height <= _MOST_POINTS:
+        return readings
+    width = -(-2 * readings.height // _MOST_POINTS)
+    parts = readings.with_row_index("at").group_by(pl.col("at") // width, maintain_order=True)
+    ends = parts.agg(pl.col("power_w").arg_min().alias("low"), pl.col("power_w").arg_max().alias("high"))
+    kept = np.unique(np.concatenate([np.arange(ends.height) * width + ends[end].to_numpy() for end in ("low", "high")]))
+    return readings[kept]
+
+
+def _compared(trace: PowerTrace) -> str:
+    counter, integral = trace.energy_counter_j, trace.energy_power_j
+    span = f"{trace.readings.height:,} readings, {trace.windows.height} measured windows."
+    both = {"counter": counter, "integral of power": integral}
+    parts = [f"{name} {number(value)} J" for name, value in both.items() if value is not None]
+    if not parts:
+        return f"{span} Their energy is not stated."
+    if counter is not None and integral is not None and counter > 0:
+        rest = f" ({100 * (integral / counter - 1):+.1f} %)"
+    else:
+        rest = "" if len(parts) == 2 else "; the other was not measured"
+    return f"{span} Energy per inference: {', '.join(parts)}{rest}."

@@ -1,0 +1,48 @@
+"""Topologies: what a cell may hold, and how a layer is written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ecosel.report.reduction import group_views
+from ecosel.report.topology import read_topology, topology_section
+from tests.ecosel.report.archives import LAYERS, archive, evolved
+from tests.ecosel.report.conftest import selected
+
+
+def test_an_archive_without_topologies_has_no_such_section() -> None:
+    for frame in (archive(9), archive(9).with_columns(pl.lit(None, dtype=pl.String).alias("topology"))):
+        selection, rows = selected(frame)
+        assert topology_section(rows, group_views(selection)) is None
+
+
+def test_each_lettered_model_is_drawn() -> None:
+    selection, rows = selected(evolved(), labels=["candidate_id"])
+    views = group_views(selection)
+    section = topology_section(rows, views)
+    assert section is not None
+    assert section.html.count('<div class="stack">') == len(views[0].letters)
+    for words in ("kernel 20×3, stride 1×2, 32 channels", "32×8×8", "rate 0.25", "10 units", "relu"):
+        assert words in section.html
+
+
+@pytest.mark.parametrize("cell", [LAYERS, json.dumps(LAYERS)])
+def test_text_and_lists_are_read(cell: Any) -> None:
+    assert [layer["op"] for layer in read_topology(cell)] == ["convolution", "activation", "pooling", "dropout", "inner product"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [(None, "holds no topology"), ("{", "not JSON"), ("[" * 100_000, "not JSON"), ("{}", "not a list of layers"),
+     ('[{"kernel": 3}]', "not a list"), ('[{"op": 3}]', "not a list"), (json.dumps([{"op": "x"}] * 201), "201 layers")],
+)  # fmt: skip
+def test_a_cell_that_is_no_topology_says_so_in_place_of_a_drawing(cell: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_topology(cell)
+    selection, rows = selected(evolved().with_columns(pl.lit(cell, dtype=pl.String).alias("topology")))
+    section = topology_section(rows, group_views(selection))
+    assert (section is None) if cell is None else (section is not None and message.split()[-1] in section.html)
