@@ -1,20 +1,16 @@
 """Draw many genomes: are all valid, do counts equal PyTorch's, does the normal form compute the same, and how fast is it all?
 
-python tests/benchmarks/genomes.py [--genomes 100000] [--counted 2000] [--compared 500]
+python -m tests.benchmarks.genomes [--genomes 100000] [--counted 2000] [--compared 500]
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 from evolver.canonical import canonical, canonical_key
 from evolver.genome import Genome

@@ -1,6 +1,6 @@
 """What the collapse test and rungs save, against a control in which every candidate trains to its end.
 
-    python tests/benchmarks/stopping.py [--candidates 200] [--dataset digits] [--max-epochs 4]
+    python -m tests.benchmarks.stopping [--candidates 200] [--dataset digits] [--max-epochs 4]
 
 Random genomes are trained to the end, with the accuracy at each rung noted. The stops are then applied to them in order of birth,
 as a run applies them: the collapse test by training again with it, a rung at a share of a candidate's own epochs by the given quantile of
@@ -12,13 +12,9 @@ from __future__ import annotations
 import argparse
 import math
 import platform
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 WARM_UP = 20  # candidates before rungs have a basis
 
