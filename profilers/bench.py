@@ -84,9 +84,11 @@ def measure_module(
 ) -> Cost:
     """Measure a module that stands on `device`, over the batches of one pass, in an exclusive window on that device.
 
-    Raises ProfilerError where it cannot be run; without a meter the energy is None, with its reason.
+    Raises ProfilerError where it cannot be run; without a meter the energy is None, with its reason, and the time is
+    measured for a third of the seconds of the plan.
     """
     with bench(device, meter=meter, plan=plan, show=show) as table:
+        plan = plan.of_time_alone() if isinstance(table.meter, NoMeter) else plan
         inference = Inference(module, batches, device=torch.device(table.place.torch_name), mode=mode, seed=seed)
         inference.run(inference.batches)
         warm = rest(table.sampler, plan, "idle power with the model", show)

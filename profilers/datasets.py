@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from profilers.errors import DataError
+from profilers.images import Source
 
 SPLITS = ("train", "valid", "test")
 
@@ -27,16 +27,6 @@ class LabelledImages:
     name: str
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
-
-
-@dataclass(frozen=True)
-class Source:
-    """One split of a data set that is not read yet: labels at once, pixels by row."""
-
-    name: str
-    classes: tuple[str, ...]
-    labels: NDArray[np.int64]
-    pixels: Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 
 
 def load_dataset(spec: str, *, split: str = "test", download: bool = False, limit: int | None = None) -> LabelledImages:

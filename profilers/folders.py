@@ -13,9 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from profilers.datasets import Source
 from profilers.errors import DataError
-from profilers.images import decode
+from profilers.images import Source, decode
 
 _SPLIT_OF = {
     "train": "train", "training": "train", "test": "test",

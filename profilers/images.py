@@ -1,14 +1,25 @@
-"""Decode image files into one array of pixels."""
+"""Images that are not read yet, and image files decoded into one array of pixels."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from profilers.errors import DataError
+
+
+@dataclass(frozen=True)
+class Source:
+    """One split of a data set that is not read yet: labels at once, pixels by row."""
+
+    name: str
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    pixels: Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 
 
 def decode(names: Sequence[str], read: Callable[[int], bytes]) -> NDArray[np.uint8]:

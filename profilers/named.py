@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from profilers.datasets import Source
 from profilers.errors import DataError
+from profilers.images import Source
 
 
 def _digits(download: bool) -> dict[str, Source]:
