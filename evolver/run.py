@@ -238,7 +238,9 @@ class Loop:
             # one commit for what came and what is born from it, before any of that is submitted
             with self.archive.together():
                 again = self._take_in() if self._running or self._room() <= 0 else []
-                chosen = [] if self._interrupted else [*again, *jobs(self._room() - len(again))]
+                chosen = [] if self._interrupted else [*again, *jobs(self._room())]
+            for number, task, _ in again if not chosen else ():
+                del self._running[number, task]
             for number, task, attempt in chosen:
                 self._submit(number, task, attempt)
             if not self._running and (self._interrupted or self._capacity[0] > 0):
@@ -311,6 +313,7 @@ class Loop:
         attempt = self._running.pop((number, task))
         outcome = outcome_of(future)
         if outcome.status == "lost" and (attempt < _TRIES or self._interrupted):
+            self._running[number, task] = attempt + 1  # it keeps its place: as one that waits it would be submitted twice
             return [(number, task, attempt + 1)]
         if self.archive.save_outcome(number, task, outcome):
             self.course.heard(number, task, outcome)

@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -30,8 +31,9 @@ from evolver.executors import Engine, open_engine
 from evolver.records import Outcome
 from evolver.run import Budget, Request, resumed
 from evolver.search import Birth, Limit, Plan, Search
+from evolver.workers import look_up
 from tests.conftest import ROOT, environment
-from tests.evolver.toy import WORK, ToyGenomes, request
+from tests.evolver.toy import WORK, ToyGenomes, evaluate, request, survey
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +154,35 @@ def test_workers_that_are_killed_cost_nothing_but_time(tmp_path: Path) -> None:
     assert kills == 12
     assert (answer["births"], answer["unfinished"]) == (births, 0)
     assert set(answer["outcomes"]) <= {"ok", "stopped"}
+
+
+class LosesOne(Executor):
+    """Does a job as it is submitted, but the first, which it loses in the moment in which the second is done."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[str, int]] = []
+        self._first: Future[Any] = Future()
+
+    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if fn is look_up:
+            future.set_result(survey(arguments[1]))
+            return future
+        job = arguments[1]
+        self.jobs.append((job.task, job.birth))
+        if len(self.jobs) == 1:
+            return self._first
+        future.set_result(evaluate(job))
+        if len(self.jobs) == 2:
+            self._first.set_result(Outcome("lost", "its node went away"))
+        return future
+
+
+def test_what_is_lost_while_another_is_done_is_run_once_more_only(tmp_path: Path) -> None:
+    executor = LosesOne()
+    engine = Engine("loses one", executor, lambda: 2, lambda: None, ("2 x nothing",))
+    assert search(request(tmp_path / "run.db", measure="none"), engine)["unfinished"] == 0
+    assert Counter(executor.jobs) == Counter({("train", birth): 1 + (birth == 0) for birth in range(30)})
 
 
 def count(path: Path) -> int:
