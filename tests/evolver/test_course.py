@@ -102,7 +102,7 @@ def test_rungs_end_before_the_last_epoch_and_can_be_switched_off() -> None:
 
 
 def test_an_objective_that_is_never_measured_is_refused() -> None:
-    with pytest.raises(ValueError, match="an objective is measured, but --measure is none"):
+    with pytest.raises(ValueError, match="an objective or a limit is measured, but --measure is none"):
         course((ACCURACY, ENERGY), "none")
 
 
