@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,8 @@ def evolve(**options: Any) -> None:
 def _request(options: dict[str, Any]) -> Request:
     from evolver.starting import genomes
 
-    for name in ("feature_slots", "classifier_slots", "max_epochs", "batch_size"):
-        least = 0 if name.endswith("slots") else 1
+    for name in ("feature_slots", "classifier_slots", "final", "max_epochs", "batch_size"):
+        least = 1 if name in ("max_epochs", "batch_size") else 0
         if options[name] < least:
             raise ValueError(f"--{name.replace('_', '-')} is {options[name]}; it must be {least} or more")
     plan = Plan(
@@ -139,5 +140,5 @@ def _request(options: dict[str, Any]) -> Request:
         seconds(options["deadline"]),
         genomes(options["start"], plan.population) if options["start"] else (),
         options["final"],
-        " ".join(["ecosel", *sys.argv[1:]]),
+        shlex.join(["ecosel", *sys.argv[1:]]),
     )

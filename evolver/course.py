@@ -20,7 +20,8 @@ from evolver.records import Outcome, Task
 from evolver.search import Birth, Plan, Problem, Search
 
 Measure = Literal["all", "front", "none"]
-MEASURED = ("inference_time_s", "energy_per_inference_j")
+ENERGY = "energy_per_inference_j"
+MEASURED = ("inference_time_s", ENERGY)
 # What the front of a run is taken of before anything is measured; FLOPs stand in for time and energy.
 _KNOWN = ("parameters", "flops")
 # Stops by rank: at these numbers of epochs (thirds, as in successive halving; Li et al. 2018), below the median of at least
@@ -99,22 +100,24 @@ class Course:
     waiting: dict[tuple[int, Task], None] = field(default_factory=dict)  # what is to be done, in order
     _births: dict[int, Birth[str]] = field(default_factory=dict)  # of those that still have something to do
     _layers: _Layers = field(default_factory=lambda: _Layers(1 + len(_KNOWN)))
+    finals: dict[int, Outcome] = field(default_factory=dict)  # of the winners that were trained once more
+    _broken: set[int] = field(default_factory=set)  # births that are known to break a limit
     _trained: dict[int, Outcome] = field(default_factory=dict)  # ok, and waiting to be measured before it is told
     _curves: dict[int, deque[tuple[float, float]]] = field(default_factory=dict)  # of a rung: (accuracy, parameters)
 
     def __post_init__(self) -> None:
         if self.measure == "none" and self._tells_measured:
-            raise ValueError("an objective is measured, but --measure is none; give --measure front or all")
+            raise ValueError("an objective or a limit is measured, but --measure is none; give --measure front or all")
         self.search = Search(self.problem, self.plan, self.start)
 
     @property
     def _tells_measured(self) -> bool:
-        return any(objective.column in MEASURED for objective in self.plan.objectives)
+        return not self.plan.columns.isdisjoint(MEASURED)
 
     @property
     def front(self) -> tuple[int, ...]:
-        """Return the births on the front of accuracy, parameters and FLOPs, by falling accuracy."""
-        return self._layers.numbers(front_only=True)
+        """Return the births on the front of accuracy, parameters and FLOPs, by falling accuracy; none that breaks a limit."""
+        return tuple(birth for birth in self._layers.numbers(front_only=True) if birth not in self._broken)
 
     @property
     def near_front(self) -> tuple[int, ...]:
@@ -148,8 +151,12 @@ class Course:
             self._heard_trained(number, outcome)
         elif task == "measure":
             trained = self._trained.pop(number, None)
+            if self._breaks(_values(outcome)):
+                self._broken.add(number)
             if trained is not None:
                 self.search.tell(number, {**_values(trained), **_values(outcome)})
+        else:
+            self.finals[number] = outcome
         if not any((number, other) in self.waiting for other in ("train", "measure", "final")):
             self._births.pop(number, None)
 
@@ -181,6 +188,11 @@ class Course:
         if outcome.status != "ok" or outcome.accuracy is None:
             self.search.tell(number, None)
             return
+        if self._breaks({**birth.known, **_values(outcome)}):
+            self.search.tell(number, _values(outcome))  # no winner: neither on the front nor measured
+            if self.measure == "all":
+                self.waiting[number, "measure"] = None
+            return
         if self.best is None or outcome.accuracy > self.best[0]:
             self.best = outcome.accuracy, number
         costs = self._costs(birth, outcome)
@@ -197,6 +209,9 @@ class Course:
                 self.search.tell(number, _values(outcome))
         if measured:
             self.waiting[number, "measure"] = None
+
+    def _breaks(self, values: Mapping[str, float | None]) -> bool:
+        return any(limit.violation(values) > 0 for limit in self.plan.limits)
 
     @staticmethod
     def _costs(birth: Birth[str], outcome: Outcome) -> tuple[float, ...]:

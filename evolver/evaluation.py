@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from dataclasses import replace
 from functools import lru_cache
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from evolver.canonical import canonical, topology
+from evolver.errors import EvolverError
 from evolver.export import save
 from evolver.genome import Genome
 from evolver.network import build
@@ -26,6 +28,7 @@ from profilers.datasets import LabelledImages, load_dataset, splits
 from profilers.errors import DataError
 from profilers.inference import Batch, set_precision
 from profilers.intervals import Estimate, share
+from profilers.meters import NoMeter, find_meter
 from profilers.protocol import Plan
 
 
@@ -89,7 +92,7 @@ class Evaluator:
 
     def __init__(self, settings: Settings, *, device: str | None = None) -> None:
         self.settings = settings
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device(device or _device())
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = False  # its trials cost more than a short training gains
         found = load_dataset(settings.dataset, split="train")
@@ -131,7 +134,19 @@ class Evaluator:
             device=find_place(self.device.type).name,
             versions=versions,
             cuda=self.device.type == "cuda",
+            no_energy=self._no_energy(),
         )
+
+    def _no_energy(self) -> str | None:
+        """Return why there is no meter. ProfilerError or EvolverError where one is asked for by name that is not there."""
+        try:
+            meter = find_meter(self.settings.meter, self.device.type)
+        except ValueError as error:
+            raise EvolverError(f"--meter: {error}") from error
+        if isinstance(meter, NoMeter):
+            return meter.reason
+        meter.close()
+        return None
 
     def train(self, job: Job, genome: Genome, known: Outcome) -> Outcome:
         """Train on the training images; accuracy is of the validation images."""
@@ -219,6 +234,18 @@ class Evaluator:
         if mean is None or std is None:
             raise DataError(f"{self.settings.dataset} has no training images to take mean and deviation from")
         return image_set(found.images[rows], found.labels[rows], mean, std, self.device)
+
+
+def _device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    pinned = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if pinned.startswith(("GPU-", "MIG-")):  # a worker's own GPU: the processor must not silently take its place
+        raise EvolverError(
+            f"PyTorch {torch.__version__} finds no CUDA device where {pinned} should be; install a PyTorch that fits the driver, "
+            "or give --devices cpu"
+        )
+    return "cpu"
 
 
 @lru_cache(maxsize=2)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from evolver.errors import EvolverError
 from evolver.lane import Slot
 from evolver.workers import cores, cpu_slots, local_executor
+
+if TYPE_CHECKING:
+    from profilers.meters.boards import Machine
 
 # A cluster takes a moment to hand out a job: so many more than it can run are kept waiting there.
 _AHEAD = 0.1
@@ -20,13 +27,13 @@ _CONNECT_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Where jobs run. capacity is asked again and again: a cluster grows and shrinks."""
+    """Where jobs run. capacity and devices are asked again and again: a cluster grows and shrinks."""
 
     name: str
     executor: Executor
     capacity: Callable[[], int]
     close: Callable[[], None]  # ends all that runs there for us, at once
-    devices: tuple[str, ...]  # in words, for people and for provenance
+    devices: Callable[[], tuple[str, ...]]  # in words, for people and for provenance
     places: tuple[str, ...] = ()  # "cpu" and UUIDs, of this machine only
 
 
@@ -50,39 +57,52 @@ def open_engine(executor: str | None, *, devices: str, workers: int | None) -> E
 def local_slots(devices: str, workers: int | None) -> list[Slot]:
     """Return the slots of this machine: so many workers on each device; devices: "auto", "cpu", or UUIDs with commas."""
     named = [device.strip() for device in devices.split(",")]
-    if named == ["auto"]:
-        named = _gpus() or ["cpu"]
-    if len(set(named)) < len(named):
+    found = None if named == ["cpu"] else _machine()
+    places = (gpus(found, os.environ) or ["cpu"]) if named == ["auto"] else [place(device, found) for device in named]
+    if len(set(places)) < len(places):
         raise ValueError(f"--devices is {devices!r}; a device may be named once")
     slots: list[Slot] = []
-    for device in named:
-        if device == "cpu":
-            slots += cpu_slots(workers or cores())
-        elif device.startswith(("GPU-", "MIG-")):
-            slots += [Slot(device)] * (workers or 1)
-        else:
-            found = _gpus()
-            if not device.isdecimal() or int(device) >= len(found):
-                has = f"this machine has cpu and {len(found)} GPUs" + "".join(f", {k}: {uuid}" for k, uuid in enumerate(found))
-                raise ValueError(f"--devices: there is no device {device!r}; {has}")
-            slots += [Slot(found[int(device)])] * (workers or 1)
+    for where in places:
+        slots += cpu_slots(workers or cores()) if where == "cpu" else [Slot(where)] * (workers or 1)
     return slots
 
 
-def _gpus() -> list[str]:
-    """Return the UUIDs of the GPUs that this process may use, in the order of CUDA_VISIBLE_DEVICES."""
-    from profilers.devices import devices_of_environment
+def _machine() -> Machine | None:
     from profilers.errors import MeterError
     from profilers.meters.boards import machine
 
     try:
-        found = machine()
+        return machine()
     except MeterError:
-        return []  # no driver
+        return None  # no driver
+
+
+def gpus(machine: Machine | None, environment: Mapping[str, str]) -> list[str]:
+    """Return the UUIDs of the GPUs that CUDA shows under an environment, in the order of CUDA_VISIBLE_DEVICES."""
+    from profilers.devices import devices_of_environment
+    from profilers.errors import MeterError
+
+    if machine is None:
+        return []
     try:
-        return [device.mig_uuid or device.board.uuid for device in devices_of_environment(found, os.environ)]
+        return [device.mig_uuid or device.board.uuid for device in devices_of_environment(machine, environment)]
     except MeterError as error:
         raise EvolverError(f"{error}; name the GPUs by UUID: --devices GPU-...") from error
+
+
+def place(device: str, machine: Machine | None) -> str:
+    """Return "cpu" or the whole UUID of what is named. ValueError where it is not there: CUDA would silently show none."""
+    if device == "cpu":
+        return device
+    if device.startswith(("GPU-", "MIG-")):
+        match = gpus(machine, {"CUDA_VISIBLE_DEVICES": device})
+        if match:
+            return match[0]
+    shown = gpus(machine, os.environ)
+    if device.isdecimal() and int(device) < len(shown):
+        return shown[int(device)]
+    has = f"this machine has cpu and {len(shown)} GPUs" + "".join(f", {k}: {uuid}" for k, uuid in enumerate(shown))
+    raise ValueError(f"--devices: there is no device {device!r}; {has}")
 
 
 def _local(devices: str, workers: int | None) -> Engine:
@@ -95,7 +115,7 @@ def _local(devices: str, workers: int | None) -> Engine:
 
     places = [slot.device for slot in slots]
     words = tuple(f"{places.count(place)} x {place}" for place in dict.fromkeys(places))
-    return Engine("local", executor, lambda: len(slots), close, words, tuple(dict.fromkeys(places)))
+    return Engine("local", executor, lambda: len(slots), close, lambda: words, tuple(dict.fromkeys(places)))
 
 
 def _dask(address: str) -> Engine:
@@ -120,20 +140,31 @@ def _dask(address: str) -> Engine:
     def close() -> None:
         client.close(timeout=5)
 
-    places = tuple(f"{threads} x {worker}" for worker, threads in sorted(client.nthreads().items()))
-    return Engine("dask", client.get_executor(pure=False, retries=0), capacity, close, places)
+    def devices() -> tuple[str, ...]:
+        hosts: Counter[str] = Counter()
+        for worker, threads in client.nthreads().items():
+            hosts[urlsplit(worker).hostname or worker] += threads
+        return tuple(f"{threads} x {host}" for host, threads in sorted(hosts.items()))
+
+    return Engine("dask", client.get_executor(pure=False, retries=0), capacity, close, devices)
 
 
 def _named(executor: str, module: str, factory: str, workers: int | None) -> Engine:
     if workers is None:
         raise ValueError(f"--executor {executor} needs --workers N: how many jobs it runs at one time")
+    if str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.append(str(Path.cwd()))  # last: a file there must not take the place of a package
     try:
-        made = getattr(importlib.import_module(module), factory)()
+        make = getattr(importlib.import_module(module), factory)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"--executor {executor}: {error}") from error
+    try:
+        made = make()
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise EvolverError(f"--executor {executor} failed ({said})") from error
     if not isinstance(made, Executor):
         raise ValueError(f"--executor {executor} gave a {type(made).__name__}; it must give a concurrent.futures.Executor")
     ahead = workers + max(1, int(workers * _AHEAD))
-    return Engine(
-        executor, made, lambda: ahead, lambda: made.shutdown(wait=False, cancel_futures=True), (f"{workers} x {executor}",)
-    )
+    words = (f"{workers} x {executor}",)
+    return Engine(executor, made, lambda: ahead, lambda: made.shutdown(wait=False, cancel_futures=True), lambda: words)

@@ -240,7 +240,7 @@ def _answer(
 def _one_line(error: BaseException) -> str:
     said = " ".join(str(error).split()) or type(error).__name__
     where = traceback.extract_tb(error.__traceback__)
-    if any(name in ("DataError", "EvolverError") for name in (kind.__name__ for kind in type(error).__mro__)):
+    if any(name in ("DataError", "ProfilerError", "EvolverError") for name in (kind.__name__ for kind in type(error).__mro__)):
         return said
     place = f" ({os.path.basename(where[-1].filename)}:{where[-1].lineno})" if where else ""
     return f"{type(error).__name__}: {said[:500]}{place}"

@@ -12,6 +12,7 @@ from evolver.run import Progress
 
 Mode = Literal["auto", "plain", "quiet"]
 _PLAIN_EVERY_S = 10.0
+_NAMED = 4  # so many devices are named in a line, more are counted
 
 
 def line_of(progress: Progress) -> str:
@@ -22,7 +23,9 @@ def line_of(progress: Progress) -> str:
     parts.append(f"front {progress.front}")
     failed = ", ".join(f"{count} {status}" for status, count in sorted(progress.statuses.items()))
     parts += [failed] if failed else []
-    parts.append(f"{progress.running} running on {', '.join(progress.devices) or 'no worker yet'}")
+    many = len(progress.devices) > _NAMED
+    places = f"{len(progress.devices)} nodes" if many else ", ".join(progress.devices) or "no worker yet"
+    parts.append(f"{progress.running} running on {places}")
     parts += [f"{progress.waiting} waiting"] if progress.waiting else []
     if progress.joules is not None:
         parts.append(f"{progress.joules:,.0f} J")
@@ -35,6 +38,12 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def say_waiting(mode: Mode) -> None:
+    """Say that nothing can begin: a cluster's workers may come hours after its scheduler."""
+    if mode != "quiet" and sys.stderr is not None:
+        print("no worker has joined yet; the search begins when one does (Ctrl-C stops)", file=sys.stderr, flush=True)
 
 
 @contextmanager

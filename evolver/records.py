@@ -43,6 +43,7 @@ class Survey:
     device: str  # as the column `device`
     versions: dict[str, str]  # of torch and what else matters to the numbers
     cuda: bool = False
+    no_energy: str | None = None  # why energy cannot be measured
 
 
 @dataclass(frozen=True, slots=True)

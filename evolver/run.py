@@ -22,7 +22,7 @@ import numpy as np
 
 from ecosel import __version__
 from evolver.archive import Archive
-from evolver.course import Course, Measure
+from evolver.course import ENERGY, Course, Measure
 from evolver.errors import EvolverError
 from evolver.executors import Engine
 from evolver.records import Job, Outcome, Settings, Survey, Task
@@ -81,6 +81,14 @@ class Request:
     final: int = 0  # how many of the best are trained once more, tested and saved
     command: str = ""
 
+    def __post_init__(self) -> None:
+        if not self.deadline_s > 0:
+            raise ValueError(f"the deadline of a candidate is {self.deadline_s:g} s; it must be above 0")
+
+    def exported(self, birth: int) -> Path:
+        """Return the path, without its extension, that a winner is saved to."""
+        return self.archive.with_name(f"{self.archive.stem}-{birth}")
+
     @property
     def fixed(self) -> dict[str, Any]:
         """Return what must not change while an archive grows."""
@@ -118,6 +126,8 @@ class JouleMeter(Protocol):
 def surveyed(request: Request, work: Work, engine: Engine) -> tuple[Survey, Settings]:
     """Have a worker look at the data set; return what it found, and the settings of all jobs. Raises EvolverError."""
     survey = engine.executor.submit(look_up, f"{work.module}:survey", request.settings.to_json()).result()
+    if survey.no_energy is not None and ENERGY in request.plan.columns:
+        raise EvolverError(f"{ENERGY} cannot be measured: {survey.no_energy}")
     return survey, replace(request.settings, space=work.space(survey, request.settings))
 
 
@@ -132,10 +142,11 @@ def begun(request: Request, work: Work, engine: Engine, archive: Archive) -> tup
 
 def resumed(request: Request, work: Work, held: Mapping[str, Any], archive: Archive) -> tuple[Course, Settings]:
     """Take up the run that an archive holds. Raises EvolverError where it was begun otherwise than is asked for."""
-    for name, value in request.fixed.items():
-        if held.get(name) != json.loads(json.dumps(value)):
+    before, now = ({**fixed, **fixed["plan"]} for fixed in (held, json.loads(json.dumps(request.fixed))))
+    for name in now:
+        if name != "plan" and before.get(name) != now[name]:
             raise EvolverError(
-                f"{request.archive} was begun with {name} = {json.dumps(held.get(name))}, not {json.dumps(value)}; "
+                f"{request.archive} was begun with {name} = {json.dumps(before.get(name))}, not {json.dumps(now[name])}; "
                 "give the same again, or name another --archive"
             )
     settings = replace(request.settings, space=held["space"])
@@ -186,6 +197,7 @@ class Loop:
         self._settings_text = self.settings.to_json()
         self._resumed = self.course.search.births
         self._capacity = (0, -_ASK_CAPACITY_S)
+        self._devices = self.engine.devices()
 
     def run(self) -> None:
         """Search, then measure and finish what was asked for; `ended` says why it ended."""
@@ -213,7 +225,7 @@ class Loop:
         waiting = sum(job not in self._running for job in self.course.waiting)
         return Progress(
             self._phase, self.course.search.births, finished, len(self._running), waiting, rate, self.course.best,
-            len(self.course.front), Counter(self.course.statuses), self.engine.devices, elapsed,
+            len(self.course.front), Counter(self.course.statuses), self._devices, elapsed,
             self._left_s(elapsed, rate, finished), self._joules, self._resumed,
         )  # fmt: skip
 
@@ -238,7 +250,9 @@ class Loop:
             # one commit for what came and what is born from it, before any of that is submitted
             with self.archive.together():
                 again = self._take_in() if self._running or self._room() <= 0 else []
-                chosen = [] if self._interrupted else [*again, *jobs(self._room() - len(again))]
+                chosen = [] if self._interrupted else [*again, *jobs(self._room())]
+            for number, task, _ in again if not chosen else ():
+                del self._running[number, task]
             for number, task, attempt in chosen:
                 self._submit(number, task, attempt)
             if not self._running and (self._interrupted or self._capacity[0] > 0):
@@ -284,7 +298,8 @@ class Loop:
 
     def _submit(self, number: int, task: Task, attempt: int) -> None:
         birth = self.course.birth(number)
-        export = f"{self.request.archive.with_suffix('')}-{number}" if task == "final" else None
+        # a cluster's worker stands in another folder
+        export = str(self.request.exported(number).absolute()) if task == "final" else None
         rungs = self.course.rungs(birth) if task == "train" else ()
         job = Job(task, number, birth.genome, birth.seed, self._settings_text, rungs, export)
         self._running[number, task] = attempt
@@ -311,6 +326,7 @@ class Loop:
         attempt = self._running.pop((number, task))
         outcome = outcome_of(future)
         if outcome.status == "lost" and (attempt < _TRIES or self._interrupted):
+            self._running[number, task] = attempt + 1  # it keeps its place: as one that waits it would be submitted twice
             return [(number, task, attempt + 1)]
         if self.archive.save_outcome(number, task, outcome):
             self.course.heard(number, task, outcome)
@@ -321,7 +337,7 @@ class Loop:
         capacity, asked = self._capacity
         if self.clock() - asked >= _ASK_CAPACITY_S:
             capacity = self.engine.capacity()
-            self._capacity = capacity, self.clock()
+            self._capacity, self._devices = (capacity, self.clock()), self.engine.devices()
         return capacity - len(self._running)
 
     def _interrupt(self) -> None:
@@ -342,7 +358,7 @@ class Loop:
         return {
             "command": self.request.command,
             "executor": self.engine.name,
-            "devices": list(self.engine.devices),
+            "devices": list(self._devices),
             "host": platform.node(),
             "platform": platform.platform(),
             "versions": {

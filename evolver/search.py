@@ -48,6 +48,10 @@ class Limit:
     column: str
     value: float
 
+    def __post_init__(self) -> None:
+        if not 0 < self.value < math.inf:
+            raise ValueError(f"the limit of {self.column} is {self.value}; it must be a number above 0")
+
     def violation(self, values: Mapping[str, float | None]) -> float:
         """Return by how much the limit is broken, relative to it; 0 where it is kept or the value is not known."""
         value = values.get(self.column)
@@ -92,6 +96,11 @@ class Plan:
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; it must be 0 or more")
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """Return what must be known of a candidate to rank it."""
+        return frozenset([objective.column for objective in self.objectives] + [limit.column for limit in self.limits])
+
 
 @dataclass(frozen=True, slots=True)
 class _Member(Generic[G]):
@@ -99,7 +108,7 @@ class _Member(Generic[G]):
     genome: G
     told: int
     violation: float
-    costs: tuple[float, ...] | None  # None where an objective was not measured
+    costs: tuple[float, ...] | None  # None where an objective, or what a limit is of, was not measured
 
 
 @dataclass
@@ -146,7 +155,8 @@ class Search(Generic[G]):
         if values is not None:
             every = {**birth.known, **{column: value for column, value in values.items() if value is not None}}
             violation = sum(limit.violation(every) for limit in self.plan.limits)
-            self._recent.append(_Member(number, birth.genome, self.told, violation, self._costs(every)))
+            complete = all(limit.column in every for limit in self.plan.limits)
+            self._recent.append(_Member(number, birth.genome, self.told, violation, self._costs(every) if complete else None))
         while self._recent and self.told - self._recent[0].told >= self.plan.lifetime:
             self._recent.popleft()
         self._population = None

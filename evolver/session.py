@@ -10,7 +10,8 @@ from typing import Any
 from evolver.archive import Archive
 from evolver.course import Course
 from evolver.executors import Engine, open_engine
-from evolver.progress import Mode, duration, watching
+from evolver.progress import Mode, duration, say_waiting, watching
+from evolver.records import Outcome
 from evolver.run import JouleMeter, Loop, Request, Work, begun, resumed, surveyed
 
 
@@ -24,7 +25,8 @@ def architectures() -> Work:
 def evolve(request: Request, work: Work, engine: Engine, *, progress: Mode = "auto") -> dict[str, Any]:
     """Search until a budget is spent; return what came of it, as JSON can hold it."""
     new = not request.archive.exists()
-    with Archive(request.archive) as archive:
+    # the meter first: where there is none, no archive is begun that another --meter would not fit
+    with _meter(request, engine) as meter, Archive(request.archive) as archive:
         held = archive.settings
         try:
             course, settings = begun(request, work, engine, archive) if held is None else resumed(request, work, held, archive)
@@ -32,7 +34,7 @@ def evolve(request: Request, work: Work, engine: Engine, *, progress: Mode = "au
             if new:
                 archive.discard()
             raise
-        with watching(progress) as watch, _meter(request, engine) as meter:
+        with watching(progress) as watch:
             loop = Loop(request, work.module, engine, archive, course, settings, watch, meter)
             loop.run()
             watch(loop.progress())
@@ -82,7 +84,7 @@ def plan(request: Request, work: Work, engine: Engine) -> dict[str, Any]:
         "deadline_s": request.deadline_s,
         "final": request.final,
         "executor": engine.name,
-        "devices": list(engine.devices),
+        "devices": list(engine.devices()),
         "at_one_time": engine.capacity(),
         "worker": {"device": survey.device, **survey.versions},
     }
@@ -93,6 +95,8 @@ def run(
 ) -> dict[str, Any]:
     """Open the workers, search (or only plan), and end them whatever happens."""
     with closing(open_engine(executor, devices=devices, workers=workers)) as engine:
+        if engine.capacity() <= 0:
+            say_waiting(progress)
         return plan(request, work, engine) if dry_run else evolve(request, work, engine, progress=progress)
 
 
@@ -107,6 +111,12 @@ def as_text(answer: dict[str, Any]) -> str:
         lines.append(
             f"best accuracy {best['accuracy']:.2%} (candidate {best['candidate_id']}); {len(answer['front'])} on the front"
         )
+    for final in answer["final"]:
+        what = f"final: candidate {final['candidate_id']}: "
+        if final["status"] == "ok":
+            lines.append(f"{what}test accuracy {final['test_accuracy']:.2%}, saved as {final['saved']}.pt2 and .pt")
+        else:
+            lines.append(f"{what}{final['status']} ({final['reason']}), nothing was saved")
     if answer["unfinished"]:
         lines.append(f"{answer['unfinished']} births have no outcome yet; the same command goes on with them")
     lines.append(f"choose:  ecosel select {answer['archive']}")
@@ -122,6 +132,18 @@ def _words(value: Any) -> str:
     return "none" if value is None else f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
 
 
+def _final(request: Request, birth: int, outcome: Outcome) -> dict[str, Any]:
+    done = outcome.status == "ok"
+    saved = str(request.exported(birth)) if done else None
+    return {
+        "candidate_id": str(birth),
+        "status": outcome.status,
+        "test_accuracy": outcome.accuracy,
+        "saved": saved,
+        "reason": outcome.reason,
+    }
+
+
 def _summary(request: Request, loop: Loop, course: Course) -> dict[str, Any]:
     progress = loop.progress()
     best = None if course.best is None else {"candidate_id": str(course.best[1]), "accuracy": course.best[0]}
@@ -133,6 +155,7 @@ def _summary(request: Request, loop: Loop, course: Course) -> dict[str, Any]:
         "outcomes": dict(sorted(progress.statuses.items())),
         "best": best,
         "front": [str(birth) for birth in course.front],
+        "final": [_final(request, birth, outcome) for birth, outcome in sorted(course.finals.items())],
         "elapsed_s": round(progress.elapsed_s, 3),
         "births_per_hour": round(progress.rate_per_s * 3600, 1),
         "joules": progress.joules,

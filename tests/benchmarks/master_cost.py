@@ -131,7 +131,7 @@ def loop(folder: str, executor: Executor, slots: int, budget: Budget, watch: Cal
     archive.begin({}, dataset="cifar10")
     request = Request(archive.path, SETTINGS, Plan(), budget, "none")
     course = Course(Architectures(SPACE.to_dict()), Plan(), "none", True, 30)
-    engine = Engine("simulated", executor, lambda: slots, lambda: None, (f"{slots} simulated",))
+    engine = Engine("simulated", executor, lambda: slots, lambda: None, lambda: (f"{slots} simulated",))
     return Loop(request, "none", engine, archive, course, SETTINGS, watch), archive
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,10 @@ def test_objectives_and_limits_are_read() -> None:
         (["--objectives", "accuracy,accuracy"], "none twice"),
         (["--limit", "parameters"], "--limit parameters: write COLUMN=VALUE"),
         (["--limit", "parameters=many"], "--limit parameters=many: could not convert"),
+        (["--limit", "parameters=nan"], "--limit parameters=nan: the limit of parameters is nan; it must be a number above 0"),
+        (["--final", "-1"], "--final is -1; it must be 0 or more"),
+        (["--deadline", "0"], "the deadline of a candidate is 0 s; it must be above 0"),
+        (["--devices", "GPU-12"], "there is no device 'GPU-12'"),
         (["--births", "0"], "births is 0; a budget must be above 0"),
         (["--time", "soon"], "'soon' is no duration"),
         (["--seed", "-1"], "seed is -1; it must be 0 or more"),
@@ -136,6 +141,7 @@ def test_a_line_of_progress_says_all() -> None:
         "search: 100 of 120 births · 1,800/h · best 97.00% (candidate 42) · front 7 · 10 nan, 90 ok · 4 running on 4 x cpu"
         " · 16 waiting · 1,234 J · 3:20, 1:01:40 left"
     )
+    assert "4 running on 5 nodes" in line_of(replace(PROGRESS, devices=tuple(f"4 x node{k}" for k in range(5))))
     assert duration(59.7) == "1:00"
 
 

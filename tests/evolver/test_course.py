@@ -11,7 +11,7 @@ from ecosel.dominance import nondominated_rank
 from ecosel.objectives import ACCURACY, Objective
 from evolver.course import Course, Measure
 from evolver.records import Outcome
-from evolver.search import Plan
+from evolver.search import Limit, Plan
 from tests.evolver.toy import ToyGenomes
 
 ENERGY = Objective("energy_per_inference_j", "min")
@@ -102,5 +102,27 @@ def test_rungs_end_before_the_last_epoch_and_can_be_switched_off() -> None:
 
 
 def test_an_objective_that_is_never_measured_is_refused() -> None:
-    with pytest.raises(ValueError, match="an objective is measured, but --measure is none"):
+    with pytest.raises(ValueError, match="an objective or a limit is measured, but --measure is none"):
         course((ACCURACY, ENERGY), "none")
+
+
+def test_a_limit_of_what_is_measured_is_kept() -> None:
+    limits = (Limit("energy_per_inference_j", 0.5),)
+    run = Course(ToyGenomes({"landscape": 3}), Plan(limits=limits, population=8), "front", True, 10)
+    thirsty, frugal, unmeasured = (finish(run, Outcome("ok", accuracy=accuracy, flops=1)) for accuracy in (0.9, 0.6, 0.7))
+    run.heard(thirsty, "measure", Outcome("ok", energy_per_inference_j=0.6))
+    run.heard(frugal, "measure", Outcome("ok", energy_per_inference_j=0.4))
+    run.heard(unmeasured, "measure", Outcome("crash", "no reading"))
+    assert run.search.population == (frugal, unmeasured, thirsty)
+    assert thirsty not in run.front
+    with pytest.raises(ValueError, match=r"an objective or a limit is measured, but --measure is none"):
+        Course(ToyGenomes({"landscape": 3}), Plan(limits=limits), "none")
+
+
+def test_what_breaks_a_limit_after_training_is_neither_the_best_nor_measured() -> None:
+    run = Course(ToyGenomes({"landscape": 3}), Plan(limits=(Limit("train_time_s", 10),), population=8), "front", True, 10)
+    fast = finish(run, Outcome("ok", accuracy=0.5, flops=1, train_time_s=9))
+    slow = finish(run, Outcome("ok", accuracy=0.9, flops=1, train_time_s=11))
+    assert run.best == (0.5, fast)
+    assert (run.front, run.near_front) == ((fast,), (fast,))
+    assert run.search.population == (fast, slow)

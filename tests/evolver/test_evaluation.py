@@ -12,6 +12,7 @@ import torch
 from torchvision.io import write_png
 
 from evolver.canonical import topology
+from evolver.errors import EvolverError
 from evolver.evaluation import Evaluator, evaluate, prepare, split_rows, survey
 from evolver.genome import Activation, Dropout, Genome, InnerProduct, Training
 from evolver.records import Job, Outcome, Settings
@@ -154,6 +155,20 @@ def test_an_energy_that_was_not_measured_is_missing_with_its_reason(monkeypatch:
     assert outcome.inference_time_s is not None
     assert (outcome.energy_per_inference_j, outcome.energy_source) == (None, None)
     assert outcome.notes["energy"]
+
+
+def test_a_meter_that_is_not_there_is_found_out_before_the_first_birth() -> None:
+    assert survey(replace(SETTINGS, meter="constant:50").to_json()).no_energy is None
+    with pytest.raises(EvolverError, match=r"--meter: 'candle' is no meter"):
+        survey(replace(SETTINGS, meter="candle").to_json())
+
+
+def test_a_worker_on_a_gpu_that_torch_does_not_see_does_not_train_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("torch sees a GPU here")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-12")
+    with pytest.raises(EvolverError, match=r"finds no CUDA device where GPU-12 should be"):
+        Evaluator(SETTINGS)
 
 
 def test_validation_images_are_set_aside_by_class_and_always_the_same() -> None:

@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -27,11 +28,13 @@ from evolver import session
 from evolver.archive import Archive
 from evolver.errors import EvolverError
 from evolver.executors import Engine, open_engine
-from evolver.records import Outcome
+from evolver.records import Outcome, Settings
 from evolver.run import Budget, Request, resumed
 from evolver.search import Birth, Limit, Plan, Search
+from evolver.session import as_text
+from evolver.workers import look_up
 from tests.conftest import ROOT, environment
-from tests.evolver.toy import WORK, ToyGenomes, request
+from tests.evolver.toy import WORK, ToyGenomes, evaluate, request, survey
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +157,35 @@ def test_workers_that_are_killed_cost_nothing_but_time(tmp_path: Path) -> None:
     assert set(answer["outcomes"]) <= {"ok", "stopped"}
 
 
+class LosesOne(Executor):
+    """Does a job as it is submitted, but the first, which it loses in the moment in which the second is done."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[str, int]] = []
+        self._first: Future[Any] = Future()
+
+    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if fn is look_up:
+            future.set_result(survey(arguments[1]))
+            return future
+        job = arguments[1]
+        self.jobs.append((job.task, job.birth))
+        if len(self.jobs) == 1:
+            return self._first
+        future.set_result(evaluate(job))
+        if len(self.jobs) == 2:
+            self._first.set_result(Outcome("lost", "its node went away"))
+        return future
+
+
+def test_what_is_lost_while_another_is_done_is_run_once_more_only(tmp_path: Path) -> None:
+    executor = LosesOne()
+    engine = Engine("loses one", executor, lambda: 2, lambda: None, lambda: ("2 x nothing",))
+    assert search(request(tmp_path / "run.db", measure="none"), engine)["unfinished"] == 0
+    assert Counter(executor.jobs) == Counter({("train", birth): 1 + (birth == 0) for birth in range(30)})
+
+
 def count(path: Path) -> int:
     try:
         return int(rows(path, "SELECT COUNT(*) FROM outcomes")[0][0])
@@ -227,7 +259,7 @@ def test_limits_known_before_training_cost_no_training(tmp_path: Path, engine: E
 
 def test_what_was_begun_otherwise_is_refused_in_one_line(tmp_path: Path, engine: Engine) -> None:
     search(request(tmp_path / "run.db"), engine)
-    with pytest.raises(EvolverError, match=r'was begun with plan = .*"seed": 0.* name another --archive'):
+    with pytest.raises(EvolverError, match=r"was begun with seed = 0, not 1; .* name another --archive"):
         search(request(tmp_path / "run.db", plan=Plan(population=8, lifetime=40, seed=1)), engine)
     with pytest.raises(EvolverError, match=r'was begun with dataset = "", not "other"'):
         search(request(tmp_path / "run.db", begun="other"), engine)
@@ -293,3 +325,33 @@ def test_a_run_in_a_thread_leaves_signals_alone(tmp_path: Path, engine: Engine) 
     thread.join()
     assert signal.getsignal(signal.SIGINT) is before
     assert os.path.exists(tmp_path / "run.db")
+
+
+def test_energy_is_no_objective_where_it_cannot_be_measured(tmp_path: Path, engine: Engine) -> None:
+    settings = Settings("", meter="none here")
+    for plan in (
+        Plan((ACCURACY, Objective("energy_per_inference_j", "min")), population=8),
+        Plan(limits=(Limit("energy_per_inference_j", 1),), population=8),
+    ):
+        with pytest.raises(EvolverError, match=r"energy_per_inference_j cannot be measured: none here"):
+            search(request(tmp_path / "run.db", plan=plan, settings=settings), engine)
+    assert not list(tmp_path.iterdir())
+
+
+def test_joules_without_a_meter_leave_no_archive_behind(tmp_path: Path, engine: Engine) -> None:
+    with pytest.raises(ValueError, match=r"'candle' is no meter"):
+        search(request(tmp_path / "run.db", settings=Settings("", meter="candle"), budget=Budget(joules=1)), engine)
+    assert not list(tmp_path.iterdir())
+
+
+def test_winners_are_named_with_their_test_accuracy_and_their_files(tmp_path: Path, engine: Engine) -> None:
+    answer = search(request(tmp_path / "run.db", final=2), engine)
+    assert [final["status"] for final in answer["final"]] == ["ok", "ok"]
+    for final in answer["final"]:
+        path = tmp_path / f"run-{final['candidate_id']}"
+        assert final["saved"] == str(path)
+        assert f"candidate {final['candidate_id']}: test accuracy {final['test_accuracy']:.2%}, saved as {path}.pt2" in as_text(
+            answer
+        )
+    failed = {"candidate_id": "7", "status": "oom", "test_accuracy": None, "saved": None, "reason": "too large"}
+    assert "final: candidate 7: oom (too large), nothing was saved" in as_text({**answer, "final": [failed]})

@@ -20,10 +20,11 @@ import pytest
 
 from evolver import session
 from evolver.errors import EvolverError
-from evolver.executors import Engine, local_slots, open_engine
+from evolver.executors import Engine, open_engine, place
 from evolver.lane import Slot
 from evolver.records import Job, Outcome
 from evolver.workers import Lanes, cpu_slots, look_up, outcome_of, perform
+from profilers.meters.boards import Board, Machine
 from tests.conftest import ROOT, environment
 from tests.evolver.toy import WORK
 from tests.evolver.toy import request as request_of_toy
@@ -276,4 +277,28 @@ def test_slots_on_the_cpu_share_its_cores_and_a_gpu_has_one() -> None:
     many = cpu_slots(1000)
     assert len(many) == 1000
     assert {slot.threads for slot in many} == {1}
-    assert [slot.device for slot in local_slots("GPU-12,MIG-34", 2)] == ["GPU-12", "GPU-12", "MIG-34", "MIG-34"]
+
+
+def test_a_gpu_is_named_by_number_or_by_the_beginning_of_its_uuid_and_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    boards = Machine("570", (Board(0, "GPU-aa11", "A100", "00", False, ()), Board(1, "GPU-bb22", "A100", "01", False, ())))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [place(device, boards) for device in ("cpu", "1", "GPU-aa11", "GPU-bb")] == ["cpu", "GPU-bb22", "GPU-aa11", "GPU-bb22"]
+    for device in ("GPU-cc33", "MIG-aa11", "2", "tpu"):
+        with pytest.raises(ValueError, match=rf"no device '{device}'; this machine has cpu and 2 GPUs, 0: GPU-aa11, 1: GPU-bb22"):
+            place(device, boards)
+    with pytest.raises(ValueError, match=r"no device 'GPU-aa11'; this machine has cpu and 0 GPUs"):
+        place("GPU-aa11", None)
+
+
+def test_a_factory_in_the_working_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from concurrent.futures import ThreadPoolExecutor\n\ndef pool():\n    return ThreadPoolExecutor(1)\n"
+    (tmp_path / "pools_of_a_site.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder])
+    with closing(open_engine("pools_of_a_site:pool", devices="auto", workers=3)) as engine:
+        assert engine.capacity() == 4
+
+
+def test_a_factory_that_fails_is_one_line() -> None:
+    with pytest.raises(EvolverError, match=r"--executor json:dumps failed \(TypeError: dumps\(\) missing 1"):
+        open_engine("json:dumps", devices="auto", workers=1)

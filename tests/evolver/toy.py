@@ -98,7 +98,7 @@ def _slots(text: str) -> Slots:
 
 
 def survey(settings: str) -> Survey:
-    return Survey("toy", (1, 8, 8), 10, {"train": 10}, "cpu", {"toy": "1"})
+    return Survey("toy", (1, 8, 8), 10, {"train": 10}, "cpu", {"toy": "1"}, no_energy=Settings.from_json(settings).meter)
 
 
 def space(found: Survey, settings: Settings) -> dict[str, Any]:
