@@ -26,8 +26,8 @@ def gain(choice: Choice, name: Name, /) -> str:
     if (of <= 0).any() or (at < 0).any():  # a share of 0, or of a negative number, says nothing
         changes = ", ".join(f"{columns[i]} {number(at[i])} instead of {number(of[i])}" for i in others)
         return f"{name(pick)} has {reference.column} {number(at[k])} instead of {number(of[k])} of {name(best)}, and {changes}."
-    changes = ", ".join(f"{share(at[i] / of[i])} of its {columns[i]}" for i in others)
-    return f"{name(pick)} has {share(at[k] / of[k])} of the {reference.column} of {name(best)} for {changes}."
+    changes = ", ".join(_part(at[i] / of[i], f"its {columns[i]}") for i in others)
+    return f"{name(pick)} has {_part(at[k] / of[k], f'the {reference.column}')} of {name(best)} for {changes}."
 
 
 def certainty(choice: Choice, name: Name, /) -> str:
@@ -60,6 +60,11 @@ def certainty(choice: Choice, name: Name, /) -> str:
         )
         text += f", {name(other)} in {share(member.of(other)[1])}." if other is not None and member.of(other)[1] > 0 else "."
     return text
+
+
+def _part(part: float, whole: str) -> str:
+    words = share(part)
+    return f"{words} {whole}" if words.endswith("times") else f"{words} of {whole}"
 
 
 def share(part: float, /, *, sampled: bool = False) -> str:

@@ -65,13 +65,15 @@ def _beside(path: Path, raw: bytes) -> Path:
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror}") from None
-    with os.fdopen(handle, "wb") as file:
-        umask = os.umask(0)
-        os.umask(umask)
-        os.fchmod(handle, 0o666 & ~umask)
-        try:
+    try:
+        with os.fdopen(handle, "wb") as file:  # closing it writes too, and can fail as well
+            umask = os.umask(0)
+            os.umask(umask)
+            os.fchmod(handle, 0o666 & ~umask)
             file.write(raw)
-        except OSError:
-            Path(name).unlink()
-            raise
+    except BaseException as error:
+        Path(name).unlink()
+        if isinstance(error, OSError):
+            raise OSError(f"cannot write {path}: {error.strerror}") from None
+        raise
     return Path(name)

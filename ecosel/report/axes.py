@@ -103,4 +103,4 @@ def _tick(shown: Range) -> str:
     largest = max(map(abs, shown))
     if 1e-3 <= largest < 1e5 or not largest:
         return "format(datum.value, ',~r')"
-    return "format(datum.value, '~s')" if 1e5 <= largest < 1e15 else "format(datum.value, '~e')"
+    return "format(datum.value, '~s')" if 1e5 <= largest < 1e15 else "datum.value ? format(datum.value, '~e') : '0'"

@@ -26,9 +26,13 @@ def vega_bundle() -> str:
     with contextlib.suppress(OSError):  # a cache that cannot be written costs time, nothing else
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=file.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as partial:
-            partial.write(_digest(bundle) + "\n" + bundle)
-        Path(name).replace(file)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as partial:
+                partial.write(_digest(bundle) + "\n" + bundle)
+            Path(name).replace(file)
+        except BaseException:
+            Path(name).unlink()
+            raise
     return bundle
 
 

@@ -115,7 +115,7 @@ def _models(view: GroupView, panel: Panel, x: str, tag: str) -> Iterator[alt.Cha
 def _highlights(view: GroupView, panel: Panel, tag: str) -> Iterator[alt.Chart]:
     """Yield the best of each axis, the rings, the best trade-off under the weights of now, and the letters."""
     fields = [f"v{field(view, axis.objective.column)}" for axis in (panel.x, panel.y)]
-    yield marked(f"letters{tag}", "point", "anchor")
+    yield marked(f"letters{tag}", "point", "anchor").encode(tooltip="text:N")
     for role in ("lowest", "highest"):
         yield marked(f"roles{tag}", "point", role).transform_filter(f"datum.role === '{role}'")
     for ring in ("joint", "marked"):
@@ -138,7 +138,7 @@ def weight_strip(view: GroupView, choice: Choice, /, *, data: bool = True) -> al
     """Draw, for two objectives, which model is the best trade-off over the share of the first weight; the needle is now."""
     a, b = (f"w{field(view, o.column)}" for o in choice.objectives)
     now = f"{a} / ({a} + {b})"
-    title = f"best trade-off over the weight on {shortened(choice.objectives[0].column, 24)}"
+    title = f"best trade-off by the weight on {shortened(choice.objectives[0].column, 26)}"
     ticks = alt.Axis(title=title, format="%", values=[0, 0.25, 0.5, 0.75, 1], grid=False)
     x = alt.X("low:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=ticks)
     tooltip = [alt.Tooltip("name:N", title="model"), *(alt.Tooltip(f"{end}:Q", format=".1%") for end in ("low", "high"))]
@@ -148,10 +148,10 @@ def weight_strip(view: GroupView, choice: Choice, /, *, data: bool = True) -> al
         return drawn.encode(x=x, x2="high:Q", y=alt.value(0), y2=alt.value(_STRIP))
 
     needle = marked(alt.InlineData(values=[{}]), "rule", "needle").transform_calculate(low=now)
-    texts = marked("segments", "text", "letter").transform_calculate(low="(datum.low + datum.high) / 2")
+    texts = marked("segments", "text", "letter", align="left", dx=4)  # in the middle it would often be under the needle
     chart = layered(
         bars("segment", "!datum.odd").encode(tooltip=tooltip), bars("segment-odd", "datum.odd").encode(tooltip=tooltip),
-        bars("segment-now", f"{now} >= datum.low && {now} < datum.high"),
+        bars("segment-now", f"{now} >= datum.low && ({now} < datum.high || datum.high > 1 - 1e-9)"),
         texts.encode(x=x, y=alt.value(_STRIP / 2), text="text:N"),
         needle.encode(x=x, y=alt.value(-3), y2=alt.value(_STRIP + 3)), width=WIDTH, height=_STRIP,
     ).add_params(*_weights(view, choice))  # fmt: skip

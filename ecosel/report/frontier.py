@@ -19,7 +19,7 @@ from ecosel.verdict import certainty, share
 
 def frontier_section(selection: Selection, views: Sequence[GroupView], /) -> Section:
     drawings: list[Drawing] = []
-    parts = [_controls(selection, views), legend(views)]
+    parts = []
     for g, view in enumerate(views):
         figures = []
         models = marks.model_rows(view)
@@ -36,7 +36,13 @@ def frontier_section(selection: Selection, views: Sequence[GroupView], /) -> Sec
         parts.append(
             f'<section data-group="{g}">{head}{sampled(view)}<div class="panels{noted}">{"".join(figures)}</div></section>'
         )
-    return Section("<h2>Frontier</h2>" + "".join(parts), tuple(drawings))
+    # groups of one panel each stand side by side
+    groups = "".join(parts)
+    if len(views) > 1 and all(len(view.choices) == 1 and len(view.panels) == 1 for view in views):
+        groups = f'<div class="panels beside">{groups}</div>'
+    # the sliders stay in view as long as the frontier is, and cover nothing below it
+    html = f'<section id="frontier"><h2>Frontier</h2>{_controls(selection, views)}{legend(views)}{groups}</section>'
+    return Section(html, tuple(drawings))
 
 
 def _controls(selection: Selection, views: Sequence[GroupView]) -> str:

@@ -30,10 +30,12 @@ def lettered(selection: Selection, /) -> tuple[Lettered, ...]:
     """Return the best by each objective and the best trade-offs of all selections; letters follow groups, then rows."""
     models: list[Lettered] = []
     for position, group in enumerate(selection.groups):
-        found: dict[int, dict[str, list[str]]] = {}
-        for choice in choices_of(selection, group):
-            for row, role, of in _highlighted(choice):
-                found.setdefault(row, {}).setdefault(role, []).append(of)
+        choices = choices_of(selection, group)
+        found: dict[int, dict[str, list[str]]] = {row: {} for choice in choices for row in _highlighted(choice)}
+        for choice in choices:
+            for row, role, of in _roles(choice):
+                if row in found:
+                    found[row].setdefault(role, []).append(of)
         for row in sorted(found):
             roles = sorted(found[row].items(), key=lambda role: role[0] != TRADE_OFF)
             words = tuple(f"{role} {', '.join(dict.fromkeys(of))}" for role, of in roles)
@@ -72,9 +74,13 @@ def objectives_of(choice: Choice, /) -> str:
     return " against ".join(objective.column for objective in choice.objectives)
 
 
-def _highlighted(choice: Choice) -> list[tuple[int, str, str]]:
-    picks = choice.picks
-    found = [(row, TRADE_OFF, name_of(choice)) for row in picks["trade_off"][:_MOST_TIES]]
+def _highlighted(choice: Choice) -> list[int]:
+    best = [row for objective in choice.objectives for row in choice.picks[f"best:{objective.column}"][:_MOST_BEST]]
+    return [*choice.picks["trade_off"][:_MOST_TIES], *best]
+
+
+def _roles(choice: Choice) -> list[tuple[int, str, str]]:
+    found = [(row, TRADE_OFF, name_of(choice)) for row in choice.picks["trade_off"]]
     for objective in choice.objectives:
-        found += [(row, _SENSE[objective.sense], objective.column) for row in picks[f"best:{objective.column}"][:_MOST_BEST]]
+        found += [(row, _SENSE[objective.sense], objective.column) for row in choice.picks[f"best:{objective.column}"]]
     return found

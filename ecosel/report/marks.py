@@ -10,8 +10,7 @@ import polars as pl
 
 from ecosel.archive.table import ROW
 from ecosel.candidates import measured_error
-from ecosel.report.axes import shortened
-from ecosel.report.reduction import HEAT_CELLS, GroupView, Panel
+from ecosel.report.reduction import HEAT_CELLS, GroupView, Panel, told_apart
 from ecosel.robustness import Z95
 from ecosel.selection import Choice
 
@@ -20,6 +19,8 @@ WIDTH, HEIGHT = 288, 216
 # Fronts with more models than this are drawn without error bars.
 _MOST_ERRORS = 150
 _MOST_SHARES = 8
+# More models that lie out of view, and are nothing in this panel, would crowd its edges.
+_MOST_FOREIGN = 4
 WINS, RESAMPLED = "best trade-off, of all weightings", ("on the front, resampled", "best trade-off, resampled")
 
 
@@ -81,8 +82,19 @@ def role_rows(view: GroupView, panel: Panel, *, zoom: bool, log: bool) -> pl.Dat
 
 
 def letter_rows(view: GroupView, panel: Panel, *, zoom: bool, log: bool, size: tuple[int, int] = (WIDTH, HEIGHT)) -> pl.DataFrame:
-    """Return the letters of a panel of a size in px, each pushed (dx, dy) from its model to where it covers no other."""
+    """Return the letters of a panel of a size in px, each pushed (dx, dy) from its model to where it covers no other.
+
+    Models at the same place share a label. Where many models of other panels lie out of view, they are left out.
+    """
     rows = _placed(view, panel, [(m.row, m.letter) for m in view.letters], name="text", zoom=zoom, log=log)
+    own = {row for picks in panel.choice.picks.values() for row in picks}
+    own |= set(view.joint.picks["trade_off"] if view.joint else ())
+    foreign = ~pl.col("row").is_in(list(own)) & ((pl.col("cut_x") != 0) | (pl.col("cut_y") != 0))
+    if rows.filter(foreign).height > _MOST_FOREIGN:
+        rows = rows.filter(~foreign)
+    place = [name for name in rows.columns if name not in ("row", "text")]
+    rows = rows.group_by(place, maintain_order=True).agg(pl.col("row").first(), pl.col("text"))
+    rows = rows.with_columns(pl.Series("text", [_joined(letters) for letters in rows["text"]], dtype=pl.String))
     x, y = (field(view, a.objective.column) for a in (panel.x, panel.y))
     (x0, x1), (y0, y1) = panel.domains(zoom=zoom, log=log)
     px = [size[0] * (math.log(v / x0) / math.log(x1 / x0) if log else (v - x0) / (x1 - x0)) for v in rows[f"v{x}"]]
@@ -95,6 +107,10 @@ def letter_rows(view: GroupView, panel: Panel, *, zoom: bool, log: bool, size: t
         pl.Series("dx", [dx for dx, _ in offsets], dtype=pl.Float64),
         pl.Series("dy", [dy for _, dy in offsets], dtype=pl.Float64),
     )
+
+
+def _joined(letters: Sequence[str]) -> str:
+    return ",".join(letters) if len(letters) <= 3 else f"{letters[0]},{letters[1]} +{len(letters) - 2}"
 
 
 def _placed(view: GroupView, panel: Panel, found: Iterable[tuple[int, str]], *, name: str, zoom: bool, log: bool) -> pl.DataFrame:
@@ -124,7 +140,7 @@ def _offsets(points: Sequence[tuple[float, float]], widths: Sequence[int], size:
             covered = sum(_overlap(box, other) for other in boxes) + sum(
                 _overlap(box, (qx - 8, qy - 8, qx + 8, qy + 8)) for qx, qy in points
             )
-            cost = covered + 40 * outside + far
+            cost = covered + 120 * outside + far
             if cost < least:
                 best, least = (dx, dy), cost
         boxes.append((px + best[0] - width / 2, py + best[1] - 7, px + best[0] + width / 2, py + best[1] + 7))
@@ -166,10 +182,11 @@ def share_rows(view: GroupView, choice: Choice) -> pl.DataFrame:
         :_MOST_SHARES
     ]
     records = []
-    for row in rows:
+    names = told_apart([view.in_full(row) for row in rows], rows, 34)
+    for row, name in zip(rows, names, strict=True):
         measures = [(WINS, wins.get(row, 0.0))]
         if member:
             measures += list(zip(RESAMPLED, member.of(row), strict=True))
-        records += [(row, shortened(view.in_full(row), 34), measure, part) for measure, part in measures]
+        records += [(row, name, measure, part) for measure, part in measures]
     schema = {"row": pl.Int64, "name": pl.String, "measure": pl.String, "share": pl.Float64}
     return pl.DataFrame(records, schema=schema, orient="row")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -30,6 +31,8 @@ HEAT_CELLS = (52, 36)
 _OF_INTEREST = 0.01
 # The best model in a cost is in view unless that makes the range of the other axis this many times as wide.
 _WIDEST = 2.5
+# So large a share of the models is in view where the models of interest stand close together, and no more than so many.
+_IN_VIEW, _MOST_WANTED = 0.1, 100
 # A front of so few models is always wholly in view, and so is a group of so few.
 _SMALL_FRONT, _SMALL_GROUP = 12, 30
 _LONGEST_NAME = 80
@@ -96,7 +99,11 @@ class GroupView:
         rows = self.models[ROW].to_list()
         cells = [self.models[column].cast(pl.String, strict=False).fill_null("").to_list() for column in self.labels]
         labels = [" / ".join(parts) for parts in zip(*cells, strict=True)] if cells else [f"row {row}" for row in rows]
-        return dict(zip(rows, (shortened(label, _LONGEST_NAME) for label in labels), strict=True))
+        return dict(zip(rows, told_apart(labels, rows, _LONGEST_NAME), strict=True))
+
+    @cached_property
+    def _short_names(self) -> dict[int, str]:
+        return dict(zip(self.names, told_apart(list(self.names.values()), list(self.names), 36), strict=True))
 
     @cached_property
     def letter_of(self) -> dict[int, str]:
@@ -104,7 +111,7 @@ class GroupView:
 
     def called(self, row: int, /) -> str:
         """Return the letter of a model, or a short name where it has none."""
-        return self.letter_of.get(row) or shortened(self.names.get(row, f"row {row}"), 36)
+        return self.letter_of.get(row) or self._short_names.get(row, f"row {row}")
 
     def in_full(self, row: int, /) -> str:
         """Return the letter and the name of a model."""
@@ -114,6 +121,14 @@ class GroupView:
     @property
     def joint(self) -> Choice | None:
         return next((choice for choice in self.choices if choice.kind == "joint"), None)
+
+
+def told_apart(names: Sequence[str], rows: Sequence[int], most: int) -> list[str]:
+    """Cut names to so many characters; those that are then the same carry their row numbers."""
+    cut = [shortened(name, most) for name in names]
+    times = Counter(cut)
+    tails = [f" (row {row})" if times[name] > 1 else "" for name, row in zip(cut, rows, strict=True)]
+    return [shortened(name, most - len(tail)) + tail for name, tail in zip(names, tails, strict=True)]
 
 
 def group_views(selection: Selection, /) -> tuple[GroupView, ...]:
@@ -177,9 +192,9 @@ def _panel(choice: Choice, models: pl.DataFrame, quality: int, cost: int, *, hea
     y_objective, x_objective = choice.objectives[quality], choice.objectives[cost]
     xs, ys = (models[o.column].cast(pl.Float64).to_numpy() for o in (x_objective, y_objective))
     interest = _of_interest(choice, quality, cost)
-    few = len(xs) <= _SMALL_GROUP
-    x = axis(x_objective, values=xs, interest=xs if few else choice.values[interest, cost], log=True)
-    y = axis(y_objective, values=ys, interest=ys if few else choice.values[interest, quality], log=False)
+    seen = (xs, ys) if len(xs) <= _SMALL_GROUP else _with_company(choice.values[interest][:, [cost, quality]].T, (xs, ys))
+    x = axis(x_objective, values=xs, interest=seen[0], log=True)
+    y = axis(y_objective, values=ys, interest=seen[1], log=False)
     scales = (False, True) if x.may_be_log else (False,)
     variants = {(zoom, log): (x.domain(zoom=zoom, log=log), y.domain(zoom=zoom, log=False))
                 for zoom in (True, False) for log in scales}  # fmt: skip
@@ -206,6 +221,18 @@ def _of_interest(choice: Choice, quality: int, cost: int) -> NDArray[np.bool_]:
     with_cheapest = of_interest.copy()
     with_cheapest[cheapest] = True
     return with_cheapest if np.ptp(heights[with_cheapest]) <= _WIDEST * np.ptp(heights[of_interest]) else of_interest
+
+
+def _with_company(interest: Values, values: tuple[Values, Values]) -> tuple[Values, Values]:
+    """Widen the ranges of interest [2, m] until enough of all models (two axes of [n]) are in view."""
+    wholes = [np.array([axis.min(), axis.max()]) for axis in values]
+    ranges = [np.array([axis.min(), axis.max()]) for axis in interest]
+    wanted = min(_IN_VIEW * len(values[0]), _MOST_WANTED)
+    for part in 2.0 ** np.arange(-10, 1):  # of the way to the whole range, which the last step reaches
+        if _inside(values[0], tuple(ranges[0]), values[1], tuple(ranges[1])) >= wanted:
+            break
+        ranges = [range_ + (whole * part - range_ * part) for whole, range_ in zip(wholes, ranges, strict=True)]
+    return ranges[0], ranges[1]
 
 
 def _inside(xs: Values, x: tuple[float, float], ys: Values, y: tuple[float, float]) -> np.int64:

@@ -44,6 +44,6 @@
     document.getElementById("said").textContent = "The table is on the clipboard as CSV.";
   }
 
-  for (const button of document.querySelectorAll("th button")) button.addEventListener("click", () => sortBy(button));
+  for (const button of document.querySelectorAll("thead button")) button.addEventListener("click", () => sortBy(button));
   for (const button of document.querySelectorAll("button[data-table]")) button.addEventListener("click", () => copyCsv(button));
 })();

@@ -16,6 +16,8 @@ from ecosel.selection import Selection
 from ecosel.verdict import number
 
 _LONGEST_CELL = 20_000
+# A table of more objectives than this is printed in small type, to fit on the paper.
+_MANY = 6
 
 
 def table_section(selection: Selection, views: Sequence[GroupView], /) -> Section:
@@ -27,13 +29,15 @@ def table_section(selection: Selection, views: Sequence[GroupView], /) -> Sectio
         *([("model", False)] if selection.labels else []),
         ("row", True),
         *([(" / ".join(views[0].group.key or {}), False)] if has_group else []),
+        ("best at", False),
     ]
-    heads += [(f"{o.column} {'↑' if o.is_quality else '↓'}", True) for o in selection.objectives] + [("best at", False)]
+    heads += [(f"{o.column} {'↑' if o.is_quality else '↓'}", True) for o in selection.objectives]
     head = "".join(
         f'<th scope="col"{" class=number" if numeric else ""}><button type="button">{_breakable(name)}</button></th>'
         for name, numeric in heads
     )
     lines = [line for view in views for line in _lines(view, reference.column, has_group=has_group)]
+    many = ' class="many"' if len(selection.objectives) > _MANY else ""
     words = "most accurate model" if reference.column == "accuracy" else f"model that is best in {reference.column}"
     return Section(
         "<h2>The lettered models</h2>"
@@ -41,7 +45,7 @@ def table_section(selection: Selection, views: Sequence[GroupView], /) -> Sectio
         "models of the group; "
         "± 95 % interval, where one was measured. Click a heading to sort.</p>"
         '<p><button type="button" data-table="models">copy as CSV</button></p><div class="scroll"><table '
-        f'id="models"><thead><tr>{head}</tr></thead>'
+        f'id="models"{many}><thead><tr>{head}</tr></thead>'
         f'<tbody>{"".join(lines)}</tbody></table></div><div id="marked" aria-live="polite"></div><div class="said" id="said" '
         'role="status"></div>'
     )
@@ -63,20 +67,27 @@ def _lines(view: GroupView, reference: str, *, has_group: bool) -> list[str]:
         if view.labels:
             cells.append(f'<td class="name" data-value="{_whole(view, model.row)}">{text(view.names[model.row])}</td>')
         cells.append(f'<td class="number">{model.row}</td>')
-        cells += [f"<td>{text(view.name)}</td>"] if has_group else []
+        cells += [f'<td class="name">{text(view.name)}</td>'] if has_group else []
+        cells.append(f"<td>{'<br>'.join(_breakable(role) for role in model.roles)}</td>")
         for o in view.objectives:
             value, of = values[o.column][k], values[o.column][base]
             is_best = " best" if value == ends[o.column] else ""
             ratio = f"× {value / of:.3g}" if of > 0 and value >= 0 else ""
-            low, high = (Z95 * side[k] for side in errors[o.column])
-            error = f" ± {max(low, high):.2g}" if max(low, high) > 0 else ""
+            error = _interval(*(Z95 * float(side[k]) for side in errors[o.column]))
             exact = models[o.column][k]
             cells.append(
                 f'<td class="number{is_best}" data-value="{exact}">{number(value)}{error}<span class="ratio">{ratio}</span></td>'
             )
-        cells.append(f"<td>{'<br>'.join(_breakable(role) for role in model.roles)}</td>")
         lines.append(f'<tr data-row="{model.row}" data-of-group="{model.group}">{"".join(cells)}</tr>')
     return lines
+
+
+def _interval(below: float, above: float) -> str:
+    """Write the distances from a value to the ends of its interval, as one where they are the same."""
+    if not max(below, above) > 0:
+        return ""
+    low, high = f"{below:.2g}", f"{above:.2g}"
+    return f" ± {low}" if low == high else f" −{low} +{high}"
 
 
 def _breakable(name: str) -> str:

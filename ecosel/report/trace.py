@@ -153,11 +153,8 @@ def _compared(trace: PowerTrace) -> str:
     counter, integral = trace.energy_counter_j, trace.energy_power_j
     span = f"{trace.readings.height:,} readings, {trace.windows.height} measured windows."
     both = {"counter": counter, "integral of power": integral}
-    parts = [f"{name} {number(value)} J" for name, value in both.items() if value is not None]
-    if not parts:
+    if counter is None and integral is None:
         return f"{span} Their energy is not stated."
-    if counter is not None and integral is not None and counter > 0:
-        rest = f" ({100 * (integral / counter - 1):+.1f} %)"
-    else:
-        rest = "" if len(parts) == 2 else "; the other was not measured"
+    parts = [f"{name} not measured" if value is None else f"{name} {number(value)} J" for name, value in both.items()]
+    rest = f" ({100 * (integral / counter - 1):+.1f} %)" if counter and counter > 0 and integral is not None else ""
     return f"{span} Energy per inference: {', '.join(parts)}{rest}."

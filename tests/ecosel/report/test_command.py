@@ -74,6 +74,29 @@ def test_the_page_goes_to_standard_output(ecosel: Run) -> None:
     assert outcome.out.endswith("</html>\n")
 
 
+def test_a_full_disk_leaves_the_old_page_and_nothing_else(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    Path("a.html").write_text("mine")
+    code = (f"import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+            f"resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); from ecosel.cli import main; "
+            f"main(['report', {YOUNG!r}, '-o', 'a.html', '--force'])")  # fmt: skip
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment(XDG_CACHE_HOME=str(cache))
+    )
+    assert (outcome.returncode, outcome.stderr) == (1, "ecosel: cannot write a.html: File too large\n")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.html"]  # nor half a script in the cache
+    assert Path("a.html").read_text() == "mine"
+
+
+def test_what_fails_only_when_a_file_is_closed_leaves_nothing_behind() -> None:
+    code = ("import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)); from ecosel.cli.writing import write; "
+            "write(('x' * 100, 'a.txt'))")  # fmt: skip
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment())
+    assert "cannot write a.txt" in outcome.stderr
+    assert list(Path().iterdir()) == []
+
+
 def command_in(page: Path) -> list[str]:
     found = re.search(r'<code id="command"><bdi>(.*?)</bdi>', page.read_text())
     assert found

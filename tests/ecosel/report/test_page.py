@@ -348,6 +348,78 @@ def test_a_click_rings_the_model_in_every_panel_of_its_group(opened: Open, tmp_p
     assert page.evaluate(RINGS, 0) == [0, 0, 0]
 
 
+def test_marking_a_model_from_the_table_does_not_sort_it(opened: Open, tmp_path: Path) -> None:
+    written(tmp_path / "page.html", YOUNG, **BY_DATASET)
+    page = opened(tmp_path / "page.html").page
+    for _ in range(2):
+        page.click("button[data-mark='4']")
+    rows = page.locator("#models tbody tr").evaluate_all("(lines) => lines.map((line) => Number(line.dataset.row))")
+    assert rows == list(range(10))
+    assert page.locator("tbody [aria-sort]").count() == 0
+
+
+def test_a_highlighted_model_has_a_tooltip_all_over_its_marks(opened: Open, tmp_path: Path) -> None:
+    written(tmp_path / "page.html", archive(120), **LABELLED)
+    page = opened(tmp_path / "page.html").page
+    for ring in ("low", "high"):  # stand on the model, and hold its dot
+        box = page.locator(f"#panel-0-1 path[stroke='var(--{ring})']").first.bounding_box()
+        assert box
+        for shift in (0, 2):
+            page.mouse.move(0, 0)
+            page.mouse.move(box["x"] + box["width"] / 2 + shift, box["y"] + box["height"] / 2 + shift)
+            assert "energy_per_inference_j" in page.inner_text("#tip"), (ring, shift)
+
+
+def test_the_strip_outlines_who_wins_when_one_weight_is_all(opened: Open, tmp_path: Path) -> None:
+    written(tmp_path / "page.html", DIGITS, **LABELLED)
+    shown = opened(tmp_path / "page.html")
+    for weights in ([1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]):
+        shown.weigh(weights)
+        assert shown.page.locator("#strip-0-0 path[stroke='var(--pick)'][stroke-width='2']").count() == 1, weights
+
+
+def test_the_sliders_stay_in_view_on_the_frontier_and_cover_nothing_below(opened: Open, tmp_path: Path) -> None:
+    written(tmp_path / "page.html", YOUNG, **BY_DATASET)
+    page = opened(tmp_path / "page.html").page
+    top = "document.querySelector('.controls').getBoundingClientRect()"
+    page.evaluate("document.getElementById('panel-1-0').scrollIntoView()")
+    assert page.evaluate(f"{top}.top") == 0
+    page.evaluate("document.getElementById('models').scrollIntoView()")
+    assert page.evaluate(f"{top}.bottom") <= 0
+
+
+def test_groups_of_one_panel_stand_side_by_side(opened: Open, tmp_path: Path) -> None:
+    frame = archive(60).with_columns(pl.Series("set", [k % 3 for k in range(60)]))
+    written(tmp_path / "page.html", frame, by=["set"], objectives={"accuracy": "max", "parameters": "min"})
+    page = opened(tmp_path / "page.html").page
+    tops = page.evaluate("[0, 1, 2].map((g) => document.getElementById(`panel-${g}-0`).getBoundingClientRect().top)")
+    assert max(tops) - min(tops) < 40
+
+
+def test_a_table_of_many_objectives_fits_on_paper(opened: Open, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    frame = pl.DataFrame({f"objective{k}": rng.random(60) * 10.0 ** (k - 6) for k in range(12)})
+    written(tmp_path / "page.html", frame, objectives={name: "max" if name < "objective1" else "min" for name in frame.columns})
+    page = opened(tmp_path / "page.html", viewport=A4, java_script_enabled=False).page
+    page.emulate_media(media="print")
+    box = page.locator("#models").bounding_box()
+    assert box
+    assert box["x"] + box["width"] <= A4["width"]
+
+
+def test_no_text_on_paper_is_larger_than_that_of_the_body_but_headings(opened: Open, tmp_path: Path) -> None:
+    written(tmp_path / "page.html", YOUNG, **BY_DATASET)
+    page = opened(tmp_path / "page.html", viewport=A4).page
+    page.emulate_media(media="print")
+    sizes = page.evaluate("""['body', '.small', '.legend', 'figcaption', '#models td'].map(
+        (name) => parseFloat(getComputedStyle(document.querySelector(name)).fontSize))""")
+    assert max(sizes[1:]) <= sizes[0]
+    widths = page.evaluate(
+        "['panel-0-0', 'strip-0-0'].map((id) => document.querySelector(`#${id} svg`).getBoundingClientRect().width)"
+    )
+    assert widths[1] < widths[0]  # a strip is not blown up to the width of its column
+
+
 def test_a_tooltip_shows_the_whole_row(opened: Open, tmp_path: Path) -> None:
     written(tmp_path / "page.html", archive(120).with_columns(pl.lit("a remark").alias("remark")), **LABELLED)
     shown = opened(tmp_path / "page.html")

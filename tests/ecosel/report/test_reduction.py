@@ -11,8 +11,8 @@ import pytest
 from ecosel.objectives import Objective
 from ecosel.report.axes import axis, shortened
 from ecosel.report.lettering import letter, lettered
-from ecosel.report.marks import WIDTH, error_rows, heat_rows, letter_rows, segment_rows
-from ecosel.report.reduction import ALL_DRAWN, HEAT_CELLS, group_views, heat_map
+from ecosel.report.marks import WIDTH, error_rows, heat_rows, letter_rows, segment_rows, share_rows
+from ecosel.report.reduction import ALL_DRAWN, HEAT_CELLS, group_views, heat_map, told_apart
 from ecosel.report.words import sampled
 from ecosel.samples import sample
 from ecosel.scoring import distances
@@ -130,7 +130,7 @@ def test_the_range_of_interest_leaves_out_what_guesses() -> None:
     assert panel.y.zoom[0] > 0.3
     assert panel.y.whole[0] == 0.01
     letters = letter_rows(view, panel, zoom=True, log=panel.x.log)
-    (text,) = [text for row, text in letters.select("row", "text").iter_rows() if row == 300]
+    (text,) = [text for text in letters["text"] if view.letter_of[300] in text]
     assert text.endswith("↓")
     assert panel.in_view[True] < panel.in_view[False] == 301
 
@@ -145,6 +145,52 @@ def test_letters_cover_one_another_nowhere() -> None:
                 share = [math.log(v / x0) / math.log(x1 / x0) if panel.x.log else (v - x0) / (x1 - x0) for v in rows[x]]
                 places = {(round(WIDTH * s + dx), round(dy, 1)) for s, dx, dy in zip(share, rows["dx"], rows["dy"], strict=True)}
                 assert len(places) == rows.height
+
+
+def test_models_at_one_place_share_a_label() -> None:
+    (view,) = group_views(select(pl.concat([archive(1)] * 20), {"accuracy": "max", "parameters": "min"}))
+    assert letter_rows(view, view.panels[0], zoom=True, log=False)["text"].to_list() == ["A,B +6"]
+    (view,) = group_views(select(pl.concat([archive(1)] * 3), {"accuracy": "max", "parameters": "min"}))
+    assert letter_rows(view, view.panels[0], zoom=True, log=False)["text"].to_list() == ["A,B,C"]
+
+
+def test_letters_of_other_panels_do_not_crowd_the_edge() -> None:
+    rng = np.random.default_rng(1)
+    frame = pl.DataFrame({f"o{k}": rng.random(200) * 10.0**k for k in range(12)})
+    (view,) = group_views(select(frame, {name: "max" if name in ("o0", "o1") else "min" for name in frame.columns}))
+    assert len(view.letters) > 20
+    joint = view.joint
+    assert joint
+    for panel in view.panels:
+        own = {row for picks in panel.choice.picks.values() for row in picks} | set(joint.picks["trade_off"])
+        rows = letter_rows(view, panel, zoom=True, log=panel.x.log)
+        outside = rows.filter(pl.col("text").str.contains("[←→↑↓]"), ~pl.col("row").is_in(list(own)))
+        assert outside.height <= 4
+        assert own <= set(rows["row"])
+
+
+def test_models_of_one_name_are_told_apart() -> None:
+    (view,) = group_views(select(archive(40).with_columns(pl.lit("net").alias("model")), labels=["model"]))
+    names = share_rows(view, view.choices[-1])["name"].unique()
+    assert len(names) == share_rows(view, view.choices[-1])["row"].n_unique() > 3
+    assert view.names[7] == "net (row 7)"
+    unlettered = next(row for row in view.names if row not in view.letter_of)
+    assert view.called(unlettered) == f"net (row {unlettered})"
+    assert told_apart(["a" * 99 + "b", "a" * 99 + "c", "d"], [4, 5, 6], 12) == ["aaa… (row 4)", "aaa… (row 5)", "d"]
+
+
+def test_a_front_of_two_is_shown_among_others() -> None:
+    rng = np.random.default_rng(4)
+    top = pl.DataFrame({"accuracy": [0.9, 0.9001], "parameters": [1.0, 1.01]})
+    others = pl.DataFrame({"accuracy": rng.uniform(0.1, 0.8, 200), "parameters": rng.uniform(2, 100, 200)})
+    (view,) = group_views(select(pl.concat([top, others]), {"accuracy": "max", "parameters": "min"}))
+    assert view.panels[0].in_view[True] >= 20
+
+
+def test_whoever_ties_has_all_its_roles() -> None:
+    models = lettered(select(pl.concat([archive(1)] * 6), {"accuracy": "max", "parameters": "min"}))
+    assert len(models) == 6
+    assert {model.roles for model in models} == {("best trade-off: parameters", "highest accuracy", "lowest parameters")}
 
 
 def test_a_scale_is_logarithmic_where_values_span_and_are_positive() -> None:
@@ -188,6 +234,12 @@ def test_titles_carry_units_and_directions() -> None:
     assert title("energy_per_inference_j", 0.01, 0.03) == "Energy per inference (mJ)"
     assert title("inference_time_s", 3, 7) == "Inference time (s)"
     assert title("watts", 3, 7) == "watts (lower is better)"
+
+
+def test_a_tick_of_nothing_is_written_as_0() -> None:
+    numbers = np.array([0.0, 1e-6])
+    tick = axis(Objective("watts", "min"), values=numbers, interest=numbers, log=True).tick
+    assert tick == "datum.value ? format(datum.value, '~e') : '0'"
 
 
 def test_long_and_unprintable_texts_are_cut_and_marked() -> None:

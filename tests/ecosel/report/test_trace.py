@@ -50,6 +50,14 @@ def test_a_trace_is_drawn_with_its_windows_counter_against_integral(tmp_path: Pa
     }
 
 
+def test_the_energy_that_was_not_measured_is_named(tmp_path: Path) -> None:
+    write_trace(tmp_path / "a.parquet", facts={"profile": {"energy": {"power": {"value": 0.019}}}})
+    selection, rows = selected(archive(5).with_columns(pl.lit("a.parquet").alias("trace")))
+    section = trace_section(rows, group_views(selection), folder=tmp_path)
+    assert section is not None
+    assert "counter not measured, integral of power 0.019 J." in section.html
+
+
 def test_without_traces_there_is_no_section(tmp_path: Path) -> None:
     selection, rows = selected(archive(5))
     assert trace_section(rows, group_views(selection), folder=tmp_path) is None
