@@ -13,9 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from profilers.energy import Floats
 from profilers.errors import ProfilerError
-
-Floats = NDArray[np.float64]
 
 # Raised by one whenever a reader of an older version would misread the file.
 SCHEMA = 1

@@ -116,3 +116,26 @@ def test_modes_and_precisions_order_as_they_must(weights: Path, results: dict[st
     idle = found["device"].energy
     assert 0 < idle.idle_cold_w < idle.mean_power_w
     assert 0 < idle.idle_warm_w < idle.mean_power_w
+
+
+def test_pipelined_batches_arrive_whole_and_take_the_memory_of_two(results: dict[str, Any]) -> None:
+    """The host enqueues 200 batches at once; a copy that came too early would mix two of them."""
+    import torch
+
+    from profilers.inference import Batch, Inference
+
+    batches = [Batch((torch.full((100, 3, 224, 224), float(place)),), {}, 100) for place in range(8)]
+    ends: list[Any] = []
+    inference = Inference(
+        lambda x: ends.append(torch.stack((x.amin(), x.amax()))), batches, device=torch.device("cuda:0"), mode="pipelined"
+    )
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    inference.run(200)
+    most = torch.cuda.max_memory_allocated() - before
+    least, largest = torch.stack(ends).T.tolist()
+    assert least == largest
+    assert sorted(least) == sorted(list(range(8)) * 25)
+    assert most <= 2.5 * 100 * 3 * 224 * 224 * 4
+    results["pipelined memory"] = most

@@ -53,7 +53,7 @@ def nvml_standin(_nvml_libraries: dict[bool, Path], tmp_path: Path) -> Callable[
 
 def run_child(env: dict[str, str], code: str) -> Any:
     """Run Python code in a child and return the JSON that it prints."""
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
