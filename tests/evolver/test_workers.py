@@ -201,7 +201,9 @@ def test_closing_ends_what_runs_at_once(tmp_path: Path) -> None:
     engine.close()
     assert time.monotonic() - began < 2
     assert {outcome_of(future).status for future in futures} == {"lost"}
-    assert psutil.Process().children() == before
+    # killed processes may stand for a moment on a busy machine
+    _, alive = psutil.wait_procs([child for child in psutil.Process().children() if child not in before], timeout=30)
+    assert not alive
 
 
 def test_a_data_set_that_is_of_no_use_is_one_line(local: Engine) -> None:

@@ -143,10 +143,10 @@ print(json.dumps(found.to_dict()))
     found = run_child(env, code)
     energy = found["energy"]
     assert found["meter"] == "nvml"
-    assert energy["source"] == "nvml-counter"
-    # a starved machine sees a tick late: 20 ms in groups of 0.7 s
+    # a starved machine sees the counter's ticks late, and then the power is preferred: test_protocol.py has the exact figures
+    assert energy["source"] in ("nvml-counter", "nvml-power")
+    assert energy["counter"]["value"] == pytest.approx(energy["power"]["value"], rel=0.3)
     assert energy["mean_power_w"] == pytest.approx(120, rel=0.1)
-    assert energy["power"]["value"] == pytest.approx(energy["per_inference"]["value"], rel=0.1)
     assert energy["idle_cold_w"] == pytest.approx(120, rel=0.01)
     assert energy["idle_warm_w"] == pytest.approx(120, rel=0.01)
     assert energy["invalid"] is None
