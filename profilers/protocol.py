@@ -177,10 +177,15 @@ def measure(
     base = _marks(sampler, idle_cold=idle_cold, idle_warm=idle_warm)
     start_s = sampler.now()
     narrow = 0
+    too_short_s = 0.0 if isinstance(sampler, Stopwatch) else _shortest_group(sampler) / 2
     _pause(sampler, base, rng)
     while True:
-        groups.append(_group(load, sampler, batches))
+        group = _group(load, sampler, batches)
         _pause(sampler, base, rng)
+        if group.duration_s < too_short_s and sampler.now() - start_s < plan.max_s:
+            batches *= 2  # other work on the machine had slowed the load while its groups were sized
+            continue
+        groups.append(group)
         marks = _with(base, groups)
         busy_s, spent_s = sum(group.duration_s for group in groups), sampler.now() - start_s
         what, reached = "energy", math.inf

@@ -134,3 +134,22 @@ def test_without_a_meter_the_time_decides_when_to_stop() -> None:
 def test_a_plan_that_cannot_be_kept_is_refused(settings: dict[str, float], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Plan(**settings)
+
+
+def test_groups_last_as_long_as_the_meter_needs_though_the_load_stumbles_while_they_are_sized() -> None:
+    """A hiccup of 50 ms, of other work on the machine, in each of the first runs."""
+
+    class Stumbling(SteadyLoad):
+        def run(self, batches: int, /) -> int:
+            if self.sampler.now() < 6.5:
+                self.sampler.spend(0.05, 300.0)
+            return super().run(batches)
+
+    sampler = SimulatedSampler(Board(), np.random.default_rng(7))
+    load = Stumbling(sampler, np.random.default_rng(7), spread=0.0)
+    plan = Plan(min_s=3, warm_up_s=0.1, flat_s=0.1, group_s=0.02)
+    warm = rest(sampler, plan, "idle", lambda progress: None)
+    measured = measure(load, sampler, plan, rng=np.random.default_rng(7), show=lambda progress: None, idle_warm=warm)
+    needed_s = 0.025 + 1.25 * 0.1 + 5 * 0.1
+    assert min(group.duration_s for group in measured.marks.groups) > needed_s / 2
+    assert derive(sampler.trace(), measured.marks).disagreement == pytest.approx(0, abs=0.02)
