@@ -16,14 +16,15 @@ import numpy as np
 import torch
 from torch._inductor.utils import fresh_cache
 
-from profilers.bench import bench
+from profilers.bench import Place, bench
 from profilers.datasets import LabelledImages, load_dataset
 from profilers.derivation import Group, Marks
 from profilers.errors import ModelError, ProfilerError
-from profilers.inference import DTYPES, Batch, Inference, count_correct, peak_memory, set_precision
+from profilers.inference import DTYPES, Batch, Inference, Transfers, count_correct, peak_memory, set_precision
 from profilers.inputs import Input, image_batch, make_batch, parse_inputs
 from profilers.loading import Parameters, SavedModel, count_parameters, open_model
 from profilers.meters import NoMeter
+from profilers.meters.base import PowerMeter
 from profilers.protocol import Measurement, Progress, Show, measure, rest
 from profilers.reasons import in_one_line, quiet
 from profilers.record import Compilation, Facts, InferenceProfile, Raw, build
@@ -55,6 +56,19 @@ class _Opened:
     parameters: Parameters
     inputs: str
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """What was found beside time and energy; where a figure is None, its reason stands beside it."""
+
+    no_accuracy: str | None
+    broken: tuple[str, ...]
+    flops: int | None
+    no_flops: str | None
+    transfers: Transfers | None
+    memory_bytes: int | None
+    memory_of: str
 
 
 def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profiled:
@@ -90,18 +104,29 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
         )
         memory, memory_of = peak_memory(inference.device)
         trace = None if isinstance(sampler, Stopwatch) else sampler.trace()
-        metered = None if isinstance(meter, NoMeter) else (meter.name, meter.scope, meter.capabilities().notes)
+        looks = _Looks(no_accuracy, broken, flops, no_flops, transfers, memory, memory_of)
+        facts = _facts(request, opened, looks, place=place, meter=meter, result=result)
+    no_meter = meter.reason if isinstance(meter, NoMeter) else None
+    found = build(facts, raw, trace, no_meter=no_meter)
+    record = {"facts": dataclasses.asdict(facts), "raw": raw.to_dict(), "no_meter": no_meter, "profile": found.to_dict()}
+    return Profiled(found, trace, record)
+
+
+def _facts(
+    request: Request, opened: _Opened, looks: _Looks, /, *, place: Place, meter: PowerMeter | NoMeter, result: Measurement
+) -> Facts:
+    name, scope, notes = (None, None, ()) if isinstance(meter, NoMeter) else (meter.name, meter.scope, meter.capabilities().notes)
     reasons = {
-        "accuracy": no_accuracy,
+        "accuracy": looks.no_accuracy,
         "inference_time": None if opened.data is not None else "there is no evaluation set (--dataset)",
         "energy": meter.reason if isinstance(meter, NoMeter) else None,
         "parameters": opened.parameters.reason,
-        "flops": no_flops,
-        "transfers": None if transfers else "nothing is copied on a CPU",
-        "peak_memory": None if memory is not None else memory_of,
+        "flops": looks.no_flops,
+        "transfers": None if looks.transfers else "nothing is copied on a CPU",
+        "peak_memory": None if looks.memory_bytes is not None else looks.memory_of,
         "break_even_images": "the compiled model does not use less energy, or there is no meter" if request.compile else None,
     }
-    facts = Facts(
+    return Facts(
         model=request.model,
         model_format=opened.saved.format,
         model_sha256=opened.saved.sha256,
@@ -116,8 +141,8 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
         device=place.torch_name,
         device_name=place.name,
         driver=place.driver,
-        meter=metered[0] if metered else None,
-        meter_scope=metered[1] if metered else None,
+        meter=name,
+        meter_scope=scope,
         warm_up=result.warm_up,
         ended_by=result.ended_by,
         ci=request.plan.ci,
@@ -125,22 +150,18 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
         trainable_parameters=opened.parameters.trainable,
         buffers=opened.parameters.buffers,
         parameter_bytes=opened.parameters.bytes,
-        flops=flops,
-        peak_memory_bytes=memory,
-        peak_memory_of=memory_of,
-        to_device_s=transfers.to_device_s if transfers else None,
-        compute_s=transfers.compute_s if transfers else None,
-        to_host_s=transfers.to_host_s if transfers else None,
+        flops=looks.flops,
+        peak_memory_bytes=looks.memory_bytes,
+        peak_memory_of=looks.memory_of,
+        to_device_s=looks.transfers.to_device_s if looks.transfers else None,
+        compute_s=looks.transfers.compute_s if looks.transfers else None,
+        to_host_s=looks.transfers.to_host_s if looks.transfers else None,
         seed=request.seed,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=_versions(),
         reasons={name: reason for name, reason in reasons.items() if reason},
-        notes=(*opened.notes, *broken, *_sampled(result, inference), *(metered[2] if metered else ())),
+        notes=(*opened.notes, *looks.broken, *_sampled(result, opened.inference), *notes),
     )
-    no_meter = meter.reason if isinstance(meter, NoMeter) else None
-    found = build(facts, raw, trace, no_meter=no_meter)
-    record = {"facts": dataclasses.asdict(facts), "raw": raw.to_dict(), "no_meter": no_meter, "profile": found.to_dict()}
-    return Profiled(found, trace, record)
 
 
 def _open(request: Request, device: str) -> _Opened:
