@@ -12,8 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ecosel.archive.table import ROW
-from ecosel.candidates import (
+from ecosel.choosing.cleaning import (
     as_frame,
     canonical_objectives,
     finished_only,
@@ -24,10 +23,11 @@ from ecosel.candidates import (
     remark_on_errors,
     used_rows,
 )
+from ecosel.choosing.robustness import Acceptability, Membership, acceptability, membership
+from ecosel.choosing.scoring import Rule, Scale, distances, nearest, spread
 from ecosel.dominance import nondominated_rows
 from ecosel.objectives import ACCURACY, Objective, Sense
-from ecosel.robustness import Acceptability, Membership, acceptability, membership
-from ecosel.scoring import Rule, Scale, distances, nearest, spread
+from ecosel.readers.table import ROW
 
 Values = NDArray[np.float64]
 
@@ -133,18 +133,18 @@ class Selection:
 
     def frame(self) -> pl.DataFrame:
         """Return the picks as a frame: one row for each group, selection, role and model."""
-        from ecosel.outputs import picks_frame
+        from ecosel.output.documents import picks_frame
 
         return picks_frame(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `ecosel select --format json` prints."""
-        from ecosel.outputs import as_document
+        from ecosel.output.documents import as_document
 
         return as_document(self)
 
     def __str__(self) -> str:
-        from ecosel.tables import as_text
+        from ecosel.output.text import as_text
 
         return as_text(self)
 

@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from evolver.errors import EvolverError
-from evolver.records import Outcome, Task
-from evolver.search import Birth
+from evolver.jobs import Outcome, Task
+from evolver.search.optimizer import Birth
 
 _VERSION = 1
 _APPLICATION = 0x65636F73  # "ecos": what `file` and we tell such a database by

@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from ecosel.objectives import ACCURACY, Objective
-from evolver.records import Settings
-from evolver.run import Budget, Request
-from evolver.search import Limit, Plan
+from evolver.jobs import Settings
+from evolver.run.loop import Budget, Request
+from evolver.search.optimizer import Limit, Plan
 
 # what the outcome of a candidate can say; accuracy is maximised, all others are costs
 _COLUMNS = ("accuracy", "parameters", "flops", "inference_time_s", "energy_per_inference_j", "train_time_s")
@@ -99,7 +99,7 @@ def evolve(**options: Any) -> None:
     ecosel evolve --dataset cifar10 --archive run.db --time 6h --objectives accuracy,parameters --limit parameters=1e6
     ecosel select run.db
     """
-    from evolver import session
+    from evolver.run import session
 
     request = _request(options)
     answer = session.run(

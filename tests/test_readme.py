@@ -41,7 +41,7 @@ def test_the_library_session_gives_what_the_readme_shows() -> None:
     assert results.failed == 0
 
 
-@pytest.mark.parametrize("module", ["ecosel.dominance", "ecosel.selection", "ecosel.report.lettering"])
+@pytest.mark.parametrize("module", ["ecosel.dominance", "ecosel.selection", "ecosel.report.view.letters"])
 def test_examples_in_docstrings_hold(module: str) -> None:
     import importlib
 

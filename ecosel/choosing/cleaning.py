@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ecosel.archive.cells import numbers, read_numbers
-from ecosel.archive.table import ROW
+from ecosel.choosing.robustness import Z95
 from ecosel.errors import ArchiveError
 from ecosel.objectives import CANONICAL, STATUSES, Objective
-from ecosel.robustness import Z95
+from ecosel.readers.cells import numbers, read_numbers
+from ecosel.readers.table import ROW
 
 Values = NDArray[np.float64]
 

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ecosel.archive.table import ROW
+from ecosel.choosing.scoring import distances
 from ecosel.dominance import dominators
-from ecosel.outputs import models_of
-from ecosel.scoring import distances
+from ecosel.output.documents import models_of
+from ecosel.readers.table import ROW
 from ecosel.selection import Choice, Group, Selection
 
 Values = NDArray[np.float64]

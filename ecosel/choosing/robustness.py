@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ecosel.choosing.scoring import nearest
 from ecosel.dominance import nondominated_rows
-from ecosel.scoring import nearest
 
 Values = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from ecosel.archive.opening import expand
 from ecosel.cli.request import Request, shared_options
 from ecosel.cli.writing import check_targets, write
+from ecosel.readers.opening import expand
 
 
 @click.command()
@@ -45,8 +45,8 @@ def report(
     """
     output = output or (None if static else "report.html")
     _check(archives, output, static, force=force, open_=open_)
+    from ecosel.report.figure import as_figure, figure_format
     from ecosel.report.page import as_page
-    from ecosel.report.static import as_figure, figure_format
 
     form = figure_format(static) if static else None
     request = Request(**shared)

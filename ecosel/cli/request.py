@@ -14,11 +14,11 @@ from typing import Any, Literal, TypeVar
 import click
 import polars as pl
 
-from ecosel.archive import ROW, Archive, open_archive
-from ecosel.archive.cells import looks_numeric, read_numbers
-from ecosel.archive.table import RESERVED
+from ecosel.choosing.scoring import Scale
 from ecosel.objectives import CANONICAL, Objective
-from ecosel.scoring import Scale
+from ecosel.readers import ROW, Archive, open_archive
+from ecosel.readers.cells import looks_numeric, read_numbers
+from ecosel.readers.table import RESERVED
 from ecosel.selection import Origin, Selection, select
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

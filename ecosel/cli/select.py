@@ -13,12 +13,12 @@ from typing import Any
 import click
 import polars as pl
 
-from ecosel.archive.opening import expand
 from ecosel.cli.request import Request, shared_options
 from ecosel.cli.writing import check_targets, write
-from ecosel.outputs import as_json, as_plain, marked_frame, picks_frame
+from ecosel.output.documents import as_json, as_plain, marked_frame, picks_frame
+from ecosel.output.text import as_markdown, as_text
+from ecosel.readers.opening import expand
 from ecosel.selection import Selection
-from ecosel.tables import as_markdown, as_text
 
 _SUFFIXES = {
     ".json": "json",

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
+from ecosel.choosing.explanation import Explanation, as_document, explain, find_row
 from ecosel.cli.request import Request, shared_options
 from ecosel.cli.writing import write
-from ecosel.explanation import Explanation, as_document, explain, find_row
+from ecosel.output.sentences import number, share
+from ecosel.output.text import WIDTH, printable, shown_choices, title
 from ecosel.selection import Selection
-from ecosel.tables import WIDTH, printable, shown_choices, title
-from ecosel.verdict import number, share
 
 
 @click.command()

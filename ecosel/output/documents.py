@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ecosel.archive import table
-from ecosel.archive.table import ROW
+from ecosel.choosing.scoring import distances
 from ecosel.dominance import nondominated_rank
-from ecosel.scoring import distances
+from ecosel.readers import table
+from ecosel.readers.table import ROW
 from ecosel.selection import Choice, Group, Selection
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ecosel.objectives import ACCURACY
+from ecosel.output.sentences import certainty, gain, number, share
 from ecosel.selection import Choice, Group, Selection
-from ecosel.verdict import certainty, gain, number, share
 
 WIDTH = 80
 

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import polars as pl
 
-from ecosel.archive.table import Archive, as_text, frame_of, from_frame
 from ecosel.errors import ArchiveError
 from ecosel.objectives import Objective
+from ecosel.readers.table import Archive, as_text, frame_of, from_frame
 
 # MLflow stores an infinite metric as the largest float.
 _MLFLOW_INF = sys.float_info.max

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
-from ecosel.archive.cells import point_commas
-from ecosel.archive.table import Archive
 from ecosel.errors import ArchiveError
+from ecosel.readers.cells import point_commas
+from ecosel.readers.table import Archive
 
 _SEPARATORS = ",;\t|"
 # Rows that polars looks at to find the type of a column; a later cell of another type makes it text.

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ecosel.archive.table import Archive, flatten, frame_of, from_frame
 from ecosel.errors import ArchiveError
+from ecosel.readers.table import Archive, flatten, frame_of, from_frame
 
 
 def open_json(path: str, text: str, *, table: str | None) -> Archive:

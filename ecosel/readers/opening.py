@@ -13,11 +13,11 @@ from pathlib import Path
 
 import polars as pl
 
-from ecosel.archive.databases import open_sqlite
-from ecosel.archive.delimited import open_delimited
-from ecosel.archive.documents import open_json, open_ray_results
-from ecosel.archive.table import RESERVED, Archive, from_lazy
 from ecosel.errors import ArchiveError
+from ecosel.readers.databases import open_sqlite
+from ecosel.readers.delimited import open_delimited
+from ecosel.readers.documents import open_json, open_ray_results
+from ecosel.readers.table import RESERVED, Archive, from_lazy
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _SAMPLE_BYTES = 1 << 16

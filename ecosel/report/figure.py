@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from ecosel.report.charts import frontier
-from ecosel.report.reduction import group_views
-from ecosel.report.themes import LIGHT_COLOURS, theme
+from ecosel.report.charts.panels import frontier
+from ecosel.report.charts.themes import LIGHT_COLOURS, theme
+from ecosel.report.view.view import group_views
 from ecosel.selection import Selection
 
 Format = Literal["svg", "png", "pdf"]

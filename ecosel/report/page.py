@@ -12,23 +12,23 @@ from typing import Any
 
 import polars as pl
 
-from ecosel.archive import table
-from ecosel.archive.table import ROW
-from ecosel.report import marks
-from ecosel.report.axes import shortened
-from ecosel.report.bundle import vega_bundle
-from ecosel.report.frontier import frontier_section, robustness_section
-from ecosel.report.lettering import name_of
-from ecosel.report.provenance import provenance_section
-from ecosel.report.reduction import HEAT_CELLS, GroupView, group_views
-from ecosel.report.run import run_section
-from ecosel.report.sections import Section, attribute, columns_of, text
-from ecosel.report.table import table_section
-from ecosel.report.themes import PAGE
-from ecosel.report.topology import topology_section
-from ecosel.report.trace import trace_section
+from ecosel.output.sentences import gain
+from ecosel.readers import table
+from ecosel.readers.table import ROW
+from ecosel.report.charts.themes import PAGE
+from ecosel.report.sections.frontier import frontier_section, robustness_section
+from ecosel.report.sections.html import Section, attribute, columns_of, text
+from ecosel.report.sections.provenance import provenance_section
+from ecosel.report.sections.run import run_section
+from ecosel.report.sections.table import table_section
+from ecosel.report.sections.topology import topology_section
+from ecosel.report.sections.trace import trace_section
+from ecosel.report.vega import vega_bundle
+from ecosel.report.view import mark_data
+from ecosel.report.view.axes import shortened
+from ecosel.report.view.letters import name_of
+from ecosel.report.view.view import HEAT_CELLS, GroupView, group_views
 from ecosel.selection import Choice, Selection
-from ecosel.verdict import gain
 
 # Groups, columns and characters of a cell that a page holds at most.
 MOST_GROUPS = 40
@@ -114,7 +114,7 @@ def _contents(
         "weights": [selection.rule.weights.get(o.column, 1.0) for o in selection.objectives],
         "columns": [shortened(column, 60) for column in shown], "columnsLeftOut": len(columns) - len(shown),
         "groups": [
-            {"models": columns_of(marks.model_rows(view)), "cells": _cells(rows, view, shown), "views": drawings.get(g, [])}
+            {"models": columns_of(mark_data.model_rows(view)), "cells": _cells(rows, view, shown), "views": drawings.get(g, [])}
             for g, view in enumerate(views)
         ],
         "views": drawings.get(None, []),

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
-from evolver.genome import Activation, Convolution, Dropout, Genome, Inception, InnerProduct, Layer, Pooling, Slot
-from evolver.shapes import Placed, Shape, describe, half, place
-from evolver.space import Space
+from evolver.architectures.genome import Activation, Convolution, Dropout, Genome, Inception, InnerProduct, Layer, Pooling, Slot
+from evolver.architectures.shapes import Placed, Shape, describe, half, place
+from evolver.architectures.space import Space
 
 
 def canonical(genome: Genome, space: Space) -> Genome:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from evolver.canonical import canonical_key
-from evolver.genome import Genome
-from evolver.records import Settings, Survey
-from evolver.shapes import describe, repair
-from evolver.space import Space, suited
-from evolver.variation import crossover, mutate, random_genome
+from evolver.architectures.canonical import canonical_key
+from evolver.architectures.genome import Genome
+from evolver.architectures.shapes import describe, repair
+from evolver.architectures.space import Space, suited
+from evolver.architectures.variation import crossover, mutate, random_genome
+from evolver.jobs import Settings, Survey
 
 # How often two parents are crossed, not only one of them mutated; ours.
 _CROSSED = 0.5

@@ -6,8 +6,19 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from evolver.genome import Activation, Convolution, Dropout, Genome, Inception, InnerProduct, Layer, Pooling, Slot, Training
-from evolver.space import LAYER_RANGES, LEARNING_RATES, OPTIMIZERS, WEIGHT_DECAY, Choice, Integer, Space
+from evolver.architectures.genome import (
+    Activation,
+    Convolution,
+    Dropout,
+    Genome,
+    Inception,
+    InnerProduct,
+    Layer,
+    Pooling,
+    Slot,
+    Training,
+)
+from evolver.architectures.space import LAYER_RANGES, LEARNING_RATES, OPTIMIZERS, WEIGHT_DECAY, Choice, Integer, Space
 
 Shape: TypeAlias = tuple[int, int, int]
 """Channels, height, width; what an inner product gives is (units, 1, 1)."""

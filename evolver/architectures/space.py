@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from evolver.genome import FEATURE_OPS
+from evolver.architectures.genome import FEATURE_OPS
 
 
 @dataclass(frozen=True, slots=True)

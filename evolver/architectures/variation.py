@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from evolver.genome import LAYERS, Genome, Layer, Slot, Training
-from evolver.shapes import repair
-from evolver.space import (
+from evolver.architectures.genome import LAYERS, Genome, Layer, Slot, Training
+from evolver.architectures.shapes import repair
+from evolver.architectures.space import (
     CLASSIFIER_KINDS,
     CLASSIFIER_ON,
     FEATURE_KINDS,

@@ -22,12 +22,12 @@ import numpy as np
 
 from ecosel import __version__
 from evolver.archive import Archive
-from evolver.course import ENERGY, Course, Measure
 from evolver.errors import EvolverError
-from evolver.executors import Engine
-from evolver.records import Job, Outcome, Settings, Survey, Task
-from evolver.search import Plan, Problem
-from evolver.workers import look_up, outcome_of, perform
+from evolver.jobs import Job, Outcome, Settings, Survey, Task
+from evolver.search.optimizer import Plan, Problem
+from evolver.search.run_state import ENERGY, Course, Measure
+from evolver.workers.executors import Engine
+from evolver.workers.pool import look_up, outcome_of, perform
 
 # A job that its executor or its machine lost is run again so often in all; ours.
 _TRIES = 3

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from evolver.run import Progress
+from evolver.run.loop import Progress
 
 Mode = Literal["auto", "plain", "quiet"]
 _PLAIN_EVERY_S = 10.0

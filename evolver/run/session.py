@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from evolver.archive import Archive
-from evolver.course import Course
-from evolver.executors import Engine, open_engine
-from evolver.progress import Mode, duration, say_waiting, watching
-from evolver.records import Outcome
-from evolver.run import JouleMeter, Loop, Request, Work, begun, resumed, surveyed
+from evolver.jobs import Outcome
+from evolver.run.loop import JouleMeter, Loop, Request, Work, begun, resumed, surveyed
+from evolver.run.progress import Mode, duration, say_waiting, watching
+from evolver.search.run_state import Course
+from evolver.workers.executors import Engine, open_engine
 
 
 def architectures() -> Work:
     """Return the search over the networks of the paper."""
-    from evolver.architectures import Architectures, space_for
+    from evolver.architectures.problem import Architectures, space_for
 
-    return Work("evolver.evaluation", Architectures, space_for)
+    return Work("evolver.training.evaluation", Architectures, space_for)
 
 
 def evolve(request: Request, work: Work, engine: Engine, *, progress: Mode = "auto") -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _meter(request: Request, engine: Engine) -> Iterator[JouleMeter | None]:
     if request.budget.joules is None:
         yield None
     else:
-        from evolver.joules import Joules
+        from evolver.run.energy_budget import Joules
 
         with closing(Joules(engine.places, request.settings.meter)) as meter:
             yield meter

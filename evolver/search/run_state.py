@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ecosel.dominance import dominators, nondominated_rows
 from ecosel.objectives import ACCURACY
-from evolver.records import Outcome, Task
-from evolver.search import Birth, Plan, Problem, Search
+from evolver.jobs import Outcome, Task
+from evolver.search.optimizer import Birth, Plan, Problem, Search
 
 Measure = Literal["all", "front", "none"]
 ENERGY = "energy_per_inference_j"

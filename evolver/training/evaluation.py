@@ -14,22 +14,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evolver.canonical import canonical, topology
+from evolver.architectures.canonical import canonical, topology
+from evolver.architectures.genome import Genome
+from evolver.architectures.shapes import describe
+from evolver.architectures.space import Space, suited
 from evolver.errors import EvolverError
-from evolver.export import save
-from evolver.genome import Genome
-from evolver.network import build
-from evolver.records import Job, Outcome, Settings, Survey
-from evolver.shapes import describe
-from evolver.space import Space, suited
-from evolver.training import Course, ImageSet, count_correct, image_set, joined, train
-from profilers.bench import find_place, measure_module
+from evolver.jobs import Job, Outcome, Settings, Survey
+from evolver.training.export import save
+from evolver.training.network import build
+from evolver.training.training import Course, ImageSet, count_correct, image_set, joined, train
 from profilers.datasets import LabelledImages, load_dataset, splits
+from profilers.energy.intervals import Estimate, share
 from profilers.errors import DataError
-from profilers.inference import Batch, set_precision
-from profilers.intervals import Estimate, share
+from profilers.measuring.device import find_place, measure_module
+from profilers.measuring.inference import Batch, set_precision
+from profilers.measuring.measurement import Plan
 from profilers.meters import NoMeter, find_meter
-from profilers.protocol import Plan
 
 
 def prepare(settings: str) -> None:

@@ -10,11 +10,21 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from evolver.canonical import canonical
+from evolver.architectures.canonical import canonical
+from evolver.architectures.genome import (
+    Activation,
+    ActivationKind,
+    Convolution,
+    Dropout,
+    Genome,
+    Inception,
+    InnerProduct,
+    Layer,
+    Pooling,
+)
+from evolver.architectures.shapes import describe, half
+from evolver.architectures.space import Space
 from evolver.errors import EvolverError
-from evolver.genome import Activation, ActivationKind, Convolution, Dropout, Genome, Inception, InnerProduct, Layer, Pooling
-from evolver.shapes import describe, half
-from evolver.space import Space
 
 _ACTIVATIONS: dict[ActivationKind, type[nn.Module]] = {
     "relu": nn.ReLU,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from evolver.genome import Training
+from evolver.architectures.genome import Training
 
 MOMENTUM = 0.9
 BETAS = (0.9, 0.99)

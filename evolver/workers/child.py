@@ -28,7 +28,10 @@ from typing import Any, Literal
 # Preparing (imports, data onto the device) is not the candidate's time; it has a limit of its own.
 PREPARE_S = 600.0
 _LARGEST_RESULT = 64 << 20
-_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from evolver.lane import serve; serve(*map(int, sys.argv[2:]))"
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from evolver.workers.child import serve; serve(*map(int, sys.argv[2:]))"
+)
 _PR_SET_PDEATHSIG = 1
 _STOPPED = "the search was stopped"
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from evolver.errors import EvolverError
-from evolver.lane import Slot
-from evolver.workers import cores, cpu_slots, local_executor
+from evolver.workers.child import Slot
+from evolver.workers.pool import cores, cpu_slots, local_executor
 
 if TYPE_CHECKING:
-    from profilers.meters.boards import Machine
+    from profilers.meters.nvml.boards import Machine
 
 # A cluster takes a moment to hand out a job: so many more than it can run are kept waiting there.
 _AHEAD = 0.1
@@ -69,7 +69,7 @@ def local_slots(devices: str, workers: int | None) -> list[Slot]:
 
 def _machine() -> Machine | None:
     from profilers.errors import MeterError
-    from profilers.meters.boards import machine
+    from profilers.meters.nvml.boards import machine
 
     try:
         return machine()
@@ -79,8 +79,8 @@ def _machine() -> Machine | None:
 
 def gpus(machine: Machine | None, environment: Mapping[str, str]) -> list[str]:
     """Return the UUIDs of the GPUs that CUDA shows under an environment, in the order of CUDA_VISIBLE_DEVICES."""
-    from profilers.devices import devices_of_environment
     from profilers.errors import MeterError
+    from profilers.meters.nvml.cuda import devices_of_environment
 
     if machine is None:
         return []

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from evolver.errors import EvolverError
-from evolver.lane import PREPARE_S, Died, Lane, Slot
-from evolver.records import Job, Outcome, Survey
+from evolver.jobs import Job, Outcome, Survey
+from evolver.workers.child import PREPARE_S, Died, Lane, Slot
 
 
 class Lanes:

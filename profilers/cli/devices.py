@@ -15,10 +15,10 @@ from profilers.errors import MeterError, ProfilerError
 from profilers.meters import NoMeter, find_meter
 
 if TYPE_CHECKING:
-    from profilers.intervals import Estimate
+    from profilers.energy.intervals import Estimate
+    from profilers.energy.sensor import IdentifiedSensor, Probe
     from profilers.meters.base import Capabilities, Conditions, PowerMeter, Reading
-    from profilers.meters.boards import Machine
-    from profilers.sensor import IdentifiedSensor, Probe
+    from profilers.meters.nvml.boards import Machine
 
 PROBE_S = 12.0
 
@@ -57,7 +57,7 @@ def devices(probe: bool, form: str) -> None:
 
 
 def _machine() -> tuple[Machine | None, str | None]:
-    from profilers.meters.boards import machine
+    from profilers.meters.nvml.boards import machine
 
     try:
         return machine(), None
@@ -67,7 +67,7 @@ def _machine() -> tuple[Machine | None, str | None]:
 
 def survey(machine: Machine | None, probe_s: float | None) -> Iterator[Found]:
     """Yield the CUDA devices, the boards that CUDA does not show, and the processor."""
-    from profilers.devices import cuda_devices, processor_name
+    from profilers.meters.nvml.cuda import cuda_devices, processor_name
 
     shown, hidden = [], "CUDA does not show it in this environment"
     if machine is not None:
@@ -108,9 +108,9 @@ def _look(
 
 def _probe(meter: PowerMeter, device: str, probe_s: float) -> tuple[Probe | None, str | None]:
     """Probe a meter under its lock; without a load, where torch cannot make one, and with the reason."""
-    from profilers.locks import board_lock
-    from profilers.sensor import probe
-    from profilers.square_load import square_load
+    from profilers.energy.sensor import probe
+    from profilers.measuring.square_load import square_load
+    from profilers.meters.locks import board_lock
 
     uuid = getattr(meter, "uuid", None)
     why_not = None

@@ -15,9 +15,9 @@ import click
 from profilers.errors import ProfilerError
 
 if TYPE_CHECKING:
-    from profilers.protocol import Progress, Show
-    from profilers.record import InferenceProfile
-    from profilers.request import Request
+    from profilers.measuring.measurement import Progress, Show
+    from profilers.measuring.settings import Request
+    from profilers.results.inference_profile import InferenceProfile
 
 
 @click.command()
@@ -103,8 +103,8 @@ def profile(model: str | None, verify: Path | None, **options: Any) -> int:
 
 
 def _measure(request: Request, *, archive: Path | None, trace: Path | None, format_: str) -> None:
-    from profilers.rows import append, done, row_of
-    from profilers.streams import stdout_aside
+    from profilers.measuring.stdout import stdout_aside
+    from profilers.results.archive import append, done, row_of
 
     if archive is not None:
         done(archive)  # a file that cannot be appended to must not cost a measurement
@@ -115,7 +115,7 @@ def _measure(request: Request, *, archive: Path | None, trace: Path | None, form
     if trace is not None and not os.access(trace.absolute().parent, os.W_OK | os.X_OK):
         raise ProfilerError(f"cannot write {trace}: {trace.absolute().parent} is no folder that can be written to")
     try:
-        from profilers.profile import profile as run
+        from profilers.measuring.profile import profile as run
     except ModuleNotFoundError as error:
         raise _no_torch(error) from None
     with stdout_aside(), _progress() as show:
@@ -140,9 +140,9 @@ def _no_torch(error: ModuleNotFoundError) -> Exception:
 
 
 def _sweep(request: Request, texts: tuple[str, ...], archive: Path, format_: str) -> int:
-    from profilers.loading import check_model
-    from profilers.rows import COLUMNS, append, done, row_of
-    from profilers.sweep import combinations, sweep, unfinished
+    from profilers.measuring.sweep import combinations, sweep, unfinished
+    from profilers.models.opening import check_model
+    from profilers.results.archive import COLUMNS, append, done, row_of
 
     wanted = combinations(request, texts)
     check_model(request.model, factory=request.factory, trust=request.trust)  # what fails every row is no row
@@ -189,8 +189,8 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _verify(path: Path, format_: str) -> int:
-    from profilers.record import verify
-    from profilers.trace import read_trace
+    from profilers.energy.trace import read_trace
+    from profilers.results.inference_profile import verify
 
     found, differing = verify(*read_trace(path))
     _print(found, format_)
@@ -201,14 +201,14 @@ def _verify(path: Path, format_: str) -> int:
 
 
 def _print(found: InferenceProfile, format_: str) -> None:
-    from profilers.text import profile_text
+    from profilers.results.text import profile_text
 
     click.echo(json.dumps(found.to_dict(), indent=1) if format_ == "json" else profile_text(found), nl=format_ == "json")
 
 
 def _request(model: str, options: dict[str, Any]) -> Request:
-    from profilers.protocol import Plan
-    from profilers.request import Request
+    from profilers.measuring.measurement import Plan
+    from profilers.measuring.settings import Request
 
     ci, quick, max_s = _share(options["ci"]), options["quick"], options["max_seconds"]
     if max_s is not None and not 0 < max_s < 1e9:

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from profilers.datasets.decoding import Source
 from profilers.errors import DataError
-from profilers.images import Source
 
 
 def _digits(download: bool) -> dict[str, Source]:
     """Read the digits that ship with ecosel (data/README.md): 8x8, 17 grey levels stretched to 0..255."""
-    package = Path(__file__).parent.parent
+    package = Path(__file__).parent.parent.parent
     # data/ stands at the top of a checkout and inside the package ecosel in a wheel
     file = next((file for folder in ("data", "ecosel/data") if (file := package / folder / "digits.npz").is_file()), None)
     if file is None:

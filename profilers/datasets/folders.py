@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from profilers.datasets.decoding import Source, decode
 from profilers.errors import DataError
-from profilers.images import Source, decode
 
 _SPLIT_OF = {
     "train": "train", "training": "train", "test": "test",

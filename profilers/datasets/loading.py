@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from profilers.datasets.decoding import Source
 from profilers.errors import DataError
-from profilers.images import Source
 
 SPLITS = ("train", "valid", "test")
 
@@ -67,10 +67,10 @@ def splits(spec: str, *, download: bool = False) -> tuple[str, ...]:
 
 
 def _sources(spec: str, *, download: bool) -> dict[str, Source]:
-    from profilers import folders, named
+    from profilers.datasets import bundled, folders
 
-    if spec in named.LOADERS:
-        return named.LOADERS[spec](download)
+    if spec in bundled.LOADERS:
+        return bundled.LOADERS[spec](download)
     return folders.find(spec)
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from profilers.energy import Floats, Sensor, counter_energy, naive_energy, power_energy
+from profilers.energy.intervals import Estimate, ratio
+from profilers.energy.trace import PowerTrace
+from profilers.energy.window import Floats, Sensor, counter_energy, naive_energy, power_energy
 from profilers.errors import WindowTooShort
-from profilers.intervals import Estimate, ratio
-from profilers.trace import PowerTrace
 
 # Of the issue's figures: what is worth a remark, and what makes a counter unbelievable (Zeus issue 181: half the energy).
 _DISAGREEMENT = 0.02

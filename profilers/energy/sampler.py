@@ -12,9 +12,9 @@ from types import TracebackType
 
 import numpy as np
 
+from profilers.energy.trace import COLUMNS, PowerTrace
 from profilers.errors import MeterError
 from profilers.meters.base import Conditions, PowerMeter, Reading
-from profilers.trace import COLUMNS, PowerTrace
 
 _SPIN_S = 0.002
 _FIRST_CAPACITY = 1024

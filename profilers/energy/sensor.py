@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from profilers.energy import Floats
+from profilers.energy.intervals import Estimate
+from profilers.energy.window import Floats
 from profilers.errors import MeterError
-from profilers.intervals import Estimate
 from profilers.meters.base import PowerMeter, Reading
 
 _FEWEST = 12  # changes from which a period is told

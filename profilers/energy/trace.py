@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from profilers.energy import Floats
+from profilers.energy.window import Floats
 from profilers.errors import ProfilerError
 
 # Raised by one whenever a reader of an older version would misread the file.

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from profilers.derivation import Energy, Span
-from profilers.devices import cuda_devices, device_named, processor_name
+from profilers.energy.intervals import Estimate
+from profilers.energy.per_image import Energy, Span
+from profilers.energy.sampler import Sampler, Stopwatch
 from profilers.errors import MeterError, ModelError
-from profilers.inference import Batch, Inference
-from profilers.intervals import Estimate
-from profilers.locks import board_lock
+from profilers.measuring.inference import Batch, Inference
+from profilers.measuring.measurement import Plan, Progress, Show, energy_of, measure, rest, time_per_image
+from profilers.measuring.settings import Mode
 from profilers.meters import NoMeter, find_meter
 from profilers.meters.base import PowerMeter
-from profilers.protocol import Plan, Progress, Show, energy_of, measure, rest, time_per_image
-from profilers.request import Mode
-from profilers.sampler import Sampler, Stopwatch
+from profilers.meters.locks import board_lock
+from profilers.meters.nvml.cuda import cuda_devices, device_named, processor_name
 
 # Another measurement of the same board is waited for.
 _WAIT_S = 3600.0
@@ -112,7 +112,7 @@ def find_place(device: str) -> Place:
         raise ModelError(f"--device {device}: PyTorch finds no CUDA device here; --device cpu runs on the processor")
     name = "cuda:0" if device == "cuda" else device
     try:
-        from profilers.meters.boards import machine
+        from profilers.meters.nvml.boards import machine
 
         found = machine()
         if (one := device_named(name, cuda_devices(found))) is not None:

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from profilers.reasons import in_one_line, quiet
-from profilers.request import Mode, Precision
+from profilers.measuring.settings import Mode, Precision
+from profilers.models.torch_errors import in_one_line, quiet
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _EVENT_BATCHES = 50

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from profilers.derivation import Energy, Group, Marks, Span, derive
-from profilers.energy import Floats, Sensor
-from profilers.intervals import Estimate, ratio
+from profilers.energy.intervals import Estimate, ratio
+from profilers.energy.per_image import Energy, Group, Marks, Span, derive
+from profilers.energy.sampler import Sampler, Stopwatch
+from profilers.energy.window import Floats, Sensor
 from profilers.meters.base import PowerMeter
-from profilers.sampler import Sampler, Stopwatch
 
 # A t interval over fewer groups stops too early too often: see test_the_interval_covers_the_true_value.
 _FEWEST_GROUPS = 10

@@ -16,21 +16,21 @@ import numpy as np
 import torch
 from torch._inductor.utils import fresh_cache
 
-from profilers.bench import Place, bench
 from profilers.datasets import LabelledImages, load_dataset
-from profilers.derivation import Group, Marks
+from profilers.energy.per_image import Group, Marks
+from profilers.energy.sampler import Sampler, Stopwatch
+from profilers.energy.trace import PowerTrace, write_trace
 from profilers.errors import ModelError, ProfilerError
-from profilers.inference import DTYPES, Batch, Inference, Transfers, count_correct, peak_memory, set_precision
-from profilers.inputs import Input, image_batch, make_batch, parse_inputs
-from profilers.loading import Parameters, SavedModel, count_parameters, open_model
+from profilers.measuring.device import Place, bench
+from profilers.measuring.inference import DTYPES, Batch, Inference, Transfers, count_correct, peak_memory, set_precision
+from profilers.measuring.measurement import Measurement, Progress, Show, measure, rest
+from profilers.measuring.settings import Request
 from profilers.meters import NoMeter
 from profilers.meters.base import PowerMeter
-from profilers.protocol import Measurement, Progress, Show, measure, rest
-from profilers.reasons import in_one_line, quiet
-from profilers.record import Compilation, Facts, InferenceProfile, Raw, build
-from profilers.request import Request
-from profilers.sampler import Sampler, Stopwatch
-from profilers.trace import PowerTrace, write_trace
+from profilers.models.inputs import Input, image_batch, make_batch, parse_inputs
+from profilers.models.opening import Parameters, SavedModel, count_parameters, open_model
+from profilers.models.torch_errors import in_one_line, quiet
+from profilers.results.inference_profile import Compilation, Facts, InferenceProfile, Raw, build
 
 # Random inputs: so many different batches, one after the other, make a pass.
 _RANDOM_BATCHES = 8

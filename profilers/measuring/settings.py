@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from profilers.protocol import Plan
+from profilers.measuring.measurement import Plan
 
 Mode = Literal["paper", "device", "pipelined"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]

@@ -13,10 +13,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from profilers.errors import OutOfMemory, ProfilerError
-from profilers.protocol import Progress, Show
-from profilers.record import InferenceProfile
-from profilers.request import MODES, PRECISIONS, Request
-from profilers.streams import stdout_aside
+from profilers.measuring.measurement import Progress, Show
+from profilers.measuring.settings import MODES, PRECISIONS, Request
+from profilers.measuring.stdout import stdout_aside
+from profilers.results.inference_profile import InferenceProfile
 
 _SWITCH = {"yes": True, "no": False}
 # name on the command line: (field of a Request, its values; None for whole numbers)
@@ -120,7 +120,7 @@ def _died(request: Request, process: Any) -> Point:
 
 def _measure(request: Request, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends this process
-    from profilers.profile import profile
+    from profilers.measuring.profile import profile
 
     try:
         with stdout_aside():

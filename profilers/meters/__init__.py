@@ -9,7 +9,7 @@ from profilers.errors import MeterError
 
 if TYPE_CHECKING:
     from profilers.meters.base import PowerMeter
-    from profilers.meters.boards import Board
+    from profilers.meters.nvml.boards import Board
 
 _SPECS = "nvml, nvml:INDEX-or-UUID, rapl, replay:FILE or constant:WATTS"
 
@@ -65,9 +65,9 @@ def _named(spec: str, device: str) -> PowerMeter:
 
 
 def _nvml(which: str, device: str) -> PowerMeter:
-    from profilers.devices import board_of
-    from profilers.meters.boards import machine
-    from profilers.meters.nvml import NvmlMeter
+    from profilers.meters.nvml.boards import machine
+    from profilers.meters.nvml.cuda import board_of
+    from profilers.meters.nvml.meter import NvmlMeter
 
     if not which and device.partition(":")[0] != "cuda":
         raise ValueError(f"nvml measures a CUDA device and the run is on {device}; name the board to read, such as nvml:0")

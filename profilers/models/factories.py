@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from profilers.errors import ModelError
-from profilers.reasons import first_line
+from profilers.models.torch_errors import first_line
 
 if TYPE_CHECKING:
     from torch.nn import Module

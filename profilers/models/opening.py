@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from profilers import factories, signatures, weights
 from profilers.errors import ModelError
-from profilers.formats import Format, Recognised, before_2_8, recognise
-from profilers.inputs import Input
-from profilers.parameters import Parameters, count_parameters
-from profilers.reasons import in_one_line, quiet, some
+from profilers.models import factories, signatures, weights
+from profilers.models.formats import Format, Recognised, before_2_8, recognise
+from profilers.models.inputs import Input
+from profilers.models.parameters import Parameters, count_parameters
+from profilers.models.torch_errors import in_one_line, quiet, some
 
 __all__ = ["Parameters", "SavedModel", "count_parameters", "open_model"]
 
@@ -154,10 +154,10 @@ def _aotinductor(file: Path, device: str) -> SavedModel:
 def _genome(archive: str, candidate: str, device: str) -> SavedModel:
     """Build a candidate of the evolver's archive; the name stands here as text, as profilers does not depend on evolver."""
     try:
-        build = importlib.import_module("evolver.network").candidate_network
+        build = importlib.import_module("evolver.training.network").candidate_network
     except (ModuleNotFoundError, AttributeError) as error:
         raise ModelError(
-            f"{archive}#{candidate}: this installation cannot build candidates (evolver.network is missing)"
+            f"{archive}#{candidate}: this installation cannot build candidates (evolver.training.network is missing)"
         ) from error
     with quiet(), in_one_line(f"{archive}#{candidate}"):
         module, shape = build(archive, candidate)

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from profilers.inputs import DTYPES, Input
+from profilers.models.inputs import DTYPES, Input
 
 
 class _Shapes(pickle.Unpickler):

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from profilers.errors import ModelError
-from profilers.formats import Format
-from profilers.reasons import some
+from profilers.models.formats import Format
+from profilers.models.torch_errors import some
 
 if TYPE_CHECKING:
     from torch import Tensor

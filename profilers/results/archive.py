@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from profilers.errors import ProfilerError
-from profilers.record import InferenceProfile
+from profilers.results.inference_profile import InferenceProfile
 
 _SQLITE = b"SQLite format 3\0"
 _WAIT_S = 60.0

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from profilers.derivation import Energy, Marks, derive
+from profilers.energy.intervals import Estimate, share
+from profilers.energy.per_image import Energy, Marks, derive
+from profilers.energy.trace import PowerTrace
 from profilers.errors import ProfilerError
-from profilers.intervals import Estimate, share
-from profilers.protocol import time_per_image
-from profilers.trace import PowerTrace
+from profilers.measuring.measurement import time_per_image
 
 # Of NVIDIA's boards against an external meter, after every correction that can be made: Yang et al. 2023, arXiv 2312.02741.
 SENSOR_GAIN = "the board's own sensor is off by up to 5 %, the same for all models on this board; that is not in the interval"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from profilers.intervals import Estimate
-from profilers.record import SENSOR_GAIN, InferenceProfile
+from profilers.energy.intervals import Estimate
+from profilers.results.inference_profile import SENSOR_GAIN, InferenceProfile
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _WIDTH = 80

@@ -12,19 +12,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evolver.canonical import canonical, canonical_key
-from evolver.genome import Genome
-from evolver.shapes import describe, repair
-from evolver.space import Space, suited
-from evolver.variation import crossover, mutate, random_genome
+from evolver.architectures.canonical import canonical, canonical_key
+from evolver.architectures.genome import Genome
+from evolver.architectures.shapes import describe, repair
+from evolver.architectures.space import Space, suited
+from evolver.architectures.variation import crossover, mutate, random_genome
 
 SPACE = suited((3, 32, 32), 10, training_images=45_000, cuda=True)
 
 
 def valid(count: int, seed: int) -> int:
     """Return how many wild genomes are not valid after repair, by the tests' own check."""
+    from tests.evolver.architectures.test_shapes import assert_valid
     from tests.evolver.conftest import wild_genome
-    from tests.evolver.test_shapes import assert_valid
 
     rng, wrong = np.random.default_rng(seed), 0
     for _ in range(count):
@@ -36,7 +36,7 @@ def valid(count: int, seed: int) -> int:
 
 
 def miscounted(count: int, seed: int) -> int:
-    from tests.evolver.test_shapes import assert_counts_are_torchs
+    from tests.evolver.architectures.test_shapes import assert_counts_are_torchs
 
     rng, wrong = np.random.default_rng(seed), 0
     for _ in range(count):
@@ -49,7 +49,7 @@ def miscounted(count: int, seed: int) -> int:
 
 def largest_difference(count: int, seed: int) -> tuple[float, int]:
     """Return the largest difference of logits by normal form, and how many forms were shorter than their genomes."""
-    from tests.evolver.test_canonical import difference
+    from tests.evolver.architectures.test_canonical import difference
 
     small = Space((3, 32, 32), 10, max_flops=30_000_000)
     rng, largest, shorter = np.random.default_rng(seed), 0.0, 0

@@ -32,15 +32,15 @@ from typing import Any
 import numpy as np
 
 from ecosel.objectives import ACCURACY, Objective
-from evolver.architectures import Architectures
+from evolver.architectures.problem import Architectures
+from evolver.architectures.space import Space
 from evolver.archive import Archive
-from evolver.course import Course
-from evolver.executors import Engine, open_engine
-from evolver.records import Job, Outcome, Settings
-from evolver.run import Budget, Loop, Request
-from evolver.search import Plan
-from evolver.space import Space
-from evolver.workers import perform
+from evolver.jobs import Job, Outcome, Settings
+from evolver.run.loop import Budget, Loop, Request
+from evolver.search.optimizer import Plan
+from evolver.search.run_state import Course
+from evolver.workers.executors import Engine, open_engine
+from evolver.workers.pool import perform
 
 SPACE = Space((3, 32, 32), 10)
 SETTINGS = Settings("cifar10", space=SPACE.to_dict())

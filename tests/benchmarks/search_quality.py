@@ -21,7 +21,7 @@ import optuna
 
 from ecosel.dominance import hypervolume
 from ecosel.objectives import ACCURACY, Objective
-from evolver.search import Plan, Search
+from evolver.search.optimizer import Plan, Search
 from tests.evolver.toy import KINDS, SLOTS, WIDTHS, SlotProblem, Slots
 
 PARAMETERS = Objective("parameters", "min")

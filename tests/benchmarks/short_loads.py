@@ -12,9 +12,9 @@ import time
 
 import numpy as np
 
-from profilers.energy import Sensor, counter_energy, integral, naive_energy, power_energy
+from profilers.energy.window import Sensor, counter_energy, integral, naive_energy, power_energy
+from tests.profilers.energy.test_window import seen
 from tests.profilers.simulated import Board
-from tests.profilers.test_energy import seen
 
 TRIALS = 1000
 

@@ -31,10 +31,10 @@ class Trial:
 def trials(count: int, dataset: str, max_epochs: int, seed: int) -> list[Trial]:
     import torch
 
-    from evolver.evaluation import evaluate, prepare, survey
-    from evolver.records import Job, Settings
-    from evolver.space import suited
-    from evolver.variation import random_genome
+    from evolver.architectures.space import suited
+    from evolver.architectures.variation import random_genome
+    from evolver.jobs import Job, Settings
+    from evolver.training.evaluation import evaluate, prepare, survey
 
     torch.set_num_threads(1)
     tested = Settings(dataset=dataset, max_epochs=max_epochs)

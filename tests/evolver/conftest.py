@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from evolver.genome import Convolution, Dropout, Genome, InnerProduct, Layer, Pooling, Slot, Training
-from evolver.space import Space
-from evolver.variation import random_genome
+from evolver.architectures.genome import Convolution, Dropout, Genome, InnerProduct, Layer, Pooling, Slot, Training
+from evolver.architectures.space import Space
+from evolver.architectures.variation import random_genome
 
 CIFAR = Space((3, 32, 32), 10, max_flops=30_000_000)  # small enough to compute with here
 DIGITS = Space((1, 8, 8), 10, max_epochs=8, batch_sizes=(16, 32, 64), max_flops=3_000_000)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evolver.records import Job, Outcome, Survey
+from evolver.jobs import Job, Outcome, Survey
 
 
 class DataError(Exception):

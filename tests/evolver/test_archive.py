@@ -16,8 +16,8 @@ import pytest
 from ecosel.objectives import STATUSES as ECOSEL_STATUSES
 from evolver.archive import Archive
 from evolver.errors import EvolverError
-from evolver.records import STATUSES, Outcome
-from evolver.search import Birth
+from evolver.jobs import STATUSES, Outcome
+from evolver.search.optimizer import Birth
 from tests.conftest import ROOT, environment
 from tests.conftest import Outcome as Ran
 

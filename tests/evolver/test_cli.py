@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from ecosel.objectives import ACCURACY, Objective
-from evolver import session
 from evolver.cli import limit, objectives, seconds
 from evolver.errors import EvolverError
-from evolver.executors import open_engine
-from evolver.progress import duration, line_of, watching
-from evolver.records import STATUSES
-from evolver.run import Progress
-from evolver.search import Limit
+from evolver.jobs import STATUSES
+from evolver.run import session
+from evolver.run.loop import Progress
+from evolver.run.progress import duration, line_of, watching
+from evolver.search.optimizer import Limit
 from evolver.starting import genomes
+from evolver.workers.executors import open_engine
 from tests.conftest import ROOT, Outcome, environment
 from tests.evolver.toy import WORK, request
 
@@ -93,7 +93,7 @@ def test_a_cluster_that_is_not_there_is_one_line(ecosel: Callable[..., Outcome],
 LOADS_NO_TORCH = """
 import sys
 from pathlib import Path
-from evolver import session
+from evolver.run import session
 import evolver.cli
 from tests.evolver.toy import WORK, request
 {more}
@@ -104,7 +104,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("more", "loaded"), [("", False), ("import evolver.network", True)])
+@pytest.mark.parametrize(("more", "loaded"), [("", False), ("import evolver.training.network", True)])
 def test_the_master_loads_no_torch(tmp_path: Path, more: str, loaded: bool) -> None:
     code = LOADS_NO_TORCH.format(more=more)
     command = [sys.executable, "-c", code, str(tmp_path / "run.db")]
@@ -113,9 +113,9 @@ def test_the_master_loads_no_torch(tmp_path: Path, more: str, loaded: bool) -> N
 
 
 READY = """
-import resource, evolver.cli, evolver.session
-from evolver.executors import open_engine
-evolver.session.architectures()
+import resource, evolver.cli, evolver.run.session
+from evolver.workers.executors import open_engine
+evolver.run.session.architectures()
 engine = open_engine(None, devices="cpu", workers=2)
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(used.ru_utime + used.ru_stime)

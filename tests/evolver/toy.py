@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from evolver import session
-from evolver.executors import open_engine
-from evolver.records import Job, Outcome, Settings, Survey
-from evolver.run import Budget, Request, Work
-from evolver.search import Plan
+from evolver.jobs import Job, Outcome, Settings, Survey
+from evolver.run import session
+from evolver.run.loop import Budget, Request, Work
+from evolver.search.optimizer import Plan
+from evolver.workers.executors import open_engine
 
 SLOTS, KINDS, WIDTHS = 12, 4, 8
 Slots = tuple[tuple[int, int], ...]  # (kind, width) of each slot; kind 0 is off

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from profilers.protocol import Plan
-from profilers.record import verify
-from profilers.request import Request
-from profilers.trace import read_trace
+from profilers.energy.trace import read_trace
+from profilers.measuring.measurement import Plan
+from profilers.measuring.settings import Request
+from profilers.results.inference_profile import verify
 
 pytestmark = pytest.mark.gpu
 
@@ -34,7 +34,7 @@ def weights(results: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
 
 
 def measured(weights: Path, **more: Any) -> Any:
-    from profilers.profile import profile
+    from profilers.measuring.profile import profile
 
     return profile(Request(str(weights), factory=FACTORY, inputs=IMAGES, device="cuda:0", **more))
 
@@ -54,7 +54,7 @@ def test_counter_and_integral_agree_within_2_percent_over_ten_seconds(
 
 def test_period_and_window_of_the_sensor_are_found(results: dict[str, Any]) -> None:
     from profilers.cli.devices import survey
-    from profilers.meters.boards import machine
+    from profilers.meters.nvml.boards import machine
 
     found = next(iter(survey(machine(), 30.0)))
     results["sensor"] = dataclasses.asdict(found.probe) if found.probe else found.probe_reason
@@ -68,10 +68,10 @@ def test_period_and_window_of_the_sensor_are_found(results: dict[str, Any]) -> N
 def test_sampling_costs_at_most_half_a_percent_of_the_throughput(weights: Path, results: dict[str, Any]) -> None:
     import torch
 
-    from profilers.inference import Batch, Inference
-    from profilers.loading import open_model
+    from profilers.energy.sampler import Sampler, Stopwatch
+    from profilers.measuring.inference import Batch, Inference
     from profilers.meters import NoMeter, find_meter
-    from profilers.sampler import Sampler, Stopwatch
+    from profilers.models.opening import open_model
 
     saved = open_model(str(weights), factory=FACTORY, device="cuda:0")
     batch = Batch((torch.randn(100, 3, 224, 224),), {}, 100)
@@ -122,7 +122,7 @@ def test_pipelined_batches_arrive_whole_and_take_the_memory_of_two(results: dict
     """The host enqueues 200 batches at once; a copy that came too early would mix two of them."""
     import torch
 
-    from profilers.inference import Batch, Inference
+    from profilers.measuring.inference import Batch, Inference
 
     batches = [Batch((torch.full((100, 3, 224, 224), float(place)),), {}, 100) for place in range(8)]
     ends: list[Any] = []

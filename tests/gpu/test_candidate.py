@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evolver.genome import Activation, Genome, InnerProduct, Layer, Training
-from evolver.records import Job, Settings
-from evolver.shapes import describe
-from evolver.space import Space
+from evolver.architectures.genome import Activation, Genome, InnerProduct, Layer, Training
+from evolver.architectures.shapes import describe
+from evolver.architectures.space import Space
+from evolver.jobs import Job, Settings
 from tests.evolver.conftest import convolution, genome_of, max_pool
 
 pytestmark = pytest.mark.gpu
@@ -37,7 +37,7 @@ def images(results: dict[str, Any]) -> Callable[[int], Any]:
     """Images whose class is where a square of light stands: any network of convolutions learns it."""
     import torch
 
-    from evolver.training import image_set
+    from evolver.training.training import image_set
 
     def make(count: int) -> Any:
         rng = np.random.default_rng(0)
@@ -53,8 +53,8 @@ def images(results: dict[str, Any]) -> Callable[[int], Any]:
 def test_rates_of_three_reference_genomes(results: dict[str, Any], images: Callable[[int], Any]) -> None:
     import torch
 
-    from evolver.network import build
-    from evolver.training import train
+    from evolver.training.network import build
+    from evolver.training.training import train
 
     training, validation = images(45_000), images(5_000)
     rates = {}
@@ -72,8 +72,8 @@ def test_rates_of_three_reference_genomes(results: dict[str, Any], images: Calla
 def test_the_host_waits_once_an_epoch(images: Callable[[int], Any]) -> None:
     import torch
 
-    from evolver.network import build
-    from evolver.training import train
+    from evolver.training.network import build
+    from evolver.training.training import train
 
     training, validation = images(4_096), images(1_000)
     train(build(plain(8), SPACE), training, validation, RECIPE, seed=1)
@@ -89,7 +89,7 @@ def test_the_host_waits_once_an_epoch(images: Callable[[int], Any]) -> None:
 
 
 def test_memory_that_runs_out_is_an_outcome_and_leaves_room_for_the_next(results: dict[str, Any]) -> None:
-    from evolver.evaluation import evaluate
+    from evolver.training.evaluation import evaluate
 
     settings = Settings(dataset="digits", max_epochs=3).to_json()
     small = genome_of(convolution(8), Activation("relu"), training=replace(RECIPE, batch_size=64, epochs=2))

@@ -181,7 +181,7 @@ FIXTURES: dict[str, Callable[[Path, Path], None]] = {
 }
 
 if __name__ == "__main__":  # open every one with trust, and say nothing of how it ends
-    from profilers.loading import open_model
+    from profilers.models.opening import open_model
 
     for fixture in sys.argv[1:]:
         try:

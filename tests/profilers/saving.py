@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from profilers.errors import ModelError
-from profilers.loading import SavedModel, open_model
+from profilers.models.opening import SavedModel, open_model
 
 torch = pytest.importorskip("torch")
 
-from profilers.inference import Batch, Inference  # noqa: E402  needs torch
+from profilers.measuring.inference import Batch, Inference  # noqa: E402  needs torch
 from tests.profilers.networks import Small  # noqa: E402  needs torch
 
 FACTORY = "tests.profilers.networks:Small"

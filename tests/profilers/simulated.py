@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from profilers.energy import Floats
+from profilers.energy.sampler import Sampler
+from profilers.energy.trace import PowerTrace
+from profilers.energy.window import Floats
 from profilers.meters.base import Capabilities, Conditions, Reading
-from profilers.sampler import Sampler
-from profilers.trace import PowerTrace
 
 NAN = float("nan")
 

@@ -1,6 +1,6 @@
 """Altair charts of a selection, for notebooks, papers and the page.
 
-    from ecosel.report.charts import frontier
+    from ecosel.report.charts.panels import frontier
     frontier(select(models))
 
 The paper's Figure 1 is `frontier`. Beyond it: `weight_strip`, who wins under which weights, and `robustness`, how sure that is.
@@ -15,12 +15,12 @@ from typing import cast
 import altair as alt
 import polars as pl
 
-from ecosel.report import marks
-from ecosel.report.axes import Axis, shortened
-from ecosel.report.layering import layered, marked, with_data
-from ecosel.report.marks import HEIGHT, WIDTH, field, front_of, model_rows
-from ecosel.report.reduction import GroupView, Panel, group_views
-from ecosel.report.themes import LIGHT
+from ecosel.report.charts.layering import layered, marked, with_data
+from ecosel.report.charts.themes import LIGHT
+from ecosel.report.view import mark_data
+from ecosel.report.view.axes import Axis, shortened
+from ecosel.report.view.mark_data import HEIGHT, WIDTH, field, front_of, model_rows
+from ecosel.report.view.view import GroupView, Panel, group_views
 from ecosel.selection import Choice, Selection
 
 # Pixels between the panels of a figure.
@@ -68,11 +68,11 @@ def slider_end(weights: list[float], /) -> float:
 def _data(view: GroupView, panel: Panel, models: pl.DataFrame, size: tuple[int, int]) -> dict[str, pl.DataFrame]:
     """Return the data sets of one panel under their names, at its own range of interest and scale."""
     log = panel.x.log
-    heat = {"heat": marks.heat_rows(view, panel, zoom=True, log=log)} if panel.heat else {}
+    heat = {"heat": mark_data.heat_rows(view, panel, zoom=True, log=log)} if panel.heat else {}
     return {
-        "models": models, "front": front_of(models, view, panel.choice), "errors": marks.error_rows(view, panel),
-        "roles": marks.role_rows(view, panel, zoom=True, log=log),
-        "letters": marks.letter_rows(view, panel, zoom=True, log=log, size=size), **heat,
+        "models": models, "front": front_of(models, view, panel.choice), "errors": mark_data.error_rows(view, panel),
+        "roles": mark_data.role_rows(view, panel, zoom=True, log=log),
+        "letters": mark_data.letter_rows(view, panel, zoom=True, log=log, size=size), **heat,
     }  # fmt: skip
 
 
@@ -156,23 +156,23 @@ def weight_strip(view: GroupView, choice: Choice, /, *, data: bool = True) -> al
         needle.encode(x=x, y=alt.value(-3), y2=alt.value(_STRIP + 3)), width=WIDTH, height=_STRIP,
     ).add_params(*_weights(view, choice))  # fmt: skip
     if data:
-        with_data(chart, {"segments": marks.segment_rows(view, choice)})
+        with_data(chart, {"segments": mark_data.segment_rows(view, choice)})
     return chart
 
 
 def robustness(view: GroupView, choice: Choice, /, *, data: bool = True) -> alt.LayerChart:
     """Draw the models that win most often: share of all weightings (bar), and of the resampled measurements (points)."""
-    rows = marks.share_rows(view, choice)
+    rows = mark_data.share_rows(view, choice)
     shares = alt.Chart(alt.NamedData("shares"))
     names = rows["name"].unique(maintain_order=True).to_list()
     ticks = alt.Axis(title="share of all weightings (bar)", format="%", tickCount=5)
     labels = alt.Axis(title=None, labelLimit=240, ticks=False, labelOverlap=False, labelPadding=9)
     tooltip = [alt.Tooltip("name:N", title="model"), alt.Tooltip("share:Q", format=".1%"), alt.Tooltip("measure:N", title="of")]
-    wins = shares.transform_filter(f"datum.measure === '{marks.WINS}'")
+    wins = shares.transform_filter(f"datum.measure === '{mark_data.WINS}'")
     layers = [marked(wins, "bar", "bar"), marked(wins.transform_filter("indexof(joint, datum.row) >= 0"), "bar", "bar-now")]
     if choice.membership is not None:
-        measures, key = list(marks.RESAMPLED), alt.Legend(title=None, orient="bottom")
-        points = marked(shares.transform_filter(f"datum.measure !== '{marks.WINS}'"), "point", "share")
+        measures, key = list(mark_data.RESAMPLED), alt.Legend(title=None, orient="bottom")
+        points = marked(shares.transform_filter(f"datum.measure !== '{mark_data.WINS}'"), "point", "share")
         shapes = alt.Shape("measure:N", scale=alt.Scale(domain=measures, range=["circle", "diamond"]), legend=key)
         colours = alt.Color("measure:N", scale=alt.Scale(domain=measures, range="category"), legend=key)
         layers.append(points.encode(shape=shapes, color=colours))
@@ -197,7 +197,7 @@ def _weights(view: GroupView, choice: Choice) -> list[alt.Parameter]:
 
 
 def _with_distance(chart: alt.Chart, view: GroupView, choice: Choice) -> alt.Chart:
-    """Keep the models nearest to the ideal point, ties included: ecosel.scoring in Vega's expressions, with its rounding."""
+    """Keep the models nearest to the ideal point, ties included: choosing.scoring as a Vega expression, with its rounding."""
     fields = {column: field(view, column) for column in choice.weights}
     terms = [
         f"w{k} * (datum.v{k} / {choice.scale[column]!r} - {choice.ideal[column] / choice.scale[column]!r})"

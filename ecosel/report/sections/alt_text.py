@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecosel.report import marks
-from ecosel.report.reduction import GroupView, Panel
+from ecosel.output.sentences import number
+from ecosel.report.view import mark_data
+from ecosel.report.view.view import GroupView, Panel
 from ecosel.selection import Choice
-from ecosel.verdict import number
 
 _GLYPHS = {
     "model": '<circle cx="9" cy="8" r="2.5" fill="var(--model)"/>',
@@ -32,7 +32,7 @@ def legend(views: Sequence[GroupView]) -> str:
         words |= {"lowest": "best on the horizontal axis", "highest": "best on the vertical axis"}
     if not any(panel.choice is not view.joint for view in views if view.joint for panel in view.panels):
         del words["joint"]
-    if not any(marks.error_rows(view, panel).height for view in views for panel in view.panels):
+    if not any(mark_data.error_rows(view, panel).height for view in views for panel in view.panels):
         del words["error"]
     items = "".join(
         f'<li><svg viewBox="0 0 18 16" aria-hidden="true">{_GLYPHS[key]}</svg>{said}</li>' for key, said in words.items()
@@ -80,6 +80,6 @@ def panel_in_words(view: GroupView, panel: Panel) -> str:
 
 
 def strip_in_words(view: GroupView, choice: Choice) -> str:
-    segments = marks.segment_rows(view, choice).select("name", "low", "high").head(20)
+    segments = mark_data.segment_rows(view, choice).select("name", "low", "high").head(20)
     parts = [f"{name} from {100 * low:.0f} to {100 * high:.0f} %" for name, low, high in segments.iter_rows()]
     return f"Best trade-off by the share of the weight on {choice.objectives[0].column}: {'; '.join(parts)}."

@@ -7,14 +7,15 @@ from typing import Any
 
 import polars as pl
 
-from ecosel.report import charts, marks
-from ecosel.report.axes import shortened
-from ecosel.report.lettering import objectives_of
-from ecosel.report.reduction import GroupView, Panel
-from ecosel.report.sections import Drawing, Section, attribute, chart_element, columns_of, text
-from ecosel.report.words import legend, panel_in_words, sampled, strip_in_words
+from ecosel.output.sentences import certainty, share
+from ecosel.report.charts import panels as charts
+from ecosel.report.sections.alt_text import legend, panel_in_words, sampled, strip_in_words
+from ecosel.report.sections.html import Drawing, Section, attribute, chart_element, columns_of, text
+from ecosel.report.view import mark_data
+from ecosel.report.view.axes import shortened
+from ecosel.report.view.letters import objectives_of
+from ecosel.report.view.view import GroupView, Panel
 from ecosel.selection import Choice, Selection
-from ecosel.verdict import certainty, share
 
 
 def frontier_section(selection: Selection, views: Sequence[GroupView], /) -> Section:
@@ -22,7 +23,7 @@ def frontier_section(selection: Selection, views: Sequence[GroupView], /) -> Sec
     parts = []
     for g, view in enumerate(views):
         figures = []
-        models = marks.model_rows(view)
+        models = mark_data.model_rows(view)
         for k, panel in enumerate(view.panels):
             html, made = _panel(view, panel, models=models, group=g, place=k)
             figures.append(html)
@@ -88,8 +89,8 @@ def _panel(view: GroupView, panel: Panel, *, models: pl.DataFrame, group: int, p
         for log in (False, True) if panel.x.may_be_log else (False,):
             variants[f"{'zoom' if zoom else 'whole'}-{'log' if log else 'linear'}"] = {
                 "domains": panel.domains(zoom=zoom, log=log), "log": log, "ticks": panel.x.ticks(zoom=zoom, log=log),
-                "letters": columns_of(marks.letter_rows(view, panel, zoom=zoom, log=log)),
-                "roles": columns_of(marks.role_rows(view, panel, zoom=zoom, log=log)),
+                "letters": columns_of(mark_data.letter_rows(view, panel, zoom=zoom, log=log)),
+                "roles": columns_of(mark_data.role_rows(view, panel, zoom=zoom, log=log)),
                 "heat": _heat(panel, zoom=zoom, log=log),
             }  # fmt: skip
     notes = [
@@ -97,17 +98,17 @@ def _panel(view: GroupView, panel: Panel, *, models: pl.DataFrame, group: int, p
         for zoom in (True, False)
     ]
     facts: dict[str, Any] = {
-        "choice": view.choices.index(choice), "x": f"v{marks.field(view, panel.x.objective.column)}",
-        "y": f"v{marks.field(view, panel.y.objective.column)}", "log": panel.x.log, "mayBeLog": panel.x.may_be_log,
-        "variants": variants, "notes": notes, "front": _positions(models, marks.front_of(models, view, choice)),
-        "data": {"errors": columns_of(marks.error_rows(view, panel))},
+        "choice": view.choices.index(choice), "x": f"v{mark_data.field(view, panel.x.objective.column)}",
+        "y": f"v{mark_data.field(view, panel.y.objective.column)}", "log": panel.x.log, "mayBeLog": panel.x.may_be_log,
+        "variants": variants, "notes": notes, "front": _positions(models, mark_data.front_of(models, view, choice)),
+        "data": {"errors": columns_of(mark_data.error_rows(view, panel))},
         "joint": _tied(view.joint if view.joint is not choice else None),
     }  # fmt: skip
     drawings = [Drawing(id_, spec, facts, group)]
     strip = ""
     if len(choice.objectives) == 2:
         strip_spec = charts.weight_strip(view, choice, data=False).to_dict(validate=False)
-        segments = columns_of(marks.segment_rows(view, choice))
+        segments = columns_of(mark_data.segment_rows(view, choice))
         drawings.append(Drawing(f"strip-{group}-{place}", strip_spec, {"data": {"segments": segments}}, group))
         strip = chart_element(f"strip-{group}-{place}", strip_in_words(view, choice))
     title = f"{text(panel.y.title.split(' (')[0])} against {text(panel.x.title)}"
@@ -118,7 +119,7 @@ def _panel(view: GroupView, panel: Panel, *, models: pl.DataFrame, group: int, p
 
 def _joint(view: GroupView, choice: Choice, *, models: pl.DataFrame, group: int) -> tuple[str, list[Drawing]]:
     id_ = f"joint-{group}"
-    front = _positions(models, marks.front_of(models, view, choice))
+    front = _positions(models, mark_data.front_of(models, view, choice))
     place = view.choices.index(choice)
     hidden = Drawing(
         id_, charts.pick_of(view, choice).to_dict(validate=False), {"choice": place, "front": front, "isJoint": True}, group
@@ -133,7 +134,7 @@ def _joint(view: GroupView, choice: Choice, *, models: pl.DataFrame, group: int)
 
 def _bars(view: GroupView, choice: Choice, *, group: int, place: int) -> tuple[str, Drawing]:
     id_ = f"bars-{group}-{place}"
-    rows = marks.share_rows(view, choice)
+    rows = mark_data.share_rows(view, choice)
     spec = charts.robustness(view, choice, data=False).to_dict(validate=False)
     facts = {"choice": place, "data": {"shares": columns_of(rows)}, "isBars": True, "joint": _tied(choice)}
     words = "; ".join(f"{name}: {share(part, sampled=True)} {measure}" for _, name, measure, part in rows.iter_rows())

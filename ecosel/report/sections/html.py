@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from ecosel.report.axes import shortened
-from ecosel.tables import printable
+from ecosel.output.text import printable
+from ecosel.report.view.axes import shortened
 
 
 @dataclass(frozen=True)

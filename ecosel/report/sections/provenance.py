@@ -8,12 +8,12 @@ from importlib.metadata import version
 import polars as pl
 
 from ecosel import __version__
-from ecosel.archive.cells import read_numbers
-from ecosel.archive.table import ROW
-from ecosel.report.sections import Section, text
+from ecosel.output.sentences import number
+from ecosel.output.text import summary
+from ecosel.readers.cells import read_numbers
+from ecosel.readers.table import ROW
+from ecosel.report.sections.html import Section, text
 from ecosel.selection import Selection
-from ecosel.tables import summary
-from ecosel.verdict import number
 
 # What a column holds of how a model was measured, and what is said of it.
 _MEASURED = {"device": "device", "precision": "precision", "batch_size": "batch size", "energy_source": "energy was read from",

@@ -11,19 +11,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ecosel.archive.cells import looks_numeric, read_numbers
-from ecosel.archive.table import ROW
-from ecosel.candidates import finished_only
+from ecosel.choosing.cleaning import finished_only
 from ecosel.dominance import hypervolume, nondominated_rows
 from ecosel.objectives import STATUSES, Objective
-from ecosel.outputs import models_of
-from ecosel.report.axes import shortened
-from ecosel.report.layering import layered, marked
-from ecosel.report.marks import HEIGHT, WIDTH
-from ecosel.report.reduction import SAMPLE, GroupView
-from ecosel.report.sections import Drawing, Section, chart_element, columns_of, text
+from ecosel.output.documents import models_of
+from ecosel.output.sentences import number
+from ecosel.readers.cells import looks_numeric, read_numbers
+from ecosel.readers.table import ROW
+from ecosel.report.charts.layering import layered, marked
+from ecosel.report.sections.html import Drawing, Section, chart_element, columns_of, text
+from ecosel.report.view.axes import shortened
+from ecosel.report.view.mark_data import HEIGHT, WIDTH
+from ecosel.report.view.view import SAMPLE, GroupView
 from ecosel.selection import Selection
-from ecosel.verdict import number
 
 _CHECKPOINTS = 120
 _MOST_ANCESTORS = 150

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from ecosel.archive.table import ROW
-from ecosel.candidates import measured_error
-from ecosel.report.reduction import GroupView
-from ecosel.report.sections import Section, attribute, text
-from ecosel.robustness import Z95
+from ecosel.choosing.cleaning import measured_error
+from ecosel.choosing.robustness import Z95
+from ecosel.output.sentences import number
+from ecosel.readers.table import ROW
+from ecosel.report.sections.html import Section, attribute, text
+from ecosel.report.view.view import GroupView
 from ecosel.selection import Selection
-from ecosel.verdict import number
 
 _LONGEST_CELL = 20_000
 # A table of more objectives than this is printed in small type, to fit on the paper.

@@ -8,10 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from ecosel.archive.table import ROW
-from ecosel.report.lettering import Lettered
-from ecosel.report.reduction import GroupView
-from ecosel.report.sections import Section, text
+from ecosel.readers.table import ROW
+from ecosel.report.sections.html import Section, text
+from ecosel.report.view.letters import Lettered
+from ecosel.report.view.view import GroupView
 
 Layer = Mapping[str, Any]
 

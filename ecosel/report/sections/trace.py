@@ -12,13 +12,13 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from ecosel.archive.cells import read_numbers
-from ecosel.archive.table import ROW
-from ecosel.report.layering import layered, marked, with_data
-from ecosel.report.marks import HEIGHT, WIDTH
-from ecosel.report.reduction import GroupView
-from ecosel.report.sections import Drawing, Section, chart_element, columns_of, text
-from ecosel.verdict import number
+from ecosel.output.sentences import number
+from ecosel.readers.cells import read_numbers
+from ecosel.readers.table import ROW
+from ecosel.report.charts.layering import layered, marked, with_data
+from ecosel.report.sections.html import Drawing, Section, chart_element, columns_of, text
+from ecosel.report.view.mark_data import HEIGHT, WIDTH
+from ecosel.report.view.view import GroupView
 
 _MOST_POINTS = 1_500
 _WINDOW = {"start_s": pl.Float64, "end_s": pl.Float64}

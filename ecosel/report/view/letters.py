@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ecosel.objectives import ACCURACY
+from ecosel.output.text import shown_choices
 from ecosel.selection import Choice, Group, Selection
-from ecosel.tables import shown_choices
 
 # Of models that tie, no more than this many get a letter.
 _MOST_TIES, _MOST_BEST = 8, 3

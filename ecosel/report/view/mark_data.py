@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import polars as pl
 
-from ecosel.archive.table import ROW
-from ecosel.candidates import measured_error
-from ecosel.report.reduction import HEAT_CELLS, GroupView, Panel, told_apart
-from ecosel.robustness import Z95
+from ecosel.choosing.cleaning import measured_error
+from ecosel.choosing.robustness import Z95
+from ecosel.readers.table import ROW
+from ecosel.report.view.view import HEAT_CELLS, GroupView, Panel, told_apart
 from ecosel.selection import Choice
 
 # Pixels of a panel.

@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ecosel.archive.table import ROW
 from ecosel.objectives import Objective
-from ecosel.outputs import models_of
-from ecosel.report.axes import Axis, axis, shortened
-from ecosel.report.lettering import Lettered, choices_of, lettered
+from ecosel.output.documents import models_of
+from ecosel.readers.table import ROW
+from ecosel.report.view.axes import Axis, axis, shortened
+from ecosel.report.view.letters import Lettered, choices_of, lettered
 from ecosel.selection import Choice, Group, Selection
 
 Values = NDArray[np.float64]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from profilers.errors import MeterError
 
 if TYPE_CHECKING:
-    from profilers.meters.boards import Board, Machine
+    from profilers.meters.nvml.boards import Board, Machine
 
 
 @dataclass(frozen=True, slots=True)

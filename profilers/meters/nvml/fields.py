@@ -9,7 +9,7 @@ from typing import Any
 
 import pynvml
 
-from profilers.meters.boards import described
+from profilers.meters.nvml.boards import described
 
 # A driver that has no number also says all ones; no board draws or counts this much.
 _BELIEVABLE_W = 20_000.0

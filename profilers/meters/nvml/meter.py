@@ -16,9 +16,9 @@ import pynvml
 
 from profilers.errors import MeterError
 from profilers.meters.base import Capabilities, Conditions, Reading
-from profilers.meters.boards import Board, ask
 from profilers.meters.counter import GrowingCounter, first_to_grow
-from profilers.meters.nvml_sources import (
+from profilers.meters.nvml.boards import Board, ask
+from profilers.meters.nvml.fields import (
     AVERAGE,
     COUNTERS,
     INSTANT,

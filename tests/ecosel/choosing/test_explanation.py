@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ecosel.explanation import explain, find_row
-from ecosel.scoring import distances
+from ecosel.choosing.explanation import explain, find_row
+from ecosel.choosing.scoring import distances
 from ecosel.selection import Selection, select
 
 FRAME = pl.DataFrame({

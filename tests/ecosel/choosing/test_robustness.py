@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ecosel.robustness import RESAMPLES, acceptability, membership
-from ecosel.scoring import distances
+from ecosel.choosing.robustness import RESAMPLES, acceptability, membership
+from ecosel.choosing.scoring import distances
 from ecosel.selection import select
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ecosel.choosing.scoring import Rule, distances, nearest, spread
 from ecosel.objectives import Objective
-from ecosel.scoring import Rule, distances, nearest, spread
 
 ACCURACY = Objective("accuracy", "max")
 TOP1 = Objective("top1", "max")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from ecosel.output.sentences import gain
 from ecosel.selection import select
-from ecosel.verdict import gain
 
 
 def test_a_share_is_of_something_and_so_many_times_is_not() -> None:

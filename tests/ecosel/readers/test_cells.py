@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ecosel.archive import ROW, open_archive
-from ecosel.archive.cells import looks_numeric, numbers
 from ecosel.errors import ArchiveError
+from ecosel.readers import ROW, open_archive
+from ecosel.readers.cells import looks_numeric, numbers
 
 
 def read(*cells: object, **options: object) -> list[float | None]:

@@ -15,10 +15,10 @@ from typing import Any, Literal
 import optuna
 import pytest
 
-from ecosel.archive import ROW, databases, open_archive
 from ecosel.errors import ArchiveError
+from ecosel.readers import ROW, databases, open_archive
 from tests.conftest import environment
-from tests.ecosel.archive.test_formats import MODELS, OBJECTIVES, picks, selected
+from tests.ecosel.readers.test_formats import MODELS, OBJECTIVES, picks, selected
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from ecosel.archive import ROW, open_archive
-from ecosel.archive.delimited import find_separator
+from ecosel.readers import ROW, open_archive
+from ecosel.readers.delimited import find_separator
 
 NAN = float("nan")
 MODELS = pl.DataFrame({

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
-from ecosel.archive.table import ROW
+from ecosel.readers.table import ROW
 from ecosel.report.page import as_page
 from ecosel.selection import Origin, Selection, select
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from evolver.canonical import canonical, canonical_key, topology
-from evolver.genome import Activation, Dropout, Genome, Inception, InnerProduct, Layer, Pooling, Slot
-from evolver.network import build
-from evolver.shapes import describe
-from evolver.space import Space
+from evolver.architectures.canonical import canonical, canonical_key, topology
+from evolver.architectures.genome import Activation, Dropout, Genome, Inception, InnerProduct, Layer, Pooling, Slot
+from evolver.architectures.shapes import describe
+from evolver.architectures.space import Space
+from evolver.training.network import build
 from tests.evolver.conftest import CIFAR, DIGITS, TRAINING, average_pool, convolution, genome_of, max_pool
 
 RELU, LEAKY, ELU = Activation("relu"), Activation("leaky relu"), Activation("elu")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from evolver.genome import Activation, Dropout, Genome, InnerProduct, Slot
-from evolver.space import Space
+from evolver.architectures.genome import Activation, Dropout, Genome, InnerProduct, Slot
+from evolver.architectures.space import Space
 from tests.evolver.conftest import TRAINING, convolution, genome_of
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from ecosel.objectives import ACCURACY, Objective
-from evolver.architectures import Architectures, space_for
-from evolver.canonical import canonical_key
-from evolver.genome import Genome
-from evolver.records import Settings, Survey
-from evolver.search import Birth, Limit, Plan, Search
-from evolver.shapes import describe
-from evolver.space import Space
+from evolver.architectures.canonical import canonical_key
+from evolver.architectures.genome import Genome
+from evolver.architectures.problem import Architectures, space_for
+from evolver.architectures.shapes import describe
+from evolver.architectures.space import Space
+from evolver.jobs import Settings, Survey
+from evolver.search.optimizer import Birth, Limit, Plan, Search
 
 SPACE = Space((3, 32, 32), 10)
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from evolver.genome import Activation, Convolution, Dropout, Genome, Inception, InnerProduct, Pooling
-from evolver.network import build
-from evolver.shapes import describe, repair
-from evolver.space import BATCH_SIZES, LAYER_RANGES, LEARNING_RATES, Choice, Space
+from evolver.architectures.genome import Activation, Convolution, Dropout, Genome, Inception, InnerProduct, Pooling
+from evolver.architectures.shapes import describe, repair
+from evolver.architectures.space import BATCH_SIZES, LAYER_RANGES, LEARNING_RATES, Choice, Space
+from evolver.training.network import build
 from tests.evolver.conftest import CIFAR, DIGITS, NARROW, average_pool, convolution, genome_of, max_pool, wild_genome
 
 
@@ -140,8 +140,10 @@ def test_the_comparison_with_pytorch_can_fail(monkeypatch: pytest.MonkeyPatch) -
         untouched = build(genome_of(convolution(8, (2, 2)), Activation("relu")), NARROW)
     genome = genome_of(convolution(8, (2, 2)), Activation("relu"))
     assert_counts_are_torchs(genome, NARROW)
-    monkeypatch.setattr("evolver.shapes.steps", lambda size, kernel, stride, padding: (size + 2 * padding) // stride)
-    monkeypatch.setattr("tests.evolver.test_shapes.build", lambda genome, space: untouched)
+    monkeypatch.setattr(
+        "evolver.architectures.shapes.steps", lambda size, kernel, stride, padding: (size + 2 * padding) // stride
+    )
+    monkeypatch.setattr("tests.evolver.architectures.test_shapes.build", lambda genome, space: untouched)
     with pytest.raises(AssertionError):
         assert_counts_are_torchs(genome, NARROW)
 

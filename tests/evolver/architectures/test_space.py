@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evolver.genome import LAYERS
-from evolver.space import LAYER_RANGES, Choice, Integer, Real, Space, suited
+from evolver.architectures.genome import LAYERS
+from evolver.architectures.space import LAYER_RANGES, Choice, Integer, Real, Space, suited
 
 RANGES = [values for genes in LAYER_RANGES.values() for values, _ in genes.values()]
 

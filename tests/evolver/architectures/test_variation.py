@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from evolver.genome import CLASSIFIER_OPS, FEATURE_OPS, Genome
-from evolver.shapes import describe, repair
-from evolver.space import Space
-from evolver.variation import crossover, mutate, random_genome
+from evolver.architectures.genome import CLASSIFIER_OPS, FEATURE_OPS, Genome
+from evolver.architectures.shapes import describe, repair
+from evolver.architectures.space import Space
+from evolver.architectures.variation import crossover, mutate, random_genome
+from tests.evolver.architectures.test_shapes import assert_valid
 from tests.evolver.conftest import CIFAR, DIGITS, NARROW
-from tests.evolver.test_shapes import assert_valid
 
 
 def test_what_is_born_is_valid(space: Space) -> None:

@@ -24,15 +24,15 @@ import psutil
 import pytest
 
 from ecosel.objectives import ACCURACY, Objective
-from evolver import session
 from evolver.archive import Archive
 from evolver.errors import EvolverError
-from evolver.executors import Engine, open_engine
-from evolver.records import Outcome, Settings
-from evolver.run import Budget, Request, resumed
-from evolver.search import Birth, Limit, Plan, Search
-from evolver.session import as_text
-from evolver.workers import look_up
+from evolver.jobs import Outcome, Settings
+from evolver.run import session
+from evolver.run.loop import Budget, Request, resumed
+from evolver.run.session import as_text
+from evolver.search.optimizer import Birth, Limit, Plan, Search
+from evolver.workers.executors import Engine, open_engine
+from evolver.workers.pool import look_up
 from tests.conftest import ROOT, environment
 from tests.evolver.toy import WORK, ToyGenomes, evaluate, request, survey
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ecosel.objectives import ACCURACY, Objective
-from evolver.search import Birth, Limit, Plan, Search, best_first
+from evolver.search.optimizer import Birth, Limit, Plan, Search, best_first
 from tests.evolver.toy import SlotProblem, Slots
 
 PARAMETERS = Objective("parameters", "min")

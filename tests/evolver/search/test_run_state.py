@@ -9,9 +9,9 @@ import pytest
 
 from ecosel.dominance import nondominated_rank
 from ecosel.objectives import ACCURACY, Objective
-from evolver.course import Course, Measure
-from evolver.records import Outcome
-from evolver.search import Limit, Plan
+from evolver.jobs import Outcome
+from evolver.search.optimizer import Limit, Plan
+from evolver.search.run_state import Course, Measure
 from tests.evolver.toy import ToyGenomes
 
 ENERGY = Objective("energy_per_inference_j", "min")

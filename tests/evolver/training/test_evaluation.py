@@ -11,14 +11,14 @@ import pytest
 import torch
 from torchvision.io import write_png
 
-from evolver.canonical import topology
+from evolver.architectures.canonical import topology
+from evolver.architectures.genome import Activation, Dropout, Genome, InnerProduct, Training
+from evolver.architectures.shapes import describe, repair
 from evolver.errors import EvolverError
-from evolver.evaluation import Evaluator, evaluate, prepare, split_rows, survey
-from evolver.genome import Activation, Dropout, Genome, InnerProduct, Training
-from evolver.records import Job, Outcome, Settings
-from evolver.shapes import describe, repair
+from evolver.jobs import Job, Outcome, Settings
+from evolver.training.evaluation import Evaluator, evaluate, prepare, split_rows, survey
 from profilers.errors import DataError
-from profilers.protocol import Plan
+from profilers.measuring.measurement import Plan
 from tests.conftest import SHARED
 from tests.evolver.conftest import convolution, genome_of, max_pool
 

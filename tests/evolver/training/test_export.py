@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import nn
 
+from evolver.architectures.genome import Genome
 from evolver.errors import EvolverError
-from evolver.export import save
-from evolver.genome import Genome
-from evolver.network import build
-from profilers.loading import open_model
+from evolver.training.export import save
+from evolver.training.network import build
+from profilers.models.opening import open_model
 from tests.evolver.conftest import DIGITS
 
 

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import nn
 
-from evolver.canonical import canonical
+from evolver.architectures.canonical import canonical
+from evolver.architectures.genome import Activation, Dropout, Genome, Inception, InnerProduct
+from evolver.architectures.shapes import describe
+from evolver.architectures.space import Space
 from evolver.errors import EvolverError
-from evolver.genome import Activation, Dropout, Genome, Inception, InnerProduct
-from evolver.network import _GAINS, InceptionLayer, build, candidate_network
-from evolver.shapes import describe
-from evolver.space import Space
+from evolver.training.network import _GAINS, InceptionLayer, build, candidate_network
 from tests.evolver.conftest import DIGITS, average_pool, convolution, genome_of, max_pool
 
 GENOME = genome_of(

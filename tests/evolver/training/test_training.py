@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import nn
 
-from evolver.genome import Activation, Dropout, Genome, InnerProduct, Optimizer, Training
-from evolver.network import build
-from evolver.space import Space
-from evolver.training import (
+from evolver.architectures.genome import Activation, Dropout, Genome, InnerProduct, Optimizer, Training
+from evolver.architectures.space import Space
+from evolver.training.network import build
+from evolver.training.training import (
     Course,
     ImageSet,
     _one_cycle,
@@ -185,7 +185,7 @@ def test_counting_is_over_all_batches(digits: tuple[ImageSet, ImageSet], monkeyp
     torch.manual_seed(0)
     network = build(SMALL, DIGITS)
     whole = count_correct(network, digits[0])
-    monkeypatch.setattr("evolver.training.VALIDATION_BATCH", 7)
+    monkeypatch.setattr("evolver.training.training.VALIDATION_BATCH", 7)
     assert count_correct(network, digits[0]) == whole
     batch, labels = digits[0].batch(slice(None))
     assert whole == int((network(batch).argmax(1) == labels).sum())

@@ -18,13 +18,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from evolver import session
 from evolver.errors import EvolverError
-from evolver.executors import Engine, open_engine, place
-from evolver.lane import Slot
-from evolver.records import Job, Outcome
-from evolver.workers import Lanes, cpu_slots, look_up, outcome_of, perform
-from profilers.meters.boards import Board, Machine
+from evolver.jobs import Job, Outcome
+from evolver.run import session
+from evolver.workers.child import Slot
+from evolver.workers.executors import Engine, open_engine, place
+from evolver.workers.pool import Lanes, cpu_slots, look_up, outcome_of, perform
+from profilers.meters.nvml.boards import Board, Machine
 from tests.conftest import ROOT, environment
 from tests.evolver.toy import WORK
 from tests.evolver.toy import request as request_of_toy
@@ -152,9 +152,9 @@ def test_no_child_outlives_its_master(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "go")
     settings = json.dumps({"started": str(tmp_path / "started"), "go": str(tmp_path / "go")})
     code = f"""
-from evolver.executors import open_engine
-from evolver.workers import perform
-from tests.evolver.test_workers import EVALUATE, job
+from evolver.workers.executors import open_engine
+from evolver.workers.pool import perform
+from tests.evolver.workers.test_pool import EVALUATE, job
 engine = open_engine(None, devices="cpu", workers=1)
 engine.executor.submit(perform, EVALUATE, job("wait", {settings!r}), 60).result()
 """
@@ -244,7 +244,7 @@ def test_a_dask_node_that_dies_loses_nothing(cluster: tuple[Engine, list[subproc
 
 
 def test_any_executor_of_a_factory_serves() -> None:
-    with closing(open_engine("tests.evolver.test_workers:threads", devices="auto", workers=2)) as engine:
+    with closing(open_engine("tests.evolver.workers.test_pool:threads", devices="auto", workers=2)) as engine:
         assert ask(engine, "fine").result().status == "ok"
         assert ask(engine, "segfault").result().status == "crash"
 
@@ -266,8 +266,8 @@ def no_executor() -> str:
         (None, "cpu,cpu", None, "may be named once"),
         ("nonsense", "auto", 1, "must be dask:ADDRESS, a scheduler.json or module:factory"),
         ("no.such.module:factory", "auto", 1, "No module named 'no'"),
-        ("tests.evolver.test_workers:threads", "auto", None, "needs --workers N"),
-        ("tests.evolver.test_workers:no_executor", "auto", 1, "gave a str; it must give a concurrent.futures.Executor"),
+        ("tests.evolver.workers.test_pool:threads", "auto", None, "needs --workers N"),
+        ("tests.evolver.workers.test_pool:no_executor", "auto", 1, "gave a str; it must give a concurrent.futures.Executor"),
     ],
 )
 def test_workers_that_cannot_be_are_refused(executor: str | None, devices: str, workers: int | None, words: str) -> None:

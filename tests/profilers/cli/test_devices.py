@@ -108,8 +108,8 @@ def test_boards_whose_order_cannot_be_told_are_shown_by_nvmls_index(nvml_standin
 PROBE = f"""{NO_TORCH}
 import dataclasses, json, sys
 from profilers.cli.devices import _as_text, survey
-from profilers.locks import board_lock
-from profilers.meters.boards import machine
+from profilers.meters.locks import board_lock
+from profilers.meters.nvml.boards import machine
 found = list(survey(machine(), 1.5))
 print(json.dumps([[dataclasses.asdict(one) for one in found], _as_text(found, "570", None)]))
 """

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from profilers.datasets import LabelledImages, load_dataset
+from profilers.datasets.loading import LabelledImages, load_dataset
 from profilers.errors import DataError
 from tests.conftest import ROOT, SHARED, environment
 
@@ -104,7 +104,9 @@ def test_digits_are_stratified_and_normalised_by_their_training_images() -> None
     assert test.std == train.std == pytest.approx((float((train.images / 255).std()),), abs=1e-12)
 
 
-IMPORTED = "import sys; from profilers.datasets import load_dataset; load_dataset('digits')\n{}\nprint('torch' in sys.modules)"
+IMPORTED = (
+    "import sys; from profilers.datasets.loading import load_dataset; load_dataset('digits')\n{}\nprint('torch' in sys.modules)"
+)
 
 
 @pytest.mark.parametrize(("extra", "seen"), [("", "False"), ("import torch", "True")])

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from profilers.intervals import Estimate, ratio, share, t_quantile
+from profilers.energy.intervals import Estimate, ratio, share, t_quantile
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from profilers.derivation import Energy, Group, Marks, derive
-from profilers.energy import Sensor
-from profilers.trace import PowerTrace
+from profilers.energy.per_image import Energy, Group, Marks, derive
+from profilers.energy.trace import PowerTrace
+from profilers.energy.window import Sensor
 
 GROUPS = tuple(Group(start, start + 1.0, 100) for start in (1.0, 3.0, 5.0))
 MARKS = Marks(GROUPS, "nvml", "power_w", True, Sensor(), 0.1, idle_warm=(0.0, 0.9))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from profilers.energy.sensor import identify, probe
 from profilers.errors import MeterError
 from profilers.meters.base import Capabilities, Conditions, Reading
-from profilers.sensor import identify, probe
 
 Floats = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from profilers.energy import Sensor, counter_energy, integral, naive_energy, power_energy
+from profilers.energy.window import Sensor, counter_energy, integral, naive_energy, power_energy
 from profilers.errors import WindowTooShort
 from tests.conftest import ROOT, environment
 from tests.profilers.simulated import Board
@@ -152,8 +152,8 @@ import subprocess
 import sys
 
 import numpy as np
-from profilers.energy import integral
-from profilers.intervals import ratio
+from profilers.energy.window import integral
+from profilers.energy.intervals import ratio
 rng = np.random.default_rng(0)
 t, w = np.cumsum(rng.uniform(0.05, 0.15, 5000)) + 1e5, rng.uniform(100, 300, 5000)
 print([integral(t, w, t[3 + i], t[-2] - 0.01 * i).hex() for i in range(20)], ratio(w, t).high.hex())

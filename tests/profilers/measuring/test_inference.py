@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from profilers.errors import ModelError, OutOfMemory
-from profilers.inference import Batch, Inference, count_correct
-from profilers.request import Mode
+from profilers.measuring.inference import Batch, Inference, count_correct
+from profilers.measuring.settings import Mode
 
 CPU = torch.device("cpu")
 

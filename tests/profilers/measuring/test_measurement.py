@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from profilers.derivation import derive
-from profilers.protocol import Measurement, Plan, measure, rest
-from profilers.sampler import Stopwatch
+from profilers.energy.per_image import derive
+from profilers.energy.sampler import Stopwatch
+from profilers.measuring.measurement import Measurement, Plan, measure, rest
 from tests.profilers.simulated import Board, SimulatedSampler, SteadyLoad
 
 

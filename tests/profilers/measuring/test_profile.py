@@ -15,13 +15,13 @@ import polars as pl
 import pytest
 import torch
 
+from profilers.energy.trace import read_trace
 from profilers.errors import ModelError, ProfilerError
-from profilers.profile import Profiled, profile
-from profilers.protocol import Plan
-from profilers.record import verify
-from profilers.request import Request
-from profilers.sweep import sweep, unfinished
-from profilers.trace import read_trace
+from profilers.measuring.measurement import Plan
+from profilers.measuring.profile import Profiled, profile
+from profilers.measuring.settings import Request
+from profilers.measuring.sweep import sweep, unfinished
+from profilers.results.inference_profile import verify
 from tests.conftest import ROOT, Outcome
 from tests.profilers.conftest import run_child
 from tests.profilers.networks import Small
@@ -64,7 +64,7 @@ def test_without_a_meter_energy_is_null_with_a_reason_and_all_else_is_measured(w
 
 def test_accuracy_is_that_of_the_batches_that_were_measured(weights: Path) -> None:
     from profilers.datasets import load_dataset
-    from profilers.inputs import image_batch
+    from profilers.models.inputs import image_batch
 
     data = load_dataset("digits")
     network = digits_network()
@@ -133,9 +133,9 @@ def test_the_whole_path_runs_over_the_real_nvml_binding(weights: Path, nvml_stan
     )
     code = f"""
 import json
-from profilers.profile import profile
-from profilers.protocol import Plan
-from profilers.request import Request
+from profilers.measuring.profile import profile
+from profilers.measuring.measurement import Plan
+from profilers.measuring.settings import Request
 plan = Plan(ci=0.5, min_s=0.3, max_s=5.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.02)
 found = profile(Request({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
 print(json.dumps(found.to_dict()))
@@ -162,9 +162,9 @@ def test_what_spoils_a_measurement_is_said(weights: Path, nvml_standin: Callable
     code = f"""
 import json, os
 from pathlib import Path
-from profilers.profile import profile
-from profilers.protocol import Plan
-from profilers.request import Request
+from profilers.measuring.profile import profile
+from profilers.measuring.measurement import Plan
+from profilers.measuring.settings import Request
 plan = Plan(ci=0.5, min_s=0.6, max_s=5.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.05)
 said = {{}}
 for line in {list(spoilt)!r}:
@@ -309,14 +309,14 @@ def test_wrong_usage_is_one_line_and_exit_2(
 
 
 def test_a_name_that_could_drive_a_terminal_is_shown_with_marks_in_its_place(weights: Path) -> None:
-    from profilers.text import profile_text
+    from profilers.results.text import profile_text
 
     path = weights.rename(weights.parent / "we\nird\x1b[31m.pt")
     assert "we\ufffdird\ufffd[31m.pt (state_dict)" in profile_text(measured(path, limit=10).profile)
 
 
 def test_the_table_shows_intervals_units_and_what_is_missing(weights: Path) -> None:
-    from profilers.text import profile_text
+    from profilers.results.text import profile_text
 
     text = profile_text(measured(weights, meter="constant:65").profile)
     assert "constant:65 (assumed, not measured)" in text
@@ -348,8 +348,8 @@ def test_no_figure_of_a_profile_is_a_silent_nan(weights: Path) -> None:
 
 
 def test_a_model_in_memory_is_measured_without_a_file() -> None:
-    from profilers.bench import measure_module
-    from profilers.inference import Batch
+    from profilers.measuring.device import measure_module
+    from profilers.measuring.inference import Batch
 
     torch.manual_seed(0)
     batches = [Batch((torch.randn(50, 1, 8, 8),), {}, 50) for _ in range(3)]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from profilers.errors import MeterError
-from profilers.locks import board_lock
+from profilers.meters.locks import board_lock
 from tests.conftest import ROOT, environment
 from tests.profilers.conftest import as_nobody, let_others_pass
 
@@ -20,7 +20,7 @@ UUID = "GPU-11111111-aaaa-bbbb-cccc-000000000001"
 HOLD = f"""
 import sys
 from pathlib import Path
-from profilers.locks import board_lock
+from profilers.meters.locks import board_lock
 with board_lock({UUID!r}, folder=Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -106,7 +106,7 @@ def test_a_forked_child_does_not_keep_the_lock_of_a_dead_parent(tmp_path: Path) 
     code = f"""
 import os, sys
 from pathlib import Path
-from profilers.locks import board_lock
+from profilers.meters.locks import board_lock
 lock = board_lock({UUID!r}, folder=Path(sys.argv[1]))
 lock.__enter__()
 if os.fork() == 0:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from profilers.errors import ModelError
-from profilers.formats import recognise
+from profilers.models.formats import recognise
 from tests.conftest import ROOT, environment
 
 
@@ -155,7 +155,9 @@ def test_random_bytes_never_end_in_another_error(tmp_path: Path) -> None:
             recognise(path)
 
 
-IMPORTED = "import sys; from profilers.formats import recognise; from pathlib import Path\n{}\nprint('torch' in sys.modules)"
+IMPORTED = (
+    "import sys; from profilers.models.formats import recognise; from pathlib import Path\n{}\nprint('torch' in sys.modules)"
+)
 
 
 @pytest.mark.parametrize(("extra", "seen"), [("", "False"), ("import torch", "True")])

@@ -7,15 +7,15 @@ import doctest
 import numpy as np
 import pytest
 
-import profilers.inputs
+import profilers.models.inputs
 from profilers.datasets import LabelledImages
-from profilers.inputs import Input, image_batch, make_batch, parse_inputs
+from profilers.models.inputs import Input, image_batch, make_batch, parse_inputs
 
 torch = pytest.importorskip("torch")
 
 
 def test_the_example_in_the_docstring_holds() -> None:
-    results = doctest.testmod(profilers.inputs)
+    results = doctest.testmod(profilers.models.inputs)
     assert results.attempted > 0
     assert results.failed == 0
 

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from profilers.errors import ModelError
-from profilers.inputs import Input, image_batch, make_batch, parse_inputs
-from profilers.loading import SavedModel, count_parameters, open_model
-from profilers.request import Request
+from profilers.measuring.settings import Request
+from profilers.models.inputs import Input, image_batch, make_batch, parse_inputs
+from profilers.models.opening import SavedModel, count_parameters, open_model
 from tests.conftest import SHARED
 
 torch = pytest.importorskip("torch")
 
-from profilers.profile import profile  # noqa: E402  needs torch
+from profilers.measuring.profile import profile  # noqa: E402  needs torch
 from tests.profilers import hostile  # noqa: E402  needs torch
 from tests.profilers.saving import (  # noqa: E402  needs torch
     FACTORY,
@@ -177,12 +177,12 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 def test_a_candidate_without_the_evolver_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "run.db"
     sqlite3.connect(archive).executescript("create table candidate (candidate_id text)")
-    monkeypatch.setitem(sys.modules, "evolver.network", None)  # how Python itself marks what cannot be imported
+    monkeypatch.setitem(sys.modules, "evolver.training.network", None)  # how Python itself marks what cannot be imported
     assert "this installation cannot build candidates" in refused(Path(f"{archive}#a1"))
 
 
 def test_a_candidate_that_is_not_in_the_archive_is_told(tmp_path: Path) -> None:
-    pytest.importorskip("evolver.network")
+    pytest.importorskip("evolver.training.network")
     archive = tmp_path / "run.db"
     sqlite3.connect(archive).executescript("create table candidate (candidate_id text)")
     assert "run.db#a1" in refused(Path(f"{archive}#a1"))

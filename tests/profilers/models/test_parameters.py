@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from profilers.parameters import Parameters, count_parameters
+from profilers.models.parameters import Parameters, count_parameters
 
 torch = pytest.importorskip("torch")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from profilers import weights
 from profilers.errors import ModelError
-from profilers.loading import open_model
+from profilers.models import weights
+from profilers.models.opening import open_model
 from tests.conftest import ROOT, environment
 
 torch = pytest.importorskip("torch")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from profilers.errors import ModelError
-from profilers.inputs import Input, make_batch
-from profilers.loading import open_model
+from profilers.models.inputs import Input, make_batch
+from profilers.models.opening import open_model
 
 torch = pytest.importorskip("torch")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from profilers.errors import ModelError
-from profilers.loading import open_model
+from profilers.models.opening import open_model
 
 torch = pytest.importorskip("torch")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from profilers.loading import open_model
+from profilers.models.opening import open_model
 
 torch = pytest.importorskip("torch")
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from profilers.errors import ProfilerError
-from profilers.rows import COLUMNS, append, done
+from profilers.results.archive import COLUMNS, append, done
 from tests.conftest import ROOT, Outcome, environment
 from tests.profilers.conftest import as_nobody, let_others_pass
 
@@ -43,7 +43,7 @@ def test_rows_are_appended_named_apart_and_read_by_select(name: str, tmp_path: P
 @pytest.mark.parametrize("name", ["runs.db", "runs.ndjson"])
 def test_processes_that_append_at_once_lose_nothing(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
-    code = "import sys; from pathlib import Path; from profilers.rows import append; from tests.profilers.test_rows import row\nfor _ in range(15): append(Path(sys.argv[1]), row())"
+    code = "import sys; from pathlib import Path; from profilers.results.archive import append; from tests.profilers.results.test_archive import row\nfor _ in range(15): append(Path(sys.argv[1]), row())"
     writers = [subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT, env=environment()) for _ in range(4)]
     assert [writer.wait(60) for writer in writers] == [0] * 4
     names = [append(path, row())]
@@ -163,8 +163,8 @@ def test_a_full_disk_leaves_the_archive_as_it_was(tmp_path: Path) -> None:
 import resource, signal
 from pathlib import Path
 from profilers.errors import ProfilerError
-from profilers.rows import append
-from tests.profilers.test_rows import row
+from profilers.results.archive import append
+from tests.profilers.results.test_archive import row
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({len(whole) + 100},) * 2)
 try:

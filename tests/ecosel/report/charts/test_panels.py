@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 import vl_convert
 
-from ecosel.report.charts import frontier, robustness, weight_strip
-from ecosel.report.reduction import group_views
-from ecosel.report.static import as_figure, figure_format
+from ecosel.report.charts.panels import frontier, robustness, weight_strip
+from ecosel.report.figure import as_figure, figure_format
+from ecosel.report.view.view import group_views
 from ecosel.samples import sample
 from ecosel.selection import select
 from tests.ecosel.report.archives import archive

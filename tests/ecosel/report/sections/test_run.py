@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from ecosel.archive.table import ROW
 from ecosel.dominance import hypervolume
-from ecosel.report.reduction import group_views
-from ecosel.report.run import ancestors, front_growth, run_frame, run_section
+from ecosel.readers.table import ROW
+from ecosel.report.sections.run import ancestors, front_growth, run_frame, run_section
+from ecosel.report.view.view import group_views
 from tests.ecosel.report.archives import archive, evolved
 from tests.ecosel.report.conftest import selected
 

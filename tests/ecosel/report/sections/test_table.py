@@ -6,8 +6,8 @@ import re
 
 import polars as pl
 
-from ecosel.report.reduction import group_views
-from ecosel.report.table import table_section
+from ecosel.report.sections.table import table_section
+from ecosel.report.view.view import group_views
 from tests.ecosel.report.archives import archive
 from tests.ecosel.report.conftest import selected
 

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ecosel.report.reduction import group_views
-from ecosel.report.topology import read_topology, topology_section
+from ecosel.report.sections.topology import read_topology, topology_section
+from ecosel.report.view.view import group_views
 from tests.ecosel.report.archives import LAYERS, archive, evolved
 from tests.ecosel.report.conftest import selected
 

@@ -8,14 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ecosel.choosing.scoring import distances
 from ecosel.objectives import Objective
-from ecosel.report.axes import axis, shortened
-from ecosel.report.lettering import letter, lettered
-from ecosel.report.marks import WIDTH, error_rows, heat_rows, letter_rows, segment_rows, share_rows
-from ecosel.report.reduction import ALL_DRAWN, HEAT_CELLS, group_views, heat_map, told_apart
-from ecosel.report.words import sampled
+from ecosel.report.sections.alt_text import sampled
+from ecosel.report.view.axes import axis, shortened
+from ecosel.report.view.letters import letter, lettered
+from ecosel.report.view.mark_data import WIDTH, error_rows, heat_rows, letter_rows, segment_rows, share_rows
+from ecosel.report.view.view import ALL_DRAWN, HEAT_CELLS, group_views, heat_map, told_apart
 from ecosel.samples import sample
-from ecosel.scoring import distances
 from ecosel.selection import select
 from tests.ecosel.report.archives import archive
 

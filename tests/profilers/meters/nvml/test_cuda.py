@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from profilers.devices import board_of, device_named, devices_of_environment, devices_of_uuids
 from profilers.errors import MeterError
-from profilers.meters.boards import Board, Machine
+from profilers.meters.nvml.boards import Board, Machine
+from profilers.meters.nvml.cuda import board_of, device_named, devices_of_environment, devices_of_uuids
 from tests.profilers.conftest import run_child
 
 A, B, C = "GPU-aaaa1111", "GPU-aaaa2222", "GPU-cccc3333"
@@ -170,7 +170,7 @@ FIND = """
 import json, sys
 from profilers.errors import MeterError
 from profilers.meters import NoMeter, find_meter
-import profilers.meters.nvml as nvml
+import profilers.meters.nvml.meter as nvml
 def found(spec, device):
     try:
         meter = find_meter(spec, device)

@@ -24,8 +24,8 @@ START = f"""
 import dataclasses, json, os, sys
 import pynvml
 from profilers.errors import MeterError
-from profilers.meters.boards import machine
-from profilers.meters.nvml import NvmlMeter
+from profilers.meters.nvml.boards import machine
+from profilers.meters.nvml.meter import NvmlMeter
 
 MOVING = '''{MOVING}'''
 
