@@ -13,12 +13,13 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 from evolver.errors import EvolverError
 from evolver.jobs import Outcome, Task
@@ -72,7 +73,7 @@ class Archive:
         self.path = path
         self._lock = _locked(path)
         try:
-            with _told_plainly(path):
+            with one_line_errors(path):
                 self._database = sqlite3.connect(path, isolation_level=None)
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = NORMAL")
@@ -164,7 +165,7 @@ class Archive:
         return list(self._births(only, json.dumps(list(numbers)), task))
 
     def _births(self, only: str, *values_of_only: str) -> Iterator[Birth[str]]:
-        with _told_plainly(self.path):
+        with one_line_errors(self.path):
             for number, genome, key, parents, seed, told, *values in self._database.execute(
                 f"SELECT birth, genome, key, parents, seed, told, {', '.join(_KNOWN)} FROM births {only} ORDER BY birth",
                 values_of_only,
@@ -176,7 +177,7 @@ class Archive:
     def outcomes(self) -> Iterator[tuple[int, Task, Outcome]]:
         """Yield (birth, task, outcome) in the order in which they came."""
         curve, notes = map(_COLUMNS.index, _JSON)
-        with _told_plainly(self.path):
+        with one_line_errors(self.path):
             for birth, task, *values in self._database.execute(
                 f"SELECT birth, task, {', '.join(_COLUMNS)} FROM outcomes ORDER BY sequence"
             ):
@@ -185,7 +186,7 @@ class Archive:
                 yield birth, task, Outcome(*values)
 
     def _write(self, sql: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
-        with _told_plainly(self.path):
+        with one_line_errors(self.path):
             return self._database.execute(sql, values)
 
 
@@ -213,7 +214,7 @@ def _locked(path: Path) -> int:
 
 
 @contextmanager
-def _told_plainly(path: Path) -> Iterator[None]:
+def one_line_errors(path: Path) -> Iterator[None]:
     """Turn what SQLite raises into one line that says what to do."""
     try:
         yield
@@ -233,3 +234,28 @@ def _told_plainly(path: Path) -> Iterator[None]:
 def _has_room(path: Path) -> bool:
     state = os.statvfs(path.parent)
     return state.f_bavail * state.f_frsize > 1 << 20
+
+
+def genomes(path: Path, most: int) -> tuple[str, ...]:
+    """Return the genome of a JSON file, or those of an archive's candidates with the highest accuracy, at most so many.
+
+    Raises EvolverError where there is none.
+    """
+    try:
+        with path.open("rb") as file:
+            is_database = file.read(16) == b"SQLite format 3\0"
+        if not is_database:
+            return (path.read_text("utf-8").strip(),)
+        with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as database:
+            database.execute("PRAGMA trusted_schema = OFF")
+            found = database.execute(
+                "SELECT genome FROM archive WHERE status = 'ok' AND genome IS NOT NULL ORDER BY accuracy DESC, birth LIMIT ?",
+                (most,),
+            ).fetchall()
+    except (OSError, UnicodeDecodeError, sqlite3.Error) as error:
+        raise EvolverError(
+            f"--start: cannot read {path} ({error}); name a genome (JSON) or an archive of ecosel evolve"
+        ) from error
+    if not found:
+        raise EvolverError(f"--start: {path} holds no candidate that was trained")
+    return tuple(str(genome) for (genome,) in found)

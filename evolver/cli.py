@@ -13,8 +13,8 @@ import click
 
 from ecosel.objectives import ACCURACY, Objective
 from evolver.jobs import Settings
-from evolver.run.loop import Budget, Request
-from evolver.search.optimizer import Limit, Plan
+from evolver.run.request import Budget, SearchRequest
+from evolver.search.optimizer import Limit, SearchSettings
 
 # what the outcome of a candidate can say; accuracy is maximised, all others are costs
 _COLUMNS = ("accuracy", "parameters", "flops", "inference_time_s", "energy_per_inference_j", "train_time_s")
@@ -114,14 +114,14 @@ def evolve(**options: Any) -> None:
     click.echo(json.dumps(answer) if options["form"] == "json" else session.as_text(answer))
 
 
-def _request(options: dict[str, Any]) -> Request:
-    from evolver.starting import genomes
+def _request(options: dict[str, Any]) -> SearchRequest:
+    from evolver.archive import genomes
 
     for name in ("feature_slots", "classifier_slots", "final", "max_epochs", "batch_size"):
         least = 1 if name in ("max_epochs", "batch_size") else 0
         if options[name] < least:
             raise ValueError(f"--{name.replace('_', '-')} is {options[name]}; it must be {least} or more")
-    plan = Plan(
+    plan = SearchSettings(
         objectives(options["objectives"]), tuple(map(limit, options["limits"])), options["seed"], options["population"],
         options["tournament"], options["lifetime"],
     )  # fmt: skip
@@ -130,7 +130,7 @@ def _request(options: dict[str, Any]) -> Request:
         not options["no_collapse_test"], options["batch_size"], options["meter"],
     )  # fmt: skip
     budget = Budget(options["births"], seconds(options["time_"]) if options["time_"] else None, options["joules"])
-    return Request(
+    return SearchRequest(
         options["archive"],
         settings,
         plan,

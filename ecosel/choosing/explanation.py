@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ecosel.choosing.choice import Choice, Group, models_of
 from ecosel.choosing.scoring import distances
 from ecosel.dominance import dominators
-from ecosel.output.documents import models_of
 from ecosel.readers.table import ROW
-from ecosel.selection import Choice, Group, Selection
+from ecosel.selection import Selection
 
 Values = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class Explanation:
     distance: float
     dominated_by: tuple[int, ...]
     """Row numbers of all models that dominate it, nearest to the ideal first; empty on the front."""
-    acceptability: float
+    wins: float
     weighting: Mapping[str, float] | None
     """A weighting, of sum 1, that makes it the best trade-off; None where there is none or none was found."""
     others: tuple[Comparison, ...]
@@ -122,12 +122,12 @@ def _explain(choice: Choice, models: pl.DataFrame, at: int, *, seed: int) -> Exp
             compare(beaten_by[:3]),
         )
     on_front = choice.at(row)
-    weighting = choice.acceptability.weightings[on_front]
+    weighting = choice.wins.weightings[on_front]
     if np.isnan(weighting).any() and len(columns) > 2:
         weighting = _search_weighting(np.abs(choice.values / scale - ideal / scale), on_front, np.random.default_rng(seed))
     front = np.flatnonzero(np.isin(numbers, choice.front))
     return Explanation(
-        choice, row, shown, float(distance[at]), (), float(choice.acceptability.shares[on_front]),
+        choice, row, shown, float(distance[at]), (), float(choice.wins.shares[on_front]),
         None if np.isnan(weighting).any() else dict(zip(columns, weighting.tolist(), strict=True)),
         compare(_neighbours(deviations, front, at)),
     )  # fmt: skip
@@ -183,8 +183,8 @@ def as_document(selection: Selection, group: Group, explanations: tuple[Explanat
                 "kind": e.choice.kind, "objectives": [{"column": o.column, "sense": o.sense} for o in e.choice.objectives],
                 "on_front": e.on_front, "trade_off": e.is_pick, "distance": e.distance,
                 "ideal": dict(e.choice.ideal), "scale": dict(e.choice.scale), "weights": dict(e.choice.weights),
-                "dominated_by": list(e.dominated_by), "acceptability": e.acceptability,
-                "acceptability_error": e.choice.acceptability.error,
+                "dominated_by": list(e.dominated_by), "acceptability": e.wins,
+                "acceptability_error": e.choice.wins.error,
                 "weighting": None if e.weighting is None else dict(e.weighting),
                 "compared_with": [difference(e, other) for other in e.others], "pick": list(e.choice.picks["trade_off"]),
             }

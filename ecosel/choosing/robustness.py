@@ -23,7 +23,7 @@ _REACH = 4.5
 
 
 @dataclass(frozen=True)
-class Acceptability:
+class WinShares:
     """Share [n] of all weightings under which each front row is the best trade-off."""
 
     shares: Values
@@ -33,7 +33,7 @@ class Acceptability:
     """A weighting [n, d] under which the row is the pick, as far inside as can be told; NaN where none was found."""
 
 
-def acceptability(deviations: Values, /, *, seed: int) -> Acceptability:
+def win_shares(deviations: Values, /, *, seed: int) -> WinShares:
     """Share of the weight simplex on which each row of deviations [n, d], (x - ideal) / scale, has the smallest distance.
 
     Weights are uniform on the simplex (Lahdelma et al. 1998, SMAA, rank-1 acceptability). Exact for d <= 2, by the
@@ -48,13 +48,13 @@ def acceptability(deviations: Values, /, *, seed: int) -> Acceptability:
         shares = np.zeros(len(distinct))
         shares[np.argmin(distinct[:, 0]) if d == 1 else 0] = 1.0
         weightings = np.where(shares[:, None] > 0, 1.0 / d, np.nan)
-        return Acceptability(shares[copy_of], 0.0, np.broadcast_to(weightings, distinct.shape)[copy_of])
+        return WinShares(shares[copy_of], 0.0, np.broadcast_to(weightings, distinct.shape)[copy_of])
     if d == 2:
         low, high = _winning_intervals(distinct)
         centre = np.where(high > low, (low + high) / 2, np.nan)
-        return Acceptability((high - low)[copy_of], 0.0, np.stack([centre, 1 - centre], axis=1)[copy_of])
+        return WinShares((high - low)[copy_of], 0.0, np.stack([centre, 1 - centre], axis=1)[copy_of])
     shares, weightings = _sampled(distinct, np.random.default_rng(seed))
-    return Acceptability(shares[copy_of], float(Z95 * 0.5 / np.sqrt(SAMPLES)), weightings[copy_of])
+    return WinShares(shares[copy_of], float(Z95 * 0.5 / np.sqrt(SAMPLES)), weightings[copy_of])
 
 
 def _winning_intervals(z: Values) -> tuple[Values, Values]:
@@ -105,7 +105,7 @@ def _sampled(z: Values, rng: np.random.Generator) -> tuple[Values, Values]:
 
 
 @dataclass(frozen=True)
-class Membership:
+class Resampling:
     """How often, in resampled measurements, a row is on the front, and how often it is the pick."""
 
     rows: Mapping[int, tuple[float, float]]
@@ -116,7 +116,7 @@ class Membership:
         return self.rows.get(row, (0.0, 0.0))
 
 
-def membership(
+def resample(
     costs: Values,
     below: Values,
     above: Values,
@@ -125,7 +125,7 @@ def membership(
     distance: Callable[[Values], Values],
     seed: int,
     rows: Sequence[int] | None = None,
-) -> Membership:
+) -> Resampling:
     """Resample the measurements and count who is on the front and who is picked.
 
     costs [n, d]: smaller is better; below and above [n, d]: standard deviation towards smaller and larger cost (0: known
@@ -148,7 +148,7 @@ def membership(
         on_front[reaching[front]] += 1
         pick[reaching[front[nearest(distance(sampled[front]))]]] += 1
     seen = np.flatnonzero(on_front)
-    return Membership({int(numbers[k]): (on_front[k] / resamples, pick[k] / resamples) for k in seen}, resamples)
+    return Resampling({int(numbers[k]): (on_front[k] / resamples, pick[k] / resamples) for k in seen}, resamples)
 
 
 def _dominated_by_any(rows: Values, front: Values) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ecosel.cli.request import Request, shared_options
+from ecosel.cli.request import SelectOptions, shared_options
 from ecosel.cli.writing import check_targets, write
 from ecosel.readers.opening import expand
 
@@ -49,7 +49,7 @@ def report(
     from ecosel.report.page import as_page
 
     form = figure_format(static) if static else None
-    request = Request(**shared)
+    request = SelectOptions(**shared)
     selection, rows = request.run(archives, all_columns=output is not None)
     answers: list[tuple[str | bytes, str | None]] = []
     if output:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import polars as pl
 
-from ecosel.cli.request import Request, shared_options
+from ecosel.cli.request import SelectOptions, shared_options
 from ecosel.cli.writing import check_targets, write
 from ecosel.output.documents import as_json, as_plain, marked_frame, picks_frame
 from ecosel.output.text import as_markdown, as_text
@@ -71,7 +71,7 @@ def select(
     writer = None if front is None else _frame_writer(front)
     if form == "parquet" and output in (None, "-") and sys.stdout is not None and sys.stdout.isatty():
         raise ValueError("Parquet is not for a terminal; name a file with -o")
-    selection, rows = Request(**shared).run(archives, top=top, all_columns=front is not None)
+    selection, rows = SelectOptions(**shared).run(archives, top=top, all_columns=front is not None)
     answer = _render(selection, form, to_terminal=output in (None, "-") and sys.stdout is not None and sys.stdout.isatty())
     write(*([(writer(marked_frame(selection, rows)), front)] if writer else []), (answer, output))
     if left_out:

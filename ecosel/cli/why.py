@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
+from ecosel.choosing.choice import shown_choices
 from ecosel.choosing.explanation import Explanation, as_document, explain, find_row
-from ecosel.cli.request import Request, shared_options
+from ecosel.cli.request import SelectOptions, shared_options
 from ecosel.cli.writing import write
-from ecosel.output.sentences import number, share
-from ecosel.output.text import WIDTH, printable, shown_choices, title
+from ecosel.output.sentences import number, printable, share, title
+from ecosel.output.text import WIDTH
 from ecosel.selection import Selection
 
 
@@ -35,7 +36,7 @@ def why(archives: tuple[str, ...], model: str, form: str, **shared: Any) -> None
     models dominate it and by how much; if it is, which weighting makes it the best trade-off, and what it gives up
     against its neighbours on the front.
     """
-    selection, _ = Request(**shared).run(archives)
+    selection, _ = SelectOptions(**shared).run(archives)
     group, explanations = explain(selection, find_row(selection, model))
     if form == "json":
         document = as_document(selection, group, explanations)
@@ -78,8 +79,8 @@ def _verdict(selection: Selection, e: Explanation) -> list[str]:
         lines = [f"On the front, not the best trade-off: that is {_name(selection, pick[0])}."]
     if e.weighting is not None:
         weighting = ", ".join(f"{column} {weight:.3g}" for column, weight in e.weighting.items())
-        about = f" (± {100 * e.choice.acceptability.error:.0f} %)" if e.choice.acceptability.error else ""
-        under = f"{share(e.acceptability)}{about} of all weightings" if e.acceptability else "few weightings"
+        about = f" (± {100 * e.choice.wins.error:.0f} %)" if e.choice.wins.error else ""
+        under = f"{share(e.wins)}{about} of all weightings" if e.wins else "few weightings"
         lines.append(f"The best trade-off under {under}, for example {weighting}.")
     else:
         sampled = "" if len(e.choice.objectives) <= 2 else " that was tried"

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ecosel.choosing.choice import Choice, Chosen, models_of
 from ecosel.choosing.scoring import distances
 from ecosel.dominance import nondominated_rank
 from ecosel.readers import table
 from ecosel.readers.table import ROW
-from ecosel.selection import Choice, Group, Selection
 
 
-def as_document(selection: Selection) -> dict[str, Any]:
+def as_document(selection: Chosen) -> dict[str, Any]:
     """Return the selection as one object of JSON types; `front` and `picks` hold row numbers of the archive."""
     origin, rule = selection.origin, selection.rule
     columns = [o.column for o in selection.objectives]
@@ -43,7 +43,7 @@ def _common(values: list[float]) -> float | None:
     return values[0] if values and all(value == values[0] for value in values) else None
 
 
-def _choice_document(selection: Selection, choice: Choice) -> dict[str, Any]:
+def _choice_document(selection: Chosen, choice: Choice) -> dict[str, Any]:
     columns = [o.column for o in choice.objectives]
     shown = _shown(choice)
     document: dict[str, Any] = {
@@ -55,23 +55,23 @@ def _choice_document(selection: Selection, choice: Choice) -> dict[str, Any]:
         "picks": {role: list(rows) for role, rows in choice.picks.items()},
         "distance": float(choice.distance.min()),
         "nearest": [[row, float(choice.distance[choice.at(row)])] for row in choice.nearest],
-        "acceptability": {str(row): part for row, part in choice.shares().items()},
-        "acceptability_error": choice.acceptability.error,
+        "acceptability": {str(row): part for row, part in choice.winners().items()},
+        "acceptability_error": choice.wins.error,
         "values": {str(row): dict(zip(columns, choice.values[choice.at(row)].tolist(), strict=True)) for row in shown},
         "labels": {str(row): selection.label(row) for row in shown} if selection.labels else {},
     }  # fmt: skip
-    if choice.membership is not None:
-        document["resamples"] = choice.membership.resamples
+    if choice.resampling is not None:
+        document["resamples"] = choice.resampling.resamples
         for k, key in enumerate(("probability_on_front", "probability_pick")):
-            document[key] = {str(row): shares[k] for row, shares in choice.membership.rows.items()}
+            document[key] = {str(row): shares[k] for row, shares in choice.resampling.rows.items()}
     return document
 
 
-def as_json(selection: Selection) -> str:
+def as_json(selection: Chosen) -> str:
     return json.dumps(as_document(selection), ensure_ascii=False, indent=1, allow_nan=False, default=str) + "\n"
 
 
-def picks_frame(selection: Selection) -> pl.DataFrame:
+def picks_frame(selection: Chosen) -> pl.DataFrame:
     """Return one row for each group, selection, role and model."""
     columns = [o.column for o in selection.objectives]
     records = []
@@ -83,14 +83,14 @@ def picks_frame(selection: Selection) -> pl.DataFrame:
                 for row in rows:
                     at = choice.at(row)
                     values = dict(zip(named, choice.values[at].tolist(), strict=True))
-                    member = (None, None) if choice.membership is None else choice.membership.of(row)
+                    member = (None, None) if choice.resampling is None else choice.resampling.of(row)
                     rule = {"ideal": dict(choice.ideal), "scale": dict(choice.scale), "weights": dict(choice.weights)}
                     records.append({
                         **{f"group:{column}": cell for column, cell in (group.key or {}).items()},
                         "kind": choice.kind, "objectives": " ".join(named), "role": role,
                         "row": row, "label": selection.label(row),
                         **{_unlike_own(column): values.get(column) for column in columns},
-                        "distance": float(choice.distance[at]), "acceptability": float(choice.acceptability.shares[at]),
+                        "distance": float(choice.distance[at]), "acceptability": float(choice.wins.shares[at]),
                         "probability_on_front": member[0], "probability_pick": member[1], "rule": json.dumps(rule),
                     })  # fmt: skip
     return pl.DataFrame(records, infer_schema_length=None)
@@ -113,7 +113,7 @@ def _unlike_own(column: str) -> str:
     return f"objective:{column}" if column in _OWN or column.startswith("group:") else column
 
 
-def marked_frame(selection: Selection, archive: pl.DataFrame) -> pl.DataFrame:
+def marked_frame(selection: Chosen, archive: pl.DataFrame) -> pl.DataFrame:
     """Return the used rows of archive (it holds ROW) with `row`, `on_front`, `rank` and `distance` beside their columns.
 
     They belong to the joint selection of the row's group, or the only pair. rank 0 is the front, 1 the front of the rest,
@@ -136,8 +136,8 @@ def marked_frame(selection: Selection, archive: pl.DataFrame) -> pl.DataFrame:
             ROW: rows[ROW].cast(pl.Int64), "on_front": rank == 0, "rank": rank,
             "distance": distances(values / scale - ideal / scale, weights),
         }  # fmt: skip
-        if choice.membership is not None:
-            shares = [choice.membership.of(row) for row in rows[ROW].to_list()]
+        if choice.resampling is not None:
+            shares = [choice.resampling.of(row) for row in rows[ROW].to_list()]
             marks |= {"probability_on_front": [s[0] for s in shares], "probability_pick": [s[1] for s in shares]}
         parts.append(pl.DataFrame(marks))
     marked = pl.concat(parts)
@@ -151,13 +151,6 @@ def as_plain(cells: pl.Series) -> pl.Series:
     if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Duration, pl.Object):
         return pl.Series(cells.name, [None if cell is None else table.as_text(cell) for cell in cells.to_list()], dtype=pl.String)
     return cells
-
-
-def models_of(selection: Selection, group: Group) -> pl.DataFrame:
-    """Return the used rows of one group."""
-    if group.key is None:
-        return selection.models
-    return selection.models.filter(*(pl.col(column).eq_missing(pl.lit(cell)) for column, cell in group.key.items()))
 
 
 def _shown(choice: Choice) -> list[int]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ecosel.selection import Choice
+from ecosel.choosing.choice import Choice, Chosen, Group
+from ecosel.objectives import ACCURACY
 
 Name = Callable[[int], str]
 
@@ -32,9 +33,9 @@ def gain(choice: Choice, name: Name, /) -> str:
 
 def certainty(choice: Choice, name: Name, /) -> str:
     """Say how far the choice depends on the weights, and on the measurements where their errors are known."""
-    shares = choice.shares()
+    shares = choice.winners()
     pick = choice.picks["trade_off"][0]
-    error = choice.acceptability.error
+    error = choice.wins.error
     own = shares.get(pick, 0.0)
     rivals = [row for row in shares if row not in choice.picks["trade_off"]]
     if (choice.values == choice.values[0]).all():
@@ -48,8 +49,8 @@ def certainty(choice: Choice, name: Name, /) -> str:
         else:
             judged = "hardly depends" if own >= 0.9 else "depends somewhat" if own >= 0.5 else "depends"
             text += f": the choice {judged} on the weights."
-    if choice.membership is not None:
-        member = choice.membership
+    if choice.resampling is not None:
+        member = choice.resampling
         on_front, picked = member.of(pick)
         text += (
             f" Over {member.resamples:,} resamplings of the measurements it is on the front in {share(on_front)}"
@@ -86,3 +87,51 @@ def number(value: float, /) -> str:
     if 1e3 <= abs(value) < 1e9:
         return f"{value:,.{max(0, 4 - int(math.log10(abs(value))))}f}"
     return f"{value:.5g}"
+
+
+def summary(selection: Chosen) -> str:
+    """Say which archive, how many rows, and by which rule."""
+    origin = selection.origin
+    reasons = {"miss a value": selection.left_out.height, "filtered": origin.filtered, "unfinished": origin.unfinished}
+    left_out = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
+    used = f"{selection.models.height:,} of {selection.rows:,} models used" + (f" ({left_out})" if left_out else "")
+    lines = [
+        (f"{printable(origin.path)}: " if origin.path else "") + used,
+        f"Best trade-off: lowest weighted distance to the ideal point; {_rule_in_words(selection)}.",
+        *(f"{remark}." for remark in selection.remarks),
+    ]
+    return "\n".join(lines)
+
+
+def _rule_in_words(selection: Chosen) -> str:
+    rule, objectives = selection.rule, selection.objectives
+    weights = "their weights under them" if any(weight != 1 for weight in rule.weights.values()) else "weights 1"
+    if rule.preset:
+        return f"preset paper (1 s, 1e7 parameters, 10 mJ, all of the accuracy; the paper states no weights), {weights}"
+    by_ideal = [o.column for o in objectives if o == ACCURACY or (o.is_quality and o.column in rule.ideal)]
+    by_range = [o.column for o in objectives if o.is_quality and o.column not in by_ideal]
+    parts = ["costs by their largest value on the front"] if any(not o.is_quality for o in objectives) else []
+    parts += [f"{', '.join(by_ideal)} by its ideal"] if by_ideal else []
+    parts += [f"{', '.join(by_range)} by its range on the front"] if by_range else []
+    by = {
+        "max": ", ".join(parts),
+        "range": "each objective by its range on the front",
+        "archive-range": "each objective by its range over all models of a group",
+        "none": "raw units",
+    }[rule.scale]
+    return f"scale {rule.scale} ({printable(by)}), {weights}"
+
+
+def title(group: Group, choice: Choice) -> str:
+    key = ", ".join(f"{column} = {cell}" for column, cell in (group.key or {}).items())
+    words = {"max": "highest", "min": "lowest"}
+    if choice.kind == "pair":
+        of = " against ".join(f"{words[o.sense]} {o.column}" for o in choice.objectives)
+    else:
+        of = "joint: " + ", ".join(f"{words[o.sense]} {o.column}" for o in choice.objectives)
+    return printable((f"{key}: " if key else "") + f"{of}; front {len(choice.front):,} of {choice.used:,}")
+
+
+def printable(text: str) -> str:
+    """Replace what would steer a terminal (a name from a stranger's file may hold escape sequences)."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)

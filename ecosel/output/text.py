@@ -6,9 +6,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ecosel.objectives import ACCURACY
-from ecosel.output.sentences import certainty, gain, number, share
-from ecosel.selection import Choice, Group, Selection
+from ecosel.choosing.choice import Choice, Chosen, shown_choices
+from ecosel.output.sentences import certainty, gain, number, printable, share, summary, title
 
 WIDTH = 80
 
@@ -50,7 +49,7 @@ class _Table:
 _HEAD, _LABEL, _SHORT_LABEL = 12, 34, 18
 
 
-def as_text(selection: Selection, *, color: bool = False, width: int = WIDTH) -> str:
+def as_text(selection: Chosen, *, color: bool = False, width: int = WIDTH) -> str:
     """Return the selection as tables for people, readable in 80 columns; numbers are never cut."""
     from rich.console import Console
     from rich.padding import Padding
@@ -89,7 +88,7 @@ def as_text(selection: Selection, *, color: bool = False, width: int = WIDTH) ->
 LEGEND = "> best trade-off   * best of its column   wins: share of all weightings under which the model is the best trade-off"
 
 
-def as_markdown(selection: Selection) -> str:
+def as_markdown(selection: Chosen) -> str:
     """Return the tables as GitHub Markdown."""
     parts = [_escaped(summary(selection)).replace("\n", "  \n")]
     for group, choice in shown_choices(selection):
@@ -114,54 +113,11 @@ def _escaped(text: str) -> str:
     return text
 
 
-def summary(selection: Selection) -> str:
-    """Say which archive, how many rows, and by which rule."""
-    origin = selection.origin
-    reasons = {"miss a value": selection.left_out.height, "filtered": origin.filtered, "unfinished": origin.unfinished}
-    left_out = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
-    used = f"{selection.models.height:,} of {selection.rows:,} models used" + (f" ({left_out})" if left_out else "")
-    lines = [
-        (f"{printable(origin.path)}: " if origin.path else "") + used,
-        f"Best trade-off: lowest weighted distance to the ideal point; {_rule_in_words(selection)}.",
-        *(f"{remark}." for remark in selection.remarks),
-    ]
-    return "\n".join(lines)
-
-
-def _rule_in_words(selection: Selection) -> str:
-    rule, objectives = selection.rule, selection.objectives
-    weights = "their weights under them" if any(weight != 1 for weight in rule.weights.values()) else "weights 1"
-    if rule.preset:
-        return f"preset paper (1 s, 1e7 parameters, 10 mJ, all of the accuracy; the paper states no weights), {weights}"
-    by_ideal = [o.column for o in objectives if o == ACCURACY or (o.is_quality and o.column in rule.ideal)]
-    by_range = [o.column for o in objectives if o.is_quality and o.column not in by_ideal]
-    parts = ["costs by their largest value on the front"] if any(not o.is_quality for o in objectives) else []
-    parts += [f"{', '.join(by_ideal)} by its ideal"] if by_ideal else []
-    parts += [f"{', '.join(by_range)} by its range on the front"] if by_range else []
-    by = {
-        "max": ", ".join(parts),
-        "range": "each objective by its range on the front",
-        "archive-range": "each objective by its range over all models of a group",
-        "none": "raw units",
-    }[rule.scale]
-    return f"scale {rule.scale} ({printable(by)}), {weights}"
-
-
-def shown_choices(selection: Selection) -> list[tuple[Group, Choice]]:
-    """Return the choices of all groups, without a joint selection that repeats the only pair."""
-    return [
-        (group, choice)
-        for group in selection.groups
-        for choice in group.choices
-        if choice.kind == "pair" or len(group.choices) != 2 or len(choice.objectives) != 2
-    ]
-
-
 # More models than this that tie as the best trade-off, or as the best of a column, are not shown in a table.
 _MOST_TIES, _MOST_BEST = 8, 3
 
 
-def _table(selection: Selection, choice: Choice) -> _Table:
+def _table(selection: Chosen, choice: Choice) -> _Table:
     picks = choice.picks
     few = [*picks["trade_off"][:_MOST_TIES], *choice.nearest[: max(choice.top, _MOST_TIES)]]
     rows = list(dict.fromkeys([*few, *(row for tied in picks.values() for row in tied[:_MOST_BEST])]))
@@ -184,29 +140,19 @@ def _table(selection: Selection, choice: Choice) -> _Table:
         cells = [number(choice.values[i, k]) + (" *" if row in best else "  ") for row, i in zip(rows, at, strict=True)]
         stated = [choice.ideal, choice.scale, choice.weights][: len(rule)]
         objectives.append(_Column(objective.column, cells, [number(part[objective.column]) + "  " for part in stated]))
-    wins = [share(float(choice.acceptability.shares[i]), sampled=choice.acceptability.error > 0) for i in at]
+    wins = [share(float(choice.wins.shares[i]), sampled=choice.wins.error > 0) for i in at]
     verdict = [_Column("distance", [f"{choice.distance[i]:.4g}" for i in at], nothing), _Column("wins", wins, nothing)]
-    if choice.membership is not None:
+    if choice.resampling is not None:
         for k, head in enumerate(("on front", "resampled pick")):
-            verdict.append(_Column(head, [share(choice.membership.of(row)[k], sampled=True) for row in rows], nothing))
+            verdict.append(_Column(head, [share(choice.resampling.of(row)[k], sampled=True) for row in rows], nothing))
     return _Table(names, objectives, verdict, picked)
 
 
-def title(group: Group, choice: Choice) -> str:
-    key = ", ".join(f"{column} = {cell}" for column, cell in (group.key or {}).items())
-    words = {"max": "highest", "min": "lowest"}
-    if choice.kind == "pair":
-        of = " against ".join(f"{words[o.sense]} {o.column}" for o in choice.objectives)
-    else:
-        of = "joint: " + ", ".join(f"{words[o.sense]} {o.column}" for o in choice.objectives)
-    return printable((f"{key}: " if key else "") + f"{of}; front {len(choice.front):,} of {choice.used:,}")
-
-
-def _sentences(selection: Selection, choice: Choice) -> list[str]:
+def _sentences(selection: Chosen, choice: Choice) -> list[str]:
     mentioned = [
         *(rows[0] for rows in choice.picks.values()),
-        *choice.shares(),
-        *(choice.membership.rows if choice.membership else ()),
+        *choice.winners(),
+        *(choice.resampling.rows if choice.resampling else ()),
     ]
     labels = [selection.label(row) for row in dict.fromkeys(mentioned[:50])]
 
@@ -245,8 +191,3 @@ def _pieces(name: str) -> Sequence[str]:
             pieces.append(current)
             current = ""
     return [*pieces, current]
-
-
-def printable(text: str) -> str:
-    """Replace what would steer a terminal (a name from a stranger's file may hold escape sequences)."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)

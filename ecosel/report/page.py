@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from ecosel.choosing.choice import Choice
 from ecosel.output.sentences import gain
 from ecosel.readers import table
 from ecosel.readers.table import ROW
@@ -28,7 +29,7 @@ from ecosel.report.view import mark_data
 from ecosel.report.view.axes import shortened
 from ecosel.report.view.letters import name_of
 from ecosel.report.view.view import HEAT_CELLS, GroupView, group_views
-from ecosel.selection import Choice, Selection
+from ecosel.selection import Selection
 
 # Groups, columns and characters of a cell that a page holds at most.
 MOST_GROUPS = 40

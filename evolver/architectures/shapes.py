@@ -18,7 +18,7 @@ from evolver.architectures.genome import (
     Slot,
     Training,
 )
-from evolver.architectures.space import LAYER_RANGES, LEARNING_RATES, OPTIMIZERS, WEIGHT_DECAY, Choice, Integer, Space
+from evolver.architectures.space import LAYER_RANGES, LEARNING_RATES, OPTIMIZERS, WEIGHT_DECAY, Integer, OneOf, Space
 
 Shape: TypeAlias = tuple[int, int, int]
 """Channels, height, width; what an inner product gives is (units, 1, 1)."""
@@ -132,9 +132,9 @@ def _bounded(op: str) -> tuple[tuple[str, ...], tuple[tuple[float, float], ...]]
     """Return the numeric genes of a kind of layer, and the ranges of each."""
     genes = [(gene, values) for gene, (values, _) in LAYER_RANGES[op].items()]
     lows_and_highs = [
-        (gene, (min(values.values), max(values.values)) if isinstance(values, Choice) else (values.low, values.high))
+        (gene, (min(values.values), max(values.values)) if isinstance(values, OneOf) else (values.low, values.high))
         for gene, values in genes
-        if not isinstance(values, Choice) or not isinstance(values.values[0], str)
+        if not isinstance(values, OneOf) or not isinstance(values.values[0], str)
     ]
     return tuple(gene for gene, _ in lows_and_highs), tuple(bounds for _, bounds in lows_and_highs)
 

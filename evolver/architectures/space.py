@@ -64,7 +64,7 @@ class Real:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class OneOf:
     """One of some values; a value that stands several times is that much likelier."""
 
     values: tuple[Any, ...]
@@ -80,7 +80,7 @@ class Choice:
         return value if value in self.values else self.values[0]
 
 
-Range: TypeAlias = Integer | Real | Choice
+Range: TypeAlias = Integer | Real | OneOf
 
 PAPER = "Young et al. 2019, III.A"  # names the kinds of layers and their order, and gives no range
 NOVA = "seen in evolved networks of MENNDL for NOvA, MINERvA_NOvA_network_analysis"
@@ -88,7 +88,7 @@ OURS = "ours"
 
 _WIDTH = Integer(4, 128, log=True)
 _KERNEL = Integer(1, 7)
-_STRIDE = Choice((1, 1, 1, 1, 2, 3))
+_STRIDE = OneOf((1, 1, 1, 1, 2, 3))
 
 # Kinds are the paper's. It gives no ranges: each below is ours, chosen to hold what the named networks show within CIFAR's 32x32.
 LAYER_RANGES: Mapping[str, Mapping[str, tuple[Range, str]]] = {
@@ -98,7 +98,7 @@ LAYER_RANGES: Mapping[str, Mapping[str, tuple[Range, str]]] = {
         "kernel_w": (_KERNEL, f"{OURS}; non-square: Young et al. 2019, IV"),
         "stride_h": (_STRIDE, f"{OURS}; medians of 2 to 3 {NOVA}, on larger images"),
         "stride_w": (_STRIDE, f"{OURS}; medians of 2 to 3 {NOVA}, on larger images"),
-        "padding": (Choice(("half", "half", "none")), f"{OURS}; both {NOVA}"),
+        "padding": (OneOf(("half", "half", "none")), f"{OURS}; both {NOVA}"),
     },
     "inception": {
         "channels_1x1": (_WIDTH, f"{OURS}; around the 64 of GoogLeNet 3a, {NOVA}"),
@@ -109,24 +109,24 @@ LAYER_RANGES: Mapping[str, Mapping[str, tuple[Range, str]]] = {
         "channels_pool": (Integer(4, 64, log=True), f"{OURS}; around the 32 of GoogLeNet 3a"),
     },
     "pooling": {
-        "kind": (Choice(("max", "max", "average")), f"{OURS}; average seldom {NOVA}"),
+        "kind": (OneOf(("max", "max", "average")), f"{OURS}; average seldom {NOVA}"),
         "kernel_h": (Integer(1, 4), OURS),
         "kernel_w": (Integer(1, 4), OURS),
-        "stride_h": (Choice((1, 2, 2, 3)), OURS),
-        "stride_w": (Choice((1, 2, 2, 3)), OURS),
+        "stride_h": (OneOf((1, 2, 2, 3)), OURS),
+        "stride_w": (OneOf((1, 2, 2, 3)), OURS),
     },
-    "activation": {"kind": (Choice(("relu", "relu", "leaky relu", "elu", "tanh", "sigmoid")), f"{OURS}; ReLU mostly, {NOVA}")},
+    "activation": {"kind": (OneOf(("relu", "relu", "leaky relu", "elu", "tanh", "sigmoid")), f"{OURS}; ReLU mostly, {NOVA}")},
     "dropout": {"rate": (Real(0.0, 0.7), f"{OURS}; 0.1 to 0.68 {NOVA}")},
     "inner product": {"units": (Integer(16, 1024, log=True), OURS)},
 }
 # Which kinds a random slot has, and how likely it is on: ours.
-FEATURE_KINDS = Choice(("convolution", "convolution", *FEATURE_OPS[1:4], "activation", "dropout"))
-CLASSIFIER_KINDS = Choice(("inner product", "inner product", "activation", "activation", "dropout"))
+FEATURE_KINDS = OneOf(("convolution", "convolution", *FEATURE_OPS[1:4], "activation", "dropout"))
+CLASSIFIER_KINDS = OneOf(("inner product", "inner product", "activation", "activation", "dropout"))
 FEATURE_ON, CLASSIFIER_ON = 0.5, 0.2
 
 # All ours; the paper trains without augmentation and says no more. The best rates of the two optimisers are decades apart.
 LEARNING_RATES: Mapping[str, Real] = {"sgd": Real(2e-3, 0.3, log=True), "adamw": Real(2e-4, 2e-2, log=True)}
-OPTIMIZERS = Choice(("sgd", "adamw"))
+OPTIMIZERS = OneOf(("sgd", "adamw"))
 WEIGHT_DECAY = Real(1e-5, 1e-1, log=True)
 BATCH_SIZES = (16, 32, 64, 128, 256, 512, 1024, 2048)
 

@@ -19,7 +19,7 @@ from evolver.architectures.space import (
     LEARNING_RATES,
     OPTIMIZERS,
     WEIGHT_DECAY,
-    Choice,
+    OneOf,
     Range,
     Space,
 )
@@ -84,7 +84,7 @@ def _uniforms(rng: np.random.Generator, count: int) -> Uniforms:
     return iter(rng.random(count).tolist())
 
 
-def _random_slot(kinds: Choice, on: float, uniforms: Uniforms) -> Slot:
+def _random_slot(kinds: OneOf, on: float, uniforms: Uniforms) -> Slot:
     return Slot(next(uniforms) < on, _random_layer(kinds.at(next(uniforms)), uniforms))
 
 
@@ -105,7 +105,7 @@ def _training_ranges(space: Space, optimizer: str) -> dict[str, Range]:
         "optimizer": OPTIMIZERS,
         "learning_rate": LEARNING_RATES[optimizer],
         "weight_decay": WEIGHT_DECAY,
-        "batch_size": Choice(space.batch_sizes),
+        "batch_size": OneOf(space.batch_sizes),
         "epochs": space.epochs,
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import queue
 import signal
@@ -14,8 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,78 +21,16 @@ import numpy as np
 from ecosel import __version__
 from evolver.archive import Archive
 from evolver.errors import EvolverError
-from evolver.jobs import Job, Outcome, Settings, Survey, Task
-from evolver.search.optimizer import Plan, Problem
-from evolver.search.run_state import ENERGY, Course, Measure
+from evolver.jobs import Job, Outcome, Settings, Task
+from evolver.run.request import SearchRequest
+from evolver.search.run_state import RunState
 from evolver.workers.executors import Engine
-from evolver.workers.pool import look_up, outcome_of, perform
+from evolver.workers.pool import outcome_of, perform
 
 # A job that its executor or its machine lost is run again so often in all; ours.
 _TRIES = 3
 _TICK_S = 0.25
 _ASK_CAPACITY_S = 2.0
-
-
-class Genomes(Problem[str], Protocol):
-    """A problem whose genomes are JSON text."""
-
-    def adopted(self, genome: str, /) -> str:
-        """Return a genome from elsewhere as one of this problem. Raises ValueError where it is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What is searched and who does it: genomes of a space, and the module whose functions the workers call."""
-
-    module: str
-    genomes: Callable[[Mapping[str, Any]], Genomes]
-    space: Callable[[Survey, Settings], dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """When to stop; None is no limit. births are those of the archive, time_s is that of this command."""
-
-    births: int | None = None
-    time_s: float | None = None
-    joules: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("births", "time_s", "joules"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} is {value}; a budget must be above 0")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """All that a user asks of a search."""
-
-    archive: Path
-    settings: Settings
-    plan: Plan
-    budget: Budget = field(default_factory=Budget)
-    measure: Measure = "front"
-    stops: bool = True
-    deadline_s: float = 600.0
-    start: tuple[str, ...] = ()  # genomes
-    final: int = 0  # how many of the best are trained once more, tested and saved
-    command: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.deadline_s > 0:
-            raise ValueError(f"the deadline of a candidate is {self.deadline_s:g} s; it must be above 0")
-
-    def exported(self, birth: int) -> Path:
-        """Return the path, without its extension, that a winner is saved to."""
-        return self.archive.with_name(f"{self.archive.stem}-{birth}")
-
-    @property
-    def fixed(self) -> dict[str, Any]:
-        """Return what must not change while an archive grows."""
-        plan = asdict(self.plan)
-        settings = {name: value for name, value in asdict(self.settings).items() if name != "space"}
-        return {**settings, "plan": plan, "measure": self.measure, "stops": self.stops}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,50 +59,6 @@ class JouleMeter(Protocol):
     def joules(self) -> float: ...
 
 
-def surveyed(request: Request, work: Work, engine: Engine) -> tuple[Survey, Settings]:
-    """Have a worker look at the data set; return what it found, and the settings of all jobs. Raises EvolverError."""
-    survey = engine.executor.submit(look_up, f"{work.module}:survey", request.settings.to_json()).result()
-    if survey.no_energy is not None and ENERGY in request.plan.columns:
-        raise EvolverError(f"{ENERGY} cannot be measured: {survey.no_energy}")
-    return survey, replace(request.settings, space=work.space(survey, request.settings))
-
-
-def begun(request: Request, work: Work, engine: Engine, archive: Archive) -> tuple[Course, Settings]:
-    """Begin the run of a new archive. Raises EvolverError where the data set or a genome to start from is of no use."""
-    survey, settings = surveyed(request, work, engine)
-    course = _course(request, work, settings, request.start)
-    record = {**request.fixed, "start": list(request.start), "space": settings.space, "survey": asdict(survey)}
-    archive.begin(record, dataset=survey.dataset)
-    return course, settings
-
-
-def resumed(request: Request, work: Work, held: Mapping[str, Any], archive: Archive) -> tuple[Course, Settings]:
-    """Take up the run that an archive holds. Raises EvolverError where it was begun otherwise than is asked for."""
-    before, now = ({**fixed, **fixed["plan"]} for fixed in (held, json.loads(json.dumps(request.fixed))))
-    for name in now:
-        if name != "plan" and before.get(name) != now[name]:
-            raise EvolverError(
-                f"{request.archive} was begun with {name} = {json.dumps(before.get(name))}, not {json.dumps(now[name])}; "
-                "give the same again, or name another --archive"
-            )
-    settings = replace(request.settings, space=held["space"])
-    course = _course(request, work, settings, held["start"])
-    for birth in archive.births():
-        course.born(birth)
-    for number, task, outcome in archive.outcomes():
-        course.heard(number, task, outcome)
-    return course, settings
-
-
-def _course(request: Request, work: Work, settings: Settings, start: Sequence[str]) -> Course:
-    genomes = work.genomes(settings.space or {})
-    try:
-        adopted = tuple(genomes.adopted(genome) for genome in start)
-    except ValueError as error:
-        raise EvolverError(f"--start: {error}") from error
-    return Course(genomes, request.plan, request.measure, request.stops, settings.max_epochs, adopted)
-
-
 _Order = tuple[int, Task, int]  # birth, task, which try
 
 
@@ -174,11 +66,11 @@ _Order = tuple[int, Task, int]  # birth, task, which try
 class Loop:
     """One command's part of a run."""
 
-    request: Request
+    request: SearchRequest
     module: str
     engine: Engine
     archive: Archive
-    course: Course
+    course: RunState
     settings: Settings
     watch: Callable[[Progress], None] = lambda progress: None
     meter: JouleMeter | None = None
@@ -329,7 +221,7 @@ class Loop:
             self._running[number, task] = attempt + 1  # it keeps its place: as one that waits it would be submitted twice
             return [(number, task, attempt + 1)]
         if self.archive.save_outcome(number, task, outcome):
-            self.course.heard(number, task, outcome)
+            self.course.tell(number, task, outcome)
             self._finished += task == "train"
         return []
 
@@ -380,14 +272,14 @@ def _interrupts(first: Callable[[], None]) -> Iterator[None]:
         return
     seen = 0
 
-    def heard(number: int, frame: object) -> None:
+    def tell(number: int, frame: object) -> None:
         nonlocal seen
         seen += 1
         if seen > 1:
             raise KeyboardInterrupt
         first()
 
-    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -9,9 +9,10 @@ from typing import Any
 
 from evolver.archive import Archive
 from evolver.jobs import Outcome
-from evolver.run.loop import JouleMeter, Loop, Request, Work, begun, resumed, surveyed
+from evolver.run.loop import JouleMeter, Loop
 from evolver.run.progress import Mode, duration, say_waiting, watching
-from evolver.search.run_state import Course
+from evolver.run.request import SearchRequest, Work, begun, resumed, surveyed
+from evolver.search.run_state import RunState
 from evolver.workers.executors import Engine, open_engine
 
 
@@ -22,7 +23,7 @@ def architectures() -> Work:
     return Work("evolver.training.evaluation", Architectures, space_for)
 
 
-def evolve(request: Request, work: Work, engine: Engine, *, progress: Mode = "auto") -> dict[str, Any]:
+def evolve(request: SearchRequest, work: Work, engine: Engine, *, progress: Mode = "auto") -> dict[str, Any]:
     """Search until a budget is spent; return what came of it, as JSON can hold it."""
     new = not request.archive.exists()
     # the meter first: where there is none, no archive is begun that another --meter would not fit
@@ -42,7 +43,7 @@ def evolve(request: Request, work: Work, engine: Engine, *, progress: Mode = "au
 
 
 @contextmanager
-def _meter(request: Request, engine: Engine) -> Iterator[JouleMeter | None]:
+def _meter(request: SearchRequest, engine: Engine) -> Iterator[JouleMeter | None]:
     """Open the meters of the devices where energy is a budget: opening some takes longer than a run does to start."""
     if request.budget.joules is None:
         yield None
@@ -53,7 +54,7 @@ def _meter(request: Request, engine: Engine) -> Iterator[JouleMeter | None]:
             yield meter
 
 
-def plan(request: Request, work: Work, engine: Engine) -> dict[str, Any]:
+def plan(request: SearchRequest, work: Work, engine: Engine) -> dict[str, Any]:
     """Return what a search would do, as JSON can hold it; nothing is written."""
     survey, settings = surveyed(request, work, engine)
     births: int | None = None
@@ -91,7 +92,7 @@ def plan(request: Request, work: Work, engine: Engine) -> dict[str, Any]:
 
 
 def run(
-    request: Request, work: Work, *, executor: str | None, devices: str, workers: int | None, dry_run: bool, progress: Mode
+    request: SearchRequest, work: Work, *, executor: str | None, devices: str, workers: int | None, dry_run: bool, progress: Mode
 ) -> dict[str, Any]:
     """Open the workers, search (or only plan), and end them whatever happens."""
     with closing(open_engine(executor, devices=devices, workers=workers)) as engine:
@@ -132,7 +133,7 @@ def _words(value: Any) -> str:
     return "none" if value is None else f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
 
 
-def _final(request: Request, birth: int, outcome: Outcome) -> dict[str, Any]:
+def _final(request: SearchRequest, birth: int, outcome: Outcome) -> dict[str, Any]:
     done = outcome.status == "ok"
     saved = str(request.exported(birth)) if done else None
     return {
@@ -144,7 +145,7 @@ def _final(request: Request, birth: int, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _summary(request: Request, loop: Loop, course: Course) -> dict[str, Any]:
+def _summary(request: SearchRequest, loop: Loop, course: RunState) -> dict[str, Any]:
     progress = loop.progress()
     best = None if course.best is None else {"candidate_id": str(course.best[1]), "accuracy": course.best[0]}
     return {

@@ -75,7 +75,7 @@ class Birth(Generic[G]):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SearchSettings:
     """What a search is after, and its settings; equal plans and seeds give equal searches."""
 
     objectives: tuple[Objective, ...] = (ACCURACY,)
@@ -116,7 +116,7 @@ class Search(Generic[G]):
     """Ask for births, tell outcomes. `start` are genomes that come before the random ones."""
 
     problem: Problem[G]
-    plan: Plan
+    plan: SearchSettings
     start: Sequence[G] = ()
     births: int = 0
     told: int = 0
@@ -135,10 +135,10 @@ class Search(Generic[G]):
             return None
         genome, key, parents, known = drawn
         birth = Birth(number, genome, key, parents, seed, self.told, known)
-        self.born(birth)
+        self.replay(birth)
         return birth
 
-    def born(self, birth: Birth[G]) -> None:
+    def replay(self, birth: Birth[G]) -> None:
         """Take note of a birth: of one that ask gives, or of one from an earlier part of the run."""
         if birth.number != self.births:
             raise ValueError(f"birth {birth.number} does not follow on {self.births} births")

@@ -6,18 +6,15 @@ Pure: the same births and outcomes give the same course, whether they come from 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ecosel.dominance import dominators, nondominated_rows
 from ecosel.objectives import ACCURACY
 from evolver.jobs import Outcome, Task
-from evolver.search.optimizer import Birth, Plan, Problem, Search
+from evolver.search.optimizer import Birth, Problem, Search, SearchSettings
+from evolver.search.two_fronts import TwoFronts
 
 Measure = Literal["all", "front", "none"]
 ENERGY = "energy_per_inference_j"
@@ -31,65 +28,12 @@ _PEERS = 10
 _COMPARED = 128  # with the last of them: a threshold rises as the search finds better ones
 
 
-class _Layers:
-    """The front of what was added, and the front of the rest, kept as one candidate after another comes."""
-
-    def __init__(self, columns: int) -> None:
-        self.births = np.empty(0, dtype=np.int64)
-        self.costs = np.empty((0, columns))
-        self.second = np.empty(0, dtype=np.bool_)
-        self._later: list[tuple[int, tuple[float, ...]]] = []
-
-    def later(self, birth: int, costs: tuple[float, ...]) -> None:
-        """Take a candidate whose layer nobody asks for yet: thousands at once cost little more than one."""
-        self._later.append((birth, costs))
-
-    def add(self, birth: int, costs: Sequence[float]) -> bool:
-        """Return whether the candidate is in one of the two layers."""
-        new = len(self.births)
-        every = np.vstack([self.costs, np.asarray(costs, dtype=np.float64)])
-        (above,) = dominators(every, [new])
-        if self.second[above].any():
-            return False  # and so by one of the front, too: most candidates end here
-        second = np.append(self.second, len(above) > 0)
-        (below,) = dominators(0.0 - every, [new])
-        falls = np.zeros(new + 1, dtype=np.bool_)
-        if second[new]:
-            falls[below] = True
-        else:
-            # who leaves the front joins the second layer, and drives out of it whom it dominates
-            demoted = below[~self.second[below]]
-            for row in dominators(0.0 - every, demoted):
-                falls[row] = True
-            second[demoted] = True
-        self.births = np.append(self.births, birth)[~falls]
-        self.costs, self.second = every[~falls], second[~falls]
-        return True
-
-    def _settle(self) -> None:
-        if self._later:
-            births, costs = zip(*self._later, strict=True)
-            self._later.clear()
-            every = np.vstack([self.costs, np.array(costs)])
-            numbers = np.append(self.births, births)
-            front = _front_of(every)
-            rest = np.setdiff1d(np.arange(len(every)), front)
-            rows = np.append(front, rest[_front_of(every[rest])])
-            self.births, self.costs, self.second = numbers[rows], every[rows], np.arange(len(rows)) >= len(front)
-
-    def numbers(self, *, front_only: bool) -> tuple[int, ...]:
-        """Return births by rising costs."""
-        self._settle()
-        order = np.lexsort(self.costs.T[::-1])
-        return tuple(int(self.births[k]) for k in order if not (front_only and self.second[k]))
-
-
 @dataclass
-class Course:
+class RunState:
     """The state of a run."""
 
     problem: Problem[str]
-    plan: Plan
+    plan: SearchSettings
     measure: Measure = "front"
     stops: bool = True
     max_epochs: int = 1
@@ -99,7 +43,7 @@ class Course:
     best: tuple[float, int] | None = None  # accuracy, birth
     waiting: dict[tuple[int, Task], None] = field(default_factory=dict)  # what is to be done, in order
     _births: dict[int, Birth[str]] = field(default_factory=dict)  # of those that still have something to do
-    _layers: _Layers = field(default_factory=lambda: _Layers(1 + len(_KNOWN)))
+    _layers: TwoFronts = field(default_factory=lambda: TwoFronts(1 + len(_KNOWN)))
     finals: dict[int, Outcome] = field(default_factory=dict)  # of the winners that were trained once more
     _broken: set[int] = field(default_factory=set)  # births that are known to break a limit
     _trained: dict[int, Outcome] = field(default_factory=dict)  # ok, and waiting to be measured before it is told
@@ -131,9 +75,9 @@ class Course:
             self._noted(birth)
         return birth
 
-    def born(self, birth: Birth[str]) -> None:
+    def replay(self, birth: Birth[str]) -> None:
         """Take note of a birth of an earlier part of the run."""
-        self.search.born(birth)
+        self.search.replay(birth)
         self._noted(birth)
 
     def birth(self, number: int) -> Birth[str]:
@@ -144,7 +88,7 @@ class Course:
         self._births[birth.number] = birth
         self.waiting[birth.number, task] = None
 
-    def heard(self, number: int, task: Task, outcome: Outcome) -> None:
+    def tell(self, number: int, task: Task, outcome: Outcome) -> None:
         """Take note of an outcome, and tell the search what it is to know."""
         self.waiting.pop((number, task), None)
         if task == "train":
@@ -218,12 +162,6 @@ class Course:
         values = {**{column: getattr(outcome, column) for column in _KNOWN}, **birth.known}
         known = tuple(float(values[column] or 0) for column in _KNOWN)
         return (ACCURACY.cost(outcome.accuracy or 0.0), *known)
-
-
-def _front_of(costs: NDArray[np.float64]) -> NDArray[np.int64]:
-    if not len(costs):
-        return np.empty(0, dtype=np.int64)
-    return nondominated_rows([np.ascontiguousarray(column) for column in costs.T])
 
 
 def _values(outcome: Outcome) -> Mapping[str, float | None]:

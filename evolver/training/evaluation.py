@@ -22,13 +22,13 @@ from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Settings, Survey
 from evolver.training.export import save
 from evolver.training.network import build
-from evolver.training.training import Course, ImageSet, count_correct, image_set, joined, train
+from evolver.training.training import ImageSet, TrainingResult, count_correct, image_set, joined, train
 from profilers.datasets import LabelledImages, load_dataset, splits
 from profilers.energy.intervals import Estimate, share
 from profilers.errors import DataError
-from profilers.measuring.device import find_place, measure_module
+from profilers.measuring.device import find_device, measure_module
 from profilers.measuring.inference import Batch, set_precision
-from profilers.measuring.measurement import Plan
+from profilers.measuring.settings import Plan
 from profilers.meters import NoMeter, find_meter
 
 
@@ -131,7 +131,7 @@ class Evaluator:
             input_shape=self.space.input_shape,
             classes=self.space.classes,
             images={"train": len(self.training), "validation": len(self.validation), "test": len(test.labels)},
-            device=find_place(self.device.type).name,
+            device=find_device(self.device.type).name,
             versions=versions,
             cuda=self.device.type == "cuda",
             no_energy=self._no_energy(),
@@ -203,12 +203,14 @@ class Evaluator:
             **_columns("energy_per_inference_j", energy),
             energy_source=cost.energy.source if energy else None,
             batch_size=size,
-            device=find_place(self.device.type).name,
+            device=find_device(self.device.type).name,
             precision="fp32",
             notes={"weights": "untrained"} | ({"energy": reason} if energy is None else {}),
         )
 
-    def _trained(self, job: Job, genome: Genome, images: ImageSet, *, rungs: dict[int, float]) -> tuple[Course, torch.nn.Module]:
+    def _trained(
+        self, job: Job, genome: Genome, images: ImageSet, *, rungs: dict[int, float]
+    ) -> tuple[TrainingResult, torch.nn.Module]:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         torch.manual_seed(job.seed)
@@ -218,7 +220,7 @@ class Evaluator:
         seed = (job.seed + 1) % 2**63  # the weights have had the numbers of job.seed
         return train(network, images, self.validation, genome.training, seed=seed, rungs=rungs, collapse_test=tested), network
 
-    def _after(self, course: Course, known: Outcome) -> Outcome:
+    def _after(self, course: TrainingResult, known: Outcome) -> Outcome:
         return replace(
             known,
             status=course.status,

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sqlite3
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from evolver.architectures.canonical import canonical
 from evolver.architectures.genome import (
     Activation,
     ActivationKind,
@@ -24,7 +20,6 @@ from evolver.architectures.genome import (
 )
 from evolver.architectures.shapes import describe, half
 from evolver.architectures.space import Space
-from evolver.errors import EvolverError
 
 _ACTIVATIONS: dict[ActivationKind, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -106,33 +101,6 @@ def _drawn(module: nn.Module, gain: float) -> float:
         nn.init.zeros_(module.bias)
         return 1.0
     return _GAINS.get(type(module), gain)
-
-
-def candidate_network(archive_path: str | Path, candidate_id: str) -> tuple[nn.Module, tuple[int, int, int]]:
-    """Return the network of a candidate in an archive, in normal form and with fresh weights, and the shape of its images.
-
-    EvolverError where the archive cannot be read or does not hold the candidate.
-    """
-    path = Path(archive_path)
-    if not path.is_file():
-        raise EvolverError(f"{path}: no such archive")
-    try:
-        with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as database:
-            row = database.execute("SELECT genome FROM archive WHERE candidate_id = ?", (candidate_id,)).fetchone()
-            settings = database.execute("SELECT settings FROM run").fetchone()
-    except sqlite3.Error as error:
-        raise EvolverError(f"{path}: not an archive of `ecosel evolve` ({error})") from None
-    finally:
-        if "database" in locals():
-            database.close()
-    if row is None or row[0] is None:
-        raise EvolverError(f"{path}: holds no candidate {candidate_id}; its column candidate_id names those that it holds")
-    try:
-        space = Space(**json.loads(settings[0])["space"])
-        genome = canonical(Genome.from_json(row[0]), space)
-        return build(genome, space), space.input_shape
-    except (ValueError, TypeError, KeyError) as error:
-        raise EvolverError(f"{path}: candidate {candidate_id} cannot be built ({error})") from None
 
 
 def _module(layer: Layer, shape: tuple[int, int, int]) -> nn.Module:

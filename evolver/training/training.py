@@ -64,7 +64,7 @@ def joined(first: ImageSet, second: ImageSet) -> ImageSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TrainingResult:
     """How a training went. `correct` of the validation images is None where it did not come to its end."""
 
     status: Literal["ok", "stopped", "collapsed", "nan"]
@@ -85,7 +85,7 @@ def train(
     rungs: Mapping[int, float] | None = None,
     collapse_test: bool = True,
     clock: Callable[[], float] = time.monotonic,
-) -> Course:
+) -> TrainingResult:
     """Train a network, which is changed, by SGD or AdamW under a one-cycle rate, and count its correct validation images.
 
     `rungs` maps epochs done to the validation accuracy below which training stops there; the last epoch is none.
@@ -99,8 +99,10 @@ def train(
     stepper = _Stepper(network, recipe, math.ceil(len(images) / recipe.batch_size))
     curve: list[tuple[int, float]] = []
 
-    def course(status: Literal["ok", "stopped", "collapsed", "nan"], reason: str | None, correct: int | None = None) -> Course:
-        return Course(status, reason, correct, tuple(curve), epoch, clock() - start_s)
+    def course(
+        status: Literal["ok", "stopped", "collapsed", "nan"], reason: str | None, correct: int | None = None
+    ) -> TrainingResult:
+        return TrainingResult(status, reason, correct, tuple(curve), epoch, clock() - start_s)
 
     for epoch in range(1, recipe.epochs + 1):
         losses = stepper.epoch(images)

@@ -37,7 +37,7 @@ _STOPPED = "the search was stopped"
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class DeviceSlot:
     """Where a child runs. device: the UUID of a GPU, "cpu", or "" for what this process sees itself."""
 
     device: str = ""
@@ -65,10 +65,10 @@ class Died(Exception):  # noqa: N818
         self.names = names  # of the class of the error, and of its bases
 
 
-class Lane:
+class ChildProcess:
     """A child process in a slot, started when it is first called and again after it died."""
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, slot: DeviceSlot) -> None:
         self.slot = slot
         self._child: subprocess.Popen[bytes] | None = None
         self._closed = False

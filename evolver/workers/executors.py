@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from evolver.errors import EvolverError
-from evolver.workers.child import Slot
+from evolver.workers.child import DeviceSlot
 from evolver.workers.pool import cores, cpu_slots, local_executor
 
 if TYPE_CHECKING:
@@ -54,16 +54,16 @@ def open_engine(executor: str | None, *, devices: str, workers: int | None) -> E
     return _named(executor, module, factory, workers)
 
 
-def local_slots(devices: str, workers: int | None) -> list[Slot]:
+def local_slots(devices: str, workers: int | None) -> list[DeviceSlot]:
     """Return the slots of this machine: so many workers on each device; devices: "auto", "cpu", or UUIDs with commas."""
     named = [device.strip() for device in devices.split(",")]
     found = None if named == ["cpu"] else _machine()
     places = (gpus(found, os.environ) or ["cpu"]) if named == ["auto"] else [place(device, found) for device in named]
     if len(set(places)) < len(places):
         raise ValueError(f"--devices is {devices!r}; a device may be named once")
-    slots: list[Slot] = []
+    slots: list[DeviceSlot] = []
     for where in places:
-        slots += cpu_slots(workers or cores()) if where == "cpu" else [Slot(where)] * (workers or 1)
+        slots += cpu_slots(workers or cores()) if where == "cpu" else [DeviceSlot(where)] * (workers or 1)
     return slots
 
 

@@ -12,83 +12,83 @@ from typing import Any
 
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Survey
-from evolver.workers.child import PREPARE_S, Died, Lane, Slot
+from evolver.workers.child import PREPARE_S, ChildProcess, DeviceSlot, Died
 
 
-class Lanes:
-    """The lanes of one process. Without slots there are as many as are called at one time, on what the process sees."""
+class ChildPool:
+    """The children of one process. Without slots there are as many as are called at one time, on what the process sees."""
 
-    def __init__(self, slots: Sequence[Slot] | None = None) -> None:
+    def __init__(self, slots: Sequence[DeviceSlot] | None = None) -> None:
         self._grows = slots is None
-        self._free = [Lane(slot) for slot in slots or ()]
+        self._free = [ChildProcess(slot) for slot in slots or ()]
         self._all = list(self._free)
         self._alone: set[str] = set()  # devices that belong to a measurement, or are about to
         self._changed = threading.Condition()
 
     @contextmanager
-    def lane(self, *, alone: bool) -> Iterator[Lane]:
-        """Lend a free lane; alone: no other lane of its device is in use meanwhile."""
+    def lend(self, *, alone: bool) -> Iterator[ChildProcess]:
+        """Lend a free child; alone: no other child of its device is in use meanwhile."""
         with self._changed:
-            lane = self._take(alone=alone)
+            child = self._take(alone=alone)
         try:
-            yield lane
+            yield child
         finally:
             with self._changed:
-                self._free.append(lane)
+                self._free.append(child)
                 if alone:
-                    self._alone.discard(lane.slot.device)
+                    self._alone.discard(child.slot.device)
                 self._changed.notify_all()
 
     def close(self) -> None:
         """Kill all children; calls that wait for one end as lost."""
         with self._changed:
-            for lane in self._all:
-                lane.close()
-            for lane in self._free:
-                lane.kill()
+            for child in self._all:
+                child.close()
+            for child in self._free:
+                child.kill()
             self._changed.notify_all()
 
-    def _take(self, *, alone: bool) -> Lane:
+    def _take(self, *, alone: bool) -> ChildProcess:
         while True:
-            open_ = [lane for lane in self._free if lane.slot.device not in self._alone]
+            open_ = [child for child in self._free if child.slot.device not in self._alone]
             if not open_ and self._grows and not self._alone:
-                open_ = [Lane(Slot())]
+                open_ = [ChildProcess(DeviceSlot())]
                 self._free += open_
                 self._all += open_
             if open_:
                 # the one that was used last has the data in its caches, and the fewest children are started
-                lane = open_[-1]
-                self._free.remove(lane)
+                child = open_[-1]
+                self._free.remove(child)
                 break
             self._changed.wait()
-        device = lane.slot.device
+        device = child.slot.device
         if alone:
             self._alone.add(device)
-            while any(other is not lane and other.slot.device == device and other not in self._free for other in self._all):
+            while any(other is not child and other.slot.device == device and other not in self._free for other in self._all):
                 self._changed.wait()
-        return lane
+        return child
 
 
 _bound = threading.local()
-_default = Lanes()
+_default = ChildPool()
 
 
-def local_executor(slots: Sequence[Slot]) -> tuple[ThreadPoolExecutor, Lanes]:
-    """Return an executor of as many threads as slots, and the lanes in which `perform` runs its jobs there."""
-    lanes = Lanes(slots)
-    return ThreadPoolExecutor(len(slots), "slot", initializer=_bind, initargs=(lanes,)), lanes
+def local_executor(slots: Sequence[DeviceSlot]) -> tuple[ThreadPoolExecutor, ChildPool]:
+    """Return an executor of as many threads as slots, and the children in which `perform` runs its jobs there."""
+    children = ChildPool(slots)
+    return ThreadPoolExecutor(len(slots), "slot", initializer=_bind, initargs=(children,)), children
 
 
-def _bind(lanes: Lanes) -> None:
-    _bound.lanes = lanes
+def _bind(children: ChildPool) -> None:
+    _bound.children = children
 
 
 def perform(entry: str, job: Job, deadline_s: float) -> Outcome:
     """Run "module:function" on a job in a child process; what every executor calls, on any machine. Never raises."""
-    lanes: Lanes = getattr(_bound, "lanes", _default)
+    children: ChildPool = getattr(_bound, "children", _default)
     try:
-        with lanes.lane(alone=job.task == "measure") as lane:
-            outcome = lane.call(entry, (job,), deadline_s=deadline_s, prepare=job.settings)
+        with children.lend(alone=job.task == "measure") as child:
+            outcome = child.call(entry, (job,), deadline_s=deadline_s, prepare=job.settings)
     except Died as death:
         return Outcome("crash" if death.kind == "error" else death.kind, str(death))
     return _checked(job, outcome)
@@ -96,10 +96,10 @@ def perform(entry: str, job: Job, deadline_s: float) -> Outcome:
 
 def look_up(entry: str, settings: str) -> Survey:
     """Run "module:function" on a settings text in a child process. Raises EvolverError, in one line."""
-    lanes: Lanes = getattr(_bound, "lanes", _default)
+    children: ChildPool = getattr(_bound, "children", _default)
     try:
-        with lanes.lane(alone=False) as lane:
-            survey = lane.call(entry, (settings,), deadline_s=PREPARE_S)
+        with children.lend(alone=False) as child:
+            survey = child.call(entry, (settings,), deadline_s=PREPARE_S)
     except Died as death:
         missing = (
             "; training needs more than the search does: pip install 'ecosel[torch]'" if "ImportError" in death.names else ""
@@ -132,12 +132,12 @@ def _checked(job: Job, outcome: Any) -> Outcome:
     return outcome
 
 
-def cpu_slots(count: int) -> list[Slot]:
+def cpu_slots(count: int) -> list[DeviceSlot]:
     """Return slots that share the cores of this machine."""
     if count < 1:
         raise ValueError(f"{count} workers; there must be at least 1")
     memory = int(0.9 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return [Slot("cpu", max(1, cores() // count), memory)] * count
+    return [DeviceSlot("cpu", max(1, cores() // count), memory)] * count
 
 
 def cores() -> int:

@@ -67,7 +67,8 @@ def _machine() -> tuple[Machine | None, str | None]:
 
 def survey(machine: Machine | None, probe_s: float | None) -> Iterator[Found]:
     """Yield the CUDA devices, the boards that CUDA does not show, and the processor."""
-    from profilers.meters.nvml.cuda import cuda_devices, processor_name
+    from profilers.meters.nvml.cuda import cuda_devices
+    from profilers.meters.rapl import processor_name
 
     shown, hidden = [], "CUDA does not show it in this environment"
     if machine is not None:

@@ -15,8 +15,7 @@ import click
 from profilers.errors import ProfilerError
 
 if TYPE_CHECKING:
-    from profilers.measuring.measurement import Progress, Show
-    from profilers.measuring.settings import Request
+    from profilers.measuring.settings import ProfileSettings, Progress, Show
     from profilers.results.inference_profile import InferenceProfile
 
 
@@ -102,7 +101,7 @@ def profile(model: str | None, verify: Path | None, **options: Any) -> int:
     return 0
 
 
-def _measure(request: Request, *, archive: Path | None, trace: Path | None, format_: str) -> None:
+def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | None, format_: str) -> None:
     from profilers.measuring.stdout import stdout_aside
     from profilers.results.archive import append, done, row_of
 
@@ -139,7 +138,7 @@ def _no_torch(error: ModuleNotFoundError) -> Exception:
     return ProfilerError(f"{error.name} is not installed: pip install 'ecosel[torch]'")
 
 
-def _sweep(request: Request, texts: tuple[str, ...], archive: Path, format_: str) -> int:
+def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, format_: str) -> int:
     from profilers.measuring.sweep import combinations, sweep, unfinished
     from profilers.models.opening import check_model
     from profilers.results.archive import COLUMNS, append, done, row_of
@@ -165,7 +164,7 @@ def _sweep(request: Request, texts: tuple[str, ...], archive: Path, format_: str
     return 0
 
 
-def _failed(request: Request, status: str, reason: str | None) -> dict[str, Any]:
+def _failed(request: ProfileSettings, status: str, reason: str | None) -> dict[str, Any]:
     return {
         "candidate_id": request.candidate,
         "configuration": request.configuration,
@@ -206,9 +205,8 @@ def _print(found: InferenceProfile, format_: str) -> None:
     click.echo(json.dumps(found.to_dict(), indent=1) if format_ == "json" else profile_text(found), nl=format_ == "json")
 
 
-def _request(model: str, options: dict[str, Any]) -> Request:
-    from profilers.measuring.measurement import Plan
-    from profilers.measuring.settings import Request
+def _request(model: str, options: dict[str, Any]) -> ProfileSettings:
+    from profilers.measuring.settings import Plan, ProfileSettings
 
     ci, quick, max_s = _share(options["ci"]), options["quick"], options["max_seconds"]
     if max_s is not None and not 0 < max_s < 1e9:
@@ -217,7 +215,9 @@ def _request(model: str, options: dict[str, Any]) -> Request:
     names = ("factory", "trust", "inputs", "values", "dataset", "split", "limit", "normalise", "download", "device", "mode")
     more = ("batch_size", "precision", "channels_last", "meter", "seed")
     chosen = {name: options[name] for name in (*names, *more)}
-    return Request(model, **chosen, factory_args=_arguments(options["factory_args"]), compile=options["compile_"], plan=plan)
+    return ProfileSettings(
+        model, **chosen, factory_args=_arguments(options["factory_args"]), compile=options["compile_"], plan=plan
+    )
 
 
 def _share(text: str) -> float:

@@ -29,7 +29,7 @@ Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Group:
+class Window:
     """Batches that ran back to back without a synchronisation inside, and how many images they held."""
 
     start_s: float
@@ -42,10 +42,10 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Marks:
+class Windows:
     """What has to be known beside the readings to derive the energy."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[Window, ...]
     meter: str  # its name: nvml, rapl, replay, constant:65
     column: str | None  # of the trace whose power is integrated: power_w, average_power_w, or neither
     counter: bool  # whether the meter has an energy counter
@@ -59,10 +59,10 @@ class Marks:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any], /) -> Marks:
+    def from_dict(cls, plain: Mapping[str, Any], /) -> Windows:
         """Read what `to_dict` gave, also after a round through JSON; raise TypeError, KeyError or ValueError else."""
         spans = {name: tuple(plain[name]) if plain[name] else None for name in ("idle_cold", "idle_warm", "idle_after")}
-        groups = tuple(Group(**group) for group in plain["groups"])
+        groups = tuple(Window(**group) for group in plain["groups"])
         if not groups or not all(group.images > 0 and group.end_s > group.start_s for group in groups):
             raise ValueError("a group is missing, or holds no images or no time")
         return cls(**{**plain, **spans, "groups": groups, "sensor": Sensor(**plain["sensor"])})
@@ -89,7 +89,7 @@ class Energy:
     warnings: tuple[str, ...] = ()
 
 
-def derive(trace: PowerTrace, marks: Marks, /) -> Energy:
+def derive(trace: PowerTrace, marks: Windows, /) -> Energy:
     """Derive all figures. The same trace and marks give the same bits."""
     if not marks.groups:
         return Energy(reasons=("nothing was measured",))
@@ -122,7 +122,7 @@ def derive(trace: PowerTrace, marks: Marks, /) -> Energy:
     )
 
 
-def _by_counter(trace: PowerTrace, marks: Marks, edge_w: float) -> tuple[Estimate | None, str | None]:
+def _by_counter(trace: PowerTrace, marks: Windows, edge_w: float) -> tuple[Estimate | None, str | None]:
     if not marks.counter:
         return None, "energy by counter: the meter has none"
     times, joules = trace.series("energy_j")
@@ -138,7 +138,7 @@ def _by_counter(trace: PowerTrace, marks: Marks, edge_w: float) -> tuple[Estimat
     return _per_image(each, marks.groups, "the energy counter")
 
 
-def _by_power(trace: PowerTrace, marks: Marks) -> tuple[Estimate | None, str | None]:
+def _by_power(trace: PowerTrace, marks: Windows) -> tuple[Estimate | None, str | None]:
     if marks.column is None:
         return None, "energy by integrated power: the meter gives no power"
     times, watts = trace.series(marks.column)
@@ -149,13 +149,13 @@ def _by_power(trace: PowerTrace, marks: Marks) -> tuple[Estimate | None, str | N
     return _per_image(each, marks.groups, "the integrated power")
 
 
-def _per_image(each: list[float], groups: tuple[Group, ...], name: str) -> tuple[Estimate | None, str | None]:
+def _per_image(each: list[float], groups: tuple[Window, ...], name: str) -> tuple[Estimate | None, str | None]:
     if min(each) <= 0:
         return None, f"{name} gave {min(each):.3g} J for a load that ran; the meter cannot be believed"
     return ratio(each, [group.images for group in groups]), None
 
 
-def _naive(trace: PowerTrace, marks: Marks) -> float | None:
+def _naive(trace: PowerTrace, marks: Windows) -> float | None:
     if marks.column is None:
         return None
     times, watts = trace.series(marks.column, edges=False)
@@ -164,7 +164,7 @@ def _naive(trace: PowerTrace, marks: Marks) -> float | None:
     return sum(known) / sum(group.images for group in marks.groups) if len(known) == len(each) else None
 
 
-def _idle(trace: PowerTrace, marks: Marks, span: Span | None) -> float | None:
+def _idle(trace: PowerTrace, marks: Windows, span: Span | None) -> float | None:
     if span is None:
         return None
     if marks.column is not None:
@@ -178,7 +178,7 @@ def _idle(trace: PowerTrace, marks: Marks, span: Span | None) -> float | None:
     return float((joules[chosen][-1] - joules[chosen][0]) / (times[chosen][-1] - times[chosen][0]))
 
 
-def _peak(trace: PowerTrace, marks: Marks) -> float | None:
+def _peak(trace: PowerTrace, marks: Windows) -> float | None:
     if marks.column is not None:
         times, watts = trace.series(marks.column)
     else:
@@ -190,33 +190,33 @@ def _peak(trace: PowerTrace, marks: Marks) -> float | None:
     return float(inside.max()) if len(inside) else None
 
 
-def _within(times: Floats, groups: Iterable[Group]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _within(times: Floats, groups: Iterable[Window]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     inside = np.zeros(len(times), bool)
     for group in groups:
         inside |= (times >= group.start_s) & (times <= group.end_s)
     return inside
 
 
-def _during(trace: PowerTrace, marks: Marks) -> slice:
+def _during(trace: PowerTrace, marks: Windows) -> slice:
     first = np.searchsorted(trace.time_s, marks.groups[0].start_s, "left")
     return slice(int(first), int(np.searchsorted(trace.time_s, marks.groups[-1].end_s, "right")))
 
 
-def _slowdowns(trace: PowerTrace, marks: Marks) -> dict[str, float]:
+def _slowdowns(trace: PowerTrace, marks: Windows) -> dict[str, float]:
     """Return the share of the looks at the clocks at which each reason held them down."""
     looks = [text for text in trace.slowdowns[_during(trace, marks)] if text is not None]
     counts = Counter(name for text in looks for name in text.split("+") if name)
     return {name: count / len(looks) for name, count in sorted(counts.items())}
 
 
-def _invalid(trace: PowerTrace, marks: Marks) -> str | None:
+def _invalid(trace: PowerTrace, marks: Windows) -> str | None:
     held = {name: part for name, part in _slowdowns(trace, marks).items() if name in _INVALIDATING and part > _SLOW_SHARE}
     if not held:
         return None
     return "clocks were held down: " + ", ".join(f"{name} in {part:.0%} of the looks" for name, part in held.items())
 
 
-def _remarks(trace: PowerTrace, marks: Marks, disagreement: float | None) -> Iterable[str]:
+def _remarks(trace: PowerTrace, marks: Windows, disagreement: float | None) -> Iterable[str]:
     if disagreement is not None and abs(disagreement) > _SUSPECT:
         yield f"the board's counter is suspect: it gives {disagreement:+.1%} against the integrated power, which is used instead"
     elif disagreement is not None and abs(disagreement) > _DISAGREEMENT:
@@ -239,3 +239,8 @@ def _remarks(trace: PowerTrace, marks: Marks, disagreement: float | None) -> Ite
     others = trace.other_processes[during]
     if (others > 0).any():
         yield f"other processes used the board ({int(np.nanmax(others))} at most): their energy is in the figures"
+
+
+def time_per_image(groups: tuple[Window, ...], /) -> Estimate:
+    """Return the seconds per image over groups, with their interval."""
+    return ratio([group.duration_s for group in groups], [group.images for group in groups])

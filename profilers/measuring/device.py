@@ -11,23 +11,24 @@ import numpy as np
 import torch
 
 from profilers.energy.intervals import Estimate
-from profilers.energy.per_image import Energy, Span
+from profilers.energy.per_image import Energy, Span, time_per_image
 from profilers.energy.sampler import Sampler, Stopwatch
 from profilers.errors import MeterError, ModelError
 from profilers.measuring.inference import Batch, Inference
-from profilers.measuring.measurement import Plan, Progress, Show, energy_of, measure, rest, time_per_image
-from profilers.measuring.settings import Mode
+from profilers.measuring.measurement import energy_of, measure, rest
+from profilers.measuring.settings import Mode, Plan, Progress, Show
 from profilers.meters import NoMeter, find_meter
 from profilers.meters.base import PowerMeter
 from profilers.meters.locks import board_lock
-from profilers.meters.nvml.cuda import cuda_devices, device_named, processor_name
+from profilers.meters.nvml.cuda import cuda_devices, device_named
+from profilers.meters.rapl import processor_name
 
 # Another measurement of the same board is waited for.
 _WAIT_S = 3600.0
 
 
 @dataclass(frozen=True)
-class Place:
+class Device:
     """Where the model runs: the name that torch has for it, and whose lock keeps others away."""
 
     torch_name: str
@@ -37,19 +38,19 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Bench:
+class ReservedDevice:
     """A device under an exclusive lock, its meter (or why there is none) and the sampler that reads it."""
 
-    place: Place
+    place: Device
     meter: PowerMeter | NoMeter
     sampler: Sampler | Stopwatch
     idle: Span | None  # sampled before anything ran
 
 
 @contextmanager
-def bench(device: str, /, *, meter: str | None, plan: Plan, show: Show) -> Iterator[Bench]:
+def reserve(device: str, /, *, meter: str | None, plan: Plan, show: Show) -> Iterator[ReservedDevice]:
     """Keep others from measuring the device, open its meter and sample its idle power; undo all that at the end."""
-    place = find_place(device)
+    place = find_device(device)
     found = find_meter(meter, place.torch_name)
     with ExitStack() as stack:
         if not isinstance(found, NoMeter):
@@ -58,11 +59,11 @@ def bench(device: str, /, *, meter: str | None, plan: Plan, show: Show) -> Itera
             stack.enter_context(board_lock(name, _WAIT_S, waiting=lambda words: show(Progress(f"waiting: {words}", 0.0, 0.0))))
         sampler: Sampler | Stopwatch = Stopwatch() if isinstance(found, NoMeter) else Sampler(found)
         stack.enter_context(sampler)
-        yield Bench(place, found, sampler, rest(sampler, plan, "idle power", show))
+        yield ReservedDevice(place, found, sampler, rest(sampler, plan, "idle power", show))
 
 
 @dataclass(frozen=True)
-class Cost:
+class ModuleCost:
     """Time and energy of a model in memory: seconds for one pass over its batches, joules per image."""
 
     inference_time: Estimate
@@ -81,13 +82,13 @@ def measure_module(
     plan: Plan,
     seed: int = 0,
     show: Show = lambda progress: None,
-) -> Cost:
+) -> ModuleCost:
     """Measure a module that stands on `device`, over the batches of one pass, in an exclusive window on that device.
 
     Raises ProfilerError where it cannot be run; without a meter the energy is None, with its reason, and the time is
     measured for a third of the seconds of the plan.
     """
-    with bench(device, meter=meter, plan=plan, show=show) as table:
+    with reserve(device, meter=meter, plan=plan, show=show) as table:
         plan = plan.of_time_alone() if isinstance(table.meter, NoMeter) else plan
         inference = Inference(module, batches, device=torch.device(table.place.torch_name), mode=mode, seed=seed)
         inference.run(inference.batches)
@@ -97,15 +98,15 @@ def measure_module(
         energy = (
             Energy(reasons=(table.meter.reason,)) if isinstance(table.meter, NoMeter) else energy_of(table.sampler, result.marks)
         )
-    return Cost(time_per_image(result.marks.groups).scaled(inference.images), energy, result.ended_by)
+    return ModuleCost(time_per_image(result.marks.groups).scaled(inference.images), energy, result.ended_by)
 
 
-def find_place(device: str) -> Place:
+def find_device(device: str) -> Device:
     """Find a device without opening it: its idle power is measured first."""
     if device == "auto":
         device = "cuda:0" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
-        return Place("cpu", f"{processor_name()}, {torch.get_num_threads()} threads", "cpu")
+        return Device("cpu", f"{processor_name()}, {torch.get_num_threads()} threads", "cpu")
     if not re.fullmatch(r"cuda(:\d+)?|(GPU|MIG)-.+", device):
         raise ValueError(f"--device {device!r} is none of auto, cpu, cuda, cuda:N, GPU-UUID, MIG-UUID")
     if not torch.cuda.is_available():
@@ -116,8 +117,8 @@ def find_place(device: str) -> Place:
 
         found = machine()
         if (one := device_named(name, cuda_devices(found))) is not None:
-            return Place(one.name, one.board.name, one.board.uuid, found.driver)
+            return Device(one.name, one.board.name, one.board.uuid, found.driver)
     except MeterError:  # without NVML there is no meter, and the rest can still be measured
         if name.startswith("cuda") and int(name[5:]) < torch.cuda.device_count():
-            return Place(name, torch.cuda.get_device_name(name), name.replace(":", "-"))
+            return Device(name, torch.cuda.get_device_name(name), name.replace(":", "-"))
     raise ModelError(f"there is no device {device}; `ecosel devices` lists what there is")

@@ -50,7 +50,7 @@ class Transfers:
     to_host_s: float
 
 
-class _Lane:
+class _StagingBuffer:
     """One of two places on the device that batches are copied to in turn; fixed, as a host that runs ahead would fill it."""
 
     def __init__(self) -> None:
@@ -84,28 +84,28 @@ class Inference:
                 batches = [self._to_device(batch) for batch in batches]
             elif mode == "pipelined":
                 batches = [batch.map(torch.Tensor.pin_memory) for batch in batches]
-                self._lanes = (_Lane(), _Lane())
+                self._lanes = (_StagingBuffer(), _StagingBuffer())
                 self._copies = torch.cuda.Stream(device)
-        self._batches = batches
+        self.batches_of = batches
 
     @property
     def batches(self) -> int:
-        return len(self._batches)
+        return len(self.batches_of)
 
     @property
     def images(self) -> int:
         """Return the number of images in one pass."""
-        return sum(batch.images for batch in self._batches)
+        return sum(batch.images for batch in self.batches_of)
 
     def run(self, batches: int, /) -> int:
         """Run the next batches, wait for the device once at the end, and return how many images they held."""
-        chosen = [self._batches[self._order[(self._next + index) % len(self._batches)]] for index in range(batches)]
-        self._next = (self._next + batches) % len(self._batches)
+        chosen = [self.batches_of[self._order[(self._next + index) % len(self.batches_of)]] for index in range(batches)]
+        self._next = (self._next + batches) % len(self.batches_of)
         return self._run(chosen)
 
     def run_each_size(self) -> int:
         """Run one batch of every size, for what a device or a compiler sets up at the first of each; return the images."""
-        return self._run(list({batch.images: batch for batch in self._batches}.values()))
+        return self._run(list({batch.images: batch for batch in self.batches_of}.values()))
 
     def _run(self, chosen: Sequence[Batch]) -> int:
         with self._running(chosen[0]):
@@ -116,7 +116,7 @@ class Inference:
 
     def outputs(self) -> Iterator[tuple[object, int]]:
         """Yield the output of each batch of one pass and how many images it held, in the order of the data."""
-        for batch in self._batches:
+        for batch in self.batches_of:
             with self._running(batch):
                 moved = self._to_device(batch)
                 output = self.module(*moved.args, **moved.kwargs)
@@ -124,8 +124,8 @@ class Inference:
 
     def latencies(self, *, max_s: float, most: int = 1000, least: int = 20) -> list[float]:
         """Return the seconds of single full batches, each waited for: from the call to the result on the device."""
-        full = max(batch.images for batch in self._batches)
-        chosen = [batch for batch in self._batches if batch.images == full]
+        full = max(batch.images for batch in self.batches_of)
+        chosen = [batch for batch in self.batches_of if batch.images == full]
         seconds: list[float] = []
         end_s = time.perf_counter() + max_s
         with self._running(chosen[0]):
@@ -144,8 +144,8 @@ class Inference:
         if self.device.type != "cuda":
             return None
         spans: list[tuple[float, float, float]] = []
-        with self._running(self._batches[0]):
-            for batch in (batch.map(lambda tensor: tensor.to("cpu", copy=True)) for batch in self._batches[:_EVENT_BATCHES]):
+        with self._running(self.batches_of[0]):
+            for batch in (batch.map(lambda tensor: tensor.to("cpu", copy=True)) for batch in self.batches_of[:_EVENT_BATCHES]):
                 marks = [torch.cuda.Event(enable_timing=True) for _ in range(4)]
                 marks[0].record()
                 moved = batch.map(lambda tensor: tensor.to(self.device))
@@ -162,7 +162,7 @@ class Inference:
 
     def flops(self) -> int | None:
         """Return floating-point operations per image (a multiply-add is two), None where the format hides its operators."""
-        batch = self._to_device(self._batches[0])
+        batch = self._to_device(self.batches_of[0])
         with quiet(), self._running(batch), FlopCounterMode(display=False) as counter:
             self.module(*batch.args, **batch.kwargs)
         total = int(counter.get_total_flops())
@@ -185,7 +185,7 @@ class Inference:
             yield batch
             lane.free.record(compute)
 
-    def _prefetch(self, batch: Batch, lane: _Lane) -> Batch:
+    def _prefetch(self, batch: Batch, lane: _StagingBuffer) -> Batch:
         """Copy a batch into a lane as soon as the computation on what was in it has ended; the host waits for neither."""
         kind = tuple((tensor.shape, tensor.dtype) for tensor in batch.tensors)
         if kind not in lane.places:

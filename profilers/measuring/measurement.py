@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from profilers.energy.intervals import Estimate, ratio
-from profilers.energy.per_image import Energy, Group, Marks, Span, derive
+from profilers.energy.per_image import Energy, Span, Window, Windows, derive, time_per_image
 from profilers.energy.sampler import Sampler, Stopwatch
 from profilers.energy.window import Floats, Sensor
+from profilers.measuring.settings import Plan, Progress, Show
 from profilers.meters.base import PowerMeter
 
 # A t interval over fewer groups stops too early too often: see test_the_interval_covers_the_true_value.
@@ -40,50 +39,10 @@ class Load(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How long to measure: seconds, and the half-width of the 95 % interval to reach, relative."""
-
-    ci: float = 0.01
-    min_s: float = 10.0
-    max_s: float = 60.0
-    warm_up_s: float = 60.0  # at most
-    flat_s: float = 5.0  # over which power and temperature must be flat
-    idle_s: float = 5.0
-    group_s: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.ci < 1:
-            raise ValueError(f"ci is {self.ci}; it must lie between 0 and 1 (1% is 0.01)")
-        if not 0 < self.min_s <= self.max_s:
-            raise ValueError(f"max-seconds is {self.max_s:g}; it must be at least {self.min_s:g}, the shortest measurement")
-
-    @classmethod
-    def quick(cls, *, ci: float = 0.01, max_s: float = 10.0) -> Plan:
-        return cls(ci=ci, min_s=min(3.0, max_s), max_s=max_s, warm_up_s=3.0, flat_s=1.0, idle_s=1.0, group_s=0.3)
-
-    def of_time_alone(self) -> Plan:
-        """Return a plan for a third of the seconds: without a meter nothing lags."""
-        names = ("min_s", "max_s", "warm_up_s", "flat_s", "group_s")
-        return replace(self, **{name: getattr(self, name) / 3 for name in names})
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a measurement stands: the phase, how much of it is done (0 to 1) and the seconds that it may still take."""
-
-    phase: str
-    done: float
-    left_s: float
-
-
-Show = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
 class Measurement:
     """The marks of a measurement, and the rules that ended its phases."""
 
-    marks: Marks
+    marks: Windows
     warm_up: str
     ended_by: str
 
@@ -173,7 +132,7 @@ def measure(
     """
     warm = warm_up(load, sampler, plan, show)
     batches = _group_size(load, sampler, plan)
-    groups: list[Group] = []
+    groups: list[Window] = []
     base = _marks(sampler, idle_cold=idle_cold, idle_warm=idle_warm)
     start_s = sampler.now()
     narrow = 0
@@ -229,16 +188,16 @@ def _shortest_group(sampler: Sampler) -> float:
     return sensor.averaging_window_s + 1.25 * sensor.update_period_s + 5 * sampler.interval_s if sensor.lag_s else 0.0
 
 
-def _group(load: Load, sampler: Sampler | Stopwatch, batches: int) -> Group:
+def _group(load: Load, sampler: Sampler | Stopwatch, batches: int) -> Window:
     sampler.read()
     start_s = sampler.now()
     images = load.run(batches)
     end_s = sampler.now()
     sampler.read()
-    return Group(start_s, end_s, images)
+    return Window(start_s, end_s, images)
 
 
-def _pause(sampler: Sampler | Stopwatch, marks: Marks, rng: np.random.Generator) -> None:
+def _pause(sampler: Sampler | Stopwatch, marks: Windows, rng: np.random.Generator) -> None:
     """Wait for the counter's tick after a load, a random time, and the tick before the next load."""
     if isinstance(sampler, Stopwatch):
         return
@@ -249,28 +208,25 @@ def _pause(sampler: Sampler | Stopwatch, marks: Marks, rng: np.random.Generator)
         sampler.await_tick()
 
 
-def _marks(sampler: Sampler | Stopwatch, *, idle_cold: Span | None, idle_warm: Span | None) -> Marks:
+def _marks(sampler: Sampler | Stopwatch, *, idle_cold: Span | None, idle_warm: Span | None) -> Windows:
     if isinstance(sampler, Stopwatch):
-        return Marks((), "none", None, False, Sensor(), 0.0)
+        return Windows((), "none", None, False, Sensor(), 0.0)
     column, sensor = sensor_of(sampler.meter)
     can = sampler.meter.capabilities()
-    return Marks((), sampler.meter.name, column, can.energy, sensor, sampler.interval_s, idle_cold=idle_cold, idle_warm=idle_warm)
+    return Windows(
+        (), sampler.meter.name, column, can.energy, sensor, sampler.interval_s, idle_cold=idle_cold, idle_warm=idle_warm
+    )
 
 
-def _with(marks: Marks, groups: list[Group], *, idle_after: Span | None = None) -> Marks:
+def _with(marks: Windows, groups: list[Window], *, idle_after: Span | None = None) -> Windows:
     return replace(marks, groups=tuple(groups), idle_after=idle_after)
 
 
-def time_per_image(groups: tuple[Group, ...], /) -> Estimate:
-    """Return the seconds per image over groups, with their interval."""
-    return ratio([group.duration_s for group in groups], [group.images for group in groups])
-
-
-def energy_of(sampler: Sampler | Stopwatch, marks: Marks, /) -> Energy:
+def energy_of(sampler: Sampler | Stopwatch, marks: Windows, /) -> Energy:
     return Energy() if isinstance(sampler, Stopwatch) else derive(sampler.trace(), marks)
 
 
-def _relative(sampler: Sampler | Stopwatch, marks: Marks) -> tuple[str, float]:
+def _relative(sampler: Sampler | Stopwatch, marks: Windows) -> tuple[str, float]:
     """Return what the interval is of, the energy or without one the time, and its relative half-width."""
     energy = energy_of(sampler, marks).per_inference
     return ("energy", energy.relative) if energy else ("time", time_per_image(marks.groups).relative)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,24 +16,19 @@ import numpy as np
 import torch
 from torch._inductor.utils import fresh_cache
 
-from profilers.datasets import LabelledImages, load_dataset
-from profilers.energy.per_image import Group, Marks
+from profilers.energy.per_image import Window, Windows
 from profilers.energy.sampler import Sampler, Stopwatch
 from profilers.energy.trace import PowerTrace, write_trace
 from profilers.errors import ModelError, ProfilerError
-from profilers.measuring.device import Place, bench
-from profilers.measuring.inference import DTYPES, Batch, Inference, Transfers, count_correct, peak_memory, set_precision
-from profilers.measuring.measurement import Measurement, Progress, Show, measure, rest
-from profilers.measuring.settings import Request
+from profilers.measuring.device import Device, reserve
+from profilers.measuring.inference import Inference, Transfers, count_correct, peak_memory
+from profilers.measuring.measurement import Measurement, measure, rest
+from profilers.measuring.preparing import Prepared, prepare
+from profilers.measuring.settings import ProfileSettings, Progress, Show
 from profilers.meters import NoMeter
 from profilers.meters.base import PowerMeter
-from profilers.models.inputs import Input, image_batch, make_batch, parse_inputs
-from profilers.models.opening import Parameters, SavedModel, count_parameters, open_model
-from profilers.models.torch_errors import in_one_line, quiet
-from profilers.results.inference_profile import Compilation, Facts, InferenceProfile, Raw, build
-
-# Random inputs: so many different batches, one after the other, make a pass.
-_RANDOM_BATCHES = 8
+from profilers.models.torch_errors import quiet
+from profilers.results.inference_profile import Compilation, InferenceProfile, Measured, Metadata, build
 
 
 @dataclass(frozen=True)
@@ -49,17 +44,7 @@ class Profiled:
 
 
 @dataclass(frozen=True)
-class _Opened:
-    saved: SavedModel
-    inference: Inference
-    data: LabelledImages | None
-    parameters: Parameters
-    inputs: str
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Looks:
+class SideFigures:
     """What was found beside time and energy; where a figure is None, its reason stands beside it."""
 
     no_accuracy: str | None
@@ -71,12 +56,12 @@ class _Looks:
     memory_of: str
 
 
-def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profiled:
+def profile(request: ProfileSettings, /, *, show: Show = lambda progress: None) -> Profiled:
     """Measure a model. Raises ProfilerError where it cannot be opened, run or measured, ValueError for wrong arguments."""
-    with bench(request.device, meter=request.meter, plan=request.plan, show=show) as table:
+    with reserve(request.device, meter=request.meter, plan=request.plan, show=show) as table:
         place, meter, sampler = table.place, table.meter, table.sampler
         show(Progress("opening the model", 0.0, 0.0))
-        opened = _open(request, place.torch_name)
+        opened = prepare(request, place.torch_name)
         inference = opened.inference
         correct, no_accuracy, broken = _correct(opened)
         flops, no_flops = _flops(opened)
@@ -95,7 +80,7 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
             result = measured()
         show(Progress("latency", 0.0, 0.0))
         transfers = inference.transfers()
-        raw = Raw(
+        raw = Measured(
             marks=result.marks,
             pass_images=inference.images if opened.data is not None else None,
             correct=correct,
@@ -104,7 +89,7 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
         )
         memory, memory_of = peak_memory(inference.device)
         trace = None if isinstance(sampler, Stopwatch) else sampler.trace()
-        looks = _Looks(no_accuracy, broken, flops, no_flops, transfers, memory, memory_of)
+        looks = SideFigures(no_accuracy, broken, flops, no_flops, transfers, memory, memory_of)
         facts = _facts(request, opened, looks, place=place, meter=meter, result=result)
     no_meter = meter.reason if isinstance(meter, NoMeter) else None
     found = build(facts, raw, trace, no_meter=no_meter)
@@ -113,8 +98,15 @@ def profile(request: Request, /, *, show: Show = lambda progress: None) -> Profi
 
 
 def _facts(
-    request: Request, opened: _Opened, looks: _Looks, /, *, place: Place, meter: PowerMeter | NoMeter, result: Measurement
-) -> Facts:
+    request: ProfileSettings,
+    opened: Prepared,
+    looks: SideFigures,
+    /,
+    *,
+    place: Device,
+    meter: PowerMeter | NoMeter,
+    result: Measurement,
+) -> Metadata:
     name, scope, notes = (None, None, ()) if isinstance(meter, NoMeter) else (meter.name, meter.scope, meter.capabilities().notes)
     reasons = {
         "accuracy": looks.no_accuracy,
@@ -126,7 +118,7 @@ def _facts(
         "peak_memory": None if looks.memory_bytes is not None else looks.memory_of,
         "break_even_images": "the compiled model does not use less energy, or there is no meter" if request.compile else None,
     }
-    return Facts(
+    return Metadata(
         model=request.model,
         model_format=opened.saved.format,
         model_sha256=opened.saved.sha256,
@@ -164,75 +156,7 @@ def _facts(
     )
 
 
-def _open(request: Request, device: str) -> _Opened:
-    if request.precision == "tf32" and (device == "cpu" or torch.cuda.get_device_capability(device) < (8, 0)):
-        raise ValueError(f"precision 'tf32' is of NVIDIA boards since Ampere, and the device is {device}; choose another")
-    set_precision(request.precision)
-    data = None
-    if request.dataset:
-        data = load_dataset(request.dataset, split=request.split, download=request.download, limit=request.limit)
-    saved = open_model(
-        request.model, factory=request.factory, factory_args=request.factory_args, trust=request.trust, device=device
-    )
-    module, parameters = saved.module, count_parameters(saved.module)
-    given = parse_inputs(request.inputs, request.values) or (() if data is not None else saved.inputs or ())
-    notes = [*saved.notes]
-    if data is None and not any(input.shape is not None for input in given):
-        raise ModelError(
-            f"{request.model} does not tell its inputs; give --input 3x32x32 (a shape without the batch) or --dataset"
-        )
-    if saved.batch not in (None, request.batch_size):
-        raise ModelError(f"{request.model} takes batches of {saved.batch} only; give --batch-size {saved.batch}")
-    dtype = DTYPES[request.precision]
-    memory_format = torch.channels_last if request.channels_last else torch.contiguous_format
-
-    def fit(tensor: torch.Tensor) -> torch.Tensor:
-        tensor = tensor.to(dtype) if tensor.is_floating_point() else tensor
-        return tensor.to(memory_format=memory_format) if tensor.ndim == 4 else tensor
-
-    batches = _batches(request, given, data, whole=saved.batch is not None)
-    if isinstance(module, torch.nn.Module):
-        saved_as = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()} - {dtype}
-        if saved_as and torch.float32 not in saved_as:
-            notes.append(f"the model is saved as {', '.join(map(str, saved_as))} and runs in {request.precision}")
-        if saved_as or request.channels_last:
-            with in_one_line(f"{request.model} in {request.precision}"):
-                module = module.to(dtype=dtype, memory_format=memory_format)
-        batches = [batch.map(fit) for batch in batches]
-    elif request.precision != "fp32" or request.channels_last:
-        raise ModelError(
-            f"{request.model} has its precision and memory layout compiled in; profile it without --precision and --channels-last"
-        )
-    if data is not None and (dropped := len(data.labels) - sum(batch.images for batch in batches)):
-        notes.append(f"the last {dropped} images are left out: the model takes batches of {saved.batch} only")
-    if (largest := max(batch.images for batch in batches)) < request.batch_size:
-        notes.append(f"batches hold {largest} images, which are all that there are")
-    if data is None:
-        notes.append("inputs are random: energy can differ from that of real ones")
-    inference = Inference(module, batches, device=torch.device(device), mode=request.mode, seed=request.seed)
-    shapes = ", ".join("x".join(map(str, value.shape)) for value in batches[0].args if isinstance(value, torch.Tensor))
-    return _Opened(saved, inference, data, parameters, shapes, tuple(notes))
-
-
-def _batches(request: Request, given: Sequence[Input], data: LabelledImages | None, *, whole: bool) -> list[Batch]:
-    size = request.batch_size
-    if data is None:
-        with in_one_line(f"making random inputs for batches of {size}"):
-            made = [make_batch(given, size, request.seed + index) for index in range(_RANDOM_BATCHES)]
-        return [Batch(args, kwargs, size) for args, kwargs in made]
-    constants, kwargs = make_batch(given, size, request.seed)
-    count = len(data.labels)
-    starts = range(0, count - size + 1 if whole else count, size)
-    batches = []
-    for start in starts:
-        images = image_batch(data, slice(start, start + size), normalise=request.normalise)
-        batches.append(Batch((images, *constants), kwargs, len(images)))
-    if not batches:
-        raise ModelError(f"{data.name} has {count} images, and the model takes batches of {size} only")
-    return batches
-
-
-def _correct(opened: _Opened) -> tuple[int | None, str | None, tuple[str, ...]]:
+def _correct(opened: Prepared) -> tuple[int | None, str | None, tuple[str, ...]]:
     """Return the number of images that are classified right, or why it is not known, and notes."""
     if opened.data is None:
         return None, "there are no labels (--dataset)", ()
@@ -241,7 +165,7 @@ def _correct(opened: _Opened) -> tuple[int | None, str | None, tuple[str, ...]]:
     return (None, hits, notes) if isinstance(hits, str) else (hits, None, notes)
 
 
-def _flops(opened: _Opened) -> tuple[int | None, str | None]:
+def _flops(opened: Prepared) -> tuple[int | None, str | None]:
     try:
         flops = opened.inference.flops()
     except ProfilerError as error:
@@ -255,7 +179,7 @@ def _sampled(result: Measurement, inference: Inference) -> Iterator[str]:
         yield f"time and energy are of {images} images, a random sample of the {inference.images} of a pass"
 
 
-def _compile(inference: Inference, sampler: Sampler | Stopwatch, eager: Marks) -> Marks:
+def _compile(inference: Inference, sampler: Sampler | Stopwatch, eager: Windows) -> Windows:
     """Compile the model by its first calls, one for every size of batch, and mark the time that this took.
 
     No earlier run's compilation is used: neither of this process nor of the caches on disk.
@@ -278,7 +202,7 @@ def _compile(inference: Inference, sampler: Sampler | Stopwatch, eager: Marks) -
         if eager.counter:
             sampler.await_tick()
         sampler.wait(2 * eager.interval_s)
-    return dataclasses.replace(eager, groups=(Group(start_s, end_s, images),))
+    return dataclasses.replace(eager, groups=(Window(start_s, end_s, images),))
 
 
 def _versions() -> dict[str, str]:

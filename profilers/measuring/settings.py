@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
-
-from profilers.measuring.measurement import Plan
 
 Mode = Literal["paper", "device", "pipelined"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
@@ -19,7 +17,47 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
-class Request:
+class Plan:
+    """How long to measure: seconds, and the half-width of the 95 % interval to reach, relative."""
+
+    ci: float = 0.01
+    min_s: float = 10.0
+    max_s: float = 60.0
+    warm_up_s: float = 60.0  # at most
+    flat_s: float = 5.0  # over which power and temperature must be flat
+    idle_s: float = 5.0
+    group_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ci < 1:
+            raise ValueError(f"ci is {self.ci}; it must lie between 0 and 1 (1% is 0.01)")
+        if not 0 < self.min_s <= self.max_s:
+            raise ValueError(f"max-seconds is {self.max_s:g}; it must be at least {self.min_s:g}, the shortest measurement")
+
+    @classmethod
+    def quick(cls, *, ci: float = 0.01, max_s: float = 10.0) -> Plan:
+        return cls(ci=ci, min_s=min(3.0, max_s), max_s=max_s, warm_up_s=3.0, flat_s=1.0, idle_s=1.0, group_s=0.3)
+
+    def of_time_alone(self) -> Plan:
+        """Return a plan for a third of the seconds: without a meter nothing lags."""
+        names = ("min_s", "max_s", "warm_up_s", "flat_s", "group_s")
+        return replace(self, **{name: getattr(self, name) / 3 for name in names})
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a measurement stands: the phase, how much of it is done (0 to 1) and the seconds that it may still take."""
+
+    phase: str
+    done: float
+    left_s: float
+
+
+Show = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class ProfileSettings:
     """What to measure and how; the names are those of the options of `ecosel profile`."""
 
     model: str
@@ -40,7 +78,7 @@ class Request:
     channels_last: bool = False
     compile: bool = False
     meter: str | None = None
-    plan: Plan = Plan()  # noqa: RUF009  frozen
+    plan: Plan = Plan()
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -13,13 +13,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from profilers.errors import OutOfMemory, ProfilerError
-from profilers.measuring.measurement import Progress, Show
-from profilers.measuring.settings import MODES, PRECISIONS, Request
+from profilers.measuring.settings import MODES, PRECISIONS, ProfileSettings, Progress, Show
 from profilers.measuring.stdout import stdout_aside
 from profilers.results.inference_profile import InferenceProfile
 
 _SWITCH = {"yes": True, "no": False}
-# name on the command line: (field of a Request, its values; None for whole numbers)
+# name on the command line: (field of a ProfileSettings, its values; None for whole numbers)
 _AXES: Mapping[str, tuple[str, Mapping[str, Any] | None]] = {
     "batch": ("batch_size", None),
     "precision": ("precision", {name: name for name in PRECISIONS}),
@@ -33,13 +32,13 @@ _AXES: Mapping[str, tuple[str, Mapping[str, Any] | None]] = {
 class Point:
     """One combination: its profile, or the status and the reason of there being none."""
 
-    request: Request
+    request: ProfileSettings
     status: str
     profile: InferenceProfile | None = None
     reason: str | None = None
 
 
-def combinations(request: Request, texts: Sequence[str], /) -> list[Request]:
+def combinations(request: ProfileSettings, texts: Sequence[str], /) -> list[ProfileSettings]:
     """Return a request for every combination of `name=value,value` texts; the first name changes slowest."""
     axes = [_axis(text) for text in texts]
     names = [name for name, _ in axes]
@@ -69,7 +68,7 @@ def _axis(text: str) -> tuple[str, list[Any]]:
     return field, list(dict.fromkeys(values))
 
 
-def unfinished(requests: Sequence[Request], status: Mapping[str, str], /) -> list[Request]:
+def unfinished(requests: Sequence[ProfileSettings], status: Mapping[str, str], /) -> list[ProfileSettings]:
     """Return the requests that have no result yet, by the status of each configuration.
 
     What had failed is tried again, as what was wrong may be mended; but a model that was too large stays so.
@@ -77,7 +76,7 @@ def unfinished(requests: Sequence[Request], status: Mapping[str, str], /) -> lis
     return [request for request in requests if status.get(request.configuration) not in ("ok", "oom")]
 
 
-def sweep(requests: Sequence[Request], /, *, show: Show) -> Iterator[Point]:
+def sweep(requests: Sequence[ProfileSettings], /, *, show: Show) -> Iterator[Point]:
     """Measure each request in a fresh process and yield it when it is done; a process that dies costs one point."""
     context = multiprocessing.get_context("spawn")
     for request in requests:
@@ -97,7 +96,7 @@ def sweep(requests: Sequence[Request], /, *, show: Show) -> Iterator[Point]:
             ours.close()
 
 
-def _outcome(request: Request, connection: Connection, show: Show) -> Point | None:
+def _outcome(request: ProfileSettings, connection: Connection, show: Show) -> Point | None:
     try:
         while isinstance(message := connection.recv(), Progress):
             show(message)
@@ -109,7 +108,7 @@ def _outcome(request: Request, connection: Connection, show: Show) -> Point | No
     return Point(request, status, reason=reason)
 
 
-def _died(request: Request, process: Any) -> Point:
+def _died(request: ProfileSettings, process: Any) -> Point:
     process.join()
     code = process.exitcode
     if code is not None and code < 0:
@@ -118,7 +117,7 @@ def _died(request: Request, process: Any) -> Point:
     return Point(request, "crash", reason=f"the process ended with status {code}")
 
 
-def _measure(request: Request, connection: Connection) -> None:
+def _measure(request: ProfileSettings, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends this process
     from profilers.measuring.profile import profile
 

@@ -7,14 +7,19 @@ The files: https://docs.kernel.org/power/powercap/powercap.html
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from profilers.errors import MeterError
 from profilers.meters.base import Capabilities, Conditions, Reading
 from profilers.meters.counter import GrowingCounter, first_to_grow
+
+if TYPE_CHECKING:
+    pass
 
 ROOT = Path("/sys/class/powercap")
 
@@ -168,3 +173,9 @@ def _zone_name(folder: Path) -> str | None:
 def _close(zones: list[_Zone]) -> None:
     for zone in zones:
         zone.close()
+
+
+def processor_name() -> str:
+    with suppress(OSError, StopIteration), open("/proc/cpuinfo") as file:
+        return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    return platform.processor() or platform.machine()

@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 
 from profilers.energy.intervals import Estimate, share
-from profilers.energy.per_image import Energy, Marks, derive
+from profilers.energy.per_image import Energy, Windows, derive, time_per_image
 from profilers.energy.trace import PowerTrace
 from profilers.errors import ProfilerError
-from profilers.measuring.measurement import time_per_image
 
 # Of NVIDIA's boards against an external meter, after every correction that can be made: Yang et al. 2023, arXiv 2312.02741.
 SENSOR_GAIN = "the board's own sensor is off by up to 5 %, the same for all models on this board; that is not in the interval"
 
 
 @dataclass(frozen=True)
-class Facts:
+class Metadata:
     """What is known without the trace. `None` was not measured; `reasons` says why, by the name of the field."""
 
     model: str
@@ -64,15 +63,15 @@ class Facts:
 class Compilation:
     """The first call of a compiled model, and the measurement of the same model before."""
 
-    marks: Marks  # one group: from the call that compiles to its result
-    eager: Marks
+    marks: Windows  # one group: from the call that compiles to its result
+    eager: Windows
 
 
 @dataclass(frozen=True)
-class Raw:
+class Measured:
     """The numbers from which, with the trace, every headline is derived."""
 
-    marks: Marks
+    marks: Windows
     pass_images: int | None  # in the evaluation set; None without one
     correct: int | None
     latencies_s: tuple[float, ...]
@@ -82,14 +81,14 @@ class Raw:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any], /) -> Raw:
+    def from_dict(cls, plain: Mapping[str, Any], /) -> Measured:
         compilation = plain["compilation"]
         return cls(
-            marks=Marks.from_dict(plain["marks"]),
+            marks=Windows.from_dict(plain["marks"]),
             pass_images=plain["pass_images"],
             correct=plain["correct"],
             latencies_s=tuple(plain["latencies_s"]),
-            compilation=Compilation(*(Marks.from_dict(compilation[name]) for name in ("marks", "eager")))
+            compilation=Compilation(*(Windows.from_dict(compilation[name]) for name in ("marks", "eager")))
             if compilation
             else None,
         )
@@ -103,7 +102,7 @@ class InferenceProfile:
     (Young et al. 2019, III.A); `energy.per_inference` is joules per image; latencies are seconds a batch.
     """
 
-    facts: Facts
+    facts: Metadata
     accuracy: Estimate | None
     inference_time: Estimate | None
     throughput: Estimate  # images a second
@@ -131,7 +130,7 @@ class InferenceProfile:
         return {"status": self.status, **plain, **facts, "warnings": list(self.warnings)}
 
 
-def build(facts: Facts, raw: Raw, trace: PowerTrace | None, /, *, no_meter: str | None = None) -> InferenceProfile:
+def build(facts: Metadata, raw: Measured, trace: PowerTrace | None, /, *, no_meter: str | None = None) -> InferenceProfile:
     """Derive every headline. The same facts, raw numbers and trace give the same bits."""
     groups = raw.marks.groups
     per_image = time_per_image(groups)
@@ -180,8 +179,8 @@ def _with_compilation(profile: InferenceProfile, compilation: Compilation | None
 def verify(trace: PowerTrace, header: Mapping[str, Any], /) -> tuple[InferenceProfile, list[str]]:
     """Derive a recorded profile again; return it and the names of the figures that came out otherwise, to the bit."""
     try:
-        facts = Facts(**{**header["facts"], "notes": tuple(header["facts"]["notes"])})
-        profile = build(facts, Raw.from_dict(header["raw"]), trace if len(trace) else None, no_meter=header["no_meter"])
+        facts = Metadata(**{**header["facts"], "notes": tuple(header["facts"]["notes"])})
+        profile = build(facts, Measured.from_dict(header["raw"]), trace if len(trace) else None, no_meter=header["no_meter"])
         stored = dict(header["profile"])
         again = json.loads(json.dumps(profile.to_dict()))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:

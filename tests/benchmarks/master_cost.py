@@ -36,16 +36,17 @@ from evolver.architectures.problem import Architectures
 from evolver.architectures.space import Space
 from evolver.archive import Archive
 from evolver.jobs import Job, Outcome, Settings
-from evolver.run.loop import Budget, Loop, Request
-from evolver.search.optimizer import Plan
-from evolver.search.run_state import Course
+from evolver.run.loop import Loop
+from evolver.run.request import Budget, SearchRequest
+from evolver.search.optimizer import SearchSettings
+from evolver.search.run_state import RunState
 from evolver.workers.executors import Engine, open_engine
 from evolver.workers.pool import perform
 
 SPACE = Space((3, 32, 32), 10)
 SETTINGS = Settings("cifar10", space=SPACE.to_dict())
 _WATCHED_S = 30.0
-MANY = Plan((ACCURACY, Objective("parameters", "min"), Objective("flops", "min")))
+MANY = SearchSettings((ACCURACY, Objective("parameters", "min"), Objective("flops", "min")))
 
 
 def outcome(number: int) -> Outcome:
@@ -60,9 +61,9 @@ def births() -> None:
     print(
         "| objectives | births in the archive | clock | ms a birth, median | p99 | most |\n| --- | --- | --- | --- | --- | --- |"
     )
-    for name, plan in (("accuracy", Plan()), ("accuracy, parameters, flops", MANY)):
+    for name, plan in (("accuracy", SearchSettings()), ("accuracy, parameters, flops", MANY)):
         with tempfile.TemporaryDirectory() as folder, Archive(Path(folder) / "run.db") as archive:
-            course = Course(Architectures(SPACE.to_dict()), plan, "front", True, 30)
+            course = RunState(Architectures(SPACE.to_dict()), plan, "front", True, 30)
             archive.begin({}, dataset="cifar10")
             costs = []
             for number in range(12_000):
@@ -71,7 +72,7 @@ def births() -> None:
                 with archive.together():
                     if number:
                         archive.save_outcome(number - 1, "train", became)
-                        course.heard(number - 1, "train", became)
+                        course.tell(number - 1, "train", became)
                     birth = course.ask()
                     assert birth is not None
                     archive.save_birth(birth)
@@ -129,8 +130,8 @@ class Sleeping(Executor):
 def loop(folder: str, executor: Executor, slots: int, budget: Budget, watch: Callable[[Any], None]) -> tuple[Loop, Archive]:
     archive = Archive(Path(folder) / "run.db")
     archive.begin({}, dataset="cifar10")
-    request = Request(archive.path, SETTINGS, Plan(), budget, "none")
-    course = Course(Architectures(SPACE.to_dict()), Plan(), "none", True, 30)
+    request = SearchRequest(archive.path, SETTINGS, SearchSettings(), budget, "none")
+    course = RunState(Architectures(SPACE.to_dict()), SearchSettings(), "none", True, 30)
     engine = Engine("simulated", executor, lambda: slots, lambda: None, lambda: (f"{slots} simulated",))
     return Loop(request, "none", engine, archive, course, SETTINGS, watch), archive
 

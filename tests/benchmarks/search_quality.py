@@ -21,7 +21,7 @@ import optuna
 
 from ecosel.dominance import hypervolume
 from ecosel.objectives import ACCURACY, Objective
-from evolver.search.optimizer import Plan, Search
+from evolver.search.optimizer import Search, SearchSettings
 from tests.evolver.toy import KINDS, SLOTS, WIDTHS, SlotProblem, Slots
 
 PARAMETERS = Objective("parameters", "min")
@@ -41,7 +41,7 @@ def at_random(seed: int, births: int) -> Found:
 def by_search(seed: int, births: int, *, ahead: int) -> Found:
     """Keep `ahead` births in flight, as so many workers would; a random one of them is done first."""
     problem, rng = SlotProblem(seed), np.random.default_rng(seed)
-    search = Search(problem, Plan((ACCURACY, PARAMETERS), seed=seed))
+    search = Search(problem, SearchSettings((ACCURACY, PARAMETERS), seed=seed))
     waiting, found = [], Found()
     for _ in range(births):
         birth = search.ask()

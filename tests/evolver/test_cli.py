@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ecosel.objectives import ACCURACY, Objective
+from evolver.archive import genomes
 from evolver.cli import limit, objectives, seconds
 from evolver.errors import EvolverError
 from evolver.jobs import STATUSES
@@ -22,7 +23,6 @@ from evolver.run import session
 from evolver.run.loop import Progress
 from evolver.run.progress import duration, line_of, watching
 from evolver.search.optimizer import Limit
-from evolver.starting import genomes
 from evolver.workers.executors import open_engine
 from tests.conftest import ROOT, Outcome, environment
 from tests.evolver.toy import WORK, request

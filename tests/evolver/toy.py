@@ -17,8 +17,8 @@ import numpy as np
 
 from evolver.jobs import Job, Outcome, Settings, Survey
 from evolver.run import session
-from evolver.run.loop import Budget, Request, Work
-from evolver.search.optimizer import Plan
+from evolver.run.request import Budget, SearchRequest, Work
+from evolver.search.optimizer import SearchSettings
 from evolver.workers.executors import open_engine
 
 SLOTS, KINDS, WIDTHS = 12, 4, 8
@@ -127,9 +127,11 @@ def evaluate(job: Job) -> Outcome:
 WORK = Work("tests.evolver.toy", ToyGenomes, space)
 
 
-def request(archive: Path, *, begun: Path | str = "", **changes: Any) -> Request:
+def request(archive: Path, *, begun: Path | str = "", **changes: Any) -> SearchRequest:
     """Return a request for a small search; evaluate notes in the file begun what it does."""
-    return replace(Request(archive, Settings(str(begun)), Plan(population=8, lifetime=40), Budget(births=30)), **changes)
+    return replace(
+        SearchRequest(archive, Settings(str(begun)), SearchSettings(population=8, lifetime=40), Budget(births=30)), **changes
+    )
 
 
 def main() -> None:

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from profilers.energy.trace import read_trace
-from profilers.measuring.measurement import Plan
-from profilers.measuring.settings import Request
+from profilers.measuring.settings import Plan, ProfileSettings
 from profilers.results.inference_profile import verify
 
 pytestmark = pytest.mark.gpu
@@ -36,7 +35,7 @@ def weights(results: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
 def measured(weights: Path, **more: Any) -> Any:
     from profilers.measuring.profile import profile
 
-    return profile(Request(str(weights), factory=FACTORY, inputs=IMAGES, device="cuda:0", **more))
+    return profile(ProfileSettings(str(weights), factory=FACTORY, inputs=IMAGES, device="cuda:0", **more))
 
 
 def test_counter_and_integral_agree_within_2_percent_over_ten_seconds(

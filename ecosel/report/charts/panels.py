@@ -15,13 +15,14 @@ from typing import cast
 import altair as alt
 import polars as pl
 
+from ecosel.choosing.choice import Choice
 from ecosel.report.charts.layering import layered, marked, with_data
 from ecosel.report.charts.themes import LIGHT
 from ecosel.report.view import mark_data
 from ecosel.report.view.axes import Axis, shortened
 from ecosel.report.view.mark_data import HEIGHT, WIDTH, field, front_of, model_rows
 from ecosel.report.view.view import GroupView, Panel, group_views
-from ecosel.selection import Choice, Selection
+from ecosel.selection import Selection
 
 # Pixels between the panels of a figure.
 _GAP = 18
@@ -170,7 +171,7 @@ def robustness(view: GroupView, choice: Choice, /, *, data: bool = True) -> alt.
     tooltip = [alt.Tooltip("name:N", title="model"), alt.Tooltip("share:Q", format=".1%"), alt.Tooltip("measure:N", title="of")]
     wins = shares.transform_filter(f"datum.measure === '{mark_data.WINS}'")
     layers = [marked(wins, "bar", "bar"), marked(wins.transform_filter("indexof(joint, datum.row) >= 0"), "bar", "bar-now")]
-    if choice.membership is not None:
+    if choice.resampling is not None:
         measures, key = list(mark_data.RESAMPLED), alt.Legend(title=None, orient="bottom")
         points = marked(shares.transform_filter(f"datum.measure !== '{mark_data.WINS}'"), "point", "share")
         shapes = alt.Shape("measure:N", scale=alt.Scale(domain=measures, range=["circle", "diamond"]), legend=key)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ecosel.choosing.choice import Choice
 from ecosel.output.sentences import number
 from ecosel.report.view import mark_data
 from ecosel.report.view.view import GroupView, Panel
-from ecosel.selection import Choice
 
 _GLYPHS = {
     "model": '<circle cx="9" cy="8" r="2.5" fill="var(--model)"/>',

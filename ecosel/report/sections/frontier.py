@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from ecosel.choosing.choice import Choice
 from ecosel.output.sentences import certainty, share
 from ecosel.report.charts import panels as charts
 from ecosel.report.sections.alt_text import legend, panel_in_words, sampled, strip_in_words
@@ -15,7 +16,7 @@ from ecosel.report.view import mark_data
 from ecosel.report.view.axes import shortened
 from ecosel.report.view.letters import objectives_of
 from ecosel.report.view.view import GroupView, Panel
-from ecosel.selection import Choice, Selection
+from ecosel.selection import Selection
 
 
 def frontier_section(selection: Selection, views: Sequence[GroupView], /) -> Section:
@@ -153,7 +154,7 @@ def robustness_section(views: Sequence[GroupView], /) -> Section | None:
             if choice.kind == "joint":
                 continue
             figure = ""
-            if choice.membership is not None:
+            if choice.resampling is not None:
                 figure, drawing = _bars(view, choice, group=g, place=k)
                 drawings.append(drawing)
             caption = f"<p><b>{text(objectives_of(choice))}</b></p><p>{text(certainty(choice, view.called), 800)}</p>"

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from ecosel.output.text import printable
+from ecosel.output.sentences import printable
 from ecosel.report.view.axes import shortened
 
 

@@ -8,8 +8,7 @@ from importlib.metadata import version
 import polars as pl
 
 from ecosel import __version__
-from ecosel.output.sentences import number
-from ecosel.output.text import summary
+from ecosel.output.sentences import number, summary
 from ecosel.readers.cells import read_numbers
 from ecosel.readers.table import ROW
 from ecosel.report.sections.html import Section, text

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ecosel.choosing.choice import models_of
 from ecosel.choosing.cleaning import finished_only
 from ecosel.dominance import hypervolume, nondominated_rows
 from ecosel.objectives import STATUSES, Objective
-from ecosel.output.documents import models_of
 from ecosel.output.sentences import number
 from ecosel.readers.cells import looks_numeric, read_numbers
 from ecosel.readers.table import ROW

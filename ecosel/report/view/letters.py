@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ecosel.choosing.choice import Choice, Group, shown_choices
 from ecosel.objectives import ACCURACY
-from ecosel.output.text import shown_choices
-from ecosel.selection import Choice, Group, Selection
+from ecosel.selection import Selection
 
 # Of models that tie, no more than this many get a letter.
 _MOST_TIES, _MOST_BEST = 8, 3

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import polars as pl
 
+from ecosel.choosing.choice import Choice
 from ecosel.choosing.cleaning import measured_error
 from ecosel.choosing.robustness import Z95
 from ecosel.readers.table import ROW
 from ecosel.report.view.view import HEAT_CELLS, GroupView, Panel, told_apart
-from ecosel.selection import Choice
 
 # Pixels of a panel.
 WIDTH, HEIGHT = 288, 216
@@ -158,7 +158,7 @@ def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float,
 def segment_rows(view: GroupView, choice: Choice) -> pl.DataFrame:
     """Return, for two objectives, from where to where on the first weight's share each model is the best trade-off."""
     found: dict[tuple[float, float], int] = {}
-    shares, weightings = choice.acceptability.shares, choice.acceptability.weightings
+    shares, weightings = choice.wins.shares, choice.wins.weightings
     for position in np.flatnonzero(shares > 0):
         low = float(weightings[position, 0] - shares[position] / 2)
         row = choice.front[int(position)]
@@ -173,7 +173,7 @@ def segment_rows(view: GroupView, choice: Choice) -> pl.DataFrame:
 
 def share_rows(view: GroupView, choice: Choice) -> pl.DataFrame:
     """Return the models that win most often: share of all weightings, and of the resampled measurements where there are any."""
-    wins, member = choice.shares(), choice.membership
+    wins, member = choice.winners(), choice.resampling
     weight = {
         row: wins.get(row, 0.0) + (member.of(row)[1] if member else 0.0) for row in [*wins, *(member.rows if member else ())]
     }

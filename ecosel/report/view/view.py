@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ecosel.choosing.choice import Choice, Group, models_of
 from ecosel.objectives import Objective
-from ecosel.output.documents import models_of
 from ecosel.readers.table import ROW
 from ecosel.report.view.axes import Axis, axis, shortened
 from ecosel.report.view.letters import Lettered, choices_of, lettered
-from ecosel.selection import Choice, Group, Selection
+from ecosel.selection import Selection
 
 Values = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -156,7 +156,7 @@ def _shipped_front(choice: Choice) -> Rows:
     if len(rows) <= _LARGEST_FRONT:
         return rows
     # for two objectives exact; for more, who wins under one of the sampled weightings
-    winners = np.flatnonzero(choice.acceptability.shares > 0)
+    winners = np.flatnonzero(choice.wins.shares > 0)
     kept = np.zeros(len(rows), dtype=np.bool_)
     kept[winners[:: -(-len(winners) // _MOST_WINNERS)]] = True
     kept[[choice.at(row) for picks in choice.picks.values() for row in picks[:10]]] = True
@@ -213,7 +213,7 @@ def _of_interest(choice: Choice, quality: int, cost: int) -> NDArray[np.bool_]:
         return np.ones(len(choice.front), dtype=np.bool_)
     picks = {role: [choice.at(row) for row in rows[:10]] for role, rows in choice.picks.items()}
     cheapest = picks[f"best:{choice.objectives[cost].column}"]
-    of_interest = choice.acceptability.shares >= _OF_INTEREST
+    of_interest = choice.wins.shares >= _OF_INTEREST
     # the paper: the models of the lowest cost are "often as bad as guessing"; they would squeeze all others into a strip
     of_interest[cheapest] = False
     of_interest[[*picks["trade_off"], *picks[f"best:{choice.objectives[quality].column}"]]] = True

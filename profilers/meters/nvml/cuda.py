@@ -7,11 +7,9 @@ matched by UUID. The rules of both variables: CUDA programming guide, "CUDA Envi
 from __future__ import annotations
 
 import os
-import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -55,12 +53,6 @@ def device_named(name: str, devices: Sequence[CudaDevice], /) -> CudaDevice | No
     else:
         fitting = [one for one in devices if any((uuid or "").startswith(name) for uuid in (one.board.uuid, one.mig_uuid))]
     return fitting[0] if len(fitting) == 1 else None
-
-
-def processor_name() -> str:
-    with suppress(OSError, StopIteration), open("/proc/cpuinfo") as file:
-        return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
-    return platform.processor() or platform.machine()
 
 
 def board_of(device: str, machine: Machine, environment: Mapping[str, str] = os.environ) -> Board:

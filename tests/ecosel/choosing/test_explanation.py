@@ -56,7 +56,7 @@ def test_the_weighting_told_makes_the_model_the_pick(d: int) -> None:
         for row in choice.front:
             _, (told,) = explain(chosen, row)
             if told.weighting is None:
-                assert told.acceptability == 0
+                assert told.wins == 0
                 continue
             again = select(frame, dict.fromkeys(columns, "min"), pairs=False, weights=told.weighting).choices[0]
             assert row in again.picks["trade_off"], f"seed {seed}"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ecosel.choosing.robustness import RESAMPLES, acceptability, membership
+from ecosel.choosing.robustness import RESAMPLES, resample, win_shares
 from ecosel.choosing.scoring import distances
 from ecosel.selection import select
 
@@ -28,31 +28,31 @@ def grid_shares(z: np.ndarray, steps: int = 20_001) -> np.ndarray:
 def test_shares_of_two_objectives_are_exact(z: np.ndarray) -> None:
     # rows of a front only: no row may be dominated
     front = z[[not ((z <= row).all(axis=1) & (z < row).any(axis=1)).any() for row in z]]
-    result = acceptability(front, seed=0)
+    result = win_shares(front, seed=0)
     assert result.error == 0
     # a tie at one weighting alone has no share, but may count in the grid at its one point
     assert result.shares == pytest.approx(grid_shares(front), abs=4e-4)
 
 
 def test_two_mirrored_rows_share_the_weightings_equally() -> None:
-    assert acceptability(np.array([[0.2, 0.8], [0.8, 0.2]]), seed=0).shares == pytest.approx([0.5, 0.5])
+    assert win_shares(np.array([[0.2, 0.8], [0.8, 0.2]]), seed=0).shares == pytest.approx([0.5, 0.5])
 
 
 def test_a_row_above_the_hull_never_wins() -> None:
     # (0.75, 0.75) is nondominated; its squares lie above the line between (0, 1) and (1, 0)
-    result = acceptability(np.array([[0.0, 1.0], [1.0, 0.0], [0.75, 0.75]]), seed=0)
+    result = win_shares(np.array([[0.0, 1.0], [1.0, 0.0], [0.75, 0.75]]), seed=0)
     assert result.shares[2] == 0
     assert np.isnan(result.weightings[2]).all()
 
 
 def test_copies_win_together() -> None:
-    assert acceptability(np.array([[0.2, 0.8], [0.8, 0.2], [0.2, 0.8]]), seed=0).shares == pytest.approx([0.5, 0.5, 0.5])
+    assert win_shares(np.array([[0.2, 0.8], [0.8, 0.2], [0.2, 0.8]]), seed=0).shares == pytest.approx([0.5, 0.5, 0.5])
 
 
 def test_sampled_shares_are_within_their_stated_error_of_the_known_ones() -> None:
     # by symmetry a third each
     z = np.array([[0.1, 1.0, 1.0], [1.0, 0.1, 1.0], [1.0, 1.0, 0.1]])
-    result = acceptability(z, seed=1)
+    result = win_shares(z, seed=1)
     assert result.error == pytest.approx(1.96 * 0.5 / math.sqrt(10_000), rel=1e-4)
     assert result.shares == pytest.approx([1 / 3] * 3, abs=result.error)
     assert result.shares.sum() == pytest.approx(1)
@@ -61,8 +61,8 @@ def test_sampled_shares_are_within_their_stated_error_of_the_known_ones() -> Non
 def test_a_third_objective_that_is_equal_for_all_leaves_shares_near_those_of_two() -> None:
     # with the third deviation 0 for all rows, t = w1 / (w1 + w2) is uniform on the simplex too
     two = np.array([[0.1, 0.9], [0.5, 0.4], [0.9, 0.1]])
-    exact = acceptability(two, seed=0).shares
-    sampled = acceptability(np.column_stack([two, np.zeros(3)]), seed=0)
+    exact = win_shares(two, seed=0).shares
+    sampled = win_shares(np.column_stack([two, np.zeros(3)]), seed=0)
     assert sampled.shares == pytest.approx(exact, abs=2 * sampled.error)
 
 
@@ -70,7 +70,7 @@ def test_a_third_objective_that_is_equal_for_all_leaves_shares_near_those_of_two
 def test_the_weighting_given_for_a_row_makes_it_the_nearest(d: int) -> None:
     for seed in range(20):
         z = np.random.default_rng(seed).random((15, d))
-        result = acceptability(z, seed=0)
+        result = win_shares(z, seed=0)
         for row in np.flatnonzero(result.shares > 0):
             weighting = result.weightings[row]
             assert weighting.sum() == pytest.approx(1)
@@ -79,8 +79,8 @@ def test_the_weighting_given_for_a_row_makes_it_the_nearest(d: int) -> None:
 
 def test_the_same_seed_gives_the_same_shares() -> None:
     z = np.random.default_rng(0).random((30, 4))
-    assert (acceptability(z, seed=5).shares == acceptability(z, seed=5).shares).all()
-    assert (acceptability(z, seed=5).shares != acceptability(z, seed=6).shares).any()
+    assert (win_shares(z, seed=5).shares == win_shares(z, seed=5).shares).all()
+    assert (win_shares(z, seed=5).shares != win_shares(z, seed=6).shares).any()
 
 
 def nearest_to_zero(costs: np.ndarray) -> np.ndarray:
@@ -90,23 +90,23 @@ def nearest_to_zero(costs: np.ndarray) -> np.ndarray:
 def test_the_smaller_of_two_normal_measurements_wins_as_often_as_theory_says() -> None:
     # P(X < Y) for X ~ N(1, 0.1), Y ~ N(1.1, 0.1) is Phi(0.1 / (0.1 * sqrt 2)) = 0.7602
     costs, std = np.array([[1.0], [1.1]]), np.full((2, 1), 0.1)
-    result = membership(costs, std, std, distance=nearest_to_zero, seed=0)
+    result = resample(costs, std, std, distance=nearest_to_zero, seed=0)
     assert [result.of(row)[1] for row in (0, 1)] == pytest.approx([0.7602, 0.2398], abs=3 * math.sqrt(0.76 * 0.24 / RESAMPLES))
     assert all(on_front == pick for on_front, pick in result.rows.values())
 
 
 def test_exact_measurements_give_certainty() -> None:
     costs, zero = np.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0]]), np.zeros((3, 2))
-    result = membership(costs, zero, zero, distance=nearest_to_zero, seed=0)
+    result = resample(costs, zero, zero, distance=nearest_to_zero, seed=0)
     assert [result.of(row)[0] for row in range(3)] == [1, 1, 0]
 
 
 def test_rows_out_of_reach_change_nothing() -> None:
     # one hundred rows far behind are set aside before the draws, so those of the first two stay the same
     near, far = np.array([[1.0, 2.0], [2.0, 1.0]]), np.full((100, 2), 50.0)
-    alone = membership(near, np.full((2, 2), 0.5), np.full((2, 2), 0.5), distance=nearest_to_zero, seed=3)
+    alone = resample(near, np.full((2, 2), 0.5), np.full((2, 2), 0.5), distance=nearest_to_zero, seed=3)
     std = np.full((102, 2), 0.5)
-    together = membership(np.vstack([near, far]), std, std, distance=nearest_to_zero, seed=3)
+    together = resample(np.vstack([near, far]), std, std, distance=nearest_to_zero, seed=3)
     assert together.rows == alone.rows
     assert set(together.rows) == {0, 1}
 
@@ -118,7 +118,7 @@ def test_intervals_and_standard_deviations_of_the_same_error_give_the_same_proba
         (pl.col("c") - 1.959963984540054 * 0.03).alias("c_low"),
         (pl.col("c") + 1.959963984540054 * 0.03).alias("c_high"),
     )
-    members = [select(f, {"q": "max", "c": "min"}).choices[0].membership for f in (std, ends)]
+    members = [select(f, {"q": "max", "c": "min"}).choices[0].resampling for f in (std, ends)]
     assert members[0] is not None
     assert members[1] is not None
     assert members[0].rows == members[1].rows
@@ -126,13 +126,13 @@ def test_intervals_and_standard_deviations_of_the_same_error_give_the_same_proba
 
 
 def test_without_measurement_errors_there_are_no_probabilities() -> None:
-    assert select(pl.DataFrame({"q": [1.0], "c": [1.0]}), {"q": "max", "c": "min"}).choices[0].membership is None
+    assert select(pl.DataFrame({"q": [1.0], "c": [1.0]}), {"q": "max", "c": "min"}).choices[0].resampling is None
 
 
 def test_an_asymmetric_interval_is_resampled_on_its_own_sides() -> None:
     # B can only become better than stated, A is exact at 1: B (1.1, down to 0.9) beats A in P(Z < -0.98) = 0.1635
     frame = pl.DataFrame({"c": [1.0, 1.1], "c_low": [1.0, 0.9], "c_high": [1.0, 1.1]})
-    member = select(frame, {"c": "min"}).choices[0].membership
+    member = select(frame, {"c": "min"}).choices[0].resampling
     assert member is not None
     assert 1 - member.of(0)[1] == pytest.approx(0.1635, abs=3 * math.sqrt(0.16 * 0.84 / RESAMPLES))
 
@@ -140,7 +140,7 @@ def test_an_asymmetric_interval_is_resampled_on_its_own_sides() -> None:
 def test_a_measurement_better_than_the_ideal_is_not_punished() -> None:
     # B is the pick unless A comes out better than B: a draw of A above the ideal (10) is at the ideal, not beyond it
     frame = pl.DataFrame({"m": ["A", "B"], "q": [10.0, 9.0], "q_std": [1.0, 0.0], "c": [2.0, 1.9], "c_std": [0.0, 0.0]})
-    member = select(frame, {"q": "max", "c": "min"}, weights={"q": 10.0}).choices[0].membership
+    member = select(frame, {"q": "max", "c": "min"}, weights={"q": 10.0}).choices[0].resampling
     assert member is not None
     on_front, pick = member.of(0)
     assert on_front == pytest.approx(0.8413, abs=3 * math.sqrt(0.84 * 0.16 / RESAMPLES))
@@ -151,11 +151,11 @@ def test_rows_off_the_front_have_their_probability_too() -> None:
     frame = pl.DataFrame({"q": [5.0, 5.0], "c": [1.0, 1.05], "c_std": [0.2, 0.2]})
     choice = select(frame, {"q": "max", "c": "min"}).choices[0]
     assert choice.front == (0,)
-    assert choice.membership is not None
+    assert choice.resampling is not None
     # P(N(1.05, 0.2) < N(1, 0.2)) = Phi(-0.05 / (0.2 sqrt 2)) = 0.4298
-    assert choice.membership.of(1)[1] == pytest.approx(0.4298, abs=3 * math.sqrt(0.25 / RESAMPLES))
+    assert choice.resampling.of(1)[1] == pytest.approx(0.4298, abs=3 * math.sqrt(0.25 / RESAMPLES))
 
 
 def test_many_rows_in_reach_are_resampled_less_often() -> None:
     costs, std = np.random.default_rng(0).random((8_000, 2)), np.full((8_000, 2), 5.0)
-    assert membership(costs, std, std, distance=nearest_to_zero, seed=0).resamples == 250
+    assert resample(costs, std, std, distance=nearest_to_zero, seed=0).resamples == 250

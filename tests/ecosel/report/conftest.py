@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
+from ecosel.choosing.choice import Origin
 from ecosel.readers.table import ROW
 from ecosel.report.page import as_page
-from ecosel.selection import Origin, Selection, select
+from ecosel.selection import Selection, select
 
 
 def find_chromium() -> str | None:

@@ -12,13 +12,13 @@ from evolver.architectures.problem import Architectures, space_for
 from evolver.architectures.shapes import describe
 from evolver.architectures.space import Space
 from evolver.jobs import Settings, Survey
-from evolver.search.optimizer import Birth, Limit, Plan, Search
+from evolver.search.optimizer import Birth, Limit, Search, SearchSettings
 
 SPACE = Space((3, 32, 32), 10)
 
 
 def searched(births: int, limits: tuple[Limit, ...] = ()) -> list[Birth[str]]:
-    plan = Plan((ACCURACY, Objective("parameters", "min")), limits, population=8, lifetime=32)
+    plan = SearchSettings((ACCURACY, Objective("parameters", "min")), limits, population=8, lifetime=32)
     search = Search(Architectures(SPACE.to_dict()), plan)
     found = []
     for _ in range(births):

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from evolver.architectures.genome import Activation, Convolution, Dropout, Genome, Inception, InnerProduct, Pooling
 from evolver.architectures.shapes import describe, repair
-from evolver.architectures.space import BATCH_SIZES, LAYER_RANGES, LEARNING_RATES, Choice, Space
+from evolver.architectures.space import BATCH_SIZES, LAYER_RANGES, LEARNING_RATES, OneOf, Space
 from evolver.training.network import build
 from tests.evolver.conftest import CIFAR, DIGITS, NARROW, average_pool, convolution, genome_of, max_pool, wild_genome
 
@@ -49,7 +49,7 @@ def assert_valid(genome: Genome, space: Space) -> None:
     for slot in genome.features + genome.classifier:
         for gene, (values, _) in LAYER_RANGES[slot.layer.op].items():
             value = getattr(slot.layer, gene)
-            assert value in values.values if isinstance(values, Choice) else values.low <= value <= values.high, genome.to_json()
+            assert value in values.values if isinstance(values, OneOf) else values.low <= value <= values.high, genome.to_json()
     rates = LEARNING_RATES[genome.training.optimizer]
     assert rates.low <= genome.training.learning_rate <= rates.high
     assert 1 <= genome.training.epochs <= space.max_epochs

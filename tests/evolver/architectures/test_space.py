@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evolver.architectures.genome import LAYERS
-from evolver.architectures.space import LAYER_RANGES, Choice, Integer, Real, Space, suited
+from evolver.architectures.space import LAYER_RANGES, Integer, OneOf, Real, Space, suited
 
 RANGES = [values for genes in LAYER_RANGES.values() for values, _ in genes.values()]
 
@@ -37,7 +37,7 @@ def test_a_step_stays_inside_and_changes_a_whole_number() -> None:
             if not isinstance(values, Real):
                 assert other != value, (values, value, u)
     assert Integer(3, 3).near(3, 0.7) == 3
-    assert Choice(("a",)).near("a", 0.5) == "a"
+    assert OneOf(("a",)).near("a", 0.5) == "a"
 
 
 def test_doublings_of_a_logarithmic_range_are_equally_likely() -> None:

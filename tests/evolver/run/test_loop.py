@@ -28,9 +28,9 @@ from evolver.archive import Archive
 from evolver.errors import EvolverError
 from evolver.jobs import Outcome, Settings
 from evolver.run import session
-from evolver.run.loop import Budget, Request, resumed
+from evolver.run.request import Budget, SearchRequest, resumed
 from evolver.run.session import as_text
-from evolver.search.optimizer import Birth, Limit, Plan, Search
+from evolver.search.optimizer import Birth, Limit, Search, SearchSettings
 from evolver.workers.executors import Engine, open_engine
 from evolver.workers.pool import look_up
 from tests.conftest import ROOT, environment
@@ -43,7 +43,7 @@ def engine() -> Iterator[Engine]:
         yield opened
 
 
-def search(asked: Request, engine: Engine) -> dict[str, Any]:
+def search(asked: SearchRequest, engine: Engine) -> dict[str, Any]:
     return session.evolve(asked, WORK, engine, progress="quiet")
 
 
@@ -70,8 +70,8 @@ def test_a_run_ends_at_its_births_and_goes_on_to_more(tmp_path: Path, engine: En
     assert trained == {("train", birth): 1 for birth in range(45)}
 
 
-def replayed(path: Path, plan: Plan) -> list[str]:
-    """Return the genomes that a new search asks for when it hears what the archive holds, when it was heard."""
+def replayed(path: Path, plan: SearchSettings) -> list[str]:
+    """Return the genomes that a new search asks for when it hears what the archive holds, when it is told."""
     with Archive(path) as archive:
         births, outcomes = list(archive.births()), [part for part in archive.outcomes() if part[1] == "train"]
     again: Search[str] = Search(ToyGenomes({"landscape": 3}), plan)
@@ -240,7 +240,7 @@ def test_only_candidates_near_the_front_are_measured_and_all_are_on_request(tmp_
 
 
 def test_an_objective_that_is_measured_guides_the_search(tmp_path: Path, engine: Engine) -> None:
-    plan = Plan((ACCURACY, Objective("energy_per_inference_j", "min")), population=8, lifetime=40)
+    plan = SearchSettings((ACCURACY, Objective("energy_per_inference_j", "min")), population=8, lifetime=40)
     answer = search(request(tmp_path / "run.db", plan=plan, stops=False), engine)
     assert answer["unfinished"] == 0
     measured = rows(tmp_path / "run.db", "SELECT birth FROM outcomes WHERE task = 'measure' ORDER BY sequence")
@@ -251,7 +251,7 @@ def test_an_objective_that_is_measured_guides_the_search(tmp_path: Path, engine:
 
 
 def test_limits_known_before_training_cost_no_training(tmp_path: Path, engine: Engine) -> None:
-    plan = Plan(limits=(Limit("parameters", 4000),), population=8, lifetime=40)
+    plan = SearchSettings(limits=(Limit("parameters", 4000),), population=8, lifetime=40)
     search(request(tmp_path / "run.db", plan=plan), engine)
     ((most,),) = rows(tmp_path / "run.db", "SELECT MAX(parameters) FROM births")
     assert most <= 4000
@@ -260,7 +260,7 @@ def test_limits_known_before_training_cost_no_training(tmp_path: Path, engine: E
 def test_what_was_begun_otherwise_is_refused_in_one_line(tmp_path: Path, engine: Engine) -> None:
     search(request(tmp_path / "run.db"), engine)
     with pytest.raises(EvolverError, match=r"was begun with seed = 0, not 1; .* name another --archive"):
-        search(request(tmp_path / "run.db", plan=Plan(population=8, lifetime=40, seed=1)), engine)
+        search(request(tmp_path / "run.db", plan=SearchSettings(population=8, lifetime=40, seed=1)), engine)
     with pytest.raises(EvolverError, match=r'was begun with dataset = "", not "other"'):
         search(request(tmp_path / "run.db", begun="other"), engine)
 
@@ -292,7 +292,7 @@ def test_what_a_run_was_made_with_is_in_its_archive(tmp_path: Path, engine: Engi
 
 
 def test_ten_thousand_births_are_taken_up_within_a_second(tmp_path: Path, engine: Engine) -> None:
-    asked = request(tmp_path / "run.db", plan=Plan())
+    asked = request(tmp_path / "run.db", plan=SearchSettings())
     search(asked, engine)
     problem, rng = ToyGenomes({"landscape": 3}), np.random.default_rng(0)
     with Archive(tmp_path / "run.db") as archive:
@@ -306,8 +306,8 @@ def test_ten_thousand_births_are_taken_up_within_a_second(tmp_path: Path, engine
                 outcome = Outcome("ok", accuracy=float(rng.integers(1000)) / 1000, curve=((1, 0.5),), topology="[]" * 300)
                 archive.save_birth(birth)
                 archive.save_outcome(number, "train", outcome)
-                course.born(birth)
-                course.heard(number, "train", outcome)
+                course.replay(birth)
+                course.tell(number, "train", outcome)
     with Archive(tmp_path / "run.db") as archive:
         began = time.thread_time()  # other work on the machine is none of ours
         again, _ = resumed(asked, WORK, held, archive)
@@ -330,8 +330,8 @@ def test_a_run_in_a_thread_leaves_signals_alone(tmp_path: Path, engine: Engine) 
 def test_energy_is_no_objective_where_it_cannot_be_measured(tmp_path: Path, engine: Engine) -> None:
     settings = Settings("", meter="none here")
     for plan in (
-        Plan((ACCURACY, Objective("energy_per_inference_j", "min")), population=8),
-        Plan(limits=(Limit("energy_per_inference_j", 1),), population=8),
+        SearchSettings((ACCURACY, Objective("energy_per_inference_j", "min")), population=8),
+        SearchSettings(limits=(Limit("energy_per_inference_j", 1),), population=8),
     ):
         with pytest.raises(EvolverError, match=r"energy_per_inference_j cannot be measured: none here"):
             search(request(tmp_path / "run.db", plan=plan, settings=settings), engine)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ecosel.objectives import ACCURACY, Objective
-from evolver.search.optimizer import Birth, Limit, Plan, Search, best_first
+from evolver.search.optimizer import Birth, Limit, Search, SearchSettings, best_first
 from tests.evolver.toy import SlotProblem, Slots
 
 PARAMETERS = Objective("parameters", "min")
@@ -32,20 +32,20 @@ def evolve(search: Search[Slots], births: int, *, ahead: int = 1) -> Iterator[Bi
 
 
 def test_a_birth_depends_on_seed_and_number_and_what_was_told() -> None:
-    plan = Plan(BOTH, seed=5, population=8, lifetime=30)
+    plan = SearchSettings(BOTH, seed=5, population=8, lifetime=30)
     first, again = (list(evolve(Search(SlotProblem(), plan), 80, ahead=4)) for _ in range(2))
     assert first == again
-    other = list(evolve(Search(SlotProblem(), Plan(BOTH, seed=6, population=8, lifetime=30)), 80, ahead=4))
+    other = list(evolve(Search(SlotProblem(), SearchSettings(BOTH, seed=6, population=8, lifetime=30)), 80, ahead=4))
     assert not {birth.genome for birth in first} & {birth.genome for birth in other[:20]}
 
 
 def test_births_that_are_taken_note_of_later_give_the_same_next_births() -> None:
-    plan = Plan(BOTH, seed=2, population=8, lifetime=30)
+    plan = SearchSettings(BOTH, seed=2, population=8, lifetime=30)
     whole = Search(SlotProblem(), plan)
     births = list(evolve(whole, 60))
     replayed = Search(SlotProblem(), plan)
     for birth in births:
-        replayed.born(birth)
+        replayed.replay(birth)
     for birth in births:
         failed = birth.number % 7 == 3
         replayed.tell(birth.number, None if failed else {"accuracy": SlotProblem().accuracy(birth.genome)})
@@ -53,7 +53,7 @@ def test_births_that_are_taken_note_of_later_give_the_same_next_births() -> None
 
 
 def test_no_two_births_compute_the_same() -> None:
-    births = list(evolve(Search(SlotProblem(), Plan(population=8, lifetime=30)), 300))
+    births = list(evolve(Search(SlotProblem(), SearchSettings(population=8, lifetime=30)), 300))
     assert len({birth.key for birth in births}) == 300
 
 
@@ -74,25 +74,25 @@ class FourGenomes:
 
 
 def test_a_space_that_is_used_up_gives_no_birth() -> None:
-    search = Search(FourGenomes(), Plan(population=2, tournament=1, lifetime=2))
+    search = Search(FourGenomes(), SearchSettings(population=2, tournament=1, lifetime=2))
     births = [search.ask() for _ in range(5)]
     assert sorted(birth.genome for birth in births if birth) == [0, 1, 2, 3]
     assert births[4] is None
 
 
 def test_genomes_to_start_from_come_first_and_once() -> None:
-    search = Search(FourGenomes(), Plan(population=4), start=[2, 2, 0])
+    search = Search(FourGenomes(), SearchSettings(population=4), start=[2, 2, 0])
     births = [search.ask() for _ in range(4)]
     assert next(birth.genome for birth in births if birth) == 2
     assert sorted(birth.genome for birth in births if birth) == [0, 1, 2, 3]
 
 
 def test_births_keep_a_limit_that_is_known_before_training_and_else_come_nearest() -> None:
-    search = Search(FourGenomes(), Plan(limits=(Limit("parameters", 20),), population=4))
+    search = Search(FourGenomes(), SearchSettings(limits=(Limit("parameters", 20),), population=4))
     births = [search.ask() for _ in range(4)]
     assert {birth.genome for birth in births[:2] if birth} == {0, 1}
     assert [birth.genome for birth in births[2:] if birth] == [2, 3]
-    large = Plan(limits=(Limit("parameters", 3000),), population=8, lifetime=30)
+    large = SearchSettings(limits=(Limit("parameters", 3000),), population=8, lifetime=30)
     assert all(birth.known["parameters"] <= 3000 for birth in evolve(Search(SlotProblem(), large), 200))
 
 
@@ -125,7 +125,7 @@ def test_of_one_objective_the_best_come_first_and_of_equals_the_younger() -> Non
 
 
 def test_who_is_too_old_is_no_parent_any_more() -> None:
-    search = Search(SlotProblem(), Plan(population=4, lifetime=4))
+    search = Search(SlotProblem(), SearchSettings(population=4, lifetime=4))
     for number in range(8):
         assert search.ask() is not None
         search.tell(number, {"accuracy": 1 - number / 10})  # the oldest are the best
@@ -133,7 +133,7 @@ def test_who_is_too_old_is_no_parent_any_more() -> None:
 
 
 def test_failures_and_infinite_values_are_no_better_than_a_measured_one() -> None:
-    search = Search(SlotProblem(), Plan(BOTH, population=4))
+    search = Search(SlotProblem(), SearchSettings(BOTH, population=4))
     for number, values in enumerate([None, {"accuracy": math.nan}, {"accuracy": 0.1}, {"accuracy": None}]):
         assert search.ask() is not None
         search.tell(number, values)
@@ -142,7 +142,7 @@ def test_failures_and_infinite_values_are_no_better_than_a_measured_one() -> Non
 
 
 def test_an_outcome_is_told_once_and_of_a_birth_only() -> None:
-    search = Search(SlotProblem(), Plan())
+    search = Search(SlotProblem(), SearchSettings())
     search.ask()
     search.tell(0, {"accuracy": 0.5})
     with pytest.raises(ValueError, match="birth 0 was never asked for, or was told before"):
@@ -161,14 +161,14 @@ def test_an_outcome_is_told_once_and_of_a_birth_only() -> None:
 )
 def test_a_plan_that_cannot_work_is_refused(wrong: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        Plan(**wrong)  # type: ignore[arg-type]
+        SearchSettings(**wrong)  # type: ignore[arg-type]
 
 
 def test_it_finds_better_than_chance_in_most_of_ten_seeds() -> None:
     better = []
     for seed in range(10):
         problem = SlotProblem(seed)
-        found = [problem.accuracy(birth.genome) for birth in evolve(Search(problem, Plan(seed=seed)), 250, ahead=4)]
+        found = [problem.accuracy(birth.genome) for birth in evolve(Search(problem, SearchSettings(seed=seed)), 250, ahead=4)]
         rng = np.random.default_rng(seed)
         better.append(max(found) - max(problem.accuracy(problem.random(rng)) for _ in range(250)))
     assert median(better) > 0.02, better

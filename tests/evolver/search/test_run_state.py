@@ -10,22 +10,22 @@ import pytest
 from ecosel.dominance import nondominated_rank
 from ecosel.objectives import ACCURACY, Objective
 from evolver.jobs import Outcome
-from evolver.search.optimizer import Limit, Plan
-from evolver.search.run_state import Course, Measure
+from evolver.search.optimizer import Limit, SearchSettings
+from evolver.search.run_state import Measure, RunState
 from tests.evolver.toy import ToyGenomes
 
 ENERGY = Objective("energy_per_inference_j", "min")
 
 
-def course(objectives: tuple[Objective, ...] = (ACCURACY,), measure: Measure = "front", *, epochs: int = 10) -> Course:
-    return Course(ToyGenomes({"landscape": 3}), Plan(objectives, population=8), measure, True, epochs)
+def course(objectives: tuple[Objective, ...] = (ACCURACY,), measure: Measure = "front", *, epochs: int = 10) -> RunState:
+    return RunState(ToyGenomes({"landscape": 3}), SearchSettings(objectives, population=8), measure, True, epochs)
 
 
-def finish(run: Course, outcome: Outcome) -> int:
+def finish(run: RunState, outcome: Outcome) -> int:
     """Give birth and hear an outcome; return the number of the birth."""
     birth = run.ask()
     assert birth is not None
-    run.heard(birth.number, "train", outcome)
+    run.tell(birth.number, "train", outcome)
     return birth.number
 
 
@@ -39,7 +39,7 @@ def test_the_front_and_the_front_of_the_rest_are_those_of_all_outcomes(objective
             birth = run.ask()
             assert birth is not None
             accuracy, flops = float(rng.integers(8)) / 8, int(rng.integers(5))
-            run.heard(number, "train", Outcome("ok", accuracy=accuracy, flops=flops))
+            run.tell(number, "train", Outcome("ok", accuracy=accuracy, flops=flops))
             costs.append((-accuracy, birth.known["parameters"], flops))
             if number % 17 == 0:
                 assert set(run.front) <= set(run.near_front)  # asked for in between, or only at the end: the same
@@ -54,15 +54,15 @@ def test_where_an_objective_is_measured_a_candidate_is_told_when_it_was() -> Non
     number = finish(run, Outcome("ok", accuracy=0.5, flops=1))
     assert list(run.waiting) == [(number, "measure")]
     assert run.search.told == 0
-    run.heard(number, "measure", Outcome("ok", energy_per_inference_j=0.25))
+    run.tell(number, "measure", Outcome("ok", energy_per_inference_j=0.25))
     assert (run.search.told, run.search.population, list(run.waiting)) == (1, (number,), [])
 
 
 def test_a_measurement_that_fails_leaves_the_candidate_behind_the_measured_ones() -> None:
     run = course((ACCURACY, ENERGY), "all")
     failed, measured = finish(run, Outcome("ok", accuracy=0.9, flops=1)), finish(run, Outcome("ok", accuracy=0.1, flops=1))
-    run.heard(failed, "measure", Outcome("crash", "no meter"))
-    run.heard(measured, "measure", Outcome("ok", energy_per_inference_j=0.25))
+    run.tell(failed, "measure", Outcome("crash", "no meter"))
+    run.tell(measured, "measure", Outcome("ok", energy_per_inference_j=0.25))
     assert run.search.population == (measured, failed)
 
 
@@ -80,7 +80,7 @@ def test_a_candidate_is_stopped_below_the_median_of_those_with_no_more_parameter
         assert birth is not None
         assert birth.known["parameters"] not in sizes
         sizes.append(birth.known["parameters"])
-        run.heard(birth.number, "train", Outcome("stopped", "slow", curve=((1, k / 20), (3, 0.5 + k / 40))))
+        run.tell(birth.number, "train", Outcome("stopped", "slow", curve=((1, k / 20), (3, 0.5 + k / 40))))
     birth = run.ask()
     assert birth is not None
     largest = max(sizes)
@@ -108,19 +108,21 @@ def test_an_objective_that_is_never_measured_is_refused() -> None:
 
 def test_a_limit_of_what_is_measured_is_kept() -> None:
     limits = (Limit("energy_per_inference_j", 0.5),)
-    run = Course(ToyGenomes({"landscape": 3}), Plan(limits=limits, population=8), "front", True, 10)
+    run = RunState(ToyGenomes({"landscape": 3}), SearchSettings(limits=limits, population=8), "front", True, 10)
     thirsty, frugal, unmeasured = (finish(run, Outcome("ok", accuracy=accuracy, flops=1)) for accuracy in (0.9, 0.6, 0.7))
-    run.heard(thirsty, "measure", Outcome("ok", energy_per_inference_j=0.6))
-    run.heard(frugal, "measure", Outcome("ok", energy_per_inference_j=0.4))
-    run.heard(unmeasured, "measure", Outcome("crash", "no reading"))
+    run.tell(thirsty, "measure", Outcome("ok", energy_per_inference_j=0.6))
+    run.tell(frugal, "measure", Outcome("ok", energy_per_inference_j=0.4))
+    run.tell(unmeasured, "measure", Outcome("crash", "no reading"))
     assert run.search.population == (frugal, unmeasured, thirsty)
     assert thirsty not in run.front
     with pytest.raises(ValueError, match=r"an objective or a limit is measured, but --measure is none"):
-        Course(ToyGenomes({"landscape": 3}), Plan(limits=limits), "none")
+        RunState(ToyGenomes({"landscape": 3}), SearchSettings(limits=limits), "none")
 
 
 def test_what_breaks_a_limit_after_training_is_neither_the_best_nor_measured() -> None:
-    run = Course(ToyGenomes({"landscape": 3}), Plan(limits=(Limit("train_time_s", 10),), population=8), "front", True, 10)
+    run = RunState(
+        ToyGenomes({"landscape": 3}), SearchSettings(limits=(Limit("train_time_s", 10),), population=8), "front", True, 10
+    )
     fast = finish(run, Outcome("ok", accuracy=0.5, flops=1, train_time_s=9))
     slow = finish(run, Outcome("ok", accuracy=0.9, flops=1, train_time_s=11))
     assert run.best == (0.5, fast)

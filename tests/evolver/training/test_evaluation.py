@@ -18,7 +18,7 @@ from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Settings
 from evolver.training.evaluation import Evaluator, evaluate, prepare, split_rows, survey
 from profilers.errors import DataError
-from profilers.measuring.measurement import Plan
+from profilers.measuring.settings import Plan
 from tests.conftest import SHARED
 from tests.evolver.conftest import convolution, genome_of, max_pool
 

@@ -17,7 +17,8 @@ from evolver.architectures.genome import Activation, Dropout, Genome, Inception,
 from evolver.architectures.shapes import describe
 from evolver.architectures.space import Space
 from evolver.errors import EvolverError
-from evolver.training.network import _GAINS, InceptionLayer, build, candidate_network
+from evolver.training.candidate import candidate_network
+from evolver.training.network import _GAINS, InceptionLayer, build
 from tests.evolver.conftest import DIGITS, average_pool, convolution, genome_of, max_pool
 
 GENOME = genome_of(

@@ -16,8 +16,8 @@ from evolver.architectures.genome import Activation, Dropout, Genome, InnerProdu
 from evolver.architectures.space import Space
 from evolver.training.network import build
 from evolver.training.training import (
-    Course,
     ImageSet,
+    TrainingResult,
     _one_cycle,
     count_correct,
     entropy,
@@ -58,7 +58,7 @@ def trained(
     seed: int = 0,
     rungs: dict[int, float] | None = None,
     collapse_test: bool = True,
-) -> Course:
+) -> TrainingResult:
     torch.manual_seed(seed)
     return train(build(genome, DIGITS), *digits, genome.training, seed=seed, rungs=rungs, collapse_test=collapse_test)
 

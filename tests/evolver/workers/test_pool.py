@@ -21,9 +21,9 @@ import pytest
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome
 from evolver.run import session
-from evolver.workers.child import Slot
+from evolver.workers.child import DeviceSlot
 from evolver.workers.executors import Engine, open_engine, place
-from evolver.workers.pool import Lanes, cpu_slots, look_up, outcome_of, perform
+from evolver.workers.pool import ChildPool, cpu_slots, look_up, outcome_of, perform
 from profilers.meters.nvml.boards import Board, Machine
 from tests.conftest import ROOT, environment
 from tests.evolver.toy import WORK
@@ -121,11 +121,11 @@ def test_a_child_lives_on_between_candidates_and_is_replaced_after_an_error() ->
 
 
 def test_a_child_sees_its_own_device_only() -> None:
-    for slot, seen in ((Slot("cpu", 3), ("", "3")), (Slot("GPU-1234", 1), ("GPU-1234", "1"))):
-        lanes = Lanes([slot])
-        with lanes.lane(alone=False) as lane:
-            notes = lane.call(EVALUATE, (job("fine"),), deadline_s=30).notes
-        lanes.close()
+    for slot, seen in ((DeviceSlot("cpu", 3), ("", "3")), (DeviceSlot("GPU-1234", 1), ("GPU-1234", "1"))):
+        children = ChildPool([slot])
+        with children.lend(alone=False) as child:
+            notes = child.call(EVALUATE, (job("fine"),), deadline_s=30).notes
+        children.close()
         assert (notes["cuda"], notes["threads"]) == seen
 
 

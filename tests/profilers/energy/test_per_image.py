@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from profilers.energy.per_image import Energy, Group, Marks, derive
+from profilers.energy.per_image import Energy, Window, Windows, derive
 from profilers.energy.trace import PowerTrace
 from profilers.energy.window import Sensor
 
-GROUPS = tuple(Group(start, start + 1.0, 100) for start in (1.0, 3.0, 5.0))
-MARKS = Marks(GROUPS, "nvml", "power_w", True, Sensor(), 0.1, idle_warm=(0.0, 0.9))
+GROUPS = tuple(Window(start, start + 1.0, 100) for start in (1.0, 3.0, 5.0))
+MARKS = Windows(GROUPS, "nvml", "power_w", True, Sensor(), 0.1, idle_warm=(0.0, 0.9))
 
 
 def trace(**columns: object) -> PowerTrace:
@@ -96,8 +96,8 @@ def test_other_processes_clock_spread_and_a_starved_sampler_are_said() -> None:
 
 
 def test_marks_survive_json_to_the_bit() -> None:
-    odd = replace(MARKS, groups=(Group(0.1 + 0.2, 1e6 / 3, 7),), idle_after=(1 / 3, 2 / 3))
-    assert Marks.from_dict(json.loads(json.dumps(odd.to_dict()))) == odd
+    odd = replace(MARKS, groups=(Window(0.1 + 0.2, 1e6 / 3, 7),), idle_after=(1 / 3, 2 / 3))
+    assert Windows.from_dict(json.loads(json.dumps(odd.to_dict()))) == odd
 
 
 def test_what_was_not_measured_is_none() -> None:

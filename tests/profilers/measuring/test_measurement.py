@@ -7,7 +7,8 @@ import pytest
 
 from profilers.energy.per_image import derive
 from profilers.energy.sampler import Stopwatch
-from profilers.measuring.measurement import Measurement, Plan, measure, rest
+from profilers.measuring.measurement import Measurement, measure, rest
+from profilers.measuring.settings import Plan
 from tests.profilers.simulated import Board, SimulatedSampler, SteadyLoad
 
 

@@ -17,9 +17,8 @@ import torch
 
 from profilers.energy.trace import read_trace
 from profilers.errors import ModelError, ProfilerError
-from profilers.measuring.measurement import Plan
 from profilers.measuring.profile import Profiled, profile
-from profilers.measuring.settings import Request
+from profilers.measuring.settings import Plan, ProfileSettings
 from profilers.measuring.sweep import sweep, unfinished
 from profilers.results.inference_profile import verify
 from tests.conftest import ROOT, Outcome
@@ -43,7 +42,7 @@ def weights(tmp_path: Path) -> Path:
 
 
 def measured(path: Path, **more: Any) -> Profiled:
-    return profile(Request(str(path), factory=FACTORY, dataset="digits", plan=SHORT, **more))
+    return profile(ProfileSettings(str(path), factory=FACTORY, dataset="digits", plan=SHORT, **more))
 
 
 def test_without_a_meter_energy_is_null_with_a_reason_and_all_else_is_measured(weights: Path) -> None:
@@ -135,9 +134,9 @@ def test_the_whole_path_runs_over_the_real_nvml_binding(weights: Path, nvml_stan
 import json
 from profilers.measuring.profile import profile
 from profilers.measuring.measurement import Plan
-from profilers.measuring.settings import Request
+from profilers.measuring.settings import ProfileSettings
 plan = Plan(ci=0.5, min_s=0.3, max_s=5.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.02)
-found = profile(Request({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
+found = profile(ProfileSettings({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
 print(json.dumps(found.to_dict()))
 """
     found = run_child(env, code)
@@ -164,12 +163,12 @@ import json, os
 from pathlib import Path
 from profilers.measuring.profile import profile
 from profilers.measuring.measurement import Plan
-from profilers.measuring.settings import Request
+from profilers.measuring.settings import ProfileSettings
 plan = Plan(ci=0.5, min_s=0.6, max_s=5.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.05)
 said = {{}}
 for line in {list(spoilt)!r}:
     Path(os.environ["NVML_STANDIN"]).write_text({board!r} + line)
-    found = profile(Request({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
+    found = profile(ProfileSettings({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
     said[line] = [found.status, *found.warnings, *found.energy.reasons]
 print(json.dumps(said))
 """
@@ -187,7 +186,7 @@ def test_every_precision_runs(precision: Any, weights: Path) -> None:
 def test_a_model_with_images_runs_channels_last(tmp_path: Path) -> None:
     path = tmp_path / "small.pt"
     torch.save(Small().state_dict(), path)
-    request = Request(
+    request = ProfileSettings(
         str(path), factory=f"{ROOT / 'tests/profilers/networks.py'}:Small", inputs=("3x4x4",), channels_last=True, plan=SHORT
     )
     found = profile(request).profile
@@ -216,14 +215,14 @@ def test_outputs_that_are_no_scores_give_no_accuracy(tmp_path: Path, weights: Pa
     torch.save(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 7)).state_dict(), path)
     factory = tmp_path / "odd.py"
     factory.write_text("import torch\ndef odd(): return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 7))\n")
-    found = profile(Request(str(path), factory=f"{factory}:odd", dataset="digits", plan=SHORT)).profile
+    found = profile(ProfileSettings(str(path), factory=f"{factory}:odd", dataset="digits", plan=SHORT)).profile
     assert found.accuracy is None
     assert "not one score for each of 10 classes" in found.facts.reasons["accuracy"]
 
 
 def test_a_model_that_does_not_take_the_images_is_one_line(weights: Path) -> None:
     with pytest.raises(ModelError, match="the model on a batch of 100x3x5x5 fails: ") as caught:
-        profile(Request(str(weights), factory=FACTORY, inputs=("3x5x5",), plan=SHORT))
+        profile(ProfileSettings(str(weights), factory=FACTORY, inputs=("3x5x5",), plan=SHORT))
     assert "\n" not in str(caught.value)
 
 
@@ -281,7 +280,7 @@ def test_sweep_makes_a_row_of_every_combination_and_goes_on_where_it_stopped(
 def test_a_child_that_is_killed_costs_its_own_row_alone(tmp_path: Path, weights: Path) -> None:
     factory = tmp_path / "deadly.py"
     factory.write_text("import os, signal\ndef build(): os.kill(os.getpid(), signal.SIGKILL)\n")
-    good = Request(str(weights), factory=FACTORY, dataset="digits", plan=SHORT)
+    good = ProfileSettings(str(weights), factory=FACTORY, dataset="digits", plan=SHORT)
     points = list(sweep([replace(good, factory=f"{factory}:build"), good], show=lambda progress: None))
     assert [point.status for point in points] == ["crash", "ok"]
     assert points[0].reason == "killed by SIGKILL: out of memory, perhaps"
@@ -368,7 +367,7 @@ def scripted(path: Path, network: torch.nn.Module) -> Path:
 
 def test_a_model_that_was_saved_in_half_precision_runs_in_the_precision_that_is_named(tmp_path: Path) -> None:
     path = scripted(tmp_path / "half.pt", digits_network().half())
-    found = profile(Request(str(path), trust=True, dataset="digits", plan=SHORT)).profile
+    found = profile(ProfileSettings(str(path), trust=True, dataset="digits", plan=SHORT)).profile
     assert found.facts.precision == "fp32"
     assert "the model is saved as torch.float16 and runs in fp32" in found.warnings
 
@@ -386,7 +385,7 @@ def test_fewer_images_than_a_batch_are_said(weights: Path) -> None:
 
 def test_a_pass_that_is_not_run_to_its_end_is_called_a_sample(weights: Path) -> None:
     plan = Plan(ci=0.5, min_s=0.01, max_s=0.01, warm_up_s=0.01, flat_s=0.01, group_s=1e-6)
-    found = profile(Request(str(weights), factory=FACTORY, dataset="digits", batch_size=1, plan=plan)).profile
+    found = profile(ProfileSettings(str(weights), factory=FACTORY, dataset="digits", batch_size=1, plan=plan)).profile
     assert any("a random sample of the 540 of a pass" in warning for warning in found.warnings)
 
 
@@ -416,7 +415,7 @@ class Opaque(torch.nn.Sequential):
 def network():
     return Opaque(torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
 """)
-    request = Request(str(weights), factory=f"{factory}:network", inputs=("1x8x8",), compile=True, plan=SHORT)
+    request = ProfileSettings(str(weights), factory=f"{factory}:network", inputs=("1x8x8",), compile=True, plan=SHORT)
     with pytest.raises(ModelError, match=r"^compiled, the model on a batch of 100x1x8x8 fails: ") as caught:
         profile(request)
     assert "\n" not in str(caught.value)
@@ -474,7 +473,9 @@ def test_a_sweep_over_a_model_that_cannot_be_opened_makes_no_rows(
 
 
 def test_what_failed_in_a_sweep_is_tried_again_and_what_was_measured_is_not(weights: Path) -> None:
-    requests = [replace(Request(str(weights), factory=FACTORY, dataset="digits"), batch_size=size) for size in (1, 2, 3, 4, 5)]
+    requests = [
+        replace(ProfileSettings(str(weights), factory=FACTORY, dataset="digits"), batch_size=size) for size in (1, 2, 3, 4, 5)
+    ]
     status = dict(zip((one.configuration for one in requests), ("ok", "oom", "invalid", "crash"), strict=False))
     assert [one.batch_size for one in unfinished(requests, status)] == [3, 4, 5]
 

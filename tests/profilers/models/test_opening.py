@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from profilers.errors import ModelError
-from profilers.measuring.settings import Request
+from profilers.measuring.settings import ProfileSettings
 from profilers.models.inputs import Input, image_batch, make_batch, parse_inputs
 from profilers.models.opening import SavedModel, count_parameters, open_model
 from tests.conftest import SHARED
@@ -114,7 +114,7 @@ def test_a_native_package_runs(tmp_path: Path) -> None:
     assert (opened.format, opened.inputs) == ("aotinductor", None)
     assert count_parameters(opened.module).total is None
     # it does not check the types of its inputs: halved ones would be read past their end
-    request = Request(str(path), trust=True, inputs=("3",), batch_size=5)
+    request = ProfileSettings(str(path), trust=True, inputs=("3",), batch_size=5)
     for changed in (replace(request, precision="bf16"), replace(request, channels_last=True)):
         with pytest.raises(ModelError, match="compiled in; profile it without --precision and --channels-last"):
             profile(changed)

@@ -1,0 +1,118 @@
+"""A --derive or --where of a stranger's table as a guarded SQL expression over the columns of a row."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import polars as pl
+
+from ecosel.readers import ROW
+from ecosel.readers.cells import looks_numeric, read_numbers
+
+# Characters of an expression; the time to parse one grows faster than its length.
+_LONGEST = 2_000
+
+
+def find_column(name: str, columns: Sequence[str], /) -> str:
+    """Return the column called name; else the only one that differs in case; else raise ValueError with a proposal."""
+    if name in columns:
+        return name
+    alike = [column for column in columns if column.lower() == name.lower()]
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        raise ValueError(f"column {name!r} could be {' or '.join(map(repr, alike))}")
+    by_lower = {column.lower(): column for column in columns}
+    close = difflib.get_close_matches(name.lower(), by_lower, 3, 0.6) or [c for c in by_lower if name.lower() in c][:3]
+    if close:
+        raise ValueError(f"no column {name!r}; did you mean {' or '.join(repr(by_lower[c]) for c in close)}?")
+    shown = ", ".join(map(repr, columns[:12])) + (f" and {len(columns) - 12} more" if len(columns) > 12 else "")
+    raise ValueError(f"no column {name!r}; the columns are {shown}")
+
+
+class Expression:
+    """An SQL expression over the columns of one row; it can read no file and no other table."""
+
+    def __init__(self, option: str, sql: str) -> None:
+        self._what = f"{option} {sql!r}"
+        if len(sql) > _LONGEST:
+            raise ValueError(f"{option}: the expression has {len(sql):,} characters; at most {_LONGEST:,} are read")
+        outside_quotes = re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", " ", sql)
+        if re.search(r"\b(select|with|table|values|read_\w+|scan_\w+)\b", outside_quotes, re.IGNORECASE):
+            raise ValueError(f"{self._what}: only an expression over the columns of a row is allowed, no query")
+        # polars computes with 1.5 as a decimal of few digits; 1.5e0 is the float that is meant
+        floats = re.sub(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")|(?<![\w.])(\d+\.\d*|\.\d+)(?![\w.])", _as_float_literal, sql)
+        self._expression = self._told_plainly(lambda: pl.sql_expr(floats))
+        self.columns = tuple(dict.fromkeys(self._told_plainly(self._expression.meta.root_names)))
+
+    def on(self, frame: pl.DataFrame, *, floats: bool = False) -> pl.Series:
+        """Return the value of the expression for each row; text that reads as numbers counts as numbers.
+
+        NaN and infinity are missing. With floats, integers count as floats, which do not wrap round.
+        """
+        for column in self.columns:
+            if column not in frame.columns:
+                raise ValueError(f"{self._what}: {_message_of(column, frame)}")
+        cells = {column: frame[column] for column in self.columns}
+        for column, series in cells.items():
+            if series.dtype.is_numeric() or (series.dtype == pl.String and looks_numeric(series)):
+                series = read_numbers(series)[0]
+            cells[column] = series.cast(pl.Float64) if floats and series.dtype.is_numeric() else series
+        result: pl.Series = self._told_plainly(
+            lambda: frame.with_columns(cells.values()).select(self._expression.alias("ecosel:result")).to_series()
+        )
+        if len(result) != frame.height:
+            result = self._told_plainly(lambda: pl.select(pl.repeat(result[0], frame.height)).to_series())
+        return result.cast(pl.Float64) if result.dtype.is_decimal() else result
+
+    def condition(self, frame: pl.DataFrame) -> pl.Series:
+        """Return for which rows the expression is true."""
+        result = self.on(frame)
+        if result.dtype not in (pl.Boolean, pl.Null):
+            raise ValueError(
+                f'{self._what}: it must be true or false for a row, not {result.dtype}; for example "accuracy > 0.5"'
+            )
+        return result.cast(pl.Boolean).fill_null(False)
+
+    def _told_plainly(self, step: Callable[[], Any]) -> Any:
+        try:
+            with _silent():
+                return step()
+        except ValueError:
+            raise
+        except (Exception, pl.exceptions.PanicException) as error:  # a panic of the SQL parser is no Exception
+            raise ValueError(f"{self._what}: {(str(error).splitlines() or ['not understood'])[0]}") from error
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what a panic of the SQL parser writes to stderr by itself from the user; the error comes as an exception."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # stderr is closed
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _as_float_literal(match: re.Match[str]) -> str:
+    return match.group(1) or f"{match.group(2)}e0"
+
+
+def _message_of(column: str, frame: pl.DataFrame) -> str:
+    try:
+        found = find_column(column, [name for name in frame.columns if name != ROW])
+    except ValueError as error:
+        return str(error)
+    return f"no column {column!r}; did you mean {found!r}?"

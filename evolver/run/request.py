@@ -1,0 +1,123 @@
+"""What is asked of a search, and how it begins or resumes from its archive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from evolver.archive import Archive
+from evolver.errors import EvolverError
+from evolver.jobs import Settings, Survey
+from evolver.search.optimizer import Problem, SearchSettings
+from evolver.search.run_state import ENERGY, Measure, RunState
+from evolver.workers.executors import Engine
+from evolver.workers.pool import look_up
+
+
+class Genomes(Problem[str], Protocol):
+    """A problem whose genomes are JSON text."""
+
+    def adopted(self, genome: str, /) -> str:
+        """Return a genome from elsewhere as one of this problem. Raises ValueError where it is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is searched and who does it: genomes of a space, and the module whose functions the workers call."""
+
+    module: str
+    genomes: Callable[[Mapping[str, Any]], Genomes]
+    space: Callable[[Survey, Settings], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When to stop; None is no limit. births are those of the archive, time_s is that of this command."""
+
+    births: int | None = None
+    time_s: float | None = None
+    joules: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("births", "time_s", "joules"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} is {value}; a budget must be above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """All that a user asks of a search."""
+
+    archive: Path
+    settings: Settings
+    plan: SearchSettings
+    budget: Budget = field(default_factory=Budget)
+    measure: Measure = "front"
+    stops: bool = True
+    deadline_s: float = 600.0
+    start: tuple[str, ...] = ()  # genomes
+    final: int = 0  # how many of the best are trained once more, tested and saved
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.deadline_s > 0:
+            raise ValueError(f"the deadline of a candidate is {self.deadline_s:g} s; it must be above 0")
+
+    def exported(self, birth: int) -> Path:
+        """Return the path, without its extension, that a winner is saved to."""
+        return self.archive.with_name(f"{self.archive.stem}-{birth}")
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """Return what must not change while an archive grows."""
+        plan = asdict(self.plan)
+        settings = {name: value for name, value in asdict(self.settings).items() if name != "space"}
+        return {**settings, "plan": plan, "measure": self.measure, "stops": self.stops}
+
+
+def surveyed(request: SearchRequest, work: Work, engine: Engine) -> tuple[Survey, Settings]:
+    """Have a worker look at the data set; return what it found, and the settings of all jobs. Raises EvolverError."""
+    survey = engine.executor.submit(look_up, f"{work.module}:survey", request.settings.to_json()).result()
+    if survey.no_energy is not None and ENERGY in request.plan.columns:
+        raise EvolverError(f"{ENERGY} cannot be measured: {survey.no_energy}")
+    return survey, replace(request.settings, space=work.space(survey, request.settings))
+
+
+def begun(request: SearchRequest, work: Work, engine: Engine, archive: Archive) -> tuple[RunState, Settings]:
+    """Begin the run of a new archive. Raises EvolverError where the data set or a genome to start from is of no use."""
+    survey, settings = surveyed(request, work, engine)
+    course = _course(request, work, settings, request.start)
+    record = {**request.fixed, "start": list(request.start), "space": settings.space, "survey": asdict(survey)}
+    archive.begin(record, dataset=survey.dataset)
+    return course, settings
+
+
+def resumed(request: SearchRequest, work: Work, held: Mapping[str, Any], archive: Archive) -> tuple[RunState, Settings]:
+    """Take up the run that an archive holds. Raises EvolverError where it was begun otherwise than is asked for."""
+    before, now = ({**fixed, **fixed["plan"]} for fixed in (held, json.loads(json.dumps(request.fixed))))
+    for name in now:
+        if name != "plan" and before.get(name) != now[name]:
+            raise EvolverError(
+                f"{request.archive} was begun with {name} = {json.dumps(before.get(name))}, not {json.dumps(now[name])}; "
+                "give the same again, or name another --archive"
+            )
+    settings = replace(request.settings, space=held["space"])
+    course = _course(request, work, settings, held["start"])
+    for birth in archive.births():
+        course.replay(birth)
+    for number, task, outcome in archive.outcomes():
+        course.tell(number, task, outcome)
+    return course, settings
+
+
+def _course(request: SearchRequest, work: Work, settings: Settings, start: Sequence[str]) -> RunState:
+    genomes = work.genomes(settings.space or {})
+    try:
+        adopted = tuple(genomes.adopted(genome) for genome in start)
+    except ValueError as error:
+        raise EvolverError(f"--start: {error}") from error
+    return RunState(genomes, request.plan, request.measure, request.stops, settings.max_epochs, adopted)
