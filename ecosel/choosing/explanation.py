@@ -10,11 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ecosel.choosing.choice import Choice, Group, models_of
+from ecosel.choosing.choice import Choice, Chosen, Group, models_of
 from ecosel.choosing.scoring import distances
 from ecosel.dominance import dominators
 from ecosel.readers.table import ROW
-from ecosel.selection import Selection
 
 Values = NDArray[np.float64]
 
@@ -52,7 +51,7 @@ class Explanation:
         return self.row in self.choice.picks["trade_off"]
 
 
-def find_row(selection: Selection, model: str, /) -> int:
+def find_row(selection: Chosen, model: str, /) -> int:
     """Return the row number that model names: a row number, or the label of exactly one row.
 
     Raises ValueError where there is none or more than one.
@@ -85,7 +84,7 @@ def find_row(selection: Selection, model: str, /) -> int:
     raise ValueError(f"{model!r} names no model: {by}")
 
 
-def explain(selection: Selection, row: int, /) -> tuple[Group, tuple[Explanation, ...]]:
+def explain(selection: Chosen, row: int, /) -> tuple[Group, tuple[Explanation, ...]]:
     """Explain where the model with that row number stands in each selection of its group."""
     for group in selection.groups:
         models = models_of(selection, group)
@@ -165,7 +164,7 @@ def _search_weighting(z: Values, at: int, rng: np.random.Generator) -> Values:
     return np.full(d, np.nan)
 
 
-def as_document(selection: Selection, group: Group, explanations: tuple[Explanation, ...]) -> dict[str, Any]:
+def as_document(selection: Chosen, group: Group, explanations: tuple[Explanation, ...]) -> dict[str, Any]:
     """Return the explanations as one object of JSON types."""
     row = explanations[0].row
 

@@ -1,0 +1,1 @@
+"""Show a selection as text, Markdown, JSON or a frame."""

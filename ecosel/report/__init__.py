@@ -1,1 +1,1 @@
-"""Charts of a selection, and the one offline page that shows it: charts is the library, page the file."""
+"""Show a selection as one offline HTML page, or as a static figure; `charts` is the library."""

@@ -1,0 +1,1 @@
+"""Describe networks as genomes: their space, shapes, variation and normal form."""

@@ -1,0 +1,1 @@
+"""Begin or resume a search, and keep every worker busy until its budget is spent."""

@@ -1,0 +1,1 @@
+"""Run jobs in child processes, on local devices or a cluster."""

@@ -1,0 +1,1 @@
+"""Reserve a device, prepare a model, warm up, and measure it."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from profilers.errors import ModelError
@@ -152,12 +152,13 @@ def _aotinductor(file: Path, device: str) -> SavedModel:
 
 
 def _genome(archive: str, candidate: str, device: str) -> SavedModel:
-    """Build a candidate of the evolver's archive; the name stands here as text, as profilers does not depend on evolver."""
+    """Build a candidate of a search by the entry point that its package registers: profilers itself knows no search."""
+    found = entry_points(group="profilers.models", name="candidate")
     try:
-        build = importlib.import_module("evolver.training.network").candidate_network
-    except (ModuleNotFoundError, AttributeError) as error:
+        build = next(iter(found)).load()
+    except (StopIteration, ModuleNotFoundError, AttributeError) as error:
         raise ModelError(
-            f"{archive}#{candidate}: this installation cannot build candidates (evolver.training.network is missing)"
+            f"{archive}#{candidate}: this installation cannot build candidates; install ecosel[torch] again"
         ) from error
     with quiet(), in_one_line(f"{archive}#{candidate}"):
         module, shape = build(archive, candidate)

@@ -1,0 +1,1 @@
+"""Decide what a page draws, as data: models, letters, axes, marks."""

@@ -1,0 +1,1 @@
+"""Read NVIDIA boards; the only room that imports pynvml."""

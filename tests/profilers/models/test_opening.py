@@ -177,12 +177,12 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 def test_a_candidate_without_the_evolver_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "run.db"
     sqlite3.connect(archive).executescript("create table candidate (candidate_id text)")
-    monkeypatch.setitem(sys.modules, "evolver.training.network", None)  # how Python itself marks what cannot be imported
+    monkeypatch.setitem(sys.modules, "evolver.training.candidate", None)  # how Python itself marks what cannot be imported
     assert "this installation cannot build candidates" in refused(Path(f"{archive}#a1"))
 
 
 def test_a_candidate_that_is_not_in_the_archive_is_told(tmp_path: Path) -> None:
-    pytest.importorskip("evolver.training.network")
+    pytest.importorskip("evolver.training.candidate")
     archive = tmp_path / "run.db"
     sqlite3.connect(archive).executescript("create table candidate (candidate_id text)")
     assert "run.db#a1" in refused(Path(f"{archive}#a1"))
