@@ -1,4 +1,4 @@
-"""Every console block of the README prints what it says, and its library session runs."""
+"""Every console block of a README prints what it says, and its library sessions run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import pytest
 
 from tests.conftest import ROOT
 
-README = (ROOT / "README.md").read_text()
-CONSOLE = re.findall(r"```console\n\$ ecosel (.*)\n((?:.*\n)*?)```", README)
+READMES = {
+    name: (ROOT / name).read_text() for name in ("README.md", *(f"{p}/README.md" for p in ("ecosel", "profilers", "evolver")))
+}
+CONSOLE = [block for text in READMES.values() for block in re.findall(r"```console\n\$ ecosel (.*)\n((?:.*\n)*?)```", text)]
+SESSIONS = {name: "".join(re.findall(r"```pycon\n((?:.*\n)*?)```", text)) for name, text in READMES.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -30,15 +33,18 @@ def test_a_command_prints_what_the_readme_shows(command: str, printed: str, ecos
 
 def test_the_readme_has_commands_to_check() -> None:
     assert len(CONSOLE) >= 3
-    assert README.count("```console") == len(CONSOLE)
+    assert sum(text.count("```console") for text in READMES.values()) == len(CONSOLE)
 
 
-def test_the_library_session_gives_what_the_readme_shows() -> None:
-    session = "".join(re.findall(r"```pycon\n((?:.*\n)*?)```", README))
-    test = doctest.DocTestParser().get_doctest(session, {}, "README.md", None, 0)
+@pytest.mark.parametrize("name", [name for name, session in SESSIONS.items() if session])
+def test_a_library_session_gives_what_the_readme_shows(name: str) -> None:
+    test = doctest.DocTestParser().get_doctest(SESSIONS[name], {}, name, None, 0)
     assert test.examples
-    results = doctest.DocTestRunner().run(test)
-    assert results.failed == 0
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_the_main_readme_has_a_library_session() -> None:
+    assert SESSIONS["README.md"]
 
 
 @pytest.mark.parametrize("module", ["ecosel.dominance", "ecosel.selection", "ecosel.report.view.letters"])

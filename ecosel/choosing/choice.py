@@ -66,7 +66,7 @@ class Choice:
         """Return the position on the front of the model with that row number."""
         return self.front.index(row)
 
-    def winners(self) -> dict[int, float]:
+    def win_shares(self) -> dict[int, float]:
         """WinShares above 0 by row number, largest first."""
         shares = self.wins.shares
         return {self.front[k]: float(shares[k]) for k in np.argsort(-shares, kind="stable") if shares[k] > 0}

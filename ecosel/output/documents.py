@@ -55,7 +55,7 @@ def _choice_document(selection: Chosen, choice: Choice) -> dict[str, Any]:
         "picks": {role: list(rows) for role, rows in choice.picks.items()},
         "distance": float(choice.distance.min()),
         "nearest": [[row, float(choice.distance[choice.at(row)])] for row in choice.nearest],
-        "acceptability": {str(row): part for row, part in choice.winners().items()},
+        "acceptability": {str(row): part for row, part in choice.win_shares().items()},
         "acceptability_error": choice.wins.error,
         "values": {str(row): dict(zip(columns, choice.values[choice.at(row)].tolist(), strict=True)) for row in shown},
         "labels": {str(row): selection.label(row) for row in shown} if selection.labels else {},

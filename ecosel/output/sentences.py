@@ -33,7 +33,7 @@ def gain(choice: Choice, name: Name, /) -> str:
 
 def certainty(choice: Choice, name: Name, /) -> str:
     """Say how far the choice depends on the weights, and on the measurements where their errors are known."""
-    shares = choice.winners()
+    shares = choice.win_shares()
     pick = choice.picks["trade_off"][0]
     error = choice.wins.error
     own = shares.get(pick, 0.0)

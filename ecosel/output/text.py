@@ -151,7 +151,7 @@ def _table(selection: Chosen, choice: Choice) -> _Table:
 def _sentences(selection: Chosen, choice: Choice) -> list[str]:
     mentioned = [
         *(rows[0] for rows in choice.picks.values()),
-        *choice.winners(),
+        *choice.win_shares(),
         *(choice.resampling.rows if choice.resampling else ()),
     ]
     labels = [selection.label(row) for row in dict.fromkeys(mentioned[:50])]

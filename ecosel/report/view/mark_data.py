@@ -173,7 +173,7 @@ def segment_rows(view: GroupView, choice: Choice) -> pl.DataFrame:
 
 def share_rows(view: GroupView, choice: Choice) -> pl.DataFrame:
     """Return the models that win most often: share of all weightings, and of the resampled measurements where there are any."""
-    wins, member = choice.winners(), choice.resampling
+    wins, member = choice.win_shares(), choice.resampling
     weight = {
         row: wins.get(row, 0.0) + (member.of(row)[1] if member else 0.0) for row in [*wins, *(member.rows if member else ())]
     }
