@@ -26,7 +26,7 @@ from tests.profilers.conftest import run_child
 from tests.profilers.networks import Small
 
 SHORT = Plan(ci=0.5, min_s=0.3, max_s=3.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.1, group_s=0.02)
-FACTORY = f"{ROOT / 'tests/profilers/test_profile.py'}:digits_network"
+FACTORY = f"{ROOT / 'tests/profilers/measuring/test_profile.py'}:digits_network"
 
 
 def digits_network() -> torch.nn.Module:
