@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
+
+# a busy machine turns no test red; what failed is printed as code that gives it again
+settings.register_profile("ecosel", deadline=None, print_blob=True)
+settings.load_profile("ecosel")
 
 
 @pytest.fixture(scope="session")

@@ -153,13 +153,6 @@ def test_open_needs_a_page(ecosel: Run) -> None:
     assert ecosel("report", YOUNG, "--open", "--static", "a.svg").status == 2
 
 
-def test_a_page_loads_no_torch() -> None:
-    code = f"import sys\nfrom ecosel.cli import main\ntry: main(['report', {YOUNG!r}])\nexcept SystemExit as end: assert not end.code\nprint(*sys.modules)"
-    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
-    assert "ecosel.report.page" in outcome.stdout
-    assert {"torch", "torchvision", "pynvml", "pandas", "numba"}.isdisjoint(outcome.stdout.split())
-
-
 def test_a_broken_cache_of_the_scripts_is_made_anew(tmp_path: Path) -> None:
     def run() -> bytes:
         subprocess.run(

@@ -15,58 +15,24 @@ from typing import Any
 import polars as pl
 import pytest
 
+from ecosel.cli import COMMANDS
 from ecosel.samples import sample
 from tests.conftest import environment
 
 YOUNG = str(sample("young2019.csv"))
 DIGITS = str(sample("digits_mlp.csv"))
-HEAVY = ("torch", "torchvision", "pynvml", "altair", "vl_convert", "numba", "pandas", "pyarrow")
 
 
 def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment(), check=False, **options)
 
 
-def loaded_by(statement: str) -> set[str]:
-    """Return the modules that a fresh interpreter has loaded after a statement that ends with exit status 0."""
-    code = f"import sys\ntry:\n    {statement}\nexcept SystemExit as end:\n    assert not end.code\nprint('\\n'.join(sys.modules), file=sys.stderr)"
-    outcome = python("-c", code)
-    assert outcome.returncode == 0, outcome.stderr
-    assert "best trade-off" in outcome.stdout
-    return set(outcome.stderr.split())
-
-
-def test_select_loads_nothing_heavy() -> None:
-    loaded = loaded_by(f"from ecosel.cli import main; main(['select', {YOUNG!r}])")
-    assert "polars" in loaded
-    assert loaded.isdisjoint(HEAVY)
-
-
-def test_the_check_of_what_is_loaded_can_fail() -> None:
-    loaded = loaded_by(f"import altair; from ecosel.cli import main; main(['select', {YOUNG!r}])")
-    assert "altair" in loaded
-
-
 @pytest.mark.parametrize("arguments", [["-m", "ecosel", "--help"], ["-c", "from ecosel.cli import main; main(['--help'])"]])
-def test_help_names_every_command_and_loads_none(arguments: list[str]) -> None:
-    outcome = python("-X", "importtime", *arguments)
+def test_help_names_every_command(arguments: list[str]) -> None:
+    outcome = python(*arguments)
     assert outcome.returncode == 0
-    for command in ("select", "report", "why"):
+    for command in COMMANDS:
         assert f"  {command} " in outcome.stdout
-    loaded = {line.rpartition("|")[2].strip() for line in outcome.stderr.splitlines()}
-    assert "ecosel.cli" in loaded
-    assert loaded.isdisjoint(
-        {
-            "ecosel.cli.select",
-            "ecosel.cli.why",
-            "ecosel.cli.report",
-            "ecosel.report",
-            "ecosel.cli.request",
-            "polars",
-            "numpy",
-            "rich",
-        }
-    )
 
 
 def test_the_version_is_told(ecosel: Callable[..., Any]) -> None:
@@ -222,16 +188,6 @@ def test_resampled_shares_stand_in_the_marked_rows(tmp_path: Path, ecosel: Calla
     off_front = frame.filter(~pl.col("on_front"))
     assert 0 < off_front["probability_on_front"].max() < 1  # type: ignore[operator]
     assert frame["probability_pick"].sum() == pytest.approx(1, abs=0.01)
-
-
-def test_help_loads_nothing_heavy() -> None:
-    # how long it takes is measured by tests/benchmarks/cold_start.py
-    code = "import sys\nfrom ecosel.cli import main\ntry: main({})\nfinally: print('|', *sys.modules)"
-    heavy = {"polars", "numpy", "numba", "altair", "rich", "torch", "pynvml"}
-    for arguments in (["--help"], ["--version"]):
-        assert not heavy & set(python("-c", code.format(arguments)).stdout.split("|")[1].split())
-    loaded = python("-c", code.format(["select", str(YOUNG)])).stdout.split("|")[1].split()
-    assert heavy & set(loaded)  # so the test can fail
 
 
 def test_every_form_states_the_rule(ecosel: Callable[..., Any]) -> None:

@@ -154,14 +154,6 @@ def test_wrong_usage_is_one_line(ecosel: Callable[..., Outcome]) -> None:
     assert done.err.count("\n") == 1
 
 
-def test_devices_loads_neither_torch_nor_polars() -> None:
-    code = "import sys, profilers.cli.devices as d; list(d.survey(None, None)); print([m for m in ('torch', 'polars', 'numpy', 'altair') if m in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
-
-
 def test_an_error_of_profilers_is_one_line_and_status_1() -> None:
     code = """
 import click

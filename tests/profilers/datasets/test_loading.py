@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 
 from profilers.datasets.loading import LabelledImages, load_dataset
 from profilers.errors import DataError
-from tests.conftest import ROOT, SHARED, environment
+from tests.conftest import SHARED
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the encoders of torchvision 0.29
 CIFAR = SHARED / "datasets" / "cifar10"
@@ -102,25 +100,6 @@ def test_digits_are_stratified_and_normalised_by_their_training_images() -> None
     assert train.images.max() == 255
     assert test.mean == train.mean == pytest.approx((float((train.images / 255).mean()),), abs=1e-12)
     assert test.std == train.std == pytest.approx((float((train.images / 255).std()),), abs=1e-12)
-
-
-IMPORTED = (
-    "import sys; from profilers.datasets.loading import load_dataset; load_dataset('digits')\n{}\nprint('torch' in sys.modules)"
-)
-
-
-@pytest.mark.parametrize(("extra", "seen"), [("", "False"), ("import torch", "True")])
-def test_digits_need_no_torch(extra: str, seen: str, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    out = subprocess.run(
-        [sys.executable, "-c", IMPORTED.format(extra)],
-        cwd=tmp_path,
-        env=environment(PYTHONPATH=str(ROOT)),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert out.stdout.split() == [seen]
 
 
 def test_the_real_cifar_10_is_read_by_split() -> None:

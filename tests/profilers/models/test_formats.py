@@ -7,8 +7,6 @@ import json
 import os
 import pickle
 import struct
-import subprocess
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -18,7 +16,6 @@ import pytest
 
 from profilers.errors import ModelError
 from profilers.models.formats import recognise
-from tests.conftest import ROOT, environment
 
 
 def refused(path: Path) -> str:
@@ -153,19 +150,3 @@ def test_random_bytes_never_end_in_another_error(tmp_path: Path) -> None:
         path.write_bytes(heads[trial % len(heads)] + rng.bytes(int(rng.integers(1, 400))))
         with contextlib.suppress(ModelError):
             recognise(path)
-
-
-IMPORTED = (
-    "import sys; from profilers.models.formats import recognise; from pathlib import Path\n{}\nprint('torch' in sys.modules)"
-)
-
-
-@pytest.mark.parametrize(("extra", "seen"), [("", "False"), ("import torch", "True")])
-def test_a_format_is_known_without_torch(extra: str, seen: str, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    (tmp_path / "model.pt").write_bytes(safetensors({}, 0))
-    code = IMPORTED.format(f"print(recognise(Path({str(tmp_path / 'model.pt')!r})).format)\n{extra}")
-    out = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True, check=True
-    )
-    assert out.stdout.split() == ["safetensors", seen]
