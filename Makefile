@@ -28,6 +28,8 @@ check: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m build --no-isolation --outdir build/dist . >/dev/null
+	$(BIN)/twine check --strict build/dist/*
 
 clean:
 	rm -rf .venv build dist demo

@@ -93,11 +93,6 @@ def evolve(**options: Any) -> None:
     """Search for networks by an asynchronous genetic algorithm, and keep every candidate in an archive.
 
     Ctrl-C lets what runs finish; a second one stops at once. The same command goes on where it stopped, also after a crash.
-
-    \b
-    ecosel evolve --dataset digits --archive run.db --births 200
-    ecosel evolve --dataset cifar10 --archive run.db --time 6h --objectives accuracy,parameters --limit parameters=1e6
-    ecosel select run.db
     """
     from evolver.run import session
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from ecosel import __version__
+from ecosel.cli.help import grouped
 from ecosel.errors import ArchiveError
 
 # Read by polars when it is imported: its allocator otherwise keeps freed memory longer than most calls last.
@@ -38,8 +39,7 @@ class _LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
+        return grouped(cmd_name, getattr(importlib.import_module(module), name))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):

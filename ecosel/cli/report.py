@@ -38,10 +38,6 @@ def report(
 
     Takes the options of select. The page holds the frontier of each pair of a quality and a cost, sliders for the weights,
     the table of the highlighted models, how sure the choice is, and where the numbers come from; it needs no network.
-
-    \b
-    ecosel report models.csv --maximize top1 --minimize param_count -o report.html
-    ecosel report data/young2019.csv --by dataset --preset paper --static figure1.pdf
     """
     output = output or (None if static else "report.html")
     _check(archives, output, static, force=force, open_=open_)

@@ -12,6 +12,7 @@ import polars as pl
 
 from ecosel.choosing.choice import Origin
 from ecosel.choosing.scoring import Scale
+from ecosel.cli.completion import complete_column
 from ecosel.cli.expressions import Expression, find_column
 from ecosel.objectives import CANONICAL, Objective
 from ecosel.readers import Archive, open_archive
@@ -24,22 +25,23 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 # Without --label, the first of these that the archive has.
 _USUAL_LABELS = ("candidate_id", "model", "model_name", "name", "network", "run_name", "model_id", "trial")
 
+_COLUMNS: dict[str, Any] = {"multiple": True, "metavar": "COL", "shell_complete": complete_column}
 _SHARED = (
-    click.option("--maximize", multiple=True, metavar="COL", help="Objective: larger is better. Repeatable."),
-    click.option("--minimize", multiple=True, metavar="COL", help="Objective: smaller is better. Repeatable."),
-    click.option("--label", "labels", multiple=True, metavar="COL", help="Show this column beside the row number. Repeatable."),
+    click.option("--maximize", **_COLUMNS, help="Objective: larger is better. Repeatable."),
+    click.option("--minimize", **_COLUMNS, help="Objective: smaller is better. Repeatable."),
+    click.option("--label", "labels", **_COLUMNS, help="Show this column beside the row number. Repeatable."),
     click.option("--where", metavar="EXPR", help="Use only rows for which this SQL expression is true."),
     click.option("--derive", multiple=True, metavar='"NAME = EXPR"', help="Add a column, computed in SQL. Repeatable."),
-    click.option("--by", multiple=True, metavar="COL", help="Choose once for each value of this column. Repeatable."),
+    click.option("--by", **_COLUMNS, help="Choose once for each value of this column. Repeatable."),
     click.option("--weight", "weights", multiple=True, metavar="COL=W", help="Weight of an objective (default 1)."),
     click.option("--ideal", multiple=True, metavar="COL=V", help="Its ideal (default: cost 0, accuracy 1, else the best)."),
-    click.option("--scale", type=click.Choice(["max", "range", "archive-range", "none"]), default="max", show_default=True,
+    click.option("--scale", type=click.Choice(["max", "range", "archive-range", "none"]), default="max",
                  help="Divide by the largest value on the front, the range on the front, the range over all rows, or nothing."),
     click.option("--preset", type=click.Choice(["paper"]),
                  help="Units of all picks of the paper's Table I: 1 s, 1e7 parameters, 10 mJ."),
-    click.option("--joint/--no-joint", default=True, help="Choose over all objectives together (default: yes)."),
-    click.option("--pairs/--no-pairs", default=True, help="Choose for each quality against each cost (default: yes)."),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the samples."),
+    click.option("--joint/--no-joint", default=True, help="Choose over all objectives together."),
+    click.option("--pairs/--no-pairs", default=True, help="Choose for each quality against each cost."),
+    click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the samples."),
     click.option("--table", metavar="NAME", help="Table or view of a database, or key of a JSON object."),
     click.option("--study", metavar="NAME", help="Optuna study, or MLflow experiment."),
 )  # fmt: skip

@@ -60,11 +60,6 @@ def select(
 
     For each pair of a quality and a cost, and for all objectives jointly: the Pareto front, the best model in each
     objective, and the best trade-off, which has the lowest weighted Euclidean distance to the ideal point.
-
-    \b
-    ecosel select models.csv --maximize top1 --minimize param_count
-    ecosel select study.db --weight values_1=2 --format json
-    ecosel select runs.csv --derive "energy = seconds * watts" --maximize acc --minimize energy --where "gpu = 'A40'"
     """
     form = form or (_SUFFIXES.get(Path(output).suffix.lower(), "table") if output else "table")
     check_targets([output, front], expand(archives))

@@ -79,3 +79,33 @@ def test_the_wheel_is_typed_and_holds_no_tests(tmp_path: Path) -> None:
     assert {f"ecosel/report/{part}" for part in ("page.js", "table.js", "page.css")} <= set(names)
     assert not any(name.startswith("tests/") for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+# what Python runs at its start: torch is as if it were not installed
+WITHOUT_TORCH = """import sys
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Hidden())
+"""
+
+
+def test_the_wheel_chooses_and_shows_without_torch(tmp_path: Path) -> None:
+    site = wheel(tmp_path)
+    (site / "sitecustomize.py").write_text(WITHOUT_TORCH)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    code = "import ecosel.samples as s; print(s.sample('young2019.csv'))"
+    young = run("-c", code, folder=elsewhere, PYTHONPATH=str(site)).strip()
+    assert Path(young).is_relative_to(site)
+    for arguments, shown in (
+        (("select", young), "best trade-off"), (("why", young, "A"), "A (row 0)"), (("report", young, "-o", "-"), "<html"),
+    ):  # fmt: skip
+        assert shown in run("-m", "ecosel", *arguments, folder=elsewhere, PYTHONPATH=str(site))
+    refused = subprocess.run(
+        [sys.executable, "-m", "ecosel", "profile", "model.pt", "--dataset", "digits", "--archive", "runs.db"],
+        cwd=elsewhere, capture_output=True, text=True, env=environment(PYTHONPATH=str(site)), check=False,
+    )  # fmt: skip
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert list(elsewhere.iterdir()) == []

@@ -1,0 +1,93 @@
+"""Group the options of each command in its --help by what people want to do, and show examples.
+
+Options are named here as text, so that help needs none of the packages that the commands stand in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import click
+
+_COMPARE = ("What to compare", ("--maximize", "--minimize", "--by", "--label"))
+_ROWS = ("Which models", ("--where", "--derive", "--table", "--study"))
+_RULE = ("How to choose", ("--weight", "--ideal", "--scale", "--preset", "--joint", "--pairs", "--seed"))
+
+# command: headings, each with the options under it; --help comes last of all
+GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
+    "select": (_COMPARE, _ROWS, _RULE, ("What to show", ("--top", "--left-out", "--format", "--output", "--front"))),
+    "why": (_COMPARE, _ROWS, _RULE, ("What to show", ("--format",))),
+    "report": (_COMPARE, _ROWS, _RULE, ("What to write", ("--output", "--static", "--columns", "--force", "--open"))),
+    "profile": (
+        ("The model", ("--factory", "--factory-args", "--trust")),
+        ("Its inputs", ("--dataset", "--split", "--limit", "--normalise", "--download", "--input", "--value")),
+        ("How it runs", ("--device", "--mode", "--batch-size", "--precision", "--channels-last", "--compile")),
+        ("How it is measured", ("--meter", "--ci", "--max-seconds", "--quick", "--seed", "--sweep")),
+        ("What to keep", ("--format", "--archive", "--trace", "--verify")),
+    ),
+    "evolve": (
+        ("What to search for", ("--dataset", "--objectives", "--limit", "--start", "--feature-slots", "--classifier-slots")),
+        ("How long", ("--births", "--time", "--joules")),
+        ("How to search", ("--population", "--tournament", "--lifetime", "--seed")),
+        ("How to train", ("--max-epochs", "--no-collapse-test", "--no-rungs", "--deadline", "--final")),
+        ("What to measure", ("--measure", "--meter", "--batch-size")),
+        ("Where to run", ("--devices", "--workers", "--executor")),
+        ("What to keep and show", ("--archive", "--dry-run", "--quiet", "--plain", "--format")),
+    ),
+    "devices": (("What to show", ("--probe", "--format")),),
+}
+
+EXAMPLES: Mapping[str, Sequence[str]] = {
+    "select": (
+        "ecosel select models.csv --maximize top1 --minimize param_count",
+        "ecosel select study.db --weight values_1=2 --format json",
+        'ecosel select runs.csv --derive "energy = seconds * watts" --maximize acc --minimize energy --where "gpu = \'A40\'"',
+    ),
+    "why": (
+        "ecosel why models.csv 12 --maximize top1 --minimize param_count",
+        "ecosel why run.db 3f2a --no-pairs",
+    ),
+    "report": (
+        "ecosel report models.csv --maximize top1 --minimize param_count -o report.html",
+        "ecosel report data/young2019.csv --by dataset --preset paper --static figure1.pdf",
+    ),
+    "profile": (
+        "ecosel profile resnet18.pt --factory torchvision:resnet18 --input 3x224x224 --archive runs.db",
+        "ecosel profile model.pt --factory model.py:build --dataset cifar10 --trace run.parquet",
+        "ecosel profile scripted.pt --trust --input 512 --value sr=16000",
+        "ecosel profile 'run.db#22' --dataset digits --sweep batch=1,8,32",
+        "ecosel profile --verify run.parquet",
+    ),
+    "evolve": (
+        "ecosel evolve --dataset digits --archive run.db --births 200",
+        "ecosel evolve --dataset cifar10 --archive run.db --time 6h --objectives accuracy,parameters --limit parameters=1e6",
+        "ecosel select run.db",
+    ),
+    "devices": ("ecosel devices", "ecosel devices --probe --format json"),
+}
+
+
+class GroupedCommand(click.Command):
+    """A command whose --help shows its options under the headings of GROUPS, and its EXAMPLES."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        options = [option for option in self.get_params(ctx) if isinstance(option, click.Option)]
+        records = {option.opts[-1]: record for option in options if (record := option.get_help_record(ctx))}
+        for heading, names in GROUPS[str(self.name)]:
+            with formatter.section(heading):
+                formatter.write_dl([records.pop(name) for name in names if name in records])
+        with formatter.section("Other"):
+            formatter.write_dl(list(records.values()))
+        with formatter.section("Examples"):
+            for line in EXAMPLES[str(self.name)]:
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+def grouped(name: str, command: click.Command, /) -> click.Command:
+    """Return the command with grouped help, or as it is where nothing is known of it."""
+    if name not in GROUPS:
+        return command
+    return GroupedCommand(
+        name, callback=command.callback, params=command.params, help=command.help,
+        context_settings={**command.context_settings, "show_default": True}, no_args_is_help=command.no_args_is_help,
+    )  # fmt: skip
