@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser check clean
+.PHONY: demo test browser check fuzz clean
 
 # Search for networks that read digits, choose among them, and show the choice; what 100 random ones give stands beside it.
 demo: .venv/installed
@@ -30,6 +30,13 @@ check: .venv/installed-test
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m build --no-isolation --outdir build/dist . >/dev/null
 	$(BIN)/twine check --strict build/dist/*
+
+# Look for files that break a reader: every target for FUZZ_SECONDS. What is found is kept in tests/fuzz/corpus.
+FUZZ_SECONDS ?= 60
+fuzz: .venv/installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	status=0; for target in $$($(BIN)/python -c "from tests.fuzz.targets import TARGETS; print(*TARGETS)"); do \
+		$(BIN)/python -m tests.fuzz $$target --seconds $(FUZZ_SECONDS) || status=1; done; exit $$status
 
 clean:
 	rm -rf .venv build dist demo

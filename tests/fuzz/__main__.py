@@ -1,0 +1,52 @@
+"""Fuzz one reader for a stated time: `python -m tests.fuzz csv --seconds 60`. What breaks it is kept in tests/fuzz/corpus.
+
+Coverage-guided by atheris, with a corpus of the seeds of `seeds.py`, of the files that TARGETS names, and of what was found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+from tests.conftest import ROOT
+
+CORPUS = Path(__file__).parent / "corpus"
+_LONGEST = 1 << 16
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target")
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--runs", type=int, default=-1, help="stop after N executions (default: no limit)")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    with atheris.instrument_imports(include=["ecosel", "profilers", "evolver"]):
+        from tests.fuzz.seeds import seeds
+        from tests.fuzz.targets import TARGETS
+
+        make, files = TARGETS[given.target]
+        target = make()
+    kept = CORPUS / given.target
+    kept.mkdir(parents=True, exist_ok=True)
+    started = Path(tempfile.mkdtemp(prefix=f"ecosel-fuzz-{given.target}-"))
+    contents = [*seeds(given.target), *(file.read_bytes() for pattern in files for file in sorted(ROOT.glob(pattern)))]
+    for number, content in enumerate(contents):
+        (started / f"seed-{number}").write_bytes(content[:_LONGEST])
+    for file in kept.iterdir():
+        shutil.copy(file, started)
+    options = [
+        f"-max_total_time={given.seconds}", f"-runs={given.runs}", f"-seed={given.seed}", f"-max_len={_LONGEST}", "-timeout=10",
+        "-rss_limit_mb=3000", "-print_final_stats=1", f"-artifact_prefix={kept}/", str(started),
+    ]  # fmt: skip
+    atheris.Setup([sys.argv[0], *options], target)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

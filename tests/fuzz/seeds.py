@@ -1,0 +1,137 @@
+"""Small valid files of every kind that a target reads: what fuzzing begins with, made here with the real libraries."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+_ROWS = {"model": ["a", "b", "c"], "accuracy": [0.9, 0.8, None], "ms": [50.0, 3.0, 1.5], "n": [10, 20, 30]}
+
+
+def seeds(target: str) -> list[bytes]:
+    """Return the contents of the valid files for a target, none where there are none of its own."""
+    return list(_SEEDS.get(target, list)())
+
+
+def _csv() -> Iterator[bytes]:
+    yield b"model,accuracy,ms\na,0.9,50\nb,0.8,3\n"
+    yield b'model;accuracy;ms\n"a;b";0,9;1.200\nb;0,8;3\n'
+    yield "\ufeffmodel\taccuracy\tms\na\t90 %\t1 234,5\nb\t-\tN/A\n".encode()
+    yield b"sep=;\nmodel;acc\na;1\n"
+    yield b"# made by hand\nmodel|acc|ms\na|0.9|12.3 ms\nb|0.8|1.2 s\n"
+
+
+def _json() -> Iterator[bytes]:
+    records = [{"model": "a", "acc": 0.9, "cost": {"ms": 3, "j": None}}, {"model": "b", "acc": 0.8, "cost": {"ms": 1, "j": 2.5}}]
+    yield json.dumps(records).encode()
+    yield "\n".join(map(json.dumps, records)).encode()
+    yield json.dumps({"results": records, "date": "2026-11-25"}).encode()
+    yield json.dumps({"columns": ["acc", "ms"], "index": [0, 1], "data": [[1, 2], [3, 4]]}).encode()
+    yield json.dumps({"a": {"acc": 1, "ms": 2}, "b": {"acc": NAN, "ms": 3}}).encode()
+
+
+NAN = float("nan")
+
+
+def _written(write: Callable[[Path], object]) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        write(path)
+        return path.read_bytes()
+
+
+def _database(script: str) -> bytes:
+    def write(path: Path) -> None:
+        database = sqlite3.connect(path)
+        database.executescript(script)
+        database.close()
+
+    return _written(write)
+
+
+def _sqlite() -> Iterator[bytes]:
+    yield _database("create table models (model text, acc real, ms real); insert into models values ('a', 0.9, 3), ('b', 0.8, 1)")
+    yield _database("create table archive (candidate_id text, status text, accuracy real, parameters integer);"
+                    "insert into archive values ('1', 'ok', 0.9, 10), ('2', 'nan', null, 20)")  # fmt: skip
+    yield _database(
+        "create view archive as with recursive t(n) as (select 1 union all select n + 1 from t limit 9) select n, n * 2 m from t"
+    )
+
+
+def _parquet() -> Iterator[bytes]:
+    buffer = io.BytesIO()
+    pl.DataFrame(_ROWS).write_parquet(buffer)
+    yield buffer.getvalue()
+
+
+def _gzip() -> Iterator[bytes]:
+    yield from (gzip.compress(text) for text in _csv())
+
+
+def _model() -> Iterator[bytes]:
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save({"weight": torch.zeros(2, 3), "bias": torch.zeros(2)}, buffer)
+    yield buffer.getvalue()
+    buffer = io.BytesIO()
+    torch.save({"state_dict": {"module.weight": torch.zeros(2, 3)}}, buffer, _use_new_zipfile_serialization=False)
+    yield buffer.getvalue()
+
+
+def _safetensors() -> Iterator[bytes]:
+    from safetensors.numpy import save
+
+    yield save({"weight": np.zeros((2, 3), np.float32), "bias": np.zeros(2, np.float32)})
+
+
+def _trace() -> Iterator[bytes]:
+    def frame(columns: dict[str, list[float]]) -> bytes:
+        buffer = io.BytesIO()
+        pl.DataFrame(columns).write_parquet(buffer)
+        return buffer.getvalue()
+
+    yield frame({"time_s": [0.0, 0.1, 0.2], "power_w": [10.0, 11.0, 12.0]})
+
+
+def _replay() -> Iterator[bytes]:
+    yield b"time_s,power_w\n0,10\n0.1,11\n0.2,12\n"
+
+
+def _images() -> Iterator[bytes]:
+    from PIL import Image
+
+    picture = io.BytesIO()
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(picture, "PNG")
+    cells = [{"bytes": picture.getvalue(), "path": None}] * 6
+    buffer = io.BytesIO()
+    pl.DataFrame({"image": cells, "label": [0, 1, 0, 1, 0, 1]}).write_parquet(buffer)
+    yield buffer.getvalue()
+
+
+def _genomes() -> Iterator[bytes]:
+    from evolver.architectures.space import Space
+    from evolver.architectures.variation import random_genome
+
+    rng = np.random.default_rng(0)
+    yield from (random_genome(Space((1, 8, 8), 10), rng).to_json().encode() for _ in range(3))
+
+
+def _start() -> Iterator[bytes]:
+    yield from _genomes()
+    yield _database("create table archive (genome text, status text, accuracy real, birth integer);"
+                    "insert into archive values ('{}', 'ok', 0.9, 1)")  # fmt: skip
+
+
+_SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
+    "csv": _csv, "json": _json, "sqlite": _sqlite, "parquet": _parquet, "gzip": _gzip, "model": _model,
+    "safetensors": _safetensors, "trace": _trace, "replay": _replay, "images": _images, "genome": _genomes, "start": _start,
+}  # fmt: skip

@@ -1,0 +1,119 @@
+"""The readers that meet strangers' files, each as a function from bytes to nothing: it may refuse them, and no more.
+
+A target raises only what its package promises for a bad file (and ValueError, which the command line shows as wrong usage).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Target = Callable[[bytes], None]
+_FOLDER = Path(tempfile.mkdtemp(prefix="ecosel-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+
+
+@contextmanager
+def _file(name: str, content: bytes) -> Iterator[Path]:
+    path = _FOLDER / f"{os.getpid()}-{name}"
+    path.write_bytes(content)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Read a file called `name` with the content given; `allowed` are the errors that refuse a bad file."""
+
+    name: str
+    read: Callable[[Path], Any]
+    allowed: tuple[type[Exception], ...]
+
+    def __call__(self, content: bytes) -> None:
+        with _file(self.name, content) as path, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                self.read(path)
+            except self.allowed:
+                return
+
+
+def _archive(name: str) -> Target:
+    from ecosel.errors import ArchiveError
+    from ecosel.readers import open_archive
+    from ecosel.selection import select
+
+    def read(path: Path) -> None:
+        archive = open_archive([str(path)])
+        frame = archive.read(archive.columns)
+        columns = frame.columns[1:]
+        if len(columns) >= 2:
+            select(frame, {columns[0]: "max", columns[1]: "min"}, labels=columns[2:3])
+
+    return _Reading(name, read, (ArchiveError, ValueError))
+
+
+def _model(name: str) -> Target:
+    from profilers.errors import ModelError
+    from profilers.models.opening import open_model
+
+    return _Reading(name, lambda path: open_model(str(path), factory="torch.nn:Identity"), (ModelError, ValueError))
+
+
+def _trace() -> Target:
+    from profilers.energy.trace import read_trace
+    from profilers.errors import ProfilerError
+
+    return _Reading("run.parquet", read_trace, (ProfilerError, ValueError))
+
+
+def _replay() -> Target:
+    from profilers.errors import ProfilerError
+    from profilers.meters import find_meter
+
+    return _Reading("power.csv", lambda path: find_meter(f"replay:{path}", "cpu"), (ProfilerError, ValueError))
+
+
+def _images() -> Target:
+    from profilers.datasets import load_dataset
+    from profilers.errors import DataError
+
+    return _Reading("images.parquet", lambda path: load_dataset(str(path)), (DataError, ValueError))
+
+
+def _genome() -> Target:
+    from evolver.architectures.genome import Genome
+    from evolver.errors import EvolverError
+
+    return _Reading("genome.json", lambda path: Genome.from_json(path.read_text("utf-8", "replace")), (EvolverError, ValueError))
+
+
+def _start() -> Target:
+    from evolver.archive import genomes
+    from evolver.errors import EvolverError
+
+    return _Reading("start.db", lambda path: genomes(path, 10), (EvolverError, ValueError))
+
+
+# name: (what makes the target, the files of this checkout and of ../shared that its corpus begins with)
+TARGETS: dict[str, tuple[Callable[[], Target], tuple[str, ...]]] = {
+    "csv": (lambda: _archive("models.csv"), ("data/*.csv",)),
+    "json": (lambda: _archive("models.json"), ("../shared/archives/*.json",)),
+    "sqlite": (lambda: _archive("models.db"), ("../shared/archives/*.db",)),
+    "parquet": (lambda: _archive("models.parquet"), ()),
+    "gzip": (lambda: _archive("models.csv.gz"), ()),
+    "model": (lambda: _model("model.pt"), ()),
+    "safetensors": (lambda: _model("model.safetensors"), ()),
+    "trace": (_trace, ()),
+    "replay": (_replay, ()),
+    "images": (_images, ()),
+    "genome": (_genome, ()),
+    "start": (_start, ()),
+}
