@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profilers.errors import DataError
+
+# An image larger than this is refused by its header, before it is decoded.
+MOST_PIXELS = 50_000_000
+# Images that unpack to more bytes than this and to more than so many times their files are a bomb, not a data set.
+_MOST_BYTES, _MOST_TIMES = 1 << 30, 200
+# The file formats that are read (those of Pillow are more, some of them programs of their own: PostScript).
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 
 
 @dataclass(frozen=True)
@@ -23,14 +31,13 @@ class Source:
 
 
 def decode(names: Sequence[str], read: Callable[[int], bytes]) -> NDArray[np.uint8]:
-    """Return uint8 [n, channels, height, width] of n encoded images (JPEG, PNG, WebP, GIF); `read` gives the bytes of one.
+    """Return uint8 [n, channels, height, width] of n encoded images (FORMATS); `read` gives the bytes of one.
 
     Grey stays one channel where all are grey; everything else becomes RGB.
     Raises DataError, naming the image, where one cannot be decoded or is of another size than the first.
     """
     with warnings.catch_warnings():
-        # torchvision 0.29 announces TorchCodec as its successor; Pillow takes five times as long
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")  # torchvision 0.29 announces TorchCodec as its successor; Pillow warns of odd tags
         try:
             return _decoded(names, read, colour=False)
         except _MixedChannels:
@@ -43,34 +50,78 @@ class _MixedChannels(Exception):  # noqa: N818
 
 def _decoded(names: Sequence[str], read: Callable[[int], bytes], *, colour: bool) -> NDArray[np.uint8]:
     images: NDArray[np.uint8] | None = None
+    encoded = 0
     for row, name in enumerate(names):
-        image = _pixels(name, read(row), colour=colour)
+        content = read(row)
+        encoded += len(content)
+        image = _pixels(name, content, colour=colour)
         if not colour and image.shape[0] not in (1, 3):
             raise _MixedChannels
         if images is None:
-            images = np.empty((len(names), *image.shape), np.uint8)
+            images = _room_for(names, image)
         elif image.shape != images.shape[1:]:
             if image.shape[1:] == images.shape[2:]:
                 raise _MixedChannels
             sizes = [f"{shape[-1]}x{shape[-2]}" for shape in (images.shape, image.shape)]
             raise DataError(f"images of several sizes: {names[0]} is {sizes[0]}, {name} is {sizes[1]}; resize them to one")
+        if (row + 1) * image.nbytes > max(_MOST_BYTES, _MOST_TIMES * encoded):
+            raise DataError(
+                f"the first {row + 1} images unpack to more than {_MOST_TIMES} times their files and more than 1 GB;"
+                " use fewer with --limit, or write them less compressed"
+            )
         images[row] = image
     assert images is not None  # the caller refuses an empty data set
     return images
 
 
+def _room_for(names: Sequence[str], image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    try:
+        return np.empty((len(names), *image.shape), np.uint8)
+    except (MemoryError, ValueError) as error:
+        size = f"{image.shape[-1]}x{image.shape[-2]}"
+        raise DataError(f"{len(names)} images of {size} do not fit into memory; use fewer with --limit") from error
+
+
 def _pixels(name: str, content: bytes, *, colour: bool) -> NDArray[np.uint8]:
-    import torch
-    from torchvision.io import ImageReadMode, decode_image
+    from PIL import Image
 
     if not content:
         raise DataError(f"image {name} is empty (0 bytes)")
-    encoded = torch.frombuffer(bytearray(content), dtype=torch.uint8)  # of bytes, which are read-only, torch warns
     try:
-        image = decode_image(encoded, ImageReadMode.RGB if colour else ImageReadMode.UNCHANGED)
-    except RuntimeError as error:
-        raise DataError(f"image {name} cannot be decoded ({str(error).splitlines()[0][:100]}); replace or remove it") from error
-    if image.dtype != torch.uint8 or image.dim() != 3:
-        raise DataError(f"image {name} is not one picture of 8 bits a channel")
-    pixels: NDArray[np.uint8] = image.numpy()
-    return pixels
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+            width, height = picture.size
+            if width * height > MOST_PIXELS:
+                raise DataError(f"image {name} is {width}x{height}; more than {MOST_PIXELS:,} pixels are not decoded")
+            if getattr(picture, "n_frames", 1) > 1 or picture.mode not in _MODES:
+                raise DataError(f"image {name} is not one picture of 8 bits a channel")
+            if picture.format == "JPEG":
+                return _jpeg(content, colour=colour)
+            mode = "RGB" if colour else _MODES[picture.mode]
+            pixels = np.asarray(picture if picture.mode == mode else picture.convert(mode), np.uint8)
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        OverflowError,
+        MemoryError,
+        Image.DecompressionBombError,
+    ) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
+        raise DataError(f"image {name} cannot be decoded ({reason}); replace or remove it") from error
+    return np.ascontiguousarray(pixels[np.newaxis] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0))
+
+
+# Pillow's modes of 8 bits a channel, each with the mode that keeps what it holds
+_MODES = {"1": "L", "L": "L", "P": "RGB", "PA": "RGBA", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "CMYK", "YCbCr": "RGB"}
+
+
+def _jpeg(content: bytes, *, colour: bool) -> NDArray[np.uint8]:
+    """Decode by torchvision, five times as fast as Pillow on small images (its PNG decoder crashes on a damaged file)."""
+    import torch
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    encoded = torch.frombuffer(bytearray(content), dtype=torch.uint8)  # of bytes, which are read-only, torch warns
+    image: NDArray[np.uint8] = decode_jpeg(encoded, ImageReadMode.RGB if colour else ImageReadMode.UNCHANGED).numpy()
+    return image

@@ -20,7 +20,7 @@ _SPLIT_OF = {
     "train": "train", "training": "train", "test": "test",
     "val": "valid", "valid": "valid", "validation": "valid", "dev": "valid",
 }  # fmt: skip
-_PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif"}
+_PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"}
 _IMAGE_COLUMNS, _LABEL_COLUMNS = ("img", "image"), ("label", "labels", "fine_label")
 _TRAIN_SHARE = 0.8
 
@@ -121,7 +121,7 @@ def _table(files: list[Path]) -> tuple[pl.DataFrame, str, tuple[str, ...] | None
             label = _column(file, schema, _LABEL_COLUMNS, "label")
             frames.append(pl.read_parquet(file, columns=[image, label]).rename({image: "image"}))
             names = _class_names(pl.read_parquet_metadata(file), label)
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise DataError(f"{file} is no Parquet file that can be read ({str(error).splitlines()[0][:100]})") from error
         content = schema[image]
         if isinstance(content, pl.Struct) and "bytes" in {field.name for field in content.fields}:
