@@ -6,7 +6,8 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 import click
@@ -29,6 +30,9 @@ COMMANDS = {
 }
 # Errors of packages that are not imported here for the name of their errors alone.
 _SAID_IN_ONE_LINE = {"PolarsError", "ProfilerError", "EvolverError"}
+_HELP = {"-h", "--help"}
+# Commands in which only libraries that read files could write to stderr by themselves.
+_READS_ONLY = {"select", "why", "report", "energy"}
 
 
 class _LazyGroup(click.Group):
@@ -68,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(arguments: list[str]) -> int:
     debug = arguments[:1] == ["--debug"]
     try:
-        status = group.main(arguments, prog_name="ecosel", standalone_mode=False)
+        with _guarded(arguments):
+            status = group.main(arguments, prog_name="ecosel", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
         return status if isinstance(status, int) else 0
@@ -90,6 +95,18 @@ def _run(arguments: list[str]) -> int:
         if isinstance(error, MemoryError):
             return _fail("out of memory", 1)
         return _fail(str(error), 2 if isinstance(error, ValueError) else 1)
+
+
+@contextmanager
+def _guarded(arguments: list[str]) -> Iterator[None]:
+    """Turn aborts of libraries into one line; what a model or a training writes to stderr is left alone, and so is --debug."""
+    if not arguments or arguments[0] not in COMMANDS or not _HELP.isdisjoint(arguments):
+        yield
+        return
+    from ecosel.cli.aborts import one_line_aborts
+
+    with one_line_aborts(silent=arguments[0] in _READS_ONLY or "--verify" in arguments):
+        yield
 
 
 def _fail(message: str, status: int) -> int:

@@ -21,6 +21,8 @@ from ecosel.readers.table import RESERVED, Archive, from_lazy
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _SAMPLE_BYTES = 1 << 16
+# polars panics (no Exception to Python) on some damaged Parquet and Arrow files
+_RAISED = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 _SAMPLE_LINES = 50
 # what the name of a file promises
 _BY_SUFFIX = {
@@ -75,7 +77,7 @@ def _told_plainly(path: str) -> Iterator[None]:
     """Turn what libraries raise on a bad file into an ArchiveError of one line."""
     try:
         yield
-    except (pl.exceptions.PolarsError, sqlite3.Error, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (*_RAISED, sqlite3.Error, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         if isinstance(error, pl.exceptions.NoDataError):
             raise ArchiveError(f"{path} is empty") from error
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -86,7 +86,7 @@ def read_trace(path: Path, /) -> tuple[PowerTrace, dict[str, Any]]:
         frame = pl.read_parquet(path)
     except FileNotFoundError:
         raise ProfilerError(f"{path} does not exist") from None
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         raise ProfilerError(f"{path} is not a trace that ecosel wrote: {str(error).splitlines()[0]}") from None
     if not isinstance(header, dict) or not {*COLUMNS, "edge", "slowdowns"} <= set(frame.columns):
         raise ProfilerError(f"{path} is not a trace that ecosel wrote (--trace FILE writes one)")

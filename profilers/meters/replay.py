@@ -95,7 +95,7 @@ def _load(path: Path) -> tuple[list[float], dict[str, list[float | None]]]:
         frame = frame.select(
             pl.col(name).cast(pl.Float64).fill_nan(None) for name in ("time_s", *_NUMBERS) if name in frame.columns
         )
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise MeterError(f"the trace {path} cannot be read: {' '.join(str(error).split())}") from error
     times: list[float] = []
     for row, time_s in enumerate(frame["time_s"]):

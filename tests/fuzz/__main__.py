@@ -28,7 +28,7 @@ def main() -> None:
     given = parser.parse_args()
     with atheris.instrument_imports(include=["ecosel", "profilers", "evolver"]):
         from tests.fuzz.seeds import seeds
-        from tests.fuzz.targets import TARGETS
+        from tests.fuzz.targets import COMMANDS, TARGETS
 
         make, files = TARGETS[given.target]
         target = make()
@@ -44,6 +44,8 @@ def main() -> None:
         f"-max_total_time={given.seconds}", f"-runs={given.runs}", f"-seed={given.seed}", f"-max_len={_LONGEST}", "-timeout=10",
         "-rss_limit_mb=3000", "-print_final_stats=1", f"-artifact_prefix={kept}/", str(started),
     ]  # fmt: skip
+    if given.target in COMMANDS:  # an abort of the library under the reader is told by the command line; look on
+        options += ["-fork=1", "-ignore_crashes=1"]
     atheris.Setup([sys.argv[0], *options], target)
     atheris.Fuzz()
 

@@ -117,3 +117,9 @@ TARGETS: dict[str, tuple[Callable[[], Target], tuple[str, ...]]] = {
     "genome": (_genome, ()),
     "start": (_start, ()),
 }
+
+# polars aborts the process on some damaged Parquet; the command line turns that into one line, in a process of its own
+COMMANDS = {
+    "parquet": ("models.parquet", ("select", "{file}", "--maximize", "accuracy", "--minimize", "ms")),
+    "trace": ("run.parquet", ("profile", "--verify", "{file}")),
+}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.fuzz.seeds import seeds
-from tests.fuzz.targets import TARGETS, Target
+from tests.fuzz.targets import COMMANDS, TARGETS, Target
 
 CORPUS = Path(__file__).parent / "corpus"
 FOUND = sorted(file for file in CORPUS.glob("*/*") if file.is_file())
@@ -28,8 +30,17 @@ def test_valid_files_break_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("file", FOUND, ids=lambda file: f"{file.parent.name}-{file.name[:14]}")
-def test_what_was_found_breaks_nothing_any_more(file: Path) -> None:
-    target_of(file.parent.name)(file.read_bytes())
+def test_what_was_found_breaks_nothing_any_more(file: Path, tmp_path: Path) -> None:
+    name = file.parent.name
+    if name not in COMMANDS:
+        target_of(name)(file.read_bytes())
+        return
+    called, arguments = COMMANDS[name]
+    (tmp_path / called).write_bytes(file.read_bytes())
+    words = [word.format(file=tmp_path / called) for word in arguments]
+    run = subprocess.run([sys.executable, "-m", "ecosel", *words], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr.count("\n")) == (1, 1), run.stderr
+    assert run.stderr.startswith("ecosel: ")
 
 
 def test_a_target_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:

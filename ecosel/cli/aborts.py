@@ -1,0 +1,71 @@
+"""End a command in one line, with exit status 1, where a library would abort the whole process.
+
+Native code that meets a damaged file or memory that is not there does not raise but aborts (polars on a flipped bit in a
+Parquet page, an allocation of exabytes): no `except` sees that, and a page of a foreign backtrace is left on the screen.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+_FATAL = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS)
+_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
+
+
+@contextmanager
+def one_line_aborts(*, silent: bool) -> Iterator[None]:
+    """Handle what would abort this process, for the time of a command; silent: also keep what native code itself writes."""
+    with ExitStack() as stack:
+        noise = stack.enter_context(_native_noise()) if silent else None
+        stack.enter_context(_handled(lambda number: _end(number, noise)))
+        yield
+
+
+@contextmanager
+def _handled(handle: Callable[[int], None]) -> Iterator[None]:
+    libc = ctypes.CDLL(None)
+    libc.signal.restype, libc.signal.argtypes = ctypes.c_void_p, (ctypes.c_int, ctypes.c_void_p)
+    handler = _HANDLER(handle)  # lives as long as this frame
+    before = [(number, libc.signal(number, ctypes.cast(handler, ctypes.c_void_p))) for number in _FATAL]
+    try:
+        yield
+    finally:
+        for number, previous in before:
+            libc.signal(number, previous)
+
+
+@contextmanager
+def _native_noise() -> Iterator[int | None]:
+    """Let sys.stderr keep the terminal, and native code write to a file of its own, which is returned."""
+    try:
+        kept, noise = os.dup(2), os.memfd_create("noise")
+    except (OSError, AttributeError):  # stderr is closed, or this is no Linux
+        yield None
+        return
+    before: Any = sys.stderr
+    sys.stderr = os.fdopen(kept, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    os.dup2(noise, 2)
+    try:
+        yield noise
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        sys.stderr.close()
+        sys.stderr = before
+        os.close(noise)
+
+
+def _end(number: int, noise: int | None) -> None:
+    """Say in one line that a library aborted, with the first line that it wrote itself; end at once, whatever else runs."""
+    signal.alarm(5)  # should this thread never get its turn, the process ends all the same
+    said = b"" if noise is None else os.pread(noise, 300, 0).split(b"\n")[0]
+    reason = said.decode("utf-8", "replace").strip() or signal.Signals(number).name
+    line = f"ecosel: a library gave up ({reason}): the file is damaged, or larger than the memory of this machine\n"
+    os.write(2 if noise is None else sys.stderr.fileno(), line.encode())
+    os._exit(1)
