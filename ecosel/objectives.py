@@ -54,4 +54,24 @@ CANONICAL = (
     Objective("parameters", "min"),
     Objective("energy_per_inference_j", "min"),
 )
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What people call the content of a column, and its unit."""
+
+    name: str
+    unit: str = ""
+    less: str = "less"
+
+
+# Fractions are shown in percent, so the unit of accuracy is %.
+QUANTITIES = {
+    "accuracy": Quantity("accuracy", "%"),
+    "inference_time_s": Quantity("inference time", "s"),
+    "parameters": Quantity("parameters", less="fewer"),
+    "energy_per_inference_j": Quantity("energy per inference", "J"),
+    "flops": Quantity("FLOPs", less="fewer"),
+    "train_time_s": Quantity("training time", "s"),
+}
 STATUSES = ("ok", "stopped", "collapsed", "nan", "oom", "timeout", "crash", "invalid", "lost")

@@ -148,8 +148,8 @@ def _name_the_objectives(archive: Archive, paths: Sequence[str]) -> str:
     if not numeric:
         return f"{archive.path}: no column holds numbers; there is nothing to choose by"
     shown = ", ".join(numeric[:20]) + (f" and {len(numeric) - 20} more" if len(numeric) > 20 else "")
-    example = f"--maximize {numeric[0]!r} --minimize {numeric[-1]!r}" if len(numeric) > 1 else f"--minimize {numeric[0]!r}"
+    example = "--maximize COL --minimize COL"
     return (
         f"{archive.path}: name the objectives, no direction is guessed; numeric columns: {shown};"
-        f" for example: ecosel select {shlex.join(paths)} {example}"
+        f" as in: ecosel select {shlex.join(paths)} {example}"
     )

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from ecosel.choosing.choice import shown_choices
 from ecosel.choosing.explanation import Explanation, as_document, explain, find_row
 from ecosel.cli.request import SelectOptions, shared_options
 from ecosel.cli.writing import write
-from ecosel.output.sentences import number, printable, share, title
-from ecosel.output.text import WIDTH
+from ecosel.output.names import printable
+from ecosel.output.sentences import number, share, title
+from ecosel.output.text import WIDTH, joint_first
 from ecosel.selection import Selection
 
 
@@ -45,8 +45,8 @@ def why(archives: tuple[str, ...], model: str, form: str, **shared: Any) -> None
     row = explanations[0].row
     values = {column: value for e in explanations for column, value in e.values.items()}
     lines = [f"{_name(selection, row)}: " + ", ".join(f"{column} {number(value)}" for column, value in values.items())]
-    shown = [choice for _, choice in shown_choices(selection)]
-    for explanation in (e for e in explanations if e.choice in shown):
+    by_choice = {id(explanation.choice): explanation for explanation in explanations}
+    for explanation in (by_choice[id(choice)] for of, choice in joint_first(selection) if of is group):
         lines += ["", title(group, explanation.choice), *(f"  {line}" for line in _lines(selection, explanation))]
     write(("".join(_folded(line) + "\n" for line in lines), None))
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ecosel.choosing.choice import Choice, Chosen, shown_choices
-from ecosel.output.sentences import certainty, gain, number, printable, share, summary, title
+import polars as pl
+
+from ecosel.choosing.choice import Choice, Chosen, Group, shown_choices
+from ecosel.output.measures import measures
+from ecosel.output.names import names_of, printable
+from ecosel.output.sentences import answer, certainty, gain, number, share, summary, title
+from ecosel.readers.table import ROW
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 WIDTH = 80
 
@@ -50,10 +60,8 @@ _HEAD, _LABEL, _SHORT_LABEL = 12, 34, 18
 
 
 def as_text(selection: Chosen, *, color: bool = False, width: int = WIDTH) -> str:
-    """Return the selection as tables for people, readable in 80 columns; numbers are never cut."""
+    """Return the choice as text: the answer of each group, then tables, readable in 80 columns; numbers are never cut."""
     from rich.console import Console
-    from rich.padding import Padding
-    from rich.table import Table as RichTable
     from rich.text import Text
 
     out = io.StringIO()
@@ -61,37 +69,81 @@ def as_text(selection: Chosen, *, color: bool = False, width: int = WIDTH) -> st
         file=out, force_terminal=color, color_system="standard" if color else None, width=width, legacy_windows=False,
         highlight=False, markup=False, emoji=False,
     )  # fmt: skip
-    console.print(summary(selection))
-    for group, choice in shown_choices(selection):
+    for line in _folded(_answers(selection), width):
+        is_name = bool(line) and line[0] != " "
+        console.print(Text(line, style="bold" if color and is_name else ""))
+    for line in _folded(summary(selection).split("\n"), width):
+        console.print(line)
+    for group, choice in joint_first(selection):
         console.print()
-        console.print(Text(title(group, choice), style="bold" if color else ""))
-        table = _table(selection, choice)
-        for block in table.blocks(width - 1):
-            has_rule = any(column in table.objectives for column in block)
-            grid = RichTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=has_rule)
-            for column in block:
-                grid.add_column(
-                    Text(_wrap(column.head, _HEAD), style="bold" if color else ""),
-                    Text("\n".join(column.rule), style="dim" if color else ""),
-                    justify="left" if column.is_text else "right", no_wrap=True, min_width=column.width,
-                )  # fmt: skip
-            for k, picked in enumerate(table.picked):
-                grid.add_row(*(Text(column.cells[k]) for column in block), style="bold green" if color and picked else "")
-            console.print(Padding(grid, (0, 0, 0, 1)))
-        for sentence in _sentences(selection, choice):
-            console.print(Padding(Text(sentence), (0, 0, 0, 1)))
+        for line in _folded([title(group, choice)], width):
+            console.print(Text(line, style="bold" if color else ""))
+        _print_table(console, _table(selection, choice), color=color, width=width)
+        for line in _folded([f" {sentence}" for sentence in _sentences(selection, group, choice)], width):
+            console.print(line)
     console.print()
-    console.print(LEGEND)
+    for line in _folded(LEGEND.split("\n"), width):
+        console.print(line)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
-LEGEND = "> best trade-off   * best of its column   wins: share of all weightings under which the model is the best trade-off"
+def joint_first(selection: Chosen) -> list[tuple[Group, Choice]]:
+    """Return the choices that are shown: those over all objectives, which are the answers, before the pairs."""
+    return sorted(shown_choices(selection), key=lambda one: one[1].kind == "pair")
+
+
+def _print_table(console: Console, table: _Table, *, color: bool, width: int) -> None:
+    from rich.padding import Padding
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    for block in table.blocks(width - 1):
+        has_rule = any(column in table.objectives for column in block)
+        grid = RichTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=has_rule)
+        for column in block:
+            grid.add_column(
+                Text(_wrap(column.head, _HEAD), style="bold" if color else ""),
+                Text("\n".join(column.rule), style="dim" if color else ""),
+                justify="left" if column.is_text else "right", no_wrap=True, min_width=column.width,
+            )  # fmt: skip
+        for k, picked in enumerate(table.picked):
+            grid.add_row(*(Text(column.cells[k]) for column in block), style="bold green" if color and picked else "")
+        console.print(Padding(grid, (0, 0, 0, 1)))
+
+
+def _folded(lines: Sequence[str], width: int) -> list[str]:
+    """Break lines at spaces (not at those that belong to a number); further lines keep the indent of the first."""
+    folded = []
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip(" ")))
+        broken = textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        folded += [part.replace("\u00a0", " ") for part in broken] or [""]
+    return folded
+
+
+def _answers(selection: Chosen) -> list[str]:
+    """Return the choice over all objectives of each group, the first line of each not indented."""
+    parts = measures(selection)
+    lines = []
+    for group in selection.groups:
+        choice = group.choices[-1]
+        first, *rest = answer(group, choice, parts, _namer(selection, choice))
+        lines += [first, *(f"  {sentence}" for sentence in rest), ""]
+    return lines
+
+
+LEGEND = """> best trade-off   * best of its column
+wins: share of all weightings under which the model is the best trade-off"""
 
 
 def as_markdown(selection: Chosen) -> str:
-    """Return the tables as GitHub Markdown."""
-    parts = [_escaped(summary(selection)).replace("\n", "  \n")]
-    for group, choice in shown_choices(selection):
+    """Return the same as GitHub Markdown."""
+    answers = "\n".join(_answers(selection)).strip().split("\n\n")
+    parts = [
+        f"**{lines[0]}**  \n" + "  \n".join(map(str.strip, lines[1:])) for lines in (_escaped(a).split("\n") for a in answers)
+    ]
+    parts.append(_escaped(summary(selection)).replace("\n", "  \n"))
+    for group, choice in joint_first(selection):
         table = _table(selection, choice)
         columns = [*table.names, *table.objectives, *table.verdict]
         rows = [[_escaped(column.head) for column in columns], ["---"] * len(columns)]
@@ -101,9 +153,9 @@ def as_markdown(selection: Chosen) -> str:
         rows += [[_escaped(column.rule[k].strip()) for column in columns] for k in range(len(columns[0].rule))]
         parts.append(f"**{_escaped(title(group, choice))}**")
         parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
-        parts.append("  \n".join(_escaped(sentence) for sentence in _sentences(selection, choice)))
-    parts.append(_escaped(LEGEND))
-    return "\n\n".join(parts) + "\n"
+        parts += ["  \n".join(_escaped(sentence) for sentence in _sentences(selection, group, choice))]
+    parts.append(_escaped(LEGEND).replace("\n", "  \n"))
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _escaped(text: str) -> str:
@@ -148,24 +200,34 @@ def _table(selection: Chosen, choice: Choice) -> _Table:
     return _Table(names, objectives, verdict, picked)
 
 
-def _sentences(selection: Chosen, choice: Choice) -> list[str]:
+def _sentences(selection: Chosen, group: Group, choice: Choice) -> list[str]:
+    """Return what is said under a table; of the answer of a group that stands at the top already."""
+    tied = choice.picks["trade_off"]
+    shown = ", ".join(map(str, tied[:_MOST_TIES])) + (", ..." if len(tied) > _MOST_TIES else "")
+    tie = [f"Tie: {len(tied):,} models are equally near, rows {shown}."] if len(tied) > 1 else []
+    if choice is group.choices[-1] or (len(group.choices) == 2 and len(choice.objectives) == 2):
+        return tie
+    name = _namer(selection, choice)
+    return [*tie, gain(choice, measures(selection), name), certainty(choice, name)]
+
+
+def _namer(selection: Chosen, choice: Choice) -> Callable[[int], str]:
+    """Return what calls a model by its label, with its row where another of those mentioned has the same."""
     mentioned = [
         *(rows[0] for rows in choice.picks.values()),
         *choice.win_shares(),
         *(choice.resampling.rows if choice.resampling else ()),
     ]
-    labels = [selection.label(row) for row in dict.fromkeys(mentioned[:50])]
+    rows = list(dict.fromkeys(mentioned))[:50]
+    own = pl.DataFrame({ROW: rows}, schema={ROW: selection.models.schema[ROW]})
+    called = names_of(own.join(selection.models, on=ROW, how="left", maintain_order="left"), selection.labels)
+    names = dict(zip(rows, called, strict=True))
 
     def name(row: int) -> str:
-        label = selection.label(row)
-        if label is None:
-            return f"row {row}"
-        return _shorten(printable(label), 36) + (f" (row {row})" if labels.count(label) > 1 else "")
+        label = names.get(row) or selection.label(row) or f"row {row}"
+        return _shorten(printable(label), 60) + (f" (row {row})" if called.count(label) > 1 else "")
 
-    tied = choice.picks["trade_off"]
-    shown = ", ".join(map(str, tied[:_MOST_TIES])) + (", ..." if len(tied) > _MOST_TIES else "")
-    tie = [f"Tie: {len(tied):,} models are equally near, rows {shown}."] if len(tied) > 1 else []
-    return [*tie, gain(choice, name), certainty(choice, name)]
+    return name
 
 
 def _shorten(text: str, most: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from ecosel.choosing.choice import Choice
+from ecosel.output.names import shortened
 from ecosel.output.sentences import gain
 from ecosel.readers import table
 from ecosel.readers.table import ROW
@@ -26,7 +27,6 @@ from ecosel.report.sections.topology import topology_section
 from ecosel.report.sections.trace import trace_section
 from ecosel.report.vega import vega_bundle
 from ecosel.report.view import mark_data
-from ecosel.report.view.axes import shortened
 from ecosel.report.view.letters import name_of
 from ecosel.report.view.view import HEAT_CELLS, GroupView, group_views
 from ecosel.selection import Selection
@@ -49,7 +49,7 @@ def as_page(
         raise ValueError(
             f"{len(selection.groups)} groups are too many for one page (at most {MOST_GROUPS}); choose some with --where"
         )
-    views = group_views(selection)
+    views = group_views(selection, rows)
     wanted = [
         frontier_section(selection, views),
         table_section(selection, views),
@@ -86,7 +86,7 @@ def _verdict(view: GroupView, group: int) -> str:
     lines = []
     for pick, choices in told.items():
         widest = max(choices, key=lambda choice: len(choice.objectives))
-        sentence = gain(widest, view.called)
+        sentence = gain(widest, view.measures, view.called)
         roles = ", ".join(map(name_of, choices))
         letter, called = view.letter_of[pick], view.names[pick]
         name = "" if called == letter else f"{text(called, 60)}, "

@@ -16,10 +16,11 @@ import altair as alt
 import polars as pl
 
 from ecosel.choosing.choice import Choice
+from ecosel.output.names import shortened
 from ecosel.report.charts.layering import layered, marked, with_data
 from ecosel.report.charts.themes import LIGHT
 from ecosel.report.view import mark_data
-from ecosel.report.view.axes import Axis, shortened
+from ecosel.report.view.axes import Axis
 from ecosel.report.view.mark_data import HEIGHT, WIDTH, field, front_of, model_rows
 from ecosel.report.view.view import GroupView, Panel, group_views
 from ecosel.selection import Selection
@@ -54,7 +55,7 @@ def frontier(selection: Selection, /, *, width: int = WIDTH, height: int = HEIGH
     end = slider_end(weights)
     sliders = []
     for k, o in enumerate(selection.objectives):
-        bind = alt.binding_range(min=0, max=end, step=0.01, name=f"weight of {shortened(o.column)} ")
+        bind = alt.binding_range(min=0, max=end, step=0.01, name=f"weight of {shortened(o.column, 44)} ")
         sliders.append(alt.param(f"w{k}", value=weights[k], bind=bind))
     chart = cast(alt.VConcatChart, alt.vconcat(*rows, spacing=_GAP).add_params(*sliders).configure(**LIGHT))
     with_data(chart, data)
@@ -229,5 +230,5 @@ def _clamped(chart: alt.Chart, fields: Sequence[str], tag: str) -> alt.Chart:
 def _tooltip(view: GroupView) -> list[alt.Tooltip]:
     return [
         alt.Tooltip("name:N", title="model"),
-        *(alt.Tooltip(f"v{k}:Q", title=shortened(o.column)) for k, o in enumerate(view.objectives)),
+        *(alt.Tooltip(f"v{k}:Q", title=shortened(o.column, 44)) for k, o in enumerate(view.objectives)),
     ]

@@ -8,15 +8,17 @@ from typing import Any
 import polars as pl
 
 from ecosel.choosing.choice import Choice
+from ecosel.output.names import shortened
 from ecosel.output.sentences import certainty, share
 from ecosel.report.charts import panels as charts
 from ecosel.report.sections.alt_text import legend, panel_in_words, sampled, strip_in_words
 from ecosel.report.sections.html import Drawing, Section, attribute, chart_element, columns_of, text
 from ecosel.report.view import mark_data
-from ecosel.report.view.axes import shortened
 from ecosel.report.view.letters import objectives_of
 from ecosel.report.view.view import GroupView, Panel
 from ecosel.selection import Selection
+
+_OFF = ' autocomplete="off"'
 
 
 def frontier_section(selection: Selection, views: Sequence[GroupView], /) -> Section:
@@ -53,22 +55,21 @@ def _controls(selection: Selection, views: Sequence[GroupView]) -> str:
     sliders = "".join(
         f'<label for="weight-{k}"><span>weight of {text(o.column, 40)} <output '
         f'id="weight-{k}-value">{weights.get(o.column, 1.0):.4g}</output></span>'
-        f'<input type="range" id="weight-{k}" data-weight="{k}" min="0" max="{end!r}" step="any" '
+        f'<input type="range" id="weight-{k}" data-weight="{k}" min="0" max="{end!r}" step="0.01" autocomplete="off" '
         f'value="{weights.get(o.column, 1.0)!r}"></label>'
         for k, o in enumerate(selection.objectives)
     )
     chooser = ""
     if len(views) > 1:
         options = "".join(f'<option value="{g}">{escape_option(view.name)}</option>' for g, view in enumerate(views))
-        chooser = (
-            f'<label for="group"><span>show</span><select id="group"><option value="all">all</option>{options}</select></label>'
-        )
+        chooser = f'<label for="group"><span>show</span><select id="group"{_OFF}><option value="all">all</option>'
+        chooser += f"{options}</select></label>"
     axes = ""
     if any(view.panels for view in views):
         axes = (
-            '<label for="zoom"><span>range</span><select id="zoom"><option value="interest">of interest</option>'
+            f'<label for="zoom"><span>range</span><select id="zoom"{_OFF}><option value="interest">of interest</option>'
             '<option value="all">everything</option></select></label>'
-            '<label for="scale"><span>cost axes</span><select id="scale"><option value="auto">as the data ask</option>'
+            f'<label for="scale"><span>cost axes</span><select id="scale"{_OFF}><option value="auto">as the data ask</option>'
             '<option value="linear">linear</option><option value="log">logarithmic</option></select></label>'
         )
     return (

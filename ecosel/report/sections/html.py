@@ -9,8 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from ecosel.output.sentences import printable
-from ecosel.report.view.axes import shortened
+from ecosel.output.names import printable, shortened
 
 
 @dataclass(frozen=True)

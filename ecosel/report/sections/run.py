@@ -15,12 +15,12 @@ from ecosel.choosing.choice import models_of
 from ecosel.choosing.cleaning import finished_only
 from ecosel.dominance import hypervolume, nondominated_rows
 from ecosel.objectives import STATUSES, Objective
+from ecosel.output.names import shortened
 from ecosel.output.sentences import number
 from ecosel.readers.cells import looks_numeric, read_numbers
 from ecosel.readers.table import ROW
 from ecosel.report.charts.layering import layered, marked
 from ecosel.report.sections.html import Drawing, Section, chart_element, columns_of, text
-from ecosel.report.view.axes import shortened
 from ecosel.report.view.mark_data import HEIGHT, WIDTH
 from ecosel.report.view.view import SAMPLE, GroupView
 from ecosel.selection import Selection
@@ -141,7 +141,7 @@ def _progress(
     points = points.sample(min(points.height, SAMPLE), seed=0).sort("at", "row")
     first = line.filter(pl.col("best") == line["best"][-1])["at"][0]
     found = f"{number(float(line['best'][-1]))}, reached at {clock} {number(round(float(first), 2))}"
-    words = f"Best {shortened(quality.column)} so far of {reached.height:,} models: {found}."
+    words = f"Best {shortened(quality.column, 44)} so far of {reached.height:,} models: {found}."
     chart = best_chart(quality.column, title)
     _add(drawings, parts, f"best-{group}-{clock}", chart, {"points": points, "best": line}, words, group=group)
     fronts = front_growth(view, used, clock)
@@ -164,7 +164,7 @@ def _clock_axis(clock: str) -> alt.X:
 def _quality_axis(quality: str) -> alt.Y:
     # a fraction, or percent where it goes above 1
     tick = "format(datum.value, datum.value > 1 ? '~r' : '~%')" if quality == "accuracy" else "format(datum.value, '~s')"
-    return alt.Y("best:Q", axis=alt.Axis(title=shortened(quality), tickCount=5, labelExpr=tick), scale=alt.Scale(zero=False))
+    return alt.Y("best:Q", axis=alt.Axis(title=shortened(quality, 44), tickCount=5, labelExpr=tick), scale=alt.Scale(zero=False))
 
 
 def front_growth(view: GroupView, used: pl.DataFrame, clock: str, /) -> pl.DataFrame:
@@ -214,7 +214,8 @@ def _lineage(
             f'<figure data-group="{group}"><p>{text(view.called(winner))}, the best trade-off, has no parents here.</p></figure>'
         )
         return
-    values = dict(selection.models.select(ROW, pl.col(quality).cast(pl.Float64)).iter_rows())
+    # ancestors that lack another objective are drawn too
+    values = dict(_with_quality(rows, view, timed).select(ROW, pl.col(quality).cast(pl.Float64)).iter_rows())
     times = dict(timed.select(ROW, clock).iter_rows())
 
     def place(row: int) -> tuple[float, float] | None:
@@ -232,8 +233,14 @@ def _lineage(
         ),
     }
     name = view.called(winner)
-    words = f"Lineage of {name}, the best trade-off: {len(nodes) - 1} ancestors, lines from parent to child."
+    unseen = len(nodes) - len(shown)
+    missing = f"; {unseen} more {'has' if unseen == 1 else 'have'} no {quality} or no {clock}" if unseen else ""
+    words = f"Lineage of {name}: {_counted(len(shown) - 1, 'ancestor')}, lines from parent to child{missing}."
     _add(drawings, parts, f"lineage-{group}", lineage_chart(quality, _CLOCKS[clock]), data, words, group=group)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def lineage_chart(quality: str, clock: str, /) -> alt.LayerChart:

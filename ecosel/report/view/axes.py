@@ -8,19 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ecosel.objectives import ACCURACY, Objective
+from ecosel.objectives import Objective
+from ecosel.output.measures import Measure
+from ecosel.output.names import shortened
 
 Values = NDArray[np.float64]
 Range = tuple[float, float]
 
-_TITLES = {
-    "accuracy": "Accuracy",
-    "inference_time_s": "Inference time",
-    "parameters": "Parameters",
-    "energy_per_inference_j": "Energy per inference",
-}
-_UNITS = {"inference_time_s": "s", "energy_per_inference_j": "J"}
-_PREFIXES = {"": 1.0, "m": 1e3, "µ": 1e6, "n": 1e9}
 # A logarithmic axis where the largest value in view is this many times the smallest.
 _LOG_FROM = 30.0
 _MARGIN = 0.06
@@ -69,34 +63,23 @@ class Axis:
         ]
 
 
-def axis(objective: Objective, /, *, values: Values, interest: Values, log: bool) -> Axis:
-    """Lay out an objective; values [n] of all models, interest [m] of those that must be in view."""
+def axis(part: Measure, /, *, values: Values, interest: Values, log: bool) -> Axis:
+    """Lay out the objective of a measure; values [n] of all models, interest [m] of those that must be in view."""
     whole = (float(values.min()), float(values.max()))
     zoom = (float(interest.min()), float(interest.max()))
     if whole[1] / 2 - whole[0] / 2 <= _WIDER * (zoom[1] / 2 - zoom[0] / 2):
         zoom = whole
     may_be_log = log and whole[0] > 0
-    title, tick = _title(objective, zoom)
-    return Axis(objective, title, tick, zoom, whole, may_be_log and zoom[1] >= _LOG_FROM * zoom[0], may_be_log)
+    title, tick = _title(part, zoom)
+    return Axis(part.objective, title, tick, zoom, whole, may_be_log and zoom[1] >= _LOG_FROM * zoom[0], may_be_log)
 
 
-def shortened(text: str, /, most: int = _LONGEST_TITLE) -> str:
-    """Cut a text that would push a drawing apart, and replace what is not printable."""
-    text = "".join(character if character.isprintable() else "\ufffd" for character in text[: most + 1])
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _title(objective: Objective, shown: Range) -> tuple[str, str]:
-    name = objective.column
-    if objective == ACCURACY:
-        return ("Accuracy", "format(datum.value, '~%')") if shown[1] <= 1 else ("Accuracy (%)", "format(datum.value, '~g')")
-    if name in _UNITS:
-        largest = max(map(abs, shown)) or 1.0
-        prefix = next((p for p, factor in _PREFIXES.items() if largest * factor >= 1), "n")
-        return f"{_TITLES[name]} ({prefix}{_UNITS[name]})", f"format(datum.value * {_PREFIXES[prefix]:.0f}, ',~r')"
-    better = "" if name in _TITLES else f" ({'higher' if objective.is_quality else 'lower'} is better)"
-    tick = "replace(format(datum.value, '~s'), 'G', 'B')" if name == "parameters" else _tick(shown)
-    return shortened(_TITLES.get(name, name), _LONGEST_TITLE - len(better)) + better, tick
+def _title(part: Measure, shown: Range) -> tuple[str, str]:
+    better = "" if part.quantity else f" ({'higher' if part.objective.is_quality else 'lower'} is better)"
+    title = shortened(part.title, _LONGEST_TITLE - len(better)) + better
+    if part.objective.column == "parameters":
+        return title, "replace(format(datum.value, '~s'), 'G', 'B')"
+    return title, f"format(datum.value * {part.factor:.0f}, ',~r')" if part.unit else _tick(shown)
 
 
 def _tick(shown: Range) -> str:

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from ecosel.choosing.choice import Choice, Group, models_of
 from ecosel.objectives import Objective
+from ecosel.output.measures import Measure, measures
+from ecosel.output.names import names_of, shortened
 from ecosel.readers.table import ROW
-from ecosel.report.view.axes import Axis, axis, shortened
+from ecosel.report.view.axes import Axis, axis
 from ecosel.report.view.letters import Lettered, choices_of, lettered
 from ecosel.selection import Selection
 
@@ -83,6 +85,10 @@ class GroupView:
     """Columns that name a model."""
     fronts: tuple[Rows, ...]
     """Row numbers of the front of each choice, as far as they are shipped."""
+    names: Mapping[int, str]
+    """What each shipped model is called, by row number; no two are called the same."""
+    measures: Mapping[str, Measure]
+    """How the values of each objective are written, by column."""
 
     @property
     def is_sampled(self) -> bool:
@@ -92,14 +98,6 @@ class GroupView:
     def name(self) -> str:
         """The values of the grouping columns, or nothing."""
         return " / ".join(str(cell) for cell in (self.group.key or {}).values())
-
-    @cached_property
-    def names(self) -> dict[int, str]:
-        """What each shipped model is called, by row number: its label, else its row number."""
-        rows = self.models[ROW].to_list()
-        cells = [self.models[column].cast(pl.String, strict=False).fill_null("").to_list() for column in self.labels]
-        labels = [" / ".join(parts) for parts in zip(*cells, strict=True)] if cells else [f"row {row}" for row in rows]
-        return dict(zip(rows, told_apart(labels, rows, _LONGEST_NAME), strict=True))
 
     @cached_property
     def _short_names(self) -> dict[int, str]:
@@ -131,10 +129,15 @@ def told_apart(names: Sequence[str], rows: Sequence[int], most: int) -> list[str
     return [shortened(name, most - len(tail)) + tail for name, tail in zip(names, tails, strict=True)]
 
 
-def group_views(selection: Selection, /) -> tuple[GroupView, ...]:
-    """Reduce each group of a selection to what is drawn of it. The same selection gives the same sample."""
+def group_views(selection: Selection, /, rows: pl.DataFrame | None = None) -> tuple[GroupView, ...]:
+    """Reduce each group of a selection to what is drawn of it. The same selection gives the same sample.
+
+    rows (with ROW) are those of the archive; by their other columns models of one name are told apart.
+    """
     letters = lettered(selection)
     used = selection.models.height
+    parts = measures(selection)
+    objectives = [o.column for o in selection.objectives]
     rng = np.random.default_rng(selection.seed)
     views = []
     for position, group in enumerate(selection.groups):
@@ -144,9 +147,13 @@ def group_views(selection: Selection, /) -> tuple[GroupView, ...]:
         fronts = tuple(_shipped_front(choice) for choice in choices)
         budget = models.height if used <= ALL_DRAWN else max(50, SAMPLE * models.height // used)
         shipped = _shipped(models, [*fronts, np.array([model.row for model in own], dtype=np.int64)], budget, rng)
-        panels = _panels(selection, choices, models, heated=shipped.height < models.height)
+        panels = _panels(parts, choices, models, heated=shipped.height < models.height)
+        called = names_of(shipped, selection.labels, rows, besides=[*objectives, *(group.key or {})])
+        names = dict(zip(shipped[ROW].to_list(), told_apart(called, shipped[ROW].to_list(), _LONGEST_NAME), strict=True))
         views.append(
-            GroupView(group, selection.objectives, choices, panels, shipped, models.height, own, selection.labels, fronts)
+            GroupView(
+                group, selection.objectives, choices, panels, shipped, models.height, own, selection.labels, fronts, names, parts
+            )
         )
     return tuple(views)
 
@@ -175,7 +182,7 @@ def _shipped(models: pl.DataFrame, always: Sequence[Rows], budget: int, rng: np.
     return models.filter(pl.Series(kept))
 
 
-def _panels(selection: Selection, choices: Sequence[Choice], models: pl.DataFrame, *, heated: bool) -> tuple[Panel, ...]:
+def _panels(parts: Mapping[str, Measure], choices: Sequence[Choice], models: pl.DataFrame, *, heated: bool) -> tuple[Panel, ...]:
     pairs = [choice for choice in choices if len(choice.objectives) == 2]
     if pairs:
         drawn = [(choice, 0, 1) for choice in pairs]
@@ -185,16 +192,16 @@ def _panels(selection: Selection, choices: Sequence[Choice], models: pl.DataFram
         qualities = [k for k in places if choice.objectives[k].is_quality] or [0]
         costs = [k for k in places if k not in qualities] or [k for k in places if k != qualities[0]]
         drawn = [(choice, quality, cost) for quality in qualities for cost in costs if quality != cost]
-    return tuple(_panel(choice, models, quality, cost, heated=heated) for choice, quality, cost in drawn)
+    return tuple(_panel(choice, parts, models, quality, cost, heated=heated) for choice, quality, cost in drawn)
 
 
-def _panel(choice: Choice, models: pl.DataFrame, quality: int, cost: int, *, heated: bool) -> Panel:
+def _panel(choice: Choice, parts: Mapping[str, Measure], models: pl.DataFrame, quality: int, cost: int, *, heated: bool) -> Panel:
     y_objective, x_objective = choice.objectives[quality], choice.objectives[cost]
     xs, ys = (models[o.column].cast(pl.Float64).to_numpy() for o in (x_objective, y_objective))
     interest = _of_interest(choice, quality, cost)
     seen = (xs, ys) if len(xs) <= _SMALL_GROUP else _with_company(choice.values[interest][:, [cost, quality]].T, (xs, ys))
-    x = axis(x_objective, values=xs, interest=seen[0], log=True)
-    y = axis(y_objective, values=ys, interest=seen[1], log=False)
+    x = axis(parts[x_objective.column], values=xs, interest=seen[0], log=True)
+    y = axis(parts[y_objective.column], values=ys, interest=seen[1], log=False)
     scales = (False, True) if x.may_be_log else (False,)
     variants = {(zoom, log): (x.domain(zoom=zoom, log=log), y.domain(zoom=zoom, log=False))
                 for zoom in (True, False) for log in scales}  # fmt: skip

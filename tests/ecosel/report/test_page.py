@@ -482,7 +482,7 @@ def test_the_tables_need_no_script(opened: Open, tmp_path: Path) -> None:
     body = shown.page.inner_text("body")
     assert "The charts need JavaScript" in body
     assert "1,070,311" in body
-    assert "A has 98.1 % of the accuracy of B for 49.5 %" in body
+    assert "1.6 points less accuracy, 51\u00a0% less inference time" in body
 
 
 def test_every_chart_has_words_and_every_input_a_label(opened: Open, tmp_path: Path) -> None:

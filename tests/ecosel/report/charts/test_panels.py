@@ -30,7 +30,7 @@ def test_the_frontier_has_a_panel_for_each_data_set_and_cost_and_a_slider_for_ea
 def test_the_figure_shows_the_letters_and_titles_of_figure_1() -> None:
     svg = as_figure(YOUNG, "svg").decode()
     texts = set(re.findall(r">([^<>]+)</text>", svg))
-    assert {*"ABCDEFGHIJ", "CIFAR-10", "CIFAR-100", "CINIC", "Accuracy", "Inference time (s)", "Parameters"} <= texts
+    assert {*"ABCDEFGHIJ", "CIFAR-10", "CIFAR-100", "CINIC", "Accuracy (%)", "Inference time (s)", "Parameters"} <= texts
     assert "Energy per inference (mJ)" in texts
 
 

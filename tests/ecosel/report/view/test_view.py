@@ -10,8 +10,10 @@ import pytest
 
 from ecosel.choosing.scoring import distances
 from ecosel.objectives import Objective
+from ecosel.output.measures import measure
+from ecosel.output.names import shortened
 from ecosel.report.sections.alt_text import sampled
-from ecosel.report.view.axes import axis, shortened
+from ecosel.report.view.axes import axis
 from ecosel.report.view.letters import letter, lettered
 from ecosel.report.view.mark_data import WIDTH, error_rows, heat_rows, letter_rows, segment_rows, share_rows
 from ecosel.report.view.view import ALL_DRAWN, HEAT_CELLS, group_views, heat_map, told_apart
@@ -198,7 +200,7 @@ def test_a_scale_is_logarithmic_where_values_span_and_are_positive() -> None:
 
     def laid_out(*values: float) -> bool:
         numbers = np.array(values)
-        return axis(cost, values=numbers, interest=numbers, log=True).log
+        return axis(measure(cost, pl.Series(numbers)), values=numbers, interest=numbers, log=True).log
 
     assert laid_out(1, 1e6)
     assert not laid_out(1, 20)
@@ -208,7 +210,7 @@ def test_a_scale_is_logarithmic_where_values_span_and_are_positive() -> None:
 
 @pytest.mark.parametrize("values", [(1.0, 1.0), (0.0, 0.0), (-3.0, -3.0), (1e-300, 1e300), (0.0, 1e308)])
 def test_a_range_is_never_empty(values: tuple[float, float]) -> None:
-    drawn = axis(Objective("c", "min"), values=np.array(values), interest=np.array(values), log=True)
+    drawn = axis(measure(Objective("c", "min"), pl.Series(values)), values=np.array(values), interest=np.array(values), log=True)
     for zoom in (True, False):
         for log in {False, drawn.may_be_log}:
             low, high = drawn.domain(zoom=zoom, log=log)
@@ -220,7 +222,9 @@ def test_a_range_is_never_empty(values: tuple[float, float]) -> None:
 def test_ticks_of_a_logarithmic_axis_are_round_and_few() -> None:
     for high in (40.0, 1e3, 1e6, 1e12):
         numbers = np.array([1.0, high])
-        ticks = axis(Objective("c", "min"), values=numbers, interest=numbers, log=True).ticks(zoom=True, log=True)
+        ticks = axis(measure(Objective("c", "min"), pl.Series(numbers)), values=numbers, interest=numbers, log=True).ticks(
+            zoom=True, log=True
+        )
         assert ticks is not None
         assert 2 <= len(ticks) <= 9
         assert all(f"{tick:e}"[0] in "1235" for tick in ticks)
@@ -229,7 +233,7 @@ def test_ticks_of_a_logarithmic_axis_are_round_and_few() -> None:
 def test_titles_carry_units_and_directions() -> None:
     def title(name: str, *values: float) -> str:
         numbers = np.array(values)
-        return axis(Objective(name, "min"), values=numbers, interest=numbers, log=False).title
+        return axis(measure(Objective(name, "min"), pl.Series(numbers)), values=numbers, interest=numbers, log=False).title
 
     assert title("energy_per_inference_j", 0.01, 0.03) == "Energy per inference (mJ)"
     assert title("inference_time_s", 3, 7) == "Inference time (s)"
@@ -238,13 +242,13 @@ def test_titles_carry_units_and_directions() -> None:
 
 def test_a_tick_of_nothing_is_written_as_0() -> None:
     numbers = np.array([0.0, 1e-6])
-    tick = axis(Objective("watts", "min"), values=numbers, interest=numbers, log=True).tick
+    tick = axis(measure(Objective("watts", "min"), pl.Series(numbers)), values=numbers, interest=numbers, log=True).tick
     assert tick == "datum.value ? format(datum.value, '~e') : '0'"
 
 
 def test_long_and_unprintable_texts_are_cut_and_marked() -> None:
     assert shortened("a" * 100, 10) == "a" * 9 + "…"
-    assert shortened("a\u2028b\x1b") == "a\ufffdb\ufffd"
+    assert shortened("a\u2028b\x1b", 10) == "a\ufffdb\ufffd"
 
 
 def test_strips_cover_all_weights_once() -> None:

@@ -1,0 +1,151 @@
+"""Write the values of an objective, and the difference of two of them, as people say them: titles, units, gains and losses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+import polars as pl
+
+from ecosel.choosing.choice import Chosen
+from ecosel.objectives import ACCURACY, QUANTITIES, Objective, Quantity
+from ecosel.output.names import shortened
+
+_PREFIXES = {"": 1.0, "m": 1e3, "µ": 1e6, "n": 1e9}
+_DIGITS, _FOREIGN_DIGITS = 3, 5
+# A cost that is more than this many times another is a multiple, not a percentage.
+_MULTIPLE = 2.0
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How the values of one objective are written."""
+
+    objective: Objective
+    quantity: Quantity | None
+    """None for a column that only its owner knows."""
+    unit: str
+    factor: float
+    """A value times this is in the unit."""
+    is_signed: bool
+    """Some value is below 0, so ratios say nothing."""
+
+    @property
+    def name(self) -> str:
+        return self.quantity.name if self.quantity else shortened(self.objective.column, 80)
+
+    @property
+    def title(self) -> str:
+        """The name as the head of a column or the title of an axis, with the unit."""
+        name = f"{self.name[0].upper()}{self.name[1:]}" if self.quantity else self.name
+        return f"{name} ({self.unit})" if self.unit else name
+
+    def text(self, value: float, /) -> str:
+        """Return a value with its unit: `94.3 %`, `0.332 ms`, `1,810`."""
+        written = rounded(value * self.factor, _DIGITS if self.quantity else _FOREIGN_DIGITS, short=bool(self.quantity))
+        return f"{written}\u00a0{self.unit}" if self.unit else written
+
+    def phrase(self, value: float, /) -> str:
+        """Return a value with its unit and name: `94.3 % accuracy`, `param_count 5.3`."""
+        return f"{self.text(value)} {self.name}" if self.quantity else f"{self.name} {self.text(value)}"
+
+    @property
+    def best_word(self) -> str:
+        if self.objective == ACCURACY:
+            return "most accurate"
+        return f"{'highest' if self.objective.is_quality else 'lowest'} in {self.name}"
+
+    def change(self, value: float, of: float, /) -> str:
+        """Say how value differs from another: `3.9 points less accuracy`, `2.1 times the parameters`; empty where it does not."""
+        if value == of:
+            return ""
+        known = self.quantity is not None
+        if self.objective == ACCURACY:
+            points = rounded(abs(value - of) * self.factor, 3 if abs(value - of) * self.factor >= 10 else 2)
+            return f"{points} point{'' if points == '1' else 's'} {'less' if value < of else 'more'} accuracy"
+        if self.is_signed or of <= 0 or value < 0:
+            return f"{self.phrase(value)} instead of {self.text(of)}"
+        ratio = value / of
+        if ratio >= _MULTIPLE:
+            return (
+                f"{rounded(ratio, 2)} times the {self.name}"
+                if ratio < 1e15
+                else f"{self.phrase(value)} instead of {self.text(of)}"
+            )
+        if ratio < 1:
+            less = (self.quantity.less if self.quantity else "") if known else "lower"
+            return f"{percentage(1 - ratio)} {less} {self.name}"
+        return f"{percentage(ratio - 1)} {'more' if known else 'higher'} {self.name}"
+
+
+def measures(selection: Chosen, /) -> dict[str, Measure]:
+    """Return by column how its values are written; one unit for all models of an objective."""
+    return {objective.column: measure(objective, selection.models[objective.column]) for objective in selection.objectives}
+
+
+def measure(objective: Objective, values: pl.Series, /) -> Measure:
+    low, high = (float(end) for end in (values.min(), values.max()))  # type: ignore[arg-type]
+    is_known = objective.is_quality == (objective.column == ACCURACY.column)
+    quantity = QUANTITIES.get(objective.column) if is_known else None
+    if objective == ACCURACY:
+        return Measure(objective, quantity, "%", 100.0 if high <= 1 else 1.0, low < 0)
+    if quantity is None or not quantity.unit:
+        return Measure(objective, quantity, "", 1.0, low < 0)
+    middle = abs(float(values.cast(pl.Float64).median() or 0.0)) or max(abs(low), abs(high)) or 1.0  # type: ignore[arg-type]
+    prefix = next((p for p, factor in _PREFIXES.items() if middle * factor >= 0.1), "n")
+    return Measure(objective, quantity, f"{prefix}{quantity.unit}", _PREFIXES[prefix], low < 0)
+
+
+def rounded(value: float, digits: int, /, *, short: bool = False) -> str:
+    """Write a number with so many significant digits, halves away from zero, large ones in full or, if short, with M, B or T."""
+    if not math.isfinite(value):
+        return str(value)
+    number = Decimal(value)
+    if number == number.to_integral_value() and abs(number) < 1_000_000:
+        return f"{int(number):,}"
+    tail = ""
+    if short and abs(value) >= 1e6:
+        tail, size = next((word, size) for word, size in (("T", 12), ("B", 9), ("M", 6)) if abs(value) >= 10**size)
+        number = number.scaleb(-size)
+    cut = Context(prec=digits, rounding=ROUND_HALF_UP).plus(number)
+    if cut and not -6 <= cut.adjusted() < 15:
+        mantissa, _, power = f"{cut.normalize():e}".partition("e")
+        return f"{mantissa}e{int(power)}"
+    written = f"{cut:,f}"
+    if "." in written:
+        written = written.rstrip("0").rstrip(".")
+    return f"{written}\u00a0{tail}" if tail else written
+
+
+def percentage(part: float, /) -> str:
+    """Write a difference as a percentage: two digits, three near all of it, never 0 or 100."""
+    percent = 100 * part
+    if percent < 0.1:
+        return "<0.1\u00a0%"
+    if 99.9 < percent < 100:
+        return ">99.9\u00a0%"
+    return f"{rounded(percent, 3 if 99 <= percent < 100 else 2)}\u00a0%"
+
+
+def trade(parts: Sequence[Measure], value: Sequence[float], of: Sequence[float], reference: int, /) -> str:
+    """Say what a model gives up and gains against another, the reference objective first, what it loses besides last.
+
+    "11.1 points less accuracy, 13 % less inference time, 71 % less energy per inference, but 26 % more parameters"
+    """
+    gains: list[str] = []
+    losses: list[str] = []
+    for k, part in enumerate(parts):
+        words = part.change(value[k], of[k])
+        if words and k != reference:
+            is_better = value[k] > of[k] if part.objective.is_quality else value[k] < of[k]
+            (gains if is_better else losses).append(words)
+    first = [words for words in [parts[reference].change(value[reference], of[reference])] if words]
+    if gains or not losses:
+        return ", ".join([*first, *gains]) + (f", but {joined(losses)}" if losses else "")
+    return joined([*first, *losses])
+
+
+def joined(words: Sequence[str], /) -> str:
+    return ", ".join(words[:-1]) + (" and " if len(words) > 1 else "") + words[-1] if words else ""

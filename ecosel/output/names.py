@@ -1,0 +1,120 @@
+"""Name models so that no two have one name: by their label, and where that is not unique by the columns in which they differ."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+
+import polars as pl
+
+from ecosel.readers.table import RESERVED, ROW
+
+# A name takes at most this many columns beside its label, of at most so many distinct values.
+_MOST_COLUMNS, _FEWEST_VALUES, _LONGEST_VALUE = 4, 12, 40
+_MEASURED = re.compile(r"_(low|high|std)$")
+_JOINERS = "\u200c\u200d"
+_SPACE = "\u00a0"
+_KIND = re.compile(r"[_ ]?(id|name|number|no|nr)$", re.IGNORECASE)
+
+
+def printable(text: str, /) -> str:
+    """Replace what would steer a terminal (a name from a stranger's file may hold escape sequences).
+
+    Joiners between letters or emoji stay: scripts of Asia and compound emoji need them.
+    """
+    return "".join(
+        c if c.isprintable() or c == _SPACE or (c in _JOINERS and _joins(text[k - 1 : k], text[k + 1 : k + 2])) else "\ufffd"
+        for k, c in enumerate(text)
+    )
+
+
+def _joins(before: str, after: str) -> bool:
+    return bool(before and after) and all(unicodedata.category(c)[0] in "LM" or unicodedata.category(c) in ("So", "Sk")
+                                          for c in (before, after))  # fmt: skip
+
+
+def shortened(text: str, /, most: int) -> str:
+    """Cut a text that would push a drawing apart, and replace what is not printable."""
+    text = printable(text[: most + 2])
+    if len(text) <= most:
+        return text
+    return text[: most - 1].rstrip(_JOINERS + "\ufe0f") + "…"
+
+
+def names_of(
+    models: pl.DataFrame, labels: Sequence[str], /, rows: pl.DataFrame | None = None, *, besides: Sequence[str] = ()
+) -> list[str]:
+    """Return a name for each row of models (with ROW and labels).
+
+    A bare number gets its kind: `candidate 31`, `row 105`. Where rows (with ROW) has more columns, those in which models of
+    one name differ, other than besides, become part of it: `gpt-oss-120b · B200 · max_num_seqs 512`.
+    """
+    numbers = models[ROW].to_list()
+    names = _labels(models, labels) if labels else [f"row {row}" for row in numbers]
+    if rows is None or not models.height:
+        return names
+    is_same = Counter(names) if labels else dict.fromkeys(names, 2)
+    twice = [k for k, name in enumerate(names) if is_same[name] > 1]
+    if not twice:
+        return names
+    own = models[twice].select(ROW).join(rows, on=ROW, how="left", maintain_order="left")
+    keys = [names[k] if labels else "" for k in twice]
+    for column in _distinguishing(own, keys, {*labels, *besides}):
+        for k, cell in zip(twice, own[column].to_list(), strict=True):
+            if cell is not None:
+                names[k] += f" · {_described(column, cell)}"
+    return names
+
+
+def _labels(models: pl.DataFrame, labels: Sequence[str]) -> list[str]:
+    columns = []
+    for label in labels:
+        cells = models[label].cast(pl.String, strict=False).fill_null("").to_list()
+        kind = _KIND.sub("", label).replace("_", " ").strip() or label
+        columns.append([f"{kind} {cell}" if cell.isdigit() else cell for cell in cells])
+    return [" / ".join(parts) for parts in zip(*columns, strict=True)]
+
+
+def _distinguishing(own: pl.DataFrame, keys: list[str], besides: set[str]) -> list[str]:
+    """Return the fewest columns that tell rows of one key apart, found one after another."""
+    most = max(_FEWEST_VALUES, own.height // 4)
+    candidates = {}
+    for column in own.columns:
+        if column in besides or column.startswith(RESERVED) or _MEASURED.sub("", column) in besides:
+            continue
+        cells = [_described(column, cell) for cell in own[column].to_list()]
+        if 1 < len(set(cells)) <= most and _is_setting(own[column]):
+            candidates[column] = cells
+    groups: list[tuple[str, ...]] = [(key,) for key in keys]
+    chosen: list[str] = []
+    while candidates and len(chosen) < _MOST_COLUMNS and len(set(groups)) < len(groups):
+        told = {column: len(set(zip(groups, cells, strict=True))) for column, cells in candidates.items()}
+        best = max(told, key=lambda column: told[column])
+        if told[best] <= len(set(groups)):
+            break
+        groups = [(*group, cell) for group, cell in zip(groups, candidates.pop(best), strict=True)]
+        chosen.append(best)
+    # what an earlier column said may be said by later ones together
+    return [column for column in own.columns if column in chosen]
+
+
+def _is_setting(cells: pl.Series) -> bool:
+    """Tell what somebody chose (few digits, short words) from what was measured."""
+    if cells.dtype.is_float():
+        return all(len(f"{cell:.12g}".replace("-", "").lstrip("0.").replace(".", "")) <= 4 for cell in cells.drop_nulls())
+    if cells.dtype == pl.String:
+        values = cells.drop_nulls().unique()
+        if all(re.fullmatch(r"[-+\d.eE]+", value) for value in values):
+            return all(len(re.sub(r"[^\d]", "", value).lstrip("0")) <= 6 for value in values)
+        return all(len(value) <= _LONGEST_VALUE and value[:1] not in "{[" for value in values)
+    return cells.dtype.is_integer() or cells.dtype in (pl.Boolean, pl.Categorical)
+
+
+def _described(column: str, cell: object) -> str:
+    if isinstance(cell, str) and not re.fullmatch(r"[-+\d.eE]+", cell):
+        return cell
+    value = f"{cell:.6g}" if isinstance(cell, float) else json.dumps(cell) if isinstance(cell, bool) else str(cell)
+    return f"{column.removeprefix('params_').removeprefix('params.')} {value}"
