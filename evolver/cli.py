@@ -11,13 +11,13 @@ from typing import Any
 
 import click
 
-from ecosel.objectives import ACCURACY, Objective
-from evolver.jobs import Settings
+from ecosel.objectives import METRICS, Objective
+from evolver.jobs import Outcome, Settings
 from evolver.run.request import Budget, SearchRequest
 from evolver.search.optimizer import Limit, SearchSettings
 
-# what the outcome of a candidate can say; accuracy is maximised, all others are costs
-_COLUMNS = ("accuracy", "parameters", "flops", "inference_time_s", "energy_per_inference_j", "train_time_s")
+# what the outcome of a candidate can say
+_COLUMNS = tuple(column for column in METRICS if column in Outcome.__dataclass_fields__)
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -31,9 +31,7 @@ def seconds(text: str) -> float:
 
 def objectives(text: str) -> tuple[Objective, ...]:
     """Return the objectives of "accuracy,parameters"."""
-    return tuple(
-        Objective(_column(name.strip()), "max" if name.strip() == ACCURACY.column else "min") for name in text.split(",")
-    )
+    return tuple(METRICS[_column(name.strip())].objective for name in text.split(","))
 
 
 def limit(text: str) -> Limit:

@@ -16,16 +16,12 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ecosel.objectives import ACCURACY, Objective
+from ecosel.objectives import ACCURACY, METRICS, Objective
 
 Scale = Literal["max", "range", "archive-range", "none"]
 Values = NDArray[np.float64]
 
-# One unit of distance under the preset: 1 s, 1e7 parameters, 10 mJ, all of the accuracy. Not from the paper: chosen
-# here, as round numbers that give all nine best trade-offs of its Table I.
-PAPER_UNITS = MappingProxyType(
-    {"accuracy": 1.0, "inference_time_s": 1.0, "parameters": 1e7, "energy_per_inference_j": 0.010}
-)  # fmt: skip
+_PAPER_UNITS = {column: metric.paper_unit for column, metric in METRICS.items() if metric.paper_unit is not None}
 
 
 @dataclass(frozen=True)
@@ -61,9 +57,9 @@ class Rule:
                 if column not in columns:
                     raise ValueError(f"{what} of {column!r}: not an objective; the objectives are {', '.join(columns)}")
         if self.preset:
-            foreign = [column for column in columns if column not in PAPER_UNITS]
+            foreign = [column for column in columns if column not in _PAPER_UNITS]
             if foreign:
-                raise ValueError(f"preset 'paper' knows {', '.join(PAPER_UNITS)}; it has no unit for {', '.join(foreign)}")
+                raise ValueError(f"preset 'paper' knows {', '.join(_PAPER_UNITS)}; it has no unit for {', '.join(foreign)}")
 
     def ideal_point(self, objectives: Sequence[Objective], front: Values, /) -> Values:
         """Return the ideal value [d] of each objective, given the values [n, d] of the front in their own units.
@@ -86,7 +82,7 @@ class Rule:
         """Return the divisor [d] of each objective, given the values [n, d] of the front and the ranges [d] over all rows."""
         if self.preset:
             fraction_or_percent = {"accuracy": 100.0 if self.ideal.get("accuracy", 1.0) > 1 else 1.0}
-            return np.array([{**PAPER_UNITS, **fraction_or_percent}[objective.column] for objective in objectives])
+            return np.array([{**_PAPER_UNITS, **fraction_or_percent}[objective.column] for objective in objectives])
         if self.scale == "none":
             return np.ones(len(objectives))
         ranges = np.array([spread(column) for column in front.T])

@@ -10,10 +10,11 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 import polars as pl
 
 from ecosel.choosing.choice import Chosen
-from ecosel.objectives import ACCURACY, QUANTITIES, Objective, Quantity
+from ecosel.objectives import ACCURACY, METRICS, Metric, Objective
 from ecosel.output.names import shortened
 
 _PREFIXES = {"": 1.0, "m": 1e3, "µ": 1e6, "n": 1e9}
+_OF_BYTES = {"G": 1e-9, "M": 1e-6, "k": 1e-3, "": 1.0}
 _DIGITS, _FOREIGN_DIGITS = 3, 5
 # A cost that is more than this many times another is a multiple, not a percentage.
 _MULTIPLE = 2.0
@@ -24,7 +25,7 @@ class Measure:
     """How the values of one objective are written."""
 
     objective: Objective
-    quantity: Quantity | None
+    metric: Metric | None
     """None for a column that only its owner knows."""
     unit: str
     factor: float
@@ -34,22 +35,22 @@ class Measure:
 
     @property
     def name(self) -> str:
-        return self.quantity.name if self.quantity else shortened(self.objective.column, 80)
+        return self.metric.name if self.metric else shortened(self.objective.column, 80)
 
     @property
     def title(self) -> str:
         """The name as the head of a column or the title of an axis, with the unit."""
-        name = f"{self.name[0].upper()}{self.name[1:]}" if self.quantity else self.name
+        name = f"{self.name[0].upper()}{self.name[1:]}" if self.metric else self.name
         return f"{name} ({self.unit})" if self.unit else name
 
     def text(self, value: float, /) -> str:
         """Return a value with its unit: `94.3 %`, `0.332 ms`, `1,810`."""
-        written = rounded(value * self.factor, _DIGITS if self.quantity else _FOREIGN_DIGITS, short=bool(self.quantity))
+        written = rounded(value * self.factor, _DIGITS if self.metric else _FOREIGN_DIGITS, short=bool(self.metric))
         return f"{written}\u00a0{self.unit}" if self.unit else written
 
     def phrase(self, value: float, /) -> str:
         """Return a value with its unit and name: `94.3 % accuracy`, `param_count 5.3`."""
-        return f"{self.text(value)} {self.name}" if self.quantity else f"{self.name} {self.text(value)}"
+        return f"{self.text(value)} {self.name}" if self.metric else f"{self.name} {self.text(value)}"
 
     @property
     def best_word(self) -> str:
@@ -61,7 +62,7 @@ class Measure:
         """Say how value differs from another: `3.9 points less accuracy`, `2.1 times the parameters`; empty where it does not."""
         if value == of:
             return ""
-        known = self.quantity is not None
+        known = self.metric is not None
         if self.objective == ACCURACY:
             points = rounded(abs(value - of) * self.factor, 3 if abs(value - of) * self.factor >= 10 else 2)
             return f"{points} point{'' if points == '1' else 's'} {'less' if value < of else 'more'} accuracy"
@@ -75,7 +76,7 @@ class Measure:
                 else f"{self.phrase(value)} instead of {self.text(of)}"
             )
         if ratio < 1:
-            less = (self.quantity.less if self.quantity else "") if known else "lower"
+            less = (self.metric.less if self.metric else "") if known else "lower"
             return f"{percentage(1 - ratio)} {less} {self.name}"
         return f"{percentage(ratio - 1)} {'more' if known else 'higher'} {self.name}"
 
@@ -87,15 +88,17 @@ def measures(selection: Chosen, /) -> dict[str, Measure]:
 
 def measure(objective: Objective, values: pl.Series, /) -> Measure:
     low, high = (float(end) for end in (values.min(), values.max()))  # type: ignore[arg-type]
-    is_known = objective.is_quality == (objective.column == ACCURACY.column)
-    quantity = QUANTITIES.get(objective.column) if is_known else None
+    metric = METRICS.get(objective.column)
+    if metric is not None and metric.objective != objective:  # its owner wants it the other way
+        metric = None
     if objective == ACCURACY:
-        return Measure(objective, quantity, "%", 100.0 if high <= 1 else 1.0, low < 0)
-    if quantity is None or not quantity.unit:
-        return Measure(objective, quantity, "", 1.0, low < 0)
+        return Measure(objective, metric, "%", 100.0 if high <= 1 else 1.0, low < 0)
+    if metric is None or not metric.unit:
+        return Measure(objective, metric, "", 1.0, low < 0)
     middle = abs(float(values.cast(pl.Float64).median() or 0.0)) or max(abs(low), abs(high)) or 1.0  # type: ignore[arg-type]
-    prefix = next((p for p, factor in _PREFIXES.items() if middle * factor >= 0.1), "n")
-    return Measure(objective, quantity, f"{prefix}{quantity.unit}", _PREFIXES[prefix], low < 0)
+    prefixes, least = (_OF_BYTES, 1.0) if metric.unit == "B" else (_PREFIXES, 0.1)
+    prefix = next((p for p, factor in prefixes.items() if middle * factor >= least), list(prefixes)[-1])
+    return Measure(objective, metric, f"{prefix}{metric.unit}", prefixes[prefix], low < 0)
 
 
 def rounded(value: float, digits: int, /, *, short: bool = False) -> str:

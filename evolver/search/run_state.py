@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal
 
-from ecosel.objectives import ACCURACY
+from ecosel.objectives import ACCURACY, METRICS
 from evolver.jobs import Outcome, Task
 from evolver.search.optimizer import Birth, Problem, Search, SearchSettings
 from evolver.search.two_fronts import TwoFronts
 
 Measure = Literal["all", "front", "none"]
 ENERGY = "energy_per_inference_j"
-MEASURED = ("inference_time_s", ENERGY)
+MEASURED = tuple(column for column, metric in METRICS.items() if metric.is_measured)
 # What the front of a run is taken of before anything is measured; FLOPs stand in for time and energy.
 _KNOWN = ("parameters", "flops")
 # Stops by rank: at these numbers of epochs (thirds, as in successive halving; Li et al. 2018), below the median of at least
@@ -165,5 +165,4 @@ class RunState:
 
 
 def _values(outcome: Outcome) -> Mapping[str, float | None]:
-    columns = ("accuracy", "parameters", "flops", "train_time_s", *MEASURED)
-    return {column: getattr(outcome, column) for column in columns if getattr(outcome, column) is not None}
+    return {column: value for column in METRICS if (value := getattr(outcome, column, None)) is not None}

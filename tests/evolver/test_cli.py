@@ -49,7 +49,10 @@ def test_objectives_and_limits_are_read() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--objectives", "accuracy,speed"], "there is no column 'speed'; a search knows accuracy, parameters, flops,"),
+        (
+            ["--objectives", "accuracy,speed"],
+            "there is no column 'speed'; a search knows accuracy, inference_time_s, parameters,",
+        ),
         (["--objectives", "accuracy,accuracy"], "none twice"),
         (["--limit", "parameters"], "--limit parameters: write COLUMN=VALUE"),
         (["--limit", "parameters=many"], "--limit parameters=many: could not convert"),

@@ -75,11 +75,11 @@ def axis(part: Measure, /, *, values: Values, interest: Values, log: bool) -> Ax
 
 
 def _title(part: Measure, shown: Range) -> tuple[str, str]:
-    better = "" if part.quantity else f" ({'higher' if part.objective.is_quality else 'lower'} is better)"
+    better = "" if part.metric else f" ({'higher' if part.objective.is_quality else 'lower'} is better)"
     title = shortened(part.title, _LONGEST_TITLE - len(better)) + better
     if part.objective.column == "parameters":
         return title, "replace(format(datum.value, '~s'), 'G', 'B')"
-    return title, f"format(datum.value * {part.factor:.0f}, ',~r')" if part.unit else _tick(shown)
+    return title, f"format(datum.value * {part.factor:g}, ',~r')" if part.unit else _tick(shown)
 
 
 def _tick(shown: Range) -> str:
