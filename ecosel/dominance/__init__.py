@@ -17,11 +17,14 @@ Costs = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
-# Up to this many rows are tried against a window of this many front rows before anything is sampled or sorted: a window
-# scan is the fastest of all where the front stays inside, and it notices soon where it will not.
-_FEW_ROWS, _WINDOW = 16_384, 512
-# A further elimination is worth a sample and a read of what is left if that is more than this.
-_FEWER_ROWS = 8192
+# An elimination is worth a sample and a read of the table where that has more rows.
+_FEW_ROWS = 2048
+# What is left is tried against a window of front rows before it is sorted: nothing is faster where the front stays small,
+# and it is noticed soon where it will not. So many comparisons a row and column are granted.
+_WINDOW, _COMPARISONS = 256, 6
+# A query of the tree meets the more of its leaves the more columns there are; a walk by blocks always meets all rows. This
+# many rows are worth a tree of four columns, twice as many for each further column.
+_WORTH_TREE = 32_768
 # Where NumPy's elimination leaves more rows than this for two columns, or its filter needs more comparisons for three and
 # more, it is worth 0.3 s to load numba: that is what NumPy takes for so many.
 _WORTH_COMPILED_ROWS, _WORTH_COMPILED_COMPARISONS = 500_000, 40_000_000
@@ -58,8 +61,7 @@ def nondominated_mask(costs: ArrayLike, /, *, copies: Literal["all", "first"] = 
 def nondominated_pairs(quality: ArrayLike, costs: ArrayLike, /) -> Mask:
     """Mark the fronts [n, k] of one column [n] against each of k other columns [n, k], all smaller is better.
 
-    Column j is what nondominated_mask says of the pair (quality, costs[:, j]); the table is read, or the quality
-    sorted, once for all pairs.
+    Column j is what nondominated_mask says of the pair (quality, costs[:, j]).
 
     >>> nondominated_pairs([1, 2, 2], [[3, 1], [2, 1], [2, 2]])
     array([[ True,  True],
@@ -69,13 +71,7 @@ def nondominated_pairs(quality: ArrayLike, costs: ArrayLike, /) -> Mask:
     first, others = _as_costs(np.reshape(quality, (-1, 1)))[:, 0], _as_costs(costs)
     if len(first) != len(others):
         raise ValueError(f"quality has {len(first)} rows, costs have {len(others)}; they must have as many")
-    from ecosel.dominance import pairs
-
-    front = pairs.fronts(np.ascontiguousarray(first), others)
-    if front is None:
-        _check_finite(np.column_stack([first, others]))
-    assert front is not None
-    return front
+    return np.column_stack([_front(np.column_stack([first, column])) for column in others.T])
 
 
 def nondominated_rank(costs: ArrayLike, /) -> Rows:
@@ -92,10 +88,11 @@ def nondominated_rank(costs: ArrayLike, /) -> Rows:
         return np.unique(checked[:, 0], return_inverse=True)[1].reshape(-1).astype(np.int64)
     if not len(checked):
         return np.zeros(0, dtype=np.int64)
-    from ecosel.dominance import layers
+    from ecosel.dominance import bits, layers
 
-    by_columns = {2: layers.of_two, 3: layers.of_three}
-    return by_columns.get(checked.shape[1], layers.of_many)(checked)
+    if checked.shape[1] > 3:
+        return bits.layers_of_many(checked)
+    return layers.of_two(checked) if checked.shape[1] == 2 else layers.of_three(checked)
 
 
 def dominators(costs: ArrayLike, rows: ArrayLike, /) -> list[Rows]:
@@ -181,63 +178,47 @@ def _front(costs: Costs) -> Mask:
     n, d = costs.shape
     if n == 0:
         return np.zeros(0, dtype=np.bool_)
+    if d == 1:
+        _check_finite(costs)
+        lowest: Mask = costs[:, 0] == costs[:, 0].min()
+        return lowest
     from ecosel.dominance import scan
 
-    if n <= _FEW_ROWS or d == 1:
-        _check_finite(costs)
-        if d == 1:
-            lowest: Mask = costs[:, 0] == costs[:, 0].min()
-            return lowest
-        inside = _front_in_window(costs)
-        if inside is not None or n <= _FEWER_ROWS:
-            return _front_of_rest(costs) if inside is None else inside
-    kept, bad = scan.eliminate(costs)
-    if bad >= 0:
-        _check_finite(costs)
-    left = costs if len(kept) == n else costs[kept]
-    while len(left) > _FEWER_ROWS and 2 * len(left) < n:
-        n = len(left)
-        again, _ = scan.eliminate(left)
-        kept, left = kept[again], left[again]
-    mask = np.zeros(len(costs), dtype=np.bool_)
-    mask[kept] = _front_of_rest(left)
-    return mask
-
-
-def _front_of_rest(costs: Costs) -> Mask:
-    """Mark the front of what no elimination removes."""
-    # A sort by the sum puts strong rows first, so the window fills early and then stays. With fewer columns it costs more
-    # than it saves, with more the window overflows.
-    if costs.shape[1] == 4 and len(costs) <= _FEWER_ROWS:
-        with np.errstate(over="ignore", invalid="ignore"):  # of the largest floats; any order is right
-            order = np.argsort(costs.sum(axis=1))
-        inside = _front_in_window(costs[order], start=48, one_in=3)
-        if inside is not None:
-            mask = np.empty_like(inside)
-            mask[order] = inside
-            return mask
-    return _front_by_sorting(costs)
-
-
-def _front_in_window(costs: Costs, *, start: int = 24, one_in: int = 6) -> Mask | None:
-    """Mark the front, or return None as soon as it has more than start rows and one row in one_in of those seen."""
-    from ecosel.dominance import scan
-
-    rows = np.empty(_WINDOW, dtype=np.int64)
-    size = scan.window_front(costs, rows, start, one_in)
-    if size < 0:
-        return None
-    mask = np.zeros(len(costs), dtype=np.bool_)
-    mask[rows[:size]] = True
+    kept, left = None, costs
+    while (before := len(left)) > _FEW_ROWS:
+        again = scan.eliminate(left)
+        if again is None:
+            _check_finite(left)  # or else a sum is too large for a float
+            break
+        if len(again) < before:
+            kept, left = (again if kept is None else kept[again]), left.take(again, axis=0)
+        if 2 * len(again) > before:
+            break
+    mask = np.zeros(n, dtype=np.bool_)
+    window = np.empty(_WINDOW, dtype=np.int64)
+    size = scan.window_front(left, window, _COMPARISONS * (d - 1))
+    if size >= 0:
+        front = window[:size]
+        mask[front if kept is None else kept[front]] = True
+    elif kept is None:
+        _check_finite(left)
+        mask = _front_by_sorting(left)
+    else:
+        mask[kept] = _front_by_sorting(left)
     return mask
 
 
 def _front_by_sorting(costs: Costs) -> Mask:
     """Mark the front in a time that hardly depends on how large it is."""
-    if costs.shape[1] <= 3:
+    n, d = costs.shape
+    if d <= 3:
         from ecosel.dominance import sweep
 
-        return sweep.front_of_two(costs) if costs.shape[1] == 2 else sweep.front_of_three(costs)
+        return sweep.front_of_two(costs) if d == 2 else sweep.front_of_three(costs)
+    if n < _WORTH_TREE << (d - 4):
+        from ecosel.dominance import bits
+
+        return bits.front_of_many(costs)
     from ecosel.dominance import tree
 
     return tree.front_of_many(costs)

@@ -33,6 +33,8 @@ def part_bounds(n: int, /, *, smallest: int) -> list[int]:
 
 def in_parts(work: Callable[[int, int], Any], n: int, /, *, smallest: int) -> list[Any]:
     """Call work(start, stop) for consecutive parts of range(n), one a core but none below smallest; results in order."""
+    if n < 2 * smallest or CORES == 1:
+        return [work(0, n)]
     bounds = part_bounds(n, smallest=smallest)
     parts = len(bounds) - 1
     results: list[Any] = [None] * parts

@@ -13,134 +13,161 @@ from ecosel.dominance.compiled import in_parts, kernel, part_bounds
 Costs = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-# Rows sampled to say how much a row dominates, at most, and one in how many of a small table.
-_SAMPLE, _SAMPLED = 512, 64
-# Rows searched for strong ones, at most; of those left, this many of the largest volume are candidates.
-_SEARCHED, _CANDIDATES = 1 << 15, 64
-# A strong row must dominate this many of the sampled rows that those before it leave.
-_WORTH = 2
+# Rows sampled to say how much a row dominates, one in how many of a small table, and at most.
+_SAMPLED, _SAMPLE = 64, 256
+# Rows searched for strong ones in a large table; where more of them are left, the search would not pay.
+_SEARCHED, _CANDIDATES = 1 << 14, 1 << 13
+# A strong row must dominate more of the sample that those before it leave than one in this many.
+_WORTH = 64
+# At most this many strong rows are tried on a block of this many rows.
+_STRONG, _BLOCK = 16, 256
 # Below, a thread costs more than it saves.
-_ROWS_A_THREAD = 50_000
+_ROWS_A_THREAD = 1 << 17
 
 
-def eliminate(costs: Costs) -> tuple[Rows, int]:
-    """Return the rows that a few strong rows leave, ascending, and the first row that is not finite (or -1).
+def eliminate(costs: Costs, /) -> Rows | None:
+    """Return the rows that a few strong rows leave, ascending; None where the sum of a row is not finite.
 
-    O(n · strong rows), mostly one or two tests a row on a small front: the elimination filter of LESS (Godfrey et al.
+    O(n · strong rows), at most 16: the elimination filter of LESS (Godfrey et al.
     2007). Strong rows are chosen in two steps, each by how much of a sample they dominate together: out of the sample,
-    and out of what these leave of a thirtieth of the table, which is nearer to the front. A large front has no strong
-    rows, and nothing but the test for finite values is done.
+    and out of what these leave of a part of a large table, which is nearer to the front. A large front has no strong rows.
     """
     n, d = costs.shape
     scan = scan_for(d)
     step = max(_SAMPLED, n // _SAMPLE)
-    sample = np.ascontiguousarray(costs[step // 2 :: step])
-    strong = strongest(sample, sample)
-    if len(strong) and n > 4 * _SEARCHED:
+    sample = costs[step // 2 :: step].T.copy()
+    strong = strong_rows(sample, sample, len(sample[0]) // _WORTH)
+    if len(strong) and n > 16 * _SEARCHED:
         searched = np.ascontiguousarray(costs[:: n // _SEARCHED])
         kept = np.empty(len(searched), dtype=np.int64)
         count = scan(searched, strong, 0, len(searched), kept)
-        if count > 0:
-            strong = strongest(searched[kept[:count]], sample)
+        if 0 < count <= _CANDIDATES:
+            strong = strong_rows(searched[kept[:count]].T.copy(), sample, len(sample[0]) // _WORTH)
     kept = np.empty(n, dtype=np.int64)
-    counts = in_parts(lambda start, stop: scan(costs, strong, start, stop, kept[start:stop]), n, smallest=_ROWS_A_THREAD)
-    bad = [-1 - count for count in counts if count < 0]
-    if bad:
-        return kept[:0], min(bad)
     bounds = part_bounds(n, smallest=_ROWS_A_THREAD)
-    return np.concatenate([kept[start:][:count] for start, count in zip(bounds, counts, strict=False)]), -1
-
-
-def strongest(rows: Costs, sample: Costs) -> Costs:
-    """Choose rows that together dominate most of the sample, of those with the largest volume above them."""
-    if len(rows) > _CANDIDATES:
-        with np.errstate(divide="ignore"):
-            volume = np.zeros(len(rows))
-            for column, sampled in zip(rows.T, sample.T, strict=True):
-                volume += np.log(1 - np.searchsorted(np.sort(sampled), column, side="right") / (len(sample) + 1))
-        rows = rows[np.argpartition(-volume, _CANDIDATES)[:_CANDIDATES]]
-    return rows[cover(np.ascontiguousarray(rows), sample)]
+    counts = in_parts(lambda start, stop: scan(costs, strong, start, stop, kept[start:stop]), n, smallest=_ROWS_A_THREAD)
+    if min(counts) < 0:
+        return None
+    if len(counts) == 1:
+        return kept[: counts[0]]
+    return np.concatenate([kept[start:][:count] for start, count in zip(bounds, counts, strict=False)])
 
 
 @kernel
-def cover(rows: Costs, sample: Costs) -> Rows:
-    """Choose rows greedily, each the one that is below most of the sample (as in the scan) that those before it leave."""
-    c, d = rows.shape
-    s = len(sample)
-    beaten = np.zeros((c, s), dtype=np.uint8)
-    for f in range(c):
-        for i in range(s):
-            below = rows[f, 0] < sample[i, 0]
-            for j in range(1, d):
-                below &= rows[f, j] <= sample[i, j]
-            beaten[f, i] = below
-    left = np.ones(s, dtype=np.uint8)
-    chosen = np.empty(c, dtype=np.int64)
-    count = 0
-    while count < c:
-        best, best_gain = -1, _WORTH - 1
+def strong_rows(rows: Costs, sample: Costs, worth: int) -> Costs:
+    """Choose of rows [d, c] greedily, each the one that dominates most of the sample [d, s] that those before it leave.
+
+    They are returned [k, 1 + d], the sum of each row before it: that of a row is smaller than that of any that it
+    dominates, or rounded alike.
+    """
+    (d, c), s = rows.shape, sample.shape[1]
+    sums, total = np.zeros(c), np.zeros(s)
+    for j in range(d):
         for f in range(c):
+            sums[f] += rows[j, f]
+        for i in range(s):
+            total[i] += sample[j, i]
+    beaten = np.empty((c, s), dtype=np.uint8)
+    left = np.ones(s, dtype=np.uint8)
+    chosen = np.empty((_STRONG, 1 + d))
+    count = 0
+    for f in range(c):
+        mine = beaten[f]
+        for i in range(s):
+            mine[i] = np.uint8(sums[f] < total[i])
+        for j in range(d):
+            value = rows[j, f]
+            for i in range(s):
+                mine[i] &= np.uint8(value <= sample[j, i])
+    while count < _STRONG:
+        best, most = -1, worth
+        for f in range(c):
+            mine = beaten[f]
             gain = 0
             for i in range(s):
-                gain += beaten[f, i] & left[i]
-            if gain > best_gain:
-                best, best_gain = f, gain
+                gain += mine[i] & left[i]
+            if gain > most:
+                best, most = f, gain
         if best < 0:
             break
-        chosen[count] = best
+        chosen[count, 0] = sums[best]
+        for j in range(d):
+            chosen[count, 1 + j] = rows[j, best]
         count += 1
         for i in range(s):
             left[i] &= 1 - beaten[best, i]
-    return chosen[:count]
+    return chosen[:count].copy()
 
 
 @cache
 def scan_for(d: int) -> Callable[[Costs, Costs, int, int, Rows], int]:
-    """Return the scan of d columns; that the number is known when it is compiled makes it 1.3 to 1.8 times as fast."""
+    """Return the scan of d columns, whose number is known when it is compiled."""
 
     @kernel
     def scan(costs: Costs, strong: Costs, start: int, stop: int, kept: Rows) -> int:
-        """Write the rows of costs[start:stop] that no strong row is below to kept; return how many, or -1 - row if not finite.
+        """Write the rows of costs[start:stop] that no strong row dominates to kept, and some that are dominated.
 
-        Below: less in the first column, so that copies of a strong row stay, and nowhere more.
+        Return how many, or -1 where a sum is not finite. A block of rows is turned into columns, which stay in the
+        first-level cache while each strong row is held against all of them at once.
         """
+        column, total = np.empty((d, _BLOCK)), np.empty(_BLOCK)
+        gone, mine = np.empty(_BLOCK, dtype=np.uint8), np.empty(_BLOCK, dtype=np.uint8)
         count = 0
-        for i in range(start, stop):
-            nothing = 0.0
-            for j in range(d):
-                nothing += costs[i, j] * 0.0  # NaN for NaN and infinity
-            if nothing != 0.0:
-                return -1 - i
-            dominated = False
+        for first in range(start, stop, _BLOCK):
+            size = _BLOCK if first + _BLOCK < stop else stop - first
+            for i in range(size):
+                sum_of_row = 0.0
+                for j in range(d):
+                    column[j, i] = costs[first + i, j]
+                    sum_of_row += column[j, i]
+                total[i] = sum_of_row
+            bad = np.uint8(0)
+            for i in range(size):
+                bad |= np.uint8(total[i] - total[i] != 0.0)
+            if bad:
+                return -1
+            for i in range(_BLOCK):
+                gone[i] = np.uint8(0)
             for k in range(len(strong)):
-                below = strong[k, 0] < costs[i, 0]
-                for j in range(1, d):
-                    below &= strong[k, j] <= costs[i, j]
-                if below:
-                    dominated = True
-                    break
-            kept[count] = i
-            count += not dominated
+                value = strong[k, 0]
+                for i in range(_BLOCK):
+                    mine[i] = np.uint8(value < total[i])
+                for j in range(d):
+                    value = strong[k, 1 + j]
+                    for i in range(_BLOCK):
+                        mine[i] &= np.uint8(value <= column[j, i])
+                for i in range(_BLOCK):
+                    gone[i] |= mine[i]
+            for i in range(size):
+                kept[count] = first + i
+                count += 1 - gone[i]
         return count
 
     return scan
 
 
 @kernel
-def window_front(costs: Costs, front: Rows, start: int, one_in: int) -> int:
-    """Write the front of costs [n, d] to front, copies included; return its size, or -1 once that gets large.
+def window_front(costs: Costs, front: Rows, rate: int) -> int:
+    """Write the front of costs [n, d] to front, copies included; return its size, -2 for values that are not finite.
 
-    Large: no more room in front, or more than start rows and one in one_in of those seen.
-
+    -1 where that takes more than so many comparisons a row, or more room.
     Block nested loops (Börzsönyi et al. 2001): each row against the rows not dominated so far, the last that dominated
     moved to the front of the window: O(n · front).
     """
     n, d = costs.shape
     size = 0
+    left = 64 * rate
     for i in range(n):
+        nothing = 0.0
+        for j in range(d):
+            nothing += costs[i, j] * 0.0  # NaN for NaN and infinity
+        if nothing != 0.0:
+            return -2
         k = 0
         dominated = False
+        left += rate
         while k < size:
+            left -= 1
             row = front[k]
             # 0: equal so far, 1: the window's row is better somewhere, 2: this row is, 3: both
             state = 0
@@ -161,7 +188,7 @@ def window_front(costs: Costs, front: Rows, start: int, one_in: int) -> int:
             else:
                 k += 1
         if not dominated:
-            if size == len(front) or size > start + i // one_in:
+            if size == len(front) or left < 0:
                 return -1
             front[size] = i
             size += 1

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecosel.dominance.compiled import in_parts, kernel
-from ecosel.dominance.sweep import Ranks, dense_ranks
+from ecosel.dominance.ranks import Ranks, dense_ranks
 
 Costs = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -26,7 +26,7 @@ def front_of_many(costs: Costs) -> Mask:
     of them for d = 8, where it costs what brute force does: 32 rows and one column in four instructions.
     """
     ranks, _ = dense_ranks(costs)
-    rows, cells, corners = grow(ranks)
+    rows, cells, corners = grow(np.ascontiguousarray(ranks.T))
     n = len(rows)
     dominated = np.zeros(n, dtype=np.bool_)
     twin = np.full(n, -1, dtype=np.int32)

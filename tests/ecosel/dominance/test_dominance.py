@@ -26,6 +26,8 @@ from ecosel.dominance import (
     nondominated_rank,
     nondominated_rows,
     plain,
+    ranks,
+    tree,
 )
 from tests.conftest import ROOT, environment
 
@@ -100,11 +102,65 @@ def test_front_of_a_large_table_is_the_peers_on_any_number_of_cores(
     assert not (first & ~expected).any()
 
 
-@pytest.mark.parametrize("d", [2, 3, 4, 6])
+@pytest.mark.parametrize("d", [2, 3, 4, 6, 10])
 @pytest.mark.parametrize("kind", KINDS)
 def test_sorting_alone_finds_the_front(kind: str, d: int) -> None:
     costs = large_table(kind, 9_000, d)
-    assert (dominance._front_by_sorting(costs) == moocore.is_nondominated(costs, keep_weakly=True)).all()
+    expected = moocore.is_nondominated(costs, keep_weakly=True)
+    assert (dominance._front_by_sorting(costs) == expected).all()
+    if d > 3:
+        assert (tree.front_of_many(costs) == expected).all()
+
+
+@pytest.mark.parametrize("d", [2, 3, 4, 10])
+def test_sorting_alone_finds_the_front_of_rows_around_the_size_of_a_block(d: int) -> None:
+    for n in (1, 511, 512, 513, 1_100):
+        rng = np.random.default_rng(n)
+        tables: list[Table] = [
+            rng.random((n, d)),
+            rng.integers(0, 3, (n, d)) * 1.0,
+            np.ones((n, d)),
+            np.sort(rng.random((n, d)), axis=0),
+        ]
+        for costs in tables:
+            assert (dominance._front_by_sorting(costs) == by_definition(costs)).all(), (n, d)
+            assert (nondominated_rank(costs) == moocore.pareto_rank(costs)).all(), (n, d)
+
+
+@pytest.mark.parametrize("n", [5, 900, 3_000, 40_000])
+def test_ranks_are_those_of_a_sort(n: int) -> None:
+    rng = np.random.default_rng(n)
+    ends = np.array([0.0, -0.0, 5e-324, -5e-324, 1e308, -1e308, 1.0])
+    columns = [
+        rng.random(n),
+        rng.normal(size=n),
+        np.exp(100 * rng.normal(size=n)),
+        rng.integers(-2, 3, n) * 1.0,
+        rng.choice(ends, n),
+        # alike in the leading bits, as another row is far away: the insertion gives up
+        np.append(1 + rng.permutation(n - 1) * 2.0**-50, -1e300),
+        np.append(1 - np.arange(n - 1) * 2.0**-50, 1e300),
+        np.full(n, -3.0),
+    ]
+    found, orders = ranks.dense_ranks(np.column_stack(columns))
+    for column, rank, order in zip(columns, found, orders, strict=True):
+        assert (rank == np.unique(column, return_inverse=True)[1]).all()
+        assert (np.diff(column[order]) >= 0).all()
+        assert sorted(order) == list(range(n))
+
+
+@pytest.mark.parametrize("d", [2, 3, 5])
+def test_the_front_of_costs_whose_sum_is_too_large_for_a_float(d: int) -> None:
+    costs = large_table("uniform", 6_000, d)
+    costs *= np.random.default_rng(d).choice([1.7e308, -1.7e308], d)
+    assert (nondominated_mask(costs) == moocore.is_nondominated(costs, keep_weakly=True)).all()
+
+
+@pytest.mark.parametrize("d", [2, 4])
+def test_a_dominator_whose_sum_rounds_to_that_of_the_row_is_found(d: int) -> None:
+    costs = large_table("uniform", 6_000, d) * 1e-9
+    costs[:, 0] += np.random.default_rng(d).integers(0, 3, len(costs)) * 1e15
+    assert (nondominated_mask(costs) == moocore.is_nondominated(costs, keep_weakly=True)).all()
 
 
 @pytest.mark.parametrize("d", [2, 3, 4, 5])
