@@ -7,6 +7,7 @@ The rooms, in the order of the flow:
 - datasets: load labelled images
 - models: open a saved model as a module that can be called
 - results: the profile of a model, as a record, an archive row and text
+- inference: run a module over its batches, score its outputs, look at it closely
 - measuring: reserve a device, prepare, warm up, measure, sweep
 - cli: the commands `profile` and `devices`
 """

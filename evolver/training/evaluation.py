@@ -26,8 +26,10 @@ from evolver.training.training import ImageSet, TrainingResult, count_correct, i
 from profilers.datasets import LabelledImages, load_dataset, splits
 from profilers.energy.intervals import Estimate, share
 from profilers.errors import DataError
-from profilers.measuring.device import find_device, measure_module
-from profilers.measuring.inference import Batch, set_precision
+from profilers.inference.batches import Batch
+from profilers.inference.running import set_precision
+from profilers.measuring.device import find_device
+from profilers.measuring.module import measure_module
 from profilers.measuring.settings import Plan
 from profilers.meters import NoMeter, find_meter
 

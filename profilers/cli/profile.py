@@ -141,7 +141,7 @@ def _no_torch(error: ModuleNotFoundError) -> Exception:
 def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, format_: str) -> int:
     from profilers.measuring.sweep import combinations, sweep, unfinished
     from profilers.models.opening import check_model
-    from profilers.results.archive import COLUMNS, append, done, row_of
+    from profilers.results.archive import append, done, failed_row, row_of
 
     wanted = combinations(request, texts)
     check_model(request.model, factory=request.factory, trust=request.trust)  # what fails every row is no row
@@ -155,28 +155,13 @@ def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, form
             if point.profile is not None:
                 row = row_of(point.profile, **names)
             else:
-                row = dict.fromkeys(COLUMNS) | _failed(point.request, point.status, point.reason)
+                row = failed_row(point.request, **names, status=point.status, reason=point.reason)
             rows.append(row | {"candidate_id": append(archive, row)})
             if format_ == "text":
                 click.echo(_line(rows[-1]))
     if format_ == "json":
         click.echo(json.dumps(rows, indent=1))
     return 0
-
-
-def _failed(request: ProfileSettings, status: str, reason: str | None) -> dict[str, Any]:
-    return {
-        "candidate_id": request.candidate,
-        "configuration": request.configuration,
-        "status": status,
-        "remarks": reason,
-        "batch_size": request.batch_size,
-        "precision": request.precision,
-        "mode": request.mode,
-        "model": request.model,
-        "channels_last": request.channels_last,
-        "compiled": request.compile,
-    }
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -189,7 +174,7 @@ def _line(row: dict[str, Any]) -> str:
 
 def _verify(path: Path, format_: str) -> int:
     from profilers.energy.trace import read_trace
-    from profilers.results.inference_profile import verify
+    from profilers.results.building import verify
 
     found, differing = verify(*read_trace(path))
     _print(found, format_)

@@ -89,8 +89,10 @@ class Energy:
     warnings: tuple[str, ...] = ()
 
 
-def derive(trace: PowerTrace, marks: Windows, /) -> Energy:
-    """Derive all figures. The same trace and marks give the same bits."""
+def derive(trace: PowerTrace, marks: Windows, /, *, no_meter: str | None = None) -> Energy:
+    """Derive all figures. The same trace and marks give the same bits; without readings the reason is `no_meter`."""
+    if not len(trace):
+        return Energy(reasons=(no_meter or "there is no meter",))
     if not marks.groups:
         return Energy(reasons=("nothing was measured",))
     idle = {name: _idle(trace, marks, getattr(marks, name)) for name in ("idle_cold", "idle_warm", "idle_after")}

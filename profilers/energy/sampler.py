@@ -14,6 +14,7 @@ import numpy as np
 
 from profilers.energy.trace import COLUMNS, PowerTrace
 from profilers.errors import MeterError
+from profilers.meters import NoMeter
 from profilers.meters.base import Conditions, PowerMeter, Reading
 
 _SPIN_S = 0.002
@@ -162,7 +163,12 @@ class Sampler:
 
 
 class Stopwatch:
-    """Stands where a sampler would where there is no meter: it knows the time and nothing else."""
+    """Stands where a sampler would where there is no meter: it knows the time, and its trace is empty."""
+
+    interval_s = 0.0
+
+    def __init__(self, meter: NoMeter = NoMeter("there is no meter"), /) -> None:  # noqa: B008  frozen
+        self.meter = meter
 
     def __enter__(self) -> Stopwatch:
         return self
@@ -173,8 +179,17 @@ class Stopwatch:
     def now(self) -> float:
         return time.monotonic()
 
+    def wait(self, seconds: float, /) -> None:
+        """Return at once: without a meter there is nothing to wait for."""
+
     def read(self) -> None:
         pass
+
+    def await_tick(self, timeout_s: float = 0.3) -> bool:
+        return False
+
+    def trace(self) -> PowerTrace:
+        return PowerTrace.empty()
 
 
 def _restart_in_child() -> None:

@@ -1,22 +1,19 @@
-"""A device that nobody else measures, with its meter being sampled; and the energy of a model that is in memory already."""
+"""Reserve a device that nobody else may measure, with its meter being sampled."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
-from profilers.energy.intervals import Estimate
-from profilers.energy.per_image import Energy, Span, time_per_image
+from profilers.energy.per_image import Span
 from profilers.energy.sampler import Sampler, Stopwatch
 from profilers.errors import MeterError, ModelError
-from profilers.measuring.inference import Batch, Inference
-from profilers.measuring.measurement import energy_of, measure, rest
-from profilers.measuring.settings import Mode, Plan, Progress, Show
+from profilers.measuring.measurement import rest
+from profilers.measuring.settings import Plan, Progress, Show
 from profilers.meters import NoMeter, find_meter
 from profilers.meters.base import PowerMeter
 from profilers.meters.locks import board_lock
@@ -46,6 +43,11 @@ class ReservedDevice:
     sampler: Sampler | Stopwatch
     idle: Span | None  # sampled before anything ran
 
+    @property
+    def no_meter(self) -> str | None:
+        """Return why there is no meter, None where there is one."""
+        return self.meter.reason if isinstance(self.meter, NoMeter) else None
+
 
 @contextmanager
 def reserve(device: str, /, *, meter: str | None, plan: Plan, show: Show) -> Iterator[ReservedDevice]:
@@ -57,48 +59,9 @@ def reserve(device: str, /, *, meter: str | None, plan: Plan, show: Show) -> Ite
             stack.callback(found.close)
         for name in sorted({place.lock, getattr(found, "uuid", place.lock)}):
             stack.enter_context(board_lock(name, _WAIT_S, waiting=lambda words: show(Progress(f"waiting: {words}", 0.0, 0.0))))
-        sampler: Sampler | Stopwatch = Stopwatch() if isinstance(found, NoMeter) else Sampler(found)
+        sampler: Sampler | Stopwatch = Stopwatch(found) if isinstance(found, NoMeter) else Sampler(found)
         stack.enter_context(sampler)
         yield ReservedDevice(place, found, sampler, rest(sampler, plan, "idle power", show))
-
-
-@dataclass(frozen=True)
-class ModuleCost:
-    """Time and energy of a model in memory: seconds for one pass over its batches, joules per image."""
-
-    inference_time: Estimate
-    energy: Energy
-    ended_by: str
-
-
-def measure_module(
-    module: Callable[..., object],
-    batches: Sequence[Batch],
-    /,
-    *,
-    device: str,
-    mode: Mode = "paper",
-    meter: str | None = None,
-    plan: Plan,
-    seed: int = 0,
-    show: Show = lambda progress: None,
-) -> ModuleCost:
-    """Measure a module that stands on `device`, over the batches of one pass, in an exclusive window on that device.
-
-    Raises ProfilerError where it cannot be run; without a meter the energy is None, with its reason, and the time is
-    measured for a third of the seconds of the plan.
-    """
-    with reserve(device, meter=meter, plan=plan, show=show) as table:
-        plan = plan.of_time_alone() if isinstance(table.meter, NoMeter) else plan
-        inference = Inference(module, batches, device=torch.device(table.place.torch_name), mode=mode, seed=seed)
-        inference.run(inference.batches)
-        warm = rest(table.sampler, plan, "idle power with the model", show)
-        rng = np.random.default_rng(seed)
-        result = measure(inference, table.sampler, plan, rng=rng, show=show, idle_cold=table.idle, idle_warm=warm)
-        energy = (
-            Energy(reasons=(table.meter.reason,)) if isinstance(table.meter, NoMeter) else energy_of(table.sampler, result.marks)
-        )
-    return ModuleCost(time_per_image(result.marks.groups).scaled(inference.images), energy, result.ended_by)
 
 
 def find_device(device: str) -> Device:

@@ -8,10 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
-from profilers.energy.per_image import Energy, Span, Window, Windows, derive, time_per_image
+from profilers.energy.per_image import Span, Window, Windows, derive, time_per_image
 from profilers.energy.sampler import Sampler, Stopwatch
 from profilers.energy.window import Floats, Sensor
 from profilers.measuring.settings import Plan, Progress, Show
+from profilers.meters import NoMeter
 from profilers.meters.base import PowerMeter
 
 # A t interval over fewer groups stops too early too often: see test_the_interval_covers_the_true_value.
@@ -47,7 +48,7 @@ class Measurement:
     ended_by: str
 
 
-def sensor_of(meter: PowerMeter, /) -> tuple[str | None, Sensor]:
+def sensor_of(meter: PowerMeter | NoMeter, /) -> tuple[str | None, Sensor]:
     """Return the column of a trace whose power is to be integrated, and how that reading lags."""
     can = meter.capabilities()
     if not can.power and not can.average_power:
@@ -62,7 +63,7 @@ def sensor_of(meter: PowerMeter, /) -> tuple[str | None, Sensor]:
 
 def rest(sampler: Sampler | Stopwatch, plan: Plan, phase: str, show: Show, /) -> Span | None:
     """Sample an idle device; None where no meter, or a declared power, would tell anything."""
-    if isinstance(sampler, Stopwatch) or sampler.meter.name.startswith("constant"):
+    if isinstance(sampler.meter, NoMeter) or sampler.meter.name.startswith("constant"):
         return None
     start_s = sampler.now()
     show(Progress(phase, 0.0, plan.idle_s))
@@ -89,7 +90,7 @@ def warm_up(load: Load, sampler: Sampler | Stopwatch, plan: Plan, show: Show, /)
 
 def _flat(sampler: Sampler | Stopwatch, rates: list[tuple[float, float]], flat_s: float) -> bool:
     since = sampler.now() - flat_s
-    if isinstance(sampler, Stopwatch):
+    if isinstance(sampler.meter, NoMeter):
         times, values = (np.array(column) for column in zip(*rates, strict=True))
         return _level(times, values, since, relative=_FLAT_POWER)
     trace = sampler.trace()
@@ -136,7 +137,7 @@ def measure(
     base = _marks(sampler, idle_cold=idle_cold, idle_warm=idle_warm)
     start_s = sampler.now()
     narrow = 0
-    too_short_s = 0.0 if isinstance(sampler, Stopwatch) else _shortest_group(sampler) / 2
+    too_short_s = _shortest_group(sampler) / 2
     _pause(sampler, base, rng)
     while True:
         group = _group(load, sampler, batches)
@@ -159,10 +160,9 @@ def measure(
             ended_by = f"{plan.max_s:g} s were over with the 95 % interval of the {what} {told}"
             break
         show(_estimate(plan, busy_s, spent_s, len(groups), reached))
-    if not isinstance(sampler, Stopwatch):
-        after_s = sampler.now()
-        sampler.wait(base.sensor.lag_s + _SETTLED_S)
-        marks = _with(base, groups, idle_after=(after_s + base.sensor.lag_s, sampler.now()) if idle_warm else None)
+    after_s = sampler.now()
+    sampler.wait(base.sensor.lag_s + _SETTLED_S)
+    marks = _with(base, groups, idle_after=(after_s + base.sensor.lag_s, sampler.now()) if idle_warm else None)
     return Measurement(marks, warm, ended_by)
 
 
@@ -175,14 +175,14 @@ def _group_size(load: Load, sampler: Sampler | Stopwatch, plan: Plan) -> int:
         count *= 2
         begin_s = sampler.now()
         load.run(count)
-    group_s = plan.group_s if isinstance(sampler, Stopwatch) else max(plan.group_s, _shortest_group(sampler))
+    group_s = max(plan.group_s, _shortest_group(sampler))
     wanted = group_s * count / taken_s
     if wanted >= load.batches:
         return load.batches * max(1, round(wanted / load.batches))
     return max(1, round(wanted))
 
 
-def _shortest_group(sampler: Sampler) -> float:
+def _shortest_group(sampler: Sampler | Stopwatch) -> float:
     """Return a length in which several readings fall with their whole averaging window."""
     _, sensor = sensor_of(sampler.meter)
     return sensor.averaging_window_s + 1.25 * sensor.update_period_s + 5 * sampler.interval_s if sensor.lag_s else 0.0
@@ -199,8 +199,6 @@ def _group(load: Load, sampler: Sampler | Stopwatch, batches: int) -> Window:
 
 def _pause(sampler: Sampler | Stopwatch, marks: Windows, rng: np.random.Generator) -> None:
     """Wait for the counter's tick after a load, a random time, and the tick before the next load."""
-    if isinstance(sampler, Stopwatch):
-        return
     if marks.counter:
         sampler.await_tick()
     sampler.wait(float(rng.uniform(0, _LONGEST_PAUSE_S)))
@@ -209,8 +207,6 @@ def _pause(sampler: Sampler | Stopwatch, marks: Windows, rng: np.random.Generato
 
 
 def _marks(sampler: Sampler | Stopwatch, *, idle_cold: Span | None, idle_warm: Span | None) -> Windows:
-    if isinstance(sampler, Stopwatch):
-        return Windows((), "none", None, False, Sensor(), 0.0)
     column, sensor = sensor_of(sampler.meter)
     can = sampler.meter.capabilities()
     return Windows(
@@ -222,13 +218,9 @@ def _with(marks: Windows, groups: list[Window], *, idle_after: Span | None = Non
     return replace(marks, groups=tuple(groups), idle_after=idle_after)
 
 
-def energy_of(sampler: Sampler | Stopwatch, marks: Windows, /) -> Energy:
-    return Energy() if isinstance(sampler, Stopwatch) else derive(sampler.trace(), marks)
-
-
 def _relative(sampler: Sampler | Stopwatch, marks: Windows) -> tuple[str, float]:
     """Return what the interval is of, the energy or without one the time, and its relative half-width."""
-    energy = energy_of(sampler, marks).per_inference
+    energy = derive(sampler.trace(), marks).per_inference
     return ("energy", energy.relative) if energy else ("time", time_per_image(marks.groups).relative)
 
 

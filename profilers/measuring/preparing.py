@@ -9,7 +9,8 @@ import torch
 
 from profilers.datasets import LabelledImages, load_dataset
 from profilers.errors import ModelError
-from profilers.measuring.inference import DTYPES, Batch, Inference, set_precision
+from profilers.inference.batches import Batch
+from profilers.inference.running import DTYPES, Inference, set_precision
 from profilers.measuring.settings import ProfileSettings
 from profilers.models.inputs import Input, image_batch, make_batch, parse_inputs
 from profilers.models.opening import Parameters, SavedModel, count_parameters, open_model

@@ -8,12 +8,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-Mode = Literal["paper", "device", "pipelined"]
-Precision = Literal["fp32", "tf32", "bf16", "fp16"]
-MODES: tuple[Mode, ...] = ("paper", "device", "pipelined")
-PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16")
+from profilers.inference.modes import Mode, Precision
 
 
 @dataclass(frozen=True)

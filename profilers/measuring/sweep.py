@@ -13,7 +13,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from profilers.errors import OutOfMemory, ProfilerError
-from profilers.measuring.settings import MODES, PRECISIONS, ProfileSettings, Progress, Show
+from profilers.inference.modes import MODES, PRECISIONS
+from profilers.measuring.settings import ProfileSettings, Progress, Show
 from profilers.measuring.stdout import stdout_aside
 from profilers.results.inference_profile import InferenceProfile
 

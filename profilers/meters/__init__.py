@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from profilers.errors import MeterError
+from profilers.meters.base import Capabilities
 
 if TYPE_CHECKING:
     from profilers.meters.base import PowerMeter
@@ -19,6 +20,13 @@ class NoMeter:
     """Why there is no meter, in the words that outputs print beside a null energy."""
 
     reason: str
+
+    @property
+    def name(self) -> str:
+        return "none"
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(power=False, average_power=False, energy=False)
 
 
 def find_meter(spec: str | None, device: str) -> PowerMeter | NoMeter:

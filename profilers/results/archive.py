@@ -11,60 +11,36 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from profilers.energy.intervals import Estimate
 from profilers.errors import ProfilerError
-from profilers.results.inference_profile import InferenceProfile
+from profilers.results.inference_profile import FIGURES, InferenceProfile
 
 _SQLITE = b"SQLite format 3\0"
 _WAIT_S = 60.0
 
 Row = Mapping[str, Any]
 
-# Canonical columns first. Columns of an archive never change: an old file must take new rows.
-_SCHEMA = """
-    candidate_id TEXT PRIMARY KEY, status TEXT NOT NULL, dataset TEXT, accuracy REAL, accuracy_low REAL, accuracy_high REAL,
-    inference_time_s REAL, inference_time_s_low REAL, inference_time_s_high REAL, parameters INTEGER,
-    energy_per_inference_j REAL, energy_per_inference_j_low REAL, energy_per_inference_j_high REAL, energy_source TEXT,
-    batch_size INTEGER, device TEXT, precision TEXT, mode TEXT, channels_last INTEGER, compiled INTEGER, model TEXT,
-    configuration TEXT, throughput_per_s REAL, latency_p50_s REAL, latency_p90_s REAL, latency_p95_s REAL, latency_p99_s REAL,
-    energy_counter_j REAL, energy_power_j REAL, energy_naive_j REAL, mean_power_w REAL, peak_power_w REAL, idle_cold_w REAL,
-    idle_warm_w REAL, flops INTEGER, parameter_bytes INTEGER, peak_memory_bytes INTEGER, compile_time_s REAL,
-    compile_energy_j REAL, break_even_images REAL, trace TEXT, remarks TEXT, created_at TEXT
-"""
-COLUMNS = tuple(column.split()[0] for column in _SCHEMA.split(","))
+_TYPES = {column: figure.type for figure in FIGURES for column in figure.columns}
+COLUMNS = tuple(_TYPES)
+# What the first version wrote: a table that has these is a profile's, and takes the later columns.
+_FIRST = ("candidate_id", "status", "configuration", "energy_per_inference_j", "trace", "remarks")
 
 
 def row_of(profile: InferenceProfile, /, *, candidate: str, configuration: str, trace: str | None = None) -> dict[str, Any]:
     """Return a profile as a row with the canonical columns of an archive; None where a number was not measured."""
-    facts, energy = profile.facts, profile.energy
-    estimates = {
-        "accuracy": profile.accuracy,
-        "inference_time_s": profile.inference_time,
-        "energy_per_inference_j": energy.per_inference,
-    }
-    row: dict[str, Any] = {"candidate_id": candidate, "status": profile.status, "dataset": facts.dataset}
-    for name, estimate in estimates.items():
-        row |= {
-            name: estimate.value if estimate else None,
-            f"{name}_low": estimate.low if estimate else None,
-            f"{name}_high": estimate.high if estimate else None,
-        }
-    row |= {f"latency_{name}_s": seconds for name, seconds in profile.latency_s.items()}
-    row |= {
-        "device": facts.device_name,
-        "energy_source": energy.source,
-        "configuration": configuration,
-        "throughput_per_s": profile.throughput.value,
-        "energy_counter_j": energy.counter.value if energy.counter else None,
-        "energy_power_j": energy.power.value if energy.power else None,
-        "energy_naive_j": energy.naive_j,
-        "trace": trace,
-        "remarks": "; ".join((*profile.warnings, *energy.reasons)) or None,
-    }
-    for name in COLUMNS:
-        for place in (facts, energy, profile):
-            if name not in row and hasattr(place, name):
-                row[name] = getattr(place, name)
-    return {name: row.get(name) for name in COLUMNS}
+    row: dict[str, Any] = {}
+    for figure in FIGURES:
+        value = figure.of(profile)
+        numbers = (value.value, value.low, value.high) if isinstance(value, Estimate) else (value, None, None)
+        row |= dict(zip(figure.columns, numbers, strict=False))
+    return row | {"candidate_id": candidate, "configuration": configuration, "trace": trace}
+
+
+def failed_row(settings: object, /, *, candidate: str, configuration: str, status: str, reason: str | None) -> dict[str, Any]:
+    """Return the row of a measurement that failed: its settings, and the reason as its remark."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row |= {str(figure.column): getattr(settings, figure.setting) for figure in FIGURES if figure.setting}
+    return row | {"candidate_id": candidate, "configuration": configuration, "status": status, "remarks": reason}
 
 
 def append(path: Path, row: Row, /) -> str:
@@ -128,9 +104,10 @@ def _append_sqlite(path: Path, row: Row) -> str:
     with closing(sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
-            database.execute(f"CREATE TABLE profile ({_SCHEMA})")
+            database.execute(f"CREATE TABLE profile ({', '.join(f'{name} {type}' for name, type in _TYPES.items())})")
             database.execute("CREATE VIEW archive AS SELECT * FROM profile")
-        _check(database, path)
+        for column in _check(database, path):
+            database.execute(f"ALTER TABLE profile ADD COLUMN {column} {_TYPES[column]}")
         taken = {name for (name,) in database.execute("SELECT candidate_id FROM profile")}
         name = _unique(row["candidate_id"], taken)
         values = [name, *(row.get(column) for column in COLUMNS[1:])]
@@ -139,10 +116,12 @@ def _append_sqlite(path: Path, row: Row) -> str:
     return name
 
 
-def _check(database: sqlite3.Connection, path: Path) -> None:
+def _check(database: sqlite3.Connection, path: Path) -> list[str]:
+    """Return the columns that an archive of an older version lacks; ProfilerError where it is none of ours."""
     columns = {name for _, name, *_ in database.execute("PRAGMA table_info(profile)")}
-    if not set(COLUMNS) <= columns:
+    if not set(_FIRST) <= columns:
         raise ProfilerError(f"{path} is a database that profile did not make; name a new file for the archive")
+    return [name for name in COLUMNS if name not in columns]
 
 
 def _append_line(path: Path, row: Row) -> str:

@@ -1,19 +1,15 @@
-"""What a profile says: facts and raw numbers of a measurement, with its trace → an InferenceProfile, the same each time."""
+"""What a profile says: every figure, its column in an archive and its line for people."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from profilers.energy.intervals import Estimate, share
-from profilers.energy.per_image import Energy, Windows, derive, time_per_image
-from profilers.energy.trace import PowerTrace
-from profilers.errors import ProfilerError
+from profilers.energy.intervals import Estimate
+from profilers.energy.per_image import Energy
+from profilers.results.units import si
 
 # Of NVIDIA's boards against an external meter, after every correction that can be made: Yang et al. 2023, arXiv 2312.02741.
 SENSOR_GAIN = "the board's own sensor is off by up to 5 %, the same for all models on this board; that is not in the interval"
@@ -58,40 +54,15 @@ class Metadata:
     reasons: dict[str, str]
     notes: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True)
-class Compilation:
-    """The first call of a compiled model, and the measurement of the same model before."""
-
-    marks: Windows  # one group: from the call that compiles to its result
-    eager: Windows
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The numbers from which, with the trace, every headline is derived."""
-
-    marks: Windows
-    pass_images: int | None  # in the evaluation set; None without one
-    correct: int | None
-    latencies_s: tuple[float, ...]
-    compilation: Compilation | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any], /) -> Measured:
-        compilation = plain["compilation"]
-        return cls(
-            marks=Windows.from_dict(plain["marks"]),
-            pass_images=plain["pass_images"],
-            correct=plain["correct"],
-            latencies_s=tuple(plain["latencies_s"]),
-            compilation=Compilation(*(Windows.from_dict(compilation[name]) for name in ("marks", "eager")))
-            if compilation
-            else None,
-        )
+    def of(cls, *parts: object, **more: Any) -> Metadata:
+        """Gather the fields by their names: from what is given by name, or else from the first part that has one."""
+        found = {}
+        for field in dataclasses.fields(cls):
+            part = next((part for part in parts if hasattr(part, field.name)), None)
+            if field.name in more or part is not None:
+                found[field.name] = more[field.name] if field.name in more else getattr(part, field.name)
+        return cls(**found)
 
 
 @dataclass(frozen=True)
@@ -124,66 +95,136 @@ class InferenceProfile:
         invalid = (f"not valid for ranking: {self.energy.invalid}",) if self.energy.invalid else ()
         return (*invalid, *self.energy.warnings, *self.facts.notes)
 
+    @property
+    def remarks(self) -> str | None:
+        return "; ".join((*self.warnings, *self.energy.reasons)) or None
+
     def to_dict(self) -> dict[str, Any]:
         plain = dataclasses.asdict(self)
         facts = plain.pop("facts")
         return {"status": self.status, **plain, **facts, "warnings": list(self.warnings)}
 
 
-def build(facts: Metadata, raw: Measured, trace: PowerTrace | None, /, *, no_meter: str | None = None) -> InferenceProfile:
-    """Derive every headline. The same facts, raw numbers and trace give the same bits."""
-    groups = raw.marks.groups
-    per_image = time_per_image(groups)
-    energy = derive(trace, raw.marks) if trace is not None else Energy(reasons=(no_meter or "there is no meter",))
-    percentiles = (
-        {f"p{point}": float(np.percentile(raw.latencies_s, point)) for point in (50, 90, 95, 99)} if raw.latencies_s else {}
-    )
-    profile = InferenceProfile(
-        facts=facts,
-        accuracy=share(raw.correct, raw.pass_images) if raw.correct is not None and raw.pass_images else None,
-        inference_time=per_image.scaled(raw.pass_images) if raw.pass_images else None,
-        throughput=_inverse(per_image),
-        latency_s=percentiles,
-        energy=energy,
-        groups=len(groups),
-        measured_s=sum(group.duration_s for group in groups),
-    )
-    return _with_compilation(profile, raw.compilation, trace)
+@dataclass(frozen=True)
+class Line:
+    """How a figure is shown to people, if it is known; `remark` is a text, or says one of the profile."""
+
+    label: str
+    unit: str  # "%" of a share, "#" of a count
+    part: str = "size"  # of the text: quality, energy, time, compilation, size
+    remark: str | Callable[[InferenceProfile], str] = ""
+    shown: Callable[[InferenceProfile], object] = lambda profile: True
 
 
-def _inverse(estimate: Estimate) -> Estimate:
-    if estimate.low is None or estimate.high is None or estimate.low <= 0:
-        return Estimate(1 / estimate.value)
-    return Estimate(1 / estimate.value, 1 / estimate.high, 1 / estimate.low)
+@dataclass(frozen=True)
+class Figure:
+    """One figure: its column in an archive and the SQLite type, where it stands in a profile, and how it is shown."""
+
+    column: str | None
+    type: str = "REAL"
+    source: str | None = None  # a path into the profile; None where whoever appends the row knows it
+    line: Line | None = None
+    bounds: bool = False  # whether columns for the interval stand beside it
+    setting: str | None = None  # the option that tells it where a measurement failed
+
+    def of(self, profile: InferenceProfile, /) -> Any:
+        """Return the figure: a number, text or Estimate; None where it was not measured."""
+        value: Any = profile
+        for name in (self.source or "").split(".") if self.source else ():
+            value = value.get(name) if isinstance(value, Mapping) else getattr(value, name)
+        return value if self.source else None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        if self.column is None:
+            return ()
+        return (self.column, f"{self.column}_low", f"{self.column}_high") if self.bounds else (self.column,)
 
 
-def _with_compilation(profile: InferenceProfile, compilation: Compilation | None, trace: PowerTrace | None) -> InferenceProfile:
-    if compilation is None:
-        return profile
-    time_s = compilation.marks.groups[0].duration_s
-    energy_j = saved = None
-    if trace is not None:
-        spent, eager = derive(trace, compilation.marks).per_inference, derive(trace, compilation.eager).per_inference
-        energy_j = spent.value * compilation.marks.groups[0].images if spent else None
-        if eager and profile.energy.per_inference:
-            saved = eager.value - profile.energy.per_inference.value
-    pays = energy_j is not None and saved is not None and saved > 0
-    return dataclasses.replace(
-        profile,
-        compile_time_s=time_s,
-        compile_energy_j=energy_j,
-        break_even_images=energy_j / saved if pays and energy_j is not None and saved else None,
-    )
+def _energy_source(profile: InferenceProfile) -> str:
+    assumed = " (assumed, not measured)" if (profile.facts.meter or "").startswith("constant") else ""
+    return f"{profile.energy.source}{assumed}"
 
 
-def verify(trace: PowerTrace, header: Mapping[str, Any], /) -> tuple[InferenceProfile, list[str]]:
-    """Derive a recorded profile again; return it and the names of the figures that came out otherwise, to the bit."""
-    try:
-        facts = Metadata(**{**header["facts"], "notes": tuple(header["facts"]["notes"])})
-        profile = build(facts, Measured.from_dict(header["raw"]), trace if len(trace) else None, no_meter=header["no_meter"])
-        stored = dict(header["profile"])
-        again = json.loads(json.dumps(profile.to_dict()))
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise ProfilerError(f"the trace's record is not complete: {type(error).__name__} {error}") from None
-    names = sorted({*again, *stored})
-    return profile, [name for name in names if again.get(name) != stored.get(name)]
+def _disagreement(profile: InferenceProfile) -> str:
+    return f"counter {profile.energy.disagreement:+.1%}"
+
+
+def _naive_error(profile: InferenceProfile) -> str:
+    energy = profile.energy
+    return f"{energy.naive_j / energy.per_inference.value - 1:+.1%}" if energy.naive_j and energy.per_inference else ""
+
+
+def _both(profile: InferenceProfile) -> bool:
+    return profile.energy.counter is not None and profile.energy.power is not None
+
+
+def _shares(profile: InferenceProfile) -> str:
+    facts = profile.facts
+    every = facts.trainable_parameters == facts.parameters
+    trainable = "all trainable" if every else f"{facts.trainable_parameters:,} trainable"
+    buffers = f", {facts.buffers:,} in buffers" if facts.buffers else ""
+    return trainable + buffers + (f", {si(facts.parameter_bytes, 'B')}" if facts.parameter_bytes is not None else "")
+
+
+_EVENTS = "a batch, by CUDA events"
+# In the order of an archive's columns, the canonical ones first; within each part this is the order of the text too.
+# Columns of an archive never change: an old file takes new rows, and new columns are added to it.
+FIGURES = (
+    Figure("candidate_id", "TEXT PRIMARY KEY"),
+    Figure("status", "TEXT NOT NULL", "status"),
+    Figure("dataset", "TEXT", "facts.dataset"),
+    Figure("accuracy", "REAL", "accuracy", Line("accuracy", "%", "quality"), bounds=True),
+    Figure(
+        "inference_time_s", "REAL", "inference_time",
+        Line("inference time", "s", "time", "one pass over the evaluation set"), bounds=True,
+    ),
+    Figure("parameters", "INTEGER", "facts.parameters", Line("parameters", "#", remark=_shares)),
+    Figure(
+        "energy_per_inference_j", "REAL", "energy.per_inference",
+        Line("energy per inference", "J", "energy", _energy_source), bounds=True,
+    ),
+    Figure("energy_source", "TEXT", "energy.source"),
+    Figure("batch_size", "INTEGER", "facts.batch_size", setting="batch_size"),
+    Figure("device", "TEXT", "facts.device_name"),
+    Figure("precision", "TEXT", "facts.precision", setting="precision"),
+    Figure("mode", "TEXT", "facts.mode", setting="mode"),
+    Figure("channels_last", "INTEGER", "facts.channels_last", setting="channels_last"),
+    Figure("compiled", "INTEGER", "facts.compiled", setting="compile"),
+    Figure("model", "TEXT", "facts.model", setting="model"),
+    Figure("configuration", "TEXT"),
+    Figure("throughput_per_s", "REAL", "throughput", Line("throughput", "/s", "time", "images")),
+    Figure("latency_p50_s", "REAL", "latency_s.p50", Line("latency p50", "s", "time", "a batch")),
+    Figure("latency_p90_s", "REAL", "latency_s.p90", Line("latency p90", "s", "time")),
+    Figure("latency_p95_s", "REAL", "latency_s.p95", Line("latency p95", "s", "time")),
+    Figure("latency_p99_s", "REAL", "latency_s.p99", Line("latency p99", "s", "time")),
+    Figure(None, "REAL", "facts.to_device_s", Line("copy to device", "s", "time", _EVENTS)),
+    Figure(None, "REAL", "facts.compute_s", Line("compute", "s", "time", _EVENTS)),
+    Figure(None, "REAL", "facts.to_host_s", Line("copy to host", "s", "time", _EVENTS)),
+    Figure("energy_counter_j", "REAL", "energy.counter", Line("  by counter", "J", "energy", shown=_both)),
+    Figure("energy_power_j", "REAL", "energy.power", Line("  by integrated power", "J", "energy", _disagreement, _both)),
+    Figure("energy_naive_j", "REAL", "energy.naive_j", Line("  naive 100 ms samples", "J", "energy", _naive_error)),
+    Figure(
+        None, "REAL", "energy.above_idle_j",
+        Line("  above idle", "J", "energy", "the idle power with the model taken off"),
+    ),
+    Figure("mean_power_w", "REAL", "energy.mean_power_w", Line("mean power", "W", "energy")),
+    Figure("peak_power_w", "REAL", "energy.peak_power_w", Line("peak power", "W", "energy")),
+    Figure("idle_cold_w", "REAL", "energy.idle_cold_w", Line("idle power", "W", "energy")),
+    Figure("idle_warm_w", "REAL", "energy.idle_warm_w", Line("idle power with the model", "W", "energy")),
+    Figure("flops", "INTEGER", "facts.flops", Line("FLOPs", "", remark="an image; a multiply-add is two")),
+    Figure("parameter_bytes", "INTEGER", "facts.parameter_bytes"),
+    Figure(
+        "peak_memory_bytes", "INTEGER", "facts.peak_memory_bytes",
+        Line("peak memory", "B", remark=lambda profile: profile.facts.peak_memory_of),
+    ),
+    Figure("compile_time_s", "REAL", "compile_time_s", Line("compile time", "s", "compilation", "with the first batch")),
+    Figure("compile_energy_j", "REAL", "compile_energy_j", Line("compile energy", "J", "compilation")),
+    Figure(
+        "break_even_images", "REAL", "break_even_images",
+        Line("compiling pays off after", "#", "compilation", "images, by energy"),
+    ),
+    Figure("trace", "TEXT"),
+    Figure("remarks", "TEXT", "remarks"),
+    Figure("created_at", "TEXT", "facts.created_at"),
+)  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 
 from profilers.energy.trace import read_trace
 from profilers.measuring.settings import Plan, ProfileSettings
-from profilers.results.inference_profile import verify
+from profilers.results.building import verify
 
 pytestmark = pytest.mark.gpu
 
@@ -68,7 +68,8 @@ def test_sampling_costs_at_most_half_a_percent_of_the_throughput(weights: Path, 
     import torch
 
     from profilers.energy.sampler import Sampler, Stopwatch
-    from profilers.measuring.inference import Batch, Inference
+    from profilers.inference.batches import Batch
+    from profilers.inference.running import Inference
     from profilers.meters import NoMeter, find_meter
     from profilers.models.opening import open_model
 
@@ -121,7 +122,8 @@ def test_pipelined_batches_arrive_whole_and_take_the_memory_of_two(results: dict
     """The host enqueues 200 batches at once; a copy that came too early would mix two of them."""
     import torch
 
-    from profilers.measuring.inference import Batch, Inference
+    from profilers.inference.batches import Batch
+    from profilers.inference.running import Inference
 
     batches = [Batch((torch.full((100, 3, 224, 224), float(place)),), {}, 100) for place in range(8)]
     ends: list[Any] = []

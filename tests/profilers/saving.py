@@ -15,7 +15,8 @@ from profilers.models.opening import SavedModel, open_model
 
 torch = pytest.importorskip("torch")
 
-from profilers.measuring.inference import Batch, Inference  # noqa: E402  needs torch
+from profilers.inference.batches import Batch  # noqa: E402  needs torch
+from profilers.inference.running import Inference  # noqa: E402  needs torch
 from tests.profilers.networks import Small  # noqa: E402  needs torch
 
 FACTORY = "tests.profilers.networks:Small"

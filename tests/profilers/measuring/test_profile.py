@@ -20,7 +20,7 @@ from profilers.errors import ModelError, ProfilerError
 from profilers.measuring.profile import Profiled, profile
 from profilers.measuring.settings import Plan, ProfileSettings
 from profilers.measuring.sweep import sweep, unfinished
-from profilers.results.inference_profile import verify
+from profilers.results.building import verify
 from tests.conftest import ROOT, Outcome
 from tests.profilers.conftest import run_child
 from tests.profilers.networks import Small
@@ -347,8 +347,8 @@ def test_no_figure_of_a_profile_is_a_silent_nan(weights: Path) -> None:
 
 
 def test_a_model_in_memory_is_measured_without_a_file() -> None:
-    from profilers.measuring.device import measure_module
-    from profilers.measuring.inference import Batch
+    from profilers.inference.batches import Batch
+    from profilers.measuring.module import measure_module
 
     torch.manual_seed(0)
     batches = [Batch((torch.randn(50, 1, 8, 8),), {}, 50) for _ in range(3)]

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from profilers.errors import ProfilerError
-from profilers.results.archive import COLUMNS, append, done
+from profilers.measuring.settings import ProfileSettings
+from profilers.results.archive import COLUMNS, append, done, failed_row
 from tests.conftest import ROOT, Outcome, environment
 from tests.profilers.conftest import as_nobody, let_others_pass
 
@@ -175,3 +176,28 @@ except ProfilerError as error:
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
     assert said.stdout == f"cannot append to {path}: File too large\n"
     assert path.read_bytes() == whole
+
+
+def test_an_archive_of_an_older_version_takes_new_rows_and_gets_the_new_columns(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    old = [name for name in COLUMNS if name not in ("flops", "peak_memory_bytes")]
+    with sqlite3.connect(path) as database:
+        database.execute(f"CREATE TABLE profile ({', '.join(old)})")
+        database.execute("CREATE VIEW archive AS SELECT * FROM profile")
+        database.execute("INSERT INTO profile (candidate_id, status, configuration) VALUES ('first', 'ok', 'first')")
+    append(path, row("second", flops=7))
+    with sqlite3.connect(path) as database:
+        rows = database.execute("SELECT candidate_id, flops FROM archive ORDER BY candidate_id").fetchall()
+    assert rows == [("first", None), ("second", 7)]
+    assert done(path) == {"first": "ok", "second": "ok"}
+
+
+def test_a_failed_measurement_leaves_a_row_of_its_settings_and_nothing_measured() -> None:
+    settings = ProfileSettings("net.pt", batch_size=8, precision="bf16", compile=True)
+    failed = failed_row(settings, candidate="net", configuration="c", status="oom", reason="too large")
+    assert tuple(failed) == COLUMNS
+    known = {name: value for name, value in failed.items() if value is not None}
+    assert known == {
+        "candidate_id": "net", "configuration": "c", "status": "oom", "remarks": "too large", "batch_size": 8,
+        "precision": "bf16", "mode": "paper", "channels_last": False, "compiled": True, "model": "net.pt",
+    }  # fmt: skip

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from profilers.errors import ModelError, OutOfMemory
-from profilers.measuring.inference import Batch, Inference, count_correct
-from profilers.measuring.settings import Mode
+from profilers.inference.batches import Batch
+from profilers.inference.modes import Mode
+from profilers.inference.running import Inference
+from profilers.inference.scores import count_correct
 
 CPU = torch.device("cpu")
 

@@ -1,44 +1,23 @@
-"""Run a model over its batches on a device in one of three modes, and look at one batch closely."""
+"""Run a model over its batches on a device, in one of three modes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch.utils.flop_counter import FlopCounterMode
 
-from profilers.measuring.settings import Mode, Precision
-from profilers.models.torch_errors import in_one_line, quiet
+from profilers.inference.batches import Batch
+from profilers.inference.modes import Mode, Precision
+from profilers.inference.scores import tensors_of
+from profilers.models.torch_errors import in_one_line
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _EVENT_BATCHES = 50
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The arguments of one call, and how many images they hold."""
-
-    args: tuple[object, ...]
-    kwargs: dict[str, object]
-    images: int
-
-    def map(self, change: Callable[[torch.Tensor], torch.Tensor], /) -> Batch:
-        def one(value: object) -> object:
-            return change(value) if isinstance(value, torch.Tensor) else value
-
-        return Batch(
-            tuple(one(value) for value in self.args), {name: one(value) for name, value in self.kwargs.items()}, self.images
-        )
-
-    @property
-    def tensors(self) -> list[torch.Tensor]:
-        return [value for value in (*self.args, *self.kwargs.values()) if isinstance(value, torch.Tensor)]
 
 
 @dataclass(frozen=True)
@@ -74,14 +53,14 @@ class Inference:
     ) -> None:
         if mode == "pipelined" and device.type != "cuda":
             raise ValueError(f"mode 'pipelined' overlaps copies to a GPU, and the device is {device}; use 'paper' or 'device'")
-        self.module = module
+        self.module = self.eager = module
         self.device = device
         self._mode = mode
         self._next = 0
         self._order = np.random.default_rng(seed).permutation(len(batches))
-        with self._running(batches[0]):
+        with self.running(batches[0]):
             if mode == "device":
-                batches = [self._to_device(batch) for batch in batches]
+                batches = [self.to_device(batch) for batch in batches]
             elif mode == "pipelined":
                 batches = [batch.map(torch.Tensor.pin_memory) for batch in batches]
                 self._lanes = (_StagingBuffer(), _StagingBuffer())
@@ -108,18 +87,18 @@ class Inference:
         return self._run(list({batch.images: batch for batch in self.batches_of}.values()))
 
     def _run(self, chosen: Sequence[Batch]) -> int:
-        with self._running(chosen[0]):
+        with self.running(chosen[0]):
             for batch in self._resident(chosen):
                 self.module(*batch.args, **batch.kwargs)
             self._synchronise()
         return sum(batch.images for batch in chosen)
 
     def outputs(self) -> Iterator[tuple[object, int]]:
-        """Yield the output of each batch of one pass and how many images it held, in the order of the data."""
+        """Yield the output of each batch of one pass and how many images it held, in the order of the data; not compiled."""
         for batch in self.batches_of:
-            with self._running(batch):
-                moved = self._to_device(batch)
-                output = self.module(*moved.args, **moved.kwargs)
+            with self.running(batch):
+                moved = self.to_device(batch)
+                output = self.eager(*moved.args, **moved.kwargs)
             yield output, batch.images
 
     def latencies(self, *, max_s: float, most: int = 1000, least: int = 20) -> list[float]:
@@ -128,10 +107,10 @@ class Inference:
         chosen = [batch for batch in self.batches_of if batch.images == full]
         seconds: list[float] = []
         end_s = time.perf_counter() + max_s
-        with self._running(chosen[0]):
+        with self.running(chosen[0]):
             while len(seconds) < most and (len(seconds) < least or time.perf_counter() < end_s):
                 start_s = time.perf_counter()
-                batch = self._to_device(chosen[len(seconds) % len(chosen)])
+                batch = self.to_device(chosen[len(seconds) % len(chosen)])
                 self.module(*batch.args, **batch.kwargs)
                 self._synchronise()
                 seconds.append(time.perf_counter() - start_s)
@@ -144,7 +123,7 @@ class Inference:
         if self.device.type != "cuda":
             return None
         spans: list[tuple[float, float, float]] = []
-        with self._running(self.batches_of[0]):
+        with self.running(self.batches_of[0]):
             for batch in (batch.map(lambda tensor: tensor.to("cpu", copy=True)) for batch in self.batches_of[:_EVENT_BATCHES]):
                 marks = [torch.cuda.Event(enable_timing=True) for _ in range(4)]
                 marks[0].record()
@@ -152,7 +131,7 @@ class Inference:
                 marks[1].record()
                 output = self.module(*moved.args, **moved.kwargs)
                 marks[2].record()
-                for tensor in _tensors(output):
+                for tensor in tensors_of(output):
                     tensor.cpu()
                 marks[3].record()
                 torch.cuda.synchronize(self.device)
@@ -160,20 +139,12 @@ class Inference:
                 spans.append(tuple(before.elapsed_time(after) / 1e3 for before, after in pairwise(marks)))
         return Transfers(*(float(np.mean(column)) for column in zip(*spans, strict=True)))
 
-    def flops(self) -> int | None:
-        """Return floating-point operations per image (a multiply-add is two), None where the format hides its operators."""
-        batch = self._to_device(self.batches_of[0])
-        with quiet(), self._running(batch), FlopCounterMode(display=False) as counter:
-            self.module(*batch.args, **batch.kwargs)
-        total = int(counter.get_total_flops())
-        return round(total / batch.images) if total else None
-
-    def _to_device(self, batch: Batch) -> Batch:
+    def to_device(self, batch: Batch) -> Batch:
         return batch.map(lambda tensor: tensor.to(self.device))
 
     def _resident(self, chosen: Sequence[Batch]) -> Iterator[Batch]:
         if self._mode != "pipelined":
-            yield from map(self._to_device, chosen)
+            yield from map(self.to_device, chosen)
             return
         compute = torch.cuda.current_stream(self.device)
         coming = self._prefetch(chosen[0], self._lanes[0])
@@ -204,7 +175,7 @@ class Inference:
             torch.cuda.synchronize(self.device)
 
     @contextmanager
-    def _running(self, batch: Batch) -> Iterator[None]:
+    def running(self, batch: Batch) -> Iterator[None]:
         shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in batch.tensors)
         # events and streams belong to the current device, which need not be the model's
         on_device = torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
@@ -212,62 +183,8 @@ class Inference:
             yield
 
 
-def scores(output: object, images: int, classes: int, /) -> torch.Tensor | str:
-    """Return the scores [images, classes] of an output, or why it has none. Of a tuple or dict the first tensor counts."""
-    first = next(iter(_tensors(output)), None)
-    if first is None:
-        return "the model's output holds no tensor"
-    if tuple(first.shape) != (images, classes):
-        shape = tuple(first.shape)
-        return f"the model's output for {images} images has shape {shape}, not one score for each of {classes} classes"
-    if first.dtype == torch.bool or first.is_complex():
-        return f"the model's output is {str(first.dtype).removeprefix('torch.')}, which is no score"
-    return first
-
-
-def count_correct(outputs: Iterable[tuple[object, int]], labels: NDArray[np.int64], classes: int, /) -> tuple[int | str, int]:
-    """Return how many images get their own class the highest score, or why that cannot be said; and how many have a NaN score.
-
-    An image with a NaN among its scores counts as wrong.
-    """
-    hits = broken = first = 0
-    for output, images in outputs:
-        found = scores(output, images, classes)
-        if isinstance(found, str):
-            return found, 0
-        no_number = found.isnan().any(dim=1)
-        own = torch.from_numpy(labels[first : first + images]).to(found.device)
-        hits += int(((found.argmax(dim=1) == own) & ~no_number).sum())
-        broken += int(no_number.sum())
-        first += images
-    return hits, broken
-
-
 def set_precision(precision: Precision, /) -> None:
     """Switch TensorFloat-32 on or off: PyTorch's own default uses it in convolutions, so its fp32 is none."""
     tf32 = precision == "tf32"
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = tf32
-
-
-def peak_memory(device: torch.device, /) -> tuple[int | None, str]:
-    """Return the most bytes in use and what they are of."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device), "tensors on the GPU"
-    try:
-        with open("/proc/self/status") as status:
-            line = next(line for line in status if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024, "the whole process, PyTorch and batches included"
-    except (OSError, StopIteration):
-        return None, "the system does not tell"
-
-
-def _tensors(output: object) -> Iterator[torch.Tensor]:
-    if isinstance(output, torch.Tensor):
-        yield output
-    elif isinstance(output, dict):
-        for value in [output["logits"]] if "logits" in output else output.values():
-            yield from _tensors(value)
-    elif isinstance(output, (tuple, list)):
-        for value in output:
-            yield from _tensors(value)

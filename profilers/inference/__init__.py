@@ -1,0 +1,1 @@
+"""Run a model over its batches on a device, score its outputs, and look at it closely."""

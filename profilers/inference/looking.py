@@ -1,0 +1,85 @@
+"""Look at a model beside its time and energy: accuracy, FLOPs, latency, transfers, memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from profilers.datasets import LabelledImages
+from profilers.errors import ProfilerError
+from profilers.inference.flops import count_flops
+from profilers.inference.running import Inference
+from profilers.inference.scores import count_correct
+
+
+@dataclass(frozen=True)
+class SideFigures:
+    """What was found beside time and energy; a figure that is None has its reason in `reasons`."""
+
+    latencies_s: tuple[float, ...]  # of single full batches
+    peak_memory_bytes: int | None
+    peak_memory_of: str
+    to_device_s: float | None  # means a batch, by CUDA events
+    compute_s: float | None
+    to_host_s: float | None
+    correct: int | None  # images that are classified right
+    flops: int | None  # per image, a multiply-add is two
+    reasons: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def look_closely(inference: Inference, data: LabelledImages | None, /, *, latency_s: float) -> SideFigures:
+    """Look at a model that was measured, for `latency_s` seconds at its latency; counting comes last, as it takes memory."""
+    transfers = inference.transfers()
+    latencies = tuple(inference.latencies(max_s=latency_s))
+    memory, memory_of = peak_memory(inference.device)
+    correct, no_accuracy, notes = _correct(inference, data)
+    flops, no_flops = _flops(inference)
+    reasons = {
+        "accuracy": no_accuracy,
+        "flops": no_flops,
+        "transfers": None if transfers else "nothing is copied on a CPU",
+        "peak_memory": None if memory is not None else memory_of,
+    }
+    return SideFigures(
+        latencies_s=latencies,
+        peak_memory_bytes=memory,
+        peak_memory_of=memory_of,
+        to_device_s=transfers.to_device_s if transfers else None,
+        compute_s=transfers.compute_s if transfers else None,
+        to_host_s=transfers.to_host_s if transfers else None,
+        correct=correct,
+        flops=flops,
+        reasons={name: reason for name, reason in reasons.items() if reason},
+        notes=notes,
+    )
+
+
+def peak_memory(device: torch.device, /) -> tuple[int | None, str]:
+    """Return the most bytes in use and what they are of."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device), "tensors on the GPU"
+    try:
+        with open("/proc/self/status") as status:
+            line = next(line for line in status if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024, "the whole process, PyTorch and batches included"
+    except (OSError, StopIteration):
+        return None, "the system does not tell"
+
+
+def _correct(inference: Inference, data: LabelledImages | None) -> tuple[int | None, str | None, tuple[str, ...]]:
+    """Return the number of images that are classified right, or why it is not known, and notes."""
+    if data is None:
+        return None, "there are no labels (--dataset)", ()
+    hits, broken = count_correct(inference.outputs(), data.labels, len(data.classes))
+    notes = (f"the scores of {broken} images are not numbers (NaN); these images count as wrong",) if broken else ()
+    return (None, hits, notes) if isinstance(hits, str) else (hits, None, notes)
+
+
+def _flops(inference: Inference) -> tuple[int | None, str | None]:
+    try:
+        flops = count_flops(inference)
+    except ProfilerError as error:
+        return None, f"the model runs, but not under PyTorch's counter: {error}"
+    return flops, None if flops is not None else "the model's format hides its operators from the counter"
