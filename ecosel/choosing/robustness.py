@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ecosel.choosing.scoring import nearest
-from ecosel.dominance import nondominated_rows
+from ecosel.choosing.scoring import are_nearest
+from ecosel.dominance import nondominated_masks, nondominated_rows
+from ecosel.dominance.plain import dominated_by
 
 Values = NDArray[np.float64]
 
@@ -20,6 +21,8 @@ _DRAWS, _ROWS = 250, 1024
 Z95 = 1.959963984540054
 # A resampled measurement lies within this many standard deviations: what cannot reach the front so is left aside.
 _REACH = 4.5
+# Values that are drawn at once: they stay in the second-level cache.
+_VALUES = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -138,22 +141,23 @@ def resample(
     # who is dominated even at its best by somebody at its worst never gets there
     worst = costs + _REACH * above
     best = costs - _REACH * below
-    reaching = np.flatnonzero(~_dominated_by_any(best, worst[nondominated_rows(list(np.ascontiguousarray(worst.T)))]))
+    hopeless = dominated_by(_columns(worst[nondominated_rows(_columns(worst))]), _columns(best))
+    reaching = np.flatnonzero(~hopeless)
+    costs, below, above = costs[reaching], below[reaching], above[reaching]
     resamples = max(100, min(RESAMPLES, RESAMPLES * 2_000 // len(reaching)))
     rng = np.random.default_rng(seed)
-    for _ in range(resamples):
-        draw = np.clip(rng.standard_normal((len(reaching), costs.shape[1])), -_REACH, _REACH)
-        sampled = costs[reaching] + np.where(draw < 0, draw * below[reaching], draw * above[reaching])
-        front = nondominated_rows(list(np.ascontiguousarray(sampled.T)))
-        on_front[reaching[front]] += 1
-        pick[reaching[front[nearest(distance(sampled[front]))]]] += 1
+    at_once = max(1, _VALUES // costs.size)
+    for start in range(0, resamples, at_once):
+        shape = (min(at_once, resamples - start), *costs.shape)
+        draw = np.clip(rng.standard_normal(shape), -_REACH, _REACH)
+        sampled = costs + draw * np.where(draw < 0, below, above)
+        front = nondominated_masks(sampled, to_come=resamples - start)
+        far = np.where(front, distance(sampled.reshape(-1, costs.shape[1])).reshape(front.shape), np.inf)
+        on_front[reaching] += front.sum(axis=0)
+        pick[reaching] += (are_nearest(far) & front).sum(axis=0)
     seen = np.flatnonzero(on_front)
     return Resampling({int(numbers[k]): (on_front[k] / resamples, pick[k] / resamples) for k in seen}, resamples)
 
 
-def _dominated_by_any(rows: Values, front: Values) -> NDArray[np.bool_]:
-    dominated = np.zeros(len(rows), dtype=np.bool_)
-    for other in front:
-        left = np.flatnonzero(~dominated)
-        dominated[left] = (other <= rows[left]).all(axis=1) & (other < rows[left]).any(axis=1)
-    return dominated
+def _columns(costs: Values) -> list[Values]:
+    return list(np.ascontiguousarray(costs.T))

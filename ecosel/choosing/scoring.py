@@ -117,7 +117,13 @@ _TIE = 1e-12
 
 def nearest(distance: Values, /) -> NDArray[np.int64]:
     """Return the positions of the smallest of distance [n], ties included, in order."""
-    return np.flatnonzero(distance <= distance.min() * (1 + _TIE))
+    return np.flatnonzero(are_nearest(distance))
+
+
+def are_nearest(distance: Values, /) -> NDArray[np.bool_]:
+    """Mark the smallest of each row of distance [..., n], ties included."""
+    marked: NDArray[np.bool_] = distance <= distance.min(axis=-1, keepdims=True) * (1 + _TIE)
+    return marked
 
 
 def spread(column: Values, /) -> float:

@@ -6,6 +6,7 @@ when the first of them that needs it is called.
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Literal
 
 import numpy as np
@@ -25,9 +26,10 @@ _WINDOW, _COMPARISONS = 256, 6
 # A query of the tree meets the more of its leaves the more columns there are; a walk by blocks always meets all rows. This
 # many rows are worth a tree of four columns, twice as many for each further column.
 _WORTH_TREE = 32_768
-# Where NumPy's elimination leaves more rows than this for two columns, or its filter needs more comparisons for three and
-# more, it is worth 0.3 s to load numba: that is what NumPy takes for so many.
-_WORTH_COMPILED_ROWS, _WORTH_COMPILED_COMPARISONS = 500_000, 40_000_000
+# Where NumPy would compare more values than this, it is worth 0.3 s to load numba: that is what NumPy takes for so many.
+_WORTH_COMPILED = 500_000_000
+# What it costs to sort two columns, in values compared: for a table, and for a row and binary digit of their number.
+_SORT, _SORTED_ROW = 50_000, 12
 # Above 2**53 neighbouring integers share one float64.
 _EXACT_INT = 2**53
 
@@ -167,10 +169,39 @@ def nondominated_rows(columns: list[Costs], /) -> Rows:
 
     columns: d arrays [n] of finite costs, each contiguous. NumPy alone, and numba only where that repays its start.
     """
+    if _are_kernels_loaded():
+        return np.flatnonzero(_front(np.column_stack(columns)))
     rows, left = plain.eliminate(columns)
-    two_and_many = len(columns) == 2 and len(rows) > _WORTH_COMPILED_ROWS
-    front = None if two_and_many else plain.front(left, most=_WORTH_COMPILED_COMPARISONS)
-    return rows[_front_by_sorting(np.column_stack(left))] if front is None else np.sort(rows[front])
+    worth_it = len(columns) == 2 and _sort_of_two(len(rows)) > _WORTH_COMPILED
+    front = None if worth_it else plain.front(left, most=_WORTH_COMPILED)
+    return rows[_front(np.column_stack(left))] if front is None else np.sort(rows[front])
+
+
+def nondominated_masks(tables: Costs, /, *, to_come: int) -> Mask:
+    """Mark the front of each of r tables of costs [r, n, d] in a mask [r, n], copies included; nothing is checked.
+
+    to_come: how many tables of this size are still to come, these included. NumPy alone, and numba only where all of them
+    repay its start.
+    """
+    r, n, d = tables.shape
+    all_pairs = 2 * d * n * n
+    by_sorting = d == 2 and _sort_of_two(n) < all_pairs
+    if _are_kernels_loaded() or to_come * (_sort_of_two(n) if by_sorting else all_pairs) > _WORTH_COMPILED:
+        return np.stack([_front(table) for table in tables])
+    if not by_sorting:
+        return plain.fronts(tables)
+    masks = np.zeros((r, n), dtype=np.bool_)
+    for mask, table in zip(masks, tables, strict=True):
+        mask[plain.front(list(table.T))] = True
+    return masks
+
+
+def _sort_of_two(n: int) -> int:
+    return _SORT + _SORTED_ROW * n * n.bit_length()
+
+
+def _are_kernels_loaded() -> bool:
+    return f"{__name__}.scan" in sys.modules
 
 
 def _front(costs: Costs) -> Mask:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,18 +11,18 @@ Costs = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-def front(columns: list[Costs], /, *, most: int | None = None) -> NDArray[np.int64] | None:
+def front(columns: list[Costs], /, *, most: float = math.inf) -> NDArray[np.int64] | None:
     """Return the positions of the rows that no other dominates, copies included, in no order; d columns [n].
 
-    None for three and more columns once more than most comparisons of a row were made.
+    None for three and more columns once more than most values were compared.
     """
     if len(columns) == 1:
         return np.flatnonzero(columns[0] == columns[0].min(initial=np.inf))
     return _sweep(columns[0], columns[1]) if len(columns) == 2 else _filter(columns, most=most)
 
 
-# What a vector operation costs before its first row, in comparisons of a row.
-_OVERHEAD = 4000
+# Rows that are compared with each other at once, and tests for dominance whose bytes stay in the second-level cache.
+_ALL_PAIRS, _TESTS = 512, 1 << 19
 _SAMPLE = 1024
 # A strong row that removes fewer than one in this many of the sampled rows is not worth a pass over all rows,
 # a round that removes fewer than half of them is the last.
@@ -61,7 +63,7 @@ def _strong_rows(sample: list[Costs]) -> list[list[float]]:
     """Choose rows of the sample, each the one that dominates most of what those before it leave."""
     front = _filter(sample)
     assert front is not None
-    beaten = np.stack([_dominated_by([column[k] for column in sample], sample) for k in front])
+    beaten = np.stack([dominated_by([column[[k]] for column in sample], sample) for k in front])
     strong: list[list[float]] = []
     while True:
         best = int(beaten.sum(axis=1).argmax())
@@ -71,14 +73,42 @@ def _strong_rows(sample: list[Costs]) -> list[list[float]]:
         beaten &= ~beaten[best]
 
 
-def _dominated_by(pivot: list[float], columns: list[Costs]) -> Mask:
-    no_better = columns[0] >= pivot[0]
-    for value, column in zip(pivot[1:], columns[1:], strict=True):
-        no_better &= column >= value
-    worse_somewhere = np.zeros_like(no_better)
-    for value, column in zip(pivot, columns, strict=True):
-        worse_somewhere |= column > value
-    return no_better & worse_somewhere
+def fronts(tables: NDArray[np.float64]) -> Mask:
+    """Mark the front of each of r tables [r, n, d] in a mask [r, n], copies included: every row against every other."""
+    r, n, _ = tables.shape
+    front = np.empty((r, n), dtype=np.bool_)
+    step = max(1, _TESTS // max(1, n * n))
+    columns = np.ascontiguousarray(np.moveaxis(tables, 2, 0))
+    for start in range(0, r, step):
+        part = columns[:, start : start + step]
+        no_larger = np.ones((part.shape[1], n, n), dtype=np.bool_)
+        smaller = np.zeros_like(no_larger)
+        for column in part:
+            no_larger &= column[:, None, :] <= column[:, :, None]
+            smaller |= column[:, None, :] < column[:, :, None]
+        front[start : start + step] = ~(no_larger & smaller).any(axis=2)
+    return front
+
+
+def dominated_by(strong: list[Costs], columns: list[Costs]) -> Mask:
+    """Mark of the rows in columns, d arrays [n], those that one of the rows in strong, d arrays [m], dominates."""
+    n, m = len(columns[0]), len(strong[0])
+    dominated = np.zeros(n, dtype=np.bool_)
+    step = max(1, _TESTS // max(1, m))
+    for start in range(0, n if m else 0, step):
+        part = [column[start : start + step, None] for column in columns]
+        no_larger = strong[0] <= part[0]
+        for mine, other in zip(part[1:], strong[1:], strict=True):
+            no_larger &= other <= mine
+        if strong is columns:
+            np.fill_diagonal(no_larger[:, start:], False)
+        for mine, other in zip(part, strong, strict=True):
+            rows = np.flatnonzero(no_larger.any(axis=1) & ~dominated[start : start + step])
+            if not len(rows):
+                break
+            # one that is nowhere larger is a copy or, once a column of it is smaller, dominates
+            dominated[start + rows] |= (no_larger[rows] & (other < mine[rows])).any(axis=1)
+    return dominated
 
 
 def _sweep(x: Costs, y: Costs) -> NDArray[np.int64]:
@@ -93,13 +123,13 @@ def _sweep(x: Costs, y: Costs) -> NDArray[np.int64]:
     return front
 
 
-def _filter(columns: list[Costs], *, most: int | None = None) -> NDArray[np.int64] | None:
-    """Walk the rows by rising sum; each is on the front and removes what it dominates (Chomicki et al. 2003, SFS).
+def _filter(columns: list[Costs], *, most: float = math.inf) -> NDArray[np.int64] | None:
+    """Walk the rows by rising sum, a block at once: its front is on the front and removes what it dominates.
 
-    O(n · front) with one vector operation a front row.
+    O(n · front) (SFS, Chomicki et al. 2003).
     """
-    if not len(columns[0]):
-        return np.arange(0)
+    if len(columns[0]) <= _ALL_PAIRS:
+        return np.flatnonzero(~dominated_by(columns, columns))
     total = np.zeros(len(columns[0]))
     for column in columns:
         lowest = column.min()
@@ -111,14 +141,16 @@ def _filter(columns: list[Costs], *, most: int | None = None) -> NDArray[np.int6
     columns = [column[left] for column in columns]
     front = []
     made = 0
+    block = 64
     while len(left):
-        made += len(left) + _OVERHEAD
-        if most is not None and made > most:
+        first = [column[:block] for column in columns]
+        mine = np.flatnonzero(~dominated_by(first, first))
+        made += (min(block, len(left)) ** 2 + len(left) * len(mine)) * len(columns)
+        if made > most:
             return None
-        copies = np.ones(len(left), dtype=np.bool_)
-        for column in columns:
-            copies &= column == column[0]
-        front.append(left[copies])
-        stays = ~(_dominated_by([column[0] for column in columns], columns) | copies)
+        front.append(left[mine])
+        left, columns = left[block:], [column[block:] for column in columns]
+        stays = ~dominated_by([column[mine] for column in first], columns)
         left, columns = left[stays], [column[stays] for column in columns]
+        block = _ALL_PAIRS
     return np.concatenate(front)

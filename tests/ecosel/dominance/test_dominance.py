@@ -22,6 +22,7 @@ from ecosel.dominance import (
     dominators,
     hypervolume,
     nondominated_mask,
+    nondominated_masks,
     nondominated_pairs,
     nondominated_rank,
     nondominated_rows,
@@ -227,7 +228,7 @@ def test_the_row_that_is_not_finite_is_named_in_a_table_of_any_size(n: int, bad:
         nondominated_pairs(costs[:, 0], costs[:, 1:])
 
 
-def test_numpy_alone_finds_the_same_rows() -> None:
+def test_numpy_alone_finds_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in KINDS:
         for d in (1, 2, 3, 5):
             costs = large_table(kind, 30_000 if kind in ("uniform", "correlated", "ties") else 1_500, d)
@@ -237,13 +238,39 @@ def test_numpy_alone_finds_the_same_rows() -> None:
             assert front is not None
             expected = np.flatnonzero(nondominated_mask(costs)).tolist()
             assert sorted(rows[front]) == expected, (kind, d)
-            assert nondominated_rows(columns).tolist() == expected, (kind, d)
+            for loaded in (False, True):
+                monkeypatch.setattr(dominance, "_are_kernels_loaded", lambda loaded=loaded: loaded)
+                assert nondominated_rows(columns).tolist() == expected, (kind, d, loaded)
 
 
-def test_a_large_front_is_left_to_the_compiled_kernels() -> None:
+def test_a_large_front_is_left_to_the_compiled_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dominance, "_are_kernels_loaded", lambda: False)
     columns = list(np.ascontiguousarray(large_table("sphere", 30_000, 3).T))
-    assert plain.front(columns, most=40_000_000) is None
+    assert plain.front(columns, most=dominance._WORTH_COMPILED) is None
     assert len(nondominated_rows(columns)) == 30_000
+
+
+@pytest.mark.parametrize("to_come", [1, 10**9])
+@pytest.mark.parametrize("loaded", [False, True])
+def test_the_fronts_of_many_tables_are_those_of_each(loaded: bool, to_come: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dominance, "_are_kernels_loaded", lambda: loaded)
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        r, n, d = (int(k) for k in rng.integers(1, (20, 90, 6)))
+        n = 800 if seed % 20 == 0 else n
+        tables = rng.integers(0, 9, (r, n, d)).astype(np.float64) if seed % 2 else rng.normal(size=(r, n, d))
+        masks = nondominated_masks(tables, to_come=to_come)
+        for mask, table in zip(masks, tables, strict=True):
+            assert (mask == by_definition(table)).all(), f"seed {seed}"
+
+
+def test_many_tables_repay_the_start_of_the_kernels_and_few_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dominance, "_are_kernels_loaded", lambda: False)
+    monkeypatch.setattr(dominance, "_front", lambda table: np.zeros(len(table), dtype=np.bool_))
+    for d in (2, 3):
+        table = np.random.default_rng(d).random((1, 1_000, d))
+        assert nondominated_masks(table, to_come=20).any()
+        assert not nondominated_masks(table, to_come=10_000).any()
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
