@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -88,4 +89,16 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     }
 )  # fmt: skip
 CANONICAL = tuple(metric.objective for metric in METRICS.values() if metric.is_canonical)
+# Names of shares that people give in fractions or in percent: top1, val_acc, mAP50, macro_f1, roc_auc, acc@1, "Accuracy (%)".
+_SHARE = re.compile(
+    r"(?<![a-z])(acc|accuracy|top[-_ ]?[15]|m?ap([@_-]?[.\d]+([-:][.\d]+)?)?|m?ap[sml]|f[-_ ]?1|(roc|pr)?[-_ ]?auc|auroc|auprc"
+    r"|recall|precision|m?iou|dice|exact[-_ ]?match)(?![a-z])|%", re.IGNORECASE,
+)  # fmt: skip
+
+
+def is_share(column: str, /) -> bool:
+    """Tell whether a column is called as a share usually is, whose best value is 1 or 100."""
+    return bool(_SHARE.search(column))
+
+
 STATUSES = ("ok", "stopped", "collapsed", "nan", "oom", "timeout", "crash", "invalid", "lost")

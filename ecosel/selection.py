@@ -6,9 +6,10 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 
-from ecosel.choosing.choice import Chosen, Group, Origin, choices
+from ecosel.choosing.choice import Chosen, Group, Origin
 from ecosel.choosing.cleaning import (
     as_frame,
     canonical_objectives,
@@ -19,8 +20,12 @@ from ecosel.choosing.cleaning import (
     remark_on_errors,
     used_rows,
 )
+from ecosel.choosing.fronts import choices
+from ecosel.choosing.requirements import Requirements, refuse_all
 from ecosel.choosing.scoring import Rule, Scale
-from ecosel.objectives import ACCURACY, Objective, Sense
+from ecosel.errors import ArchiveError
+from ecosel.limits import Limit, Within, parse_limit, parse_within
+from ecosel.objectives import ACCURACY, CANONICAL, Objective, Sense
 from ecosel.readers.table import ROW
 
 
@@ -59,6 +64,8 @@ def select(
     ideal: Mapping[str, float] | None = None,
     scale: Scale = "max",
     preset: Literal["paper"] | None = None,
+    limits: Sequence[str | Limit] = (),
+    within: str | Within | None = None,
     top: int = 1,
     joint: bool = True,
     pairs: bool = True,
@@ -71,6 +78,8 @@ def select(
     "max" or "min"; without them the canonical columns that hold a value. Cells are cleaned as in files: text that reads
     as a number is one, NaN and infinity are missing, rows that miss an objective are left out and counted.
     Columns `<objective>_low` and `_high` (95 % interval) or `_std` (standard deviation) are taken as measurement errors.
+    limits: "ms <= 20", of any column: who keeps all of them may be chosen; ideal and scale stay those of all models.
+    within: "1%" or "0.5" (points): choose the cheapest model that is so near to the best quality.
 
     Raises ValueError for an argument that does not fit, ArchiveError for cells that cannot be used.
 
@@ -90,6 +99,7 @@ def select(
     if objectives is not None and not chosen:
         raise ValueError("no objective is named")
     _check_columns(frame, chosen, labels, by, seed=seed, top=top, joint=joint, pairs=pairs)
+    requirements = _requirements(frame, chosen, limits, within)
     if ROW not in frame.columns:
         frame = frame.with_row_index(ROW)
     origin = origin or Origin()
@@ -97,19 +107,50 @@ def select(
     finished = finished_only(frame)
     origin = Origin(origin.path, origin.filtered, origin.unfinished + frame.height - finished.height)
     chosen = chosen or canonical_objectives(finished, remarks)
-    models, errors, left_out = used_rows(finished.with_columns(group_key(finished[column]) for column in by), chosen)
+    limited = [limit.column for limit in requirements.limits]
+    models, errors, left_out = used_rows(finished.with_columns(group_key(finished[column]) for column in by), chosen, limited)
     remark_on_errors(models, errors, remarks)
     ideal = ideal or {}
     if ACCURACY in chosen and "accuracy" not in ideal:
         ideal = {**percent_ideal(models, remarks), **ideal}
     rule = Rule(scale, weights or {}, ideal, preset)
     rule.check(chosen)
-    groups = tuple(
-        Group(key, tuple(choices(chosen, rule, rows, errors, joint=joint, pairs=pairs, top=top, seed=seed)))
-        for key, rows in grouped(models, by)
-    )
-    kept = list(dict.fromkeys([ROW, *labels, *by, *(objective.column for objective in chosen), *errors]))
-    return Selection(origin, total, models.select(kept), left_out, chosen, rule, tuple(labels), groups, seed, tuple(remarks))
+    groups, refused = [], []
+    for key, rows in grouped(models, by):
+        kept = requirements.kept(rows)
+        if kept and not np.logical_and.reduce(kept).any():
+            refused.append(refuse_all(rows, requirements.limits, kept, key))
+            continue
+        found = choices(
+            chosen, rule, rows, errors, requirements=requirements, joint=joint, pairs=pairs, top=top, seed=seed
+        )  # fmt: skip
+        groups.append(Group(key, tuple(found)))
+    if not groups:
+        raise ArchiveError(refused[0])
+    columns = list(dict.fromkeys([ROW, *labels, *by, *(objective.column for objective in chosen), *errors, *limited]))
+    return Selection(
+        origin, total, models.select(columns), left_out, chosen, rule, tuple(labels), tuple(groups), seed,
+        (*remarks, *refused), requirements,
+    )  # fmt: skip
+
+
+def _requirements(
+    frame: pl.DataFrame, chosen: Sequence[Objective], limits: Sequence[str | Limit], within: str | Within | None
+) -> Requirements:
+    senses = {objective.column: objective.sense for objective in chosen or CANONICAL}
+
+    def column(name: str) -> str:
+        if name not in frame.columns:
+            raise ValueError(f"no column {name!r}; the columns are {', '.join(map(repr, frame.columns))}")
+        return name
+
+    read = [limit if isinstance(limit, Limit) else parse_limit(limit, column=column, sense=senses.get) for limit in limits]
+    ends = [(column(limit.column), limit.is_floor) for limit in read]
+    for limit, end in zip(read, ends, strict=True):
+        if ends.count(end) > 1:
+            both = " and ".join(other.text for other, its in zip(read, ends, strict=True) if its == end)
+            raise ValueError(f"a limit of {limit.column} is given twice: {both}")
+    return Requirements(tuple(read), parse_within(within) if isinstance(within, str) else within)
 
 
 def _check_columns(

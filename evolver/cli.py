@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
+from ecosel.limits import Limit, parse_limit
 from ecosel.objectives import METRICS, Objective
 from evolver.jobs import Outcome, Settings
 from evolver.run.request import Budget, SearchRequest
-from evolver.search.optimizer import Limit, SearchSettings
+from evolver.search.optimizer import SearchSettings
 
 # what the outcome of a candidate can say
 _COLUMNS = tuple(column for column in METRICS if column in Outcome.__dataclass_fields__)
@@ -35,12 +36,11 @@ def objectives(text: str) -> tuple[Objective, ...]:
 
 
 def limit(text: str) -> Limit:
-    """Return the limit of "parameters=1e6"."""
-    name, equals, value = text.partition("=")
-    try:
-        return Limit(_column(name.strip()), float(value))
-    except ValueError as error:
-        raise ValueError(f"--limit {text}: {error}" if equals else f"--limit {text}: write COLUMN=VALUE") from error
+    """Return the limit of `parameters <= 1e6` or `parameters=1e6`."""
+    limit = parse_limit(text, column=_column, sense=lambda column: METRICS[column].objective.sense)
+    if limit.value <= 0:
+        raise ValueError(f"--limit {text!r}: the limit of {limit.column} must be above 0")
+    return limit
 
 
 def _column(name: str) -> str:
@@ -54,7 +54,13 @@ def _column(name: str) -> str:
 @click.option("--archive", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Archive to fill; the same command goes on with it.")  # fmt: skip
 @click.option("--objectives", default="accuracy", show_default=True, metavar="COL,...", help=f"Of {', '.join(_COLUMNS)}.")
-@click.option("--limit", "limits", multiple=True, metavar="COL=V", help="Largest value of a cost, smallest accuracy. Repeatable.")
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar='"COL <= V"',
+    help="What a winner must keep; COL=V: largest cost, smallest accuracy. Repeatable.",
+)
 @click.option("--births", type=int, metavar="N", help="Stop at N births in the archive.")
 @click.option("--time", "time_", metavar="T", help="Give birth for so long in this command: 90s, 10m, 1h30m.")
 @click.option("--joules", type=float, metavar="J", help="Stop when this command has used so much energy.")

@@ -1,26 +1,38 @@
-"""Choose among the models of one group: front, best by each objective, best trade-off."""
+"""What was chosen: front, best by each objective, best trade-off, the answer; and what binds it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ecosel.choosing.cleaning import (
-    measured_error,
-)
-from ecosel.choosing.robustness import Resampling, WinShares, resample, win_shares
-from ecosel.choosing.scoring import Rule, distances, nearest, spread
-from ecosel.dominance import nondominated_rows
+from ecosel.choosing.requirements import Requirements
+from ecosel.choosing.robustness import Resampling, WinShares
+from ecosel.choosing.scoring import Rule, nearest
 from ecosel.objectives import Objective
 from ecosel.readers.table import ROW
 
 Values = NDArray[np.float64]
+
+
+Role = Literal["trade_off", "within"]
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """A limit, or the bound on the quality, of one choice, and what giving it up would change."""
+
+    text: str
+    kept: int
+    """Number of models that keep it."""
+    without: tuple[int, ...]
+    """Row numbers of the answer without it; empty where that is the same, so it does not bind."""
+    values: tuple[float, ...]
+    """Objectives of the first of these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +42,7 @@ class Choice:
     kind: Literal["pair", "joint"]
     objectives: tuple[Objective, ...]
     used: int
-    """Number of models that the front was taken of."""
+    """Number of models that the front was taken of: those that keep all limits."""
     front: tuple[int, ...]
     """Row numbers of the nondominated models, ascending; copies included."""
     values: Values
@@ -44,17 +56,22 @@ class Choice:
     resampling: Resampling | None
     """None where the archive has no measurement errors."""
     top: int
+    answer: tuple[int, ...]
+    """Row numbers of the models to choose, ties in row order: the best trade-off, unless another was asked for."""
+    role: Role = "trade_off"
+    """What makes the answer the answer."""
+    restrictions: tuple[Restriction, ...] = ()
 
     @property
     def picks(self) -> dict[str, tuple[int, ...]]:
-        """Row numbers by role: `best:<column>` for each objective, `trade_off`; ties in row order."""
+        """Row numbers by role: `best:<column>` for each objective, `trade_off`, and the answer's; ties in row order."""
         picks = {}
         for k, objective in enumerate(self.objectives):
             column = self.values[:, k]
             picks[f"best:{objective.column}"] = self._rows(
                 np.flatnonzero(column == (column.max() if objective.is_quality else column.min()))
             )
-        return {**picks, "trade_off": self._rows(nearest(self.distance))}
+        return {**picks, "trade_off": self._rows(nearest(self.distance)), self.role: self.answer}
 
     @property
     def nearest(self) -> tuple[int, ...]:
@@ -109,6 +126,7 @@ class Chosen:
     groups: tuple[Group, ...]
     seed: int
     remarks: tuple[str, ...] = ()
+    requirements: Requirements = field(default_factory=Requirements)
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -121,67 +139,6 @@ class Chosen:
         at = self.models[ROW].index_of(row)
         cells = [] if at is None else [self.models[column][at] for column in self.labels]
         return " / ".join("" if cell is None else str(cell) for cell in cells)
-
-
-def choices(
-    objectives: tuple[Objective, ...], rule: Rule, rows: pl.DataFrame, errors: Sequence[str], *,
-    joint: bool, pairs: bool, top: int, seed: int,
-) -> Iterator[Choice]:  # fmt: skip
-    wanted: list[tuple[Literal["pair", "joint"], tuple[Objective, ...]]] = []
-    if pairs:
-        wanted += [("pair", pair) for pair in _pairs(objectives)]
-    if joint or not wanted:
-        wanted.append(("joint", objectives))
-    numbers = rows[ROW].to_numpy()
-    values = {o.column: rows[o.column].cast(pl.Float64).to_numpy() for o in objectives}
-    costs = {o.column: o.costs(rows[o.column]) for o in objectives}
-    ranges = {column: spread(cells) for column, cells in values.items()}
-    for kind, some in wanted:
-        columns = [o.column for o in some]
-        front = nondominated_rows([costs[column] for column in columns])
-        front_values = np.stack([values[column][front] for column in columns], axis=1)
-        ideal = rule.ideal_point(some, front_values)
-        scales = rule.scales(some, ideal, front_values, np.array([ranges[column] for column in columns]))
-        weights = rule.weight_vector(some)
-        front_values.setflags(write=False)
-        deviations = front_values / scales - ideal / scales  # in this order: a difference of floats may overflow
-        ideals, divisors, weighting = (
-            MappingProxyType(dict(zip(columns, part.tolist(), strict=True))) for part in (ideal, scales, weights)
-        )
-        member = _resampling(some, rows, errors, ideal=ideal, scales=scales, weights=weights, seed=seed) if errors else None
-        yield Choice(
-            kind, some, rows.height, tuple(numbers[front].tolist()), front_values, distances(deviations, weights),
-            ideals, divisors, weighting, win_shares(deviations, seed=seed), member, top,
-        )  # fmt: skip
-
-
-def _resampling(
-    some: Sequence[Objective], rows: pl.DataFrame, errors: Sequence[str], *,
-    ideal: Values, scales: Values, weights: Values, seed: int,
-) -> Resampling:  # fmt: skip
-    """Resample the measurements under the ideal and the scale of the selection as it is printed."""
-    signs = np.array([-1.0 if o.is_quality else 1.0 for o in some])
-    values = np.stack([rows[o.column].cast(pl.Float64).to_numpy() for o in some], axis=1)
-    towards = [measured_error(rows, o, errors) for o in some]
-    below = np.stack([high if o.is_quality else low for o, (low, high) in zip(some, towards, strict=True)], axis=1)
-    above = np.stack([low if o.is_quality else high for o, (low, high) in zip(some, towards, strict=True)], axis=1)
-
-    def distance(costs: Values) -> Values:
-        # a draw that is better than the ideal is at the ideal, not beyond it
-        return distances(np.maximum(costs / scales - signs * ideal / scales, 0.0), weights)
-
-    return resample(values * signs, below, above, distance=distance, seed=seed, rows=rows[ROW].to_list())
-
-
-def _pairs(objectives: tuple[Objective, ...]) -> list[tuple[Objective, Objective]]:
-    """Return every (quality, cost); where one side is empty, the first named objective takes its place."""
-    qualities = [objective for objective in objectives if objective.is_quality]
-    costs = [objective for objective in objectives if not objective.is_quality]
-    if not qualities:
-        qualities, costs = costs[:1], costs[1:]
-    elif not costs:
-        qualities, costs = qualities[1:], qualities[:1]
-    return [(quality, cost) for quality in qualities for cost in costs]
 
 
 def models_of(selection: Chosen, group: Group) -> pl.DataFrame:

@@ -69,8 +69,13 @@ def percent_ideal(models: pl.DataFrame, remarks: list[str]) -> dict[str, float]:
     return {"accuracy": 100.0}
 
 
-def used_rows(frame: pl.DataFrame, chosen: Sequence[Objective]) -> tuple[pl.DataFrame, tuple[str, ...], pl.DataFrame]:
-    """Clean the objectives and their errors; return the rows used, the error columns among them, and the rows left out."""
+def used_rows(
+    frame: pl.DataFrame, chosen: Sequence[Objective], limited: Sequence[str] = ()
+) -> tuple[pl.DataFrame, tuple[str, ...], pl.DataFrame]:
+    """Clean the objectives, their errors and the columns with a limit.
+
+    Return the rows used, the error columns among them, and the rows left out.
+    """
     columns = [objective.column for objective in chosen]
     errors = tuple(
         name
@@ -78,7 +83,7 @@ def used_rows(frame: pl.DataFrame, chosen: Sequence[Objective]) -> tuple[pl.Data
         for name in ([f"{column}_std"] if f"{column}_std" in frame.columns else [f"{column}_low", f"{column}_high"])
         if name in frame.columns and name not in columns
     )
-    cleaned = frame.with_columns([numbers(frame[name], rows=frame[ROW]) for name in [*columns, *errors]])
+    cleaned = frame.with_columns([numbers(frame[name], rows=frame[ROW]) for name in dict.fromkeys([*columns, *errors, *limited])])
     incomplete = pl.any_horizontal(pl.col(columns).is_null())
     missing = cleaned.filter(incomplete).select(
         ROW,

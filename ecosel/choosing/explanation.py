@@ -34,6 +34,8 @@ class Explanation:
     row: int
     values: Mapping[str, float]
     distance: float
+    breaks: tuple[str, ...]
+    """The limits that it breaks; a model that breaks one is on no front."""
     dominated_by: tuple[int, ...]
     """Row numbers of all models that dominate it, nearest to the ideal first; empty on the front."""
     wins: float
@@ -44,11 +46,11 @@ class Explanation:
 
     @property
     def on_front(self) -> bool:
-        return not self.dominated_by
+        return not self.dominated_by and not self.breaks
 
     @property
     def is_pick(self) -> bool:
-        return self.row in self.choice.picks["trade_off"]
+        return self.row in self.choice.answer
 
 
 def find_row(selection: Chosen, model: str, /) -> int:
@@ -90,11 +92,17 @@ def explain(selection: Chosen, row: int, /) -> tuple[Group, tuple[Explanation, .
         models = models_of(selection, group)
         at = models[ROW].index_of(row)
         if at is not None:
-            return group, tuple(_explain(choice, models, at, seed=selection.seed) for choice in group.choices)
+            kept = selection.requirements.kept(models)
+            breaks = tuple(limit.text for limit, mask in zip(selection.requirements.limits, kept, strict=True) if not mask[at])
+            may = np.logical_and.reduce([np.ones(models.height, dtype=np.bool_), *kept])
+            may[at] = True  # compared with those that may be chosen
+            models = models.filter(pl.Series(may))
+            at = int(np.count_nonzero(may[:at]))
+            return group, tuple(_explain(choice, models, at, breaks=breaks, seed=selection.seed) for choice in group.choices)
     raise ValueError(f"row {row} is not among the rows used")
 
 
-def _explain(choice: Choice, models: pl.DataFrame, at: int, *, seed: int) -> Explanation:
+def _explain(choice: Choice, models: pl.DataFrame, at: int, *, breaks: tuple[str, ...], seed: int) -> Explanation:
     columns = [o.column for o in choice.objectives]
     values = np.column_stack([models[column].cast(pl.Float64).to_numpy() for column in columns])
     costs = np.column_stack([o.costs(models[o.column]) for o in choice.objectives])
@@ -108,13 +116,14 @@ def _explain(choice: Choice, models: pl.DataFrame, at: int, *, seed: int) -> Exp
         return tuple(Comparison(int(numbers[k]), dict(zip(columns, values[k].tolist(), strict=True))) for k in positions)
 
     row, shown = int(numbers[at]), dict(zip(columns, values[at].tolist(), strict=True))
-    if len(beaten_by):
+    if len(beaten_by) or breaks:
         beaten_by = beaten_by[np.argsort(distance[beaten_by], kind="stable")]
         return Explanation(
             choice,
             row,
             shown,
             float(distance[at]),
+            breaks,
             tuple(numbers[beaten_by].tolist()),
             0.0,
             None,
@@ -126,7 +135,7 @@ def _explain(choice: Choice, models: pl.DataFrame, at: int, *, seed: int) -> Exp
         weighting = _search_weighting(np.abs(choice.values / scale - ideal / scale), on_front, np.random.default_rng(seed))
     front = np.flatnonzero(np.isin(numbers, choice.front))
     return Explanation(
-        choice, row, shown, float(distance[at]), (), float(choice.wins.shares[on_front]),
+        choice, row, shown, float(distance[at]), (), (), float(choice.wins.shares[on_front]),
         None if np.isnan(weighting).any() else dict(zip(columns, weighting.tolist(), strict=True)),
         compare(_neighbours(deviations, front, at)),
     )  # fmt: skip
@@ -182,6 +191,7 @@ def as_document(selection: Chosen, group: Group, explanations: tuple[Explanation
                 "kind": e.choice.kind, "objectives": [{"column": o.column, "sense": o.sense} for o in e.choice.objectives],
                 "on_front": e.on_front, "trade_off": e.is_pick, "distance": e.distance,
                 "ideal": dict(e.choice.ideal), "scale": dict(e.choice.scale), "weights": dict(e.choice.weights),
+                "breaks": list(e.breaks), "answer": list(e.choice.answer),
                 "dominated_by": list(e.dominated_by), "acceptability": e.wins,
                 "acceptability_error": e.choice.wins.error,
                 "weighting": None if e.weighting is None else dict(e.weighting),

@@ -14,6 +14,7 @@ from ecosel.choosing.choice import Origin
 from ecosel.choosing.scoring import Scale
 from ecosel.cli.completion import complete_column
 from ecosel.cli.expressions import Expression, find_column
+from ecosel.limits import parse_limit
 from ecosel.objectives import CANONICAL, Objective
 from ecosel.readers import Archive, open_archive
 from ecosel.readers.cells import looks_numeric
@@ -35,6 +36,9 @@ _SHARED = (
     click.option("--by", **_COLUMNS, help="Choose once for each value of this column. Repeatable."),
     click.option("--weight", "weights", multiple=True, metavar="COL=W", help="Weight of an objective (default 1)."),
     click.option("--ideal", multiple=True, metavar="COL=V", help="Its ideal (default: cost 0, accuracy 1, else the best)."),
+    click.option("--limit", "limits", multiple=True, metavar='"COL <= V"',
+                 help="Choose only among models that keep this. Repeatable."),
+    click.option("--within", metavar="P%|POINTS", help="Choose the cheapest model so near to the best quality: 1%, 0.5."),
     click.option("--scale", type=click.Choice(["max", "range", "archive-range", "none"]), default="max",
                  help="Divide by the largest value on the front, the range on the front, the range over all rows, or nothing."),
     click.option("--preset", type=click.Choice(["paper"]),
@@ -65,6 +69,8 @@ class SelectOptions:
     by: tuple[str, ...]
     weights: tuple[str, ...]
     ideal: tuple[str, ...]
+    limits: tuple[str, ...]
+    within: str | None
     scale: Scale
     preset: Literal["paper"] | None
     joint: bool
@@ -99,12 +105,15 @@ class SelectOptions:
         by = list(dict.fromkeys(find(c) for c in self.by))
         weights = {find(c): _number(v, "--weight", c) for c, v in (_split(text, "--weight", "COL=W") for text in self.weights)}
         ideal = {find(c): _number(v, "--ideal", c) for c, v in (_split(text, "--ideal", "COL=V") for text in self.ideal)}
+        senses = {o.column: o.sense for o in objectives or CANONICAL}
+        limits = [parse_limit(text, column=find, sense=senses.get) for text in self.limits]
         measured = [o.column for o in objectives or CANONICAL if o.column in names]
         wanted = [
             *measured,
             *(f"{c}_{end}" for c in measured for end in ("low", "high", "std")),
             *labels,
             *by,
+            *(limit.column for limit in limits),
             "status",
         ]
         for expression in [*expressions.values(), *([where] if where else [])]:
@@ -120,7 +129,7 @@ class SelectOptions:
         origin = Origin(archive.path, frame.height - kept.height, archive.unfinished)
         selection = select(
             kept, objectives or None, labels=labels, by=by, weights=weights, ideal=ideal, scale=self.scale, preset=self.preset,
-            top=top, joint=self.joint, pairs=self.pairs, seed=self.seed, origin=origin,
+            limits=limits, within=self.within, top=top, joint=self.joint, pairs=self.pairs, seed=self.seed, origin=origin,
         )  # fmt: skip
         for remark in archive.remarks:
             click.echo(f"ecosel: {remark}", err=True)

@@ -66,12 +66,22 @@ def _lines(selection: Selection, e: Explanation) -> list[str]:
 
 
 def _verdict(selection: Selection, e: Explanation) -> list[str]:
+    if e.breaks:
+        lines = [f"It breaks {' and '.join(e.breaks)}, so it may not be chosen."]
+        others = [f"Of the models that may, {len(e.dominated_by):,} dominate it, among them", *_compared(selection, e)]
+        return [*lines, *(others if e.dominated_by else ["None of the models that may dominates it."])]
     if not e.on_front:
         count = len(e.dominated_by)
         some = f"{count:,} models dominate it, among them" if count > len(e.others) else "It is dominated by"
         return [some, *_compared(selection, e)]
-    pick = e.choice.picks["trade_off"]
-    if e.is_pick:
+    pick = e.choice.answer
+    if e.is_pick and e.choice.role == "within":
+        lines = [f"On the front, and the choice: the cheapest {e.choice.restrictions[-1].text}."]
+    elif e.choice.role == "within":
+        lines = [
+            f"On the front, not the choice: that is {_name(selection, pick[0])}, the cheapest {e.choice.restrictions[-1].text}."
+        ]
+    elif e.is_pick:
         lines = [
             f"On the front, and {'the' if len(pick) == 1 else 'one of the tied'} best trade-off{'' if len(pick) == 1 else 's'}."
         ]

@@ -29,6 +29,8 @@ def as_document(selection: Chosen) -> dict[str, Any]:
             "ideal": {column: _common([c.ideal[column] for c in selection.choices if column in c.ideal]) for column in columns},
             "weights": {column: rule.weights.get(column, 1.0) for column in columns},
             "seed": selection.seed,
+            "limits": [limit.text for limit in selection.requirements.limits],
+            "within": selection.requirements.within.text if selection.requirements.within else None,
         },
         "groups": [
             {"group": group.key, "selections": [_choice_document(selection, choice) for choice in group.choices]}
@@ -53,6 +55,12 @@ def _choice_document(selection: Chosen, choice: Choice) -> dict[str, Any]:
         "ideal": dict(choice.ideal), "scale": dict(choice.scale), "weights": dict(choice.weights),
         "front": list(choice.front),
         "picks": {role: list(rows) for role, rows in choice.picks.items()},
+        "answer": list(choice.answer),
+        "restrictions": [
+            {"text": bound.text, "kept": bound.kept, "binds": bool(bound.without), "without": list(bound.without),
+             "values": dict(zip(columns, bound.values, strict=False))}
+            for bound in choice.restrictions
+        ],
         "distance": float(choice.distance.min()),
         "nearest": [[row, float(choice.distance[choice.at(row)])] for row in choice.nearest],
         "acceptability": {str(row): part for row, part in choice.win_shares().items()},
@@ -117,8 +125,8 @@ def marked_frame(selection: Chosen, archive: pl.DataFrame) -> pl.DataFrame:
     """Return the used rows of archive (it holds ROW) with `row`, `on_front`, `rank` and `distance` beside their columns.
 
     They belong to the joint selection of the row's group, or the only pair. rank 0 is the front, 1 the front of the rest,
-    and so on; distance is taken with the ideal and scale of the front. Where measurements were resampled, the share of
-    the samples in which the row is on the front, and the pick, stand there too.
+    and so on, null where a limit is broken; distance is taken with the ideal and scale of the front of all. Where
+    measurements were resampled, the share of the samples in which the row is on the front, and the pick, stand there too.
     Raises ValueError where there are several pairs and no joint selection.
     """
     parts = []
@@ -130,12 +138,16 @@ def marked_frame(selection: Chosen, archive: pl.DataFrame) -> pl.DataFrame:
             )
         rows = models_of(selection, group)
         values = np.column_stack([rows[o.column].cast(pl.Float64).to_numpy() for o in choice.objectives])
-        rank = nondominated_rank(np.column_stack([o.costs(rows[o.column]) for o in choice.objectives]))
+        may = np.logical_and.reduce([np.ones(rows.height, dtype=np.bool_), *selection.requirements.kept(rows)])
+        rank = np.full(rows.height, -1)  # of those that keep all limits
+        rank[may] = nondominated_rank(np.column_stack([o.costs(rows[o.column]) for o in choice.objectives])[may])
         ideal, scale, weights = (np.array(list(part.values())) for part in (choice.ideal, choice.scale, choice.weights))
         marks = {
-            ROW: rows[ROW].cast(pl.Int64), "on_front": rank == 0, "rank": rank,
+            ROW: rows[ROW].cast(pl.Int64),
+            "on_front": rank == 0,
+            "rank": pl.Series(rank).replace(-1, None),
             "distance": distances(values / scale - ideal / scale, weights),
-        }  # fmt: skip
+        }
         if choice.resampling is not None:
             shares = [choice.resampling.of(row) for row in rows[ROW].to_list()]
             marks |= {"probability_on_front": [s[0] for s in shares], "probability_pick": [s[1] for s in shares]}

@@ -21,7 +21,7 @@ def gain(choice: Choice, parts: Mapping[str, Measure], name: Name, /) -> str:
     k = reference_of(choice.objectives)
     columns = [o.column for o in choice.objectives]
     measured = [parts[column] for column in columns]
-    pick, best = choice.picks["trade_off"][0], choice.picks[f"best:{columns[k]}"][0]
+    pick, best = choice.answer[0], choice.picks[f"best:{columns[k]}"][0]
     at, of = choice.values[choice.at(pick)].tolist(), choice.values[choice.at(best)].tolist()
     if at[k] == of[k]:
         return f"It is also the {measured[k].best_word}."
@@ -33,8 +33,26 @@ def reference_of(objectives: Sequence[Objective], /) -> int:
     return next((k for k, objective in enumerate(objectives) if objective.is_quality), 0)
 
 
+def bounds(choice: Choice, parts: Mapping[str, Measure], name: Name, /) -> list[str]:
+    """Say of each limit whether it binds, and what giving it up would gain."""
+    k = reference_of(choice.objectives)
+    measured = [parts[o.column] for o in choice.objectives]
+    at = choice.values[choice.at(choice.answer[0])].tolist()
+    said = []
+    for bound in choice.restrictions:
+        keep = f"{bound.kept:,} model{' keeps' if bound.kept == 1 else 's keep'} it"
+        if not bound.without:
+            said.append(f"{bound.text} does not bind ({keep}).")
+            continue
+        change = trade(measured, bound.values, at, k) or "the same values"
+        said.append(f"{bound.text} binds ({keep}): without it the choice would be {name(bound.without[0])}: {change}.")
+    return [printable(sentence) for sentence in said]
+
+
 def certainty(choice: Choice, name: Name, /) -> str:
     """Say how far the choice depends on the weights, and on the measurements where their errors are known."""
+    if choice.role == "within":
+        return "It is the cheapest model so near to the best quality."
     shares = choice.win_shares()
     pick = choice.picks["trade_off"][0]
     error = choice.wins.error
@@ -95,6 +113,7 @@ def summary(selection: Chosen) -> str:
     lines = [
         (f"{printable(origin.path)}: " if origin.path else "") + used,
         f"Best trade-off: lowest weighted distance to the ideal point; {_rule_in_words(selection)}.",
+        *(["Limits decide who may be chosen; ideal and scale are of all models."] if selection.requirements.limits else []),
         *(f"{remark}." for remark in selection.remarks),
     ]
     return "\n".join(lines)
@@ -169,9 +188,14 @@ def key_of(group: Group) -> str:
 
 def answer(group: Group, choice: Choice, parts: Mapping[str, Measure], name: Name) -> list[str]:
     """Say which model is the choice of a group, with its numbers, what it gives up, and how sure that is."""
-    pick = choice.picks["trade_off"]
+    pick = choice.answer
     values = choice.values[choice.at(pick[0])].tolist()
     numbers = ", ".join(parts[o.column].phrase(value) for o, value in zip(choice.objectives, values, strict=True))
     tied = f" (and {len(pick) - 1:,} more that tie)" if len(pick) > 1 else ""
     where = f" for {printable(key_of(group))[:-2]}" if group.key else ""
-    return [f"Choose {name(pick[0])}{tied}{where}: {numbers}.", gain(choice, parts, name), certainty(choice, name)]
+    return [
+        f"Choose {name(pick[0])}{tied}{where}: {numbers}.",
+        gain(choice, parts, name),
+        certainty(choice, name),
+        *bounds(choice, parts, name),
+    ]

@@ -13,7 +13,7 @@ import polars as pl
 from ecosel.choosing.choice import Choice, Chosen, Group, shown_choices
 from ecosel.output.measures import measures
 from ecosel.output.names import names_of, printable
-from ecosel.output.sentences import answer, certainty, gain, number, share, summary, title
+from ecosel.output.sentences import answer, bounds, certainty, gain, number, share, summary, title
 from ecosel.readers.table import ROW
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def as_text(selection: Chosen, *, color: bool = False, width: int = WIDTH) -> st
         for line in _folded([f" {sentence}" for sentence in _sentences(selection, group, choice)], width):
             console.print(line)
     console.print()
-    for line in _folded(LEGEND.split("\n"), width):
+    for line in _folded(_legend(selection).split("\n"), width):
         console.print(line)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
@@ -132,8 +132,10 @@ def _answers(selection: Chosen) -> list[str]:
     return lines
 
 
-LEGEND = """> best trade-off   * best of its column
-wins: share of all weightings under which the model is the best trade-off"""
+def _legend(selection: Chosen) -> str:
+    by_distance = all(choice.role == "trade_off" for choice in selection.choices)
+    marks = "> best trade-off" if by_distance else "> the choice   ~ best trade-off"
+    return f"{marks}   * best of its column\nwins: share of all weightings under which the model is the best trade-off"
 
 
 def as_markdown(selection: Chosen) -> str:
@@ -154,7 +156,7 @@ def as_markdown(selection: Chosen) -> str:
         parts.append(f"**{_escaped(title(group, choice))}**")
         parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
         parts += ["  \n".join(_escaped(sentence) for sentence in _sentences(selection, group, choice))]
-    parts.append(_escaped(LEGEND).replace("\n", "  \n"))
+    parts.append(_escaped(_legend(selection)).replace("\n", "  \n"))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -171,15 +173,20 @@ _MOST_TIES, _MOST_BEST = 8, 3
 
 def _table(selection: Chosen, choice: Choice) -> _Table:
     picks = choice.picks
-    few = [*picks["trade_off"][:_MOST_TIES], *choice.nearest[: max(choice.top, _MOST_TIES)]]
+    few = [*choice.answer[:_MOST_TIES], *picks["trade_off"][:_MOST_TIES], *choice.nearest[: max(choice.top, _MOST_TIES)]]
     rows = list(dict.fromkeys([*few, *(row for tied in picks.values() for row in tied[:_MOST_BEST])]))
     at = [choice.at(row) for row in rows]
-    picked = [row in picks["trade_off"] for row in rows]
+    picked = [row in choice.answer for row in rows]
     weighted = any(weight != 1 for weight in choice.weights.values())
     rule = ["ideal", "scale", *(["weight"] if weighted else [])]
     nothing = [""] * len(rule)
     names = [
-        _Column("", [">" if tied else " " for tied in picked], nothing, is_text=True),
+        _Column(
+            "",
+            [">" if row in choice.answer else "~" if row in picks["trade_off"] else " " for row in rows],
+            nothing,
+            is_text=True,
+        ),
         _Column("row", [str(row) for row in rows], rule),
     ]
     if selection.labels:
@@ -202,19 +209,21 @@ def _table(selection: Chosen, choice: Choice) -> _Table:
 
 def _sentences(selection: Chosen, group: Group, choice: Choice) -> list[str]:
     """Return what is said under a table; of the answer of a group that stands at the top already."""
-    tied = choice.picks["trade_off"]
+    tied = choice.answer
     shown = ", ".join(map(str, tied[:_MOST_TIES])) + (", ..." if len(tied) > _MOST_TIES else "")
     tie = [f"Tie: {len(tied):,} models are equally near, rows {shown}."] if len(tied) > 1 else []
     if choice is group.choices[-1] or (len(group.choices) == 2 and len(choice.objectives) == 2):
         return tie
     name = _namer(selection, choice)
-    return [*tie, gain(choice, measures(selection), name), certainty(choice, name)]
+    parts = measures(selection)
+    return [*tie, gain(choice, parts, name), certainty(choice, name), *bounds(choice, parts, name)]
 
 
 def _namer(selection: Chosen, choice: Choice) -> Callable[[int], str]:
     """Return what calls a model by its label, with its row where another of those mentioned has the same."""
     mentioned = [
         *(rows[0] for rows in choice.picks.values()),
+        *(bound.without[0] for bound in choice.restrictions if bound.without),
         *choice.win_shares(),
         *(choice.resampling.rows if choice.resampling else ()),
     ]

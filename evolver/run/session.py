@@ -75,7 +75,7 @@ def plan(request: SearchRequest, work: Work, engine: Engine) -> dict[str, Any]:
         },
         "space": settings.space,
         "objectives": [f"{'highest' if part.is_quality else 'lowest'} {part.column}" for part in request.plan.objectives],
-        "limits": {limit.column: limit.value for limit in request.plan.limits},
+        "limits": [limit.text for limit in request.plan.limits],
         "budget": {"births": request.budget.births, "time_s": request.budget.time_s, "joules": request.budget.joules},
         "population": request.plan.population,
         "tournament": request.plan.tournament,

@@ -17,6 +17,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
 
 G = TypeVar("G")
@@ -39,26 +40,6 @@ class Problem(Protocol[G]):
 
     def known(self, genome: G, /) -> Mapping[str, float]:
         """Return what is known without training: parameters, flops."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """The largest value that is allowed of a column, or the smallest of one that is maximised."""
-
-    column: str
-    value: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.value < math.inf:
-            raise ValueError(f"the limit of {self.column} is {self.value}; it must be a number above 0")
-
-    def violation(self, values: Mapping[str, float | None]) -> float:
-        """Return by how much the limit is broken, relative to it; 0 where it is kept or the value is not known."""
-        value = values.get(self.column)
-        if value is None:
-            return 0.0
-        over = self.value - value if self.column == ACCURACY.column else value - self.value
-        return max(0.0, over) / (abs(self.value) or 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +135,7 @@ class Search(Generic[G]):
         self.told += 1
         if values is not None:
             every = {**birth.known, **{column: value for column, value in values.items() if value is not None}}
-            violation = sum(limit.violation(every) for limit in self.plan.limits)
+            violation = sum(limit.violation(every.get(limit.column)) for limit in self.plan.limits)
             complete = all(limit.column in every for limit in self.plan.limits)
             self._recent.append(_Member(number, birth.genome, self.told, violation, self._costs(every) if complete else None))
         while self._recent and self.told - self._recent[0].told >= self.plan.lifetime:
@@ -199,7 +180,7 @@ class Search(Generic[G]):
             if key in self._keys:
                 continue
             known = self.problem.known(genome)
-            violation = 0.0 if given else sum(limit.violation(known) for limit in self.plan.limits)
+            violation = 0.0 if given else sum(limit.violation(known.get(limit.column)) for limit in self.plan.limits)
             if violation == 0:
                 return genome, key, parents, known
             if nearest is None or violation < nearest[0]:

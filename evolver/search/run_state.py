@@ -155,7 +155,7 @@ class RunState:
             self.waiting[number, "measure"] = None
 
     def _breaks(self, values: Mapping[str, float | None]) -> bool:
-        return any(limit.violation(values) > 0 for limit in self.plan.limits)
+        return any(limit.violation(values.get(limit.column)) > 0 for limit in self.plan.limits)
 
     @staticmethod
     def _costs(birth: Birth[str], outcome: Outcome) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
 from evolver.archive import genomes
 from evolver.cli import limit, objectives, seconds
@@ -22,7 +23,6 @@ from evolver.jobs import STATUSES
 from evolver.run import session
 from evolver.run.loop import Progress
 from evolver.run.progress import duration, line_of, watching
-from evolver.search.optimizer import Limit
 from evolver.workers.executors import open_engine
 from tests.conftest import ROOT, Outcome, environment
 from tests.evolver.toy import WORK, request
@@ -43,7 +43,8 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 def test_objectives_and_limits_are_read() -> None:
     assert objectives("accuracy, energy_per_inference_j") == (ACCURACY, Objective("energy_per_inference_j", "min"))
-    assert limit("parameters=1e6") == Limit("parameters", 1e6)
+    assert limit("parameters=1e6") == limit("parameters <= 1e6") == limit("1e6>=parameters") == Limit("parameters", 1e6)
+    assert limit("accuracy=0.9") == limit("accuracy ≥ 90%") == Limit("accuracy", 0.9, ">=")
 
 
 @pytest.mark.parametrize(
@@ -54,9 +55,10 @@ def test_objectives_and_limits_are_read() -> None:
             "there is no column 'speed'; a search knows accuracy, inference_time_s, parameters,",
         ),
         (["--objectives", "accuracy,accuracy"], "none twice"),
-        (["--limit", "parameters"], "--limit parameters: write COLUMN=VALUE"),
-        (["--limit", "parameters=many"], "--limit parameters=many: could not convert"),
-        (["--limit", "parameters=nan"], "--limit parameters=nan: the limit of parameters is nan; it must be a number above 0"),
+        (["--limit", "parameters"], "--limit 'parameters': write COLUMN <= VALUE"),
+        (["--limit", "parameters=many"], "--limit 'parameters=many': write COLUMN <= VALUE"),
+        (["--limit", "parameters=0"], "--limit 'parameters=0': the limit of parameters must be above 0"),
+        (["--limit", "speed<=1"], "there is no column 'speed'; a search knows accuracy,"),
         (["--final", "-1"], "--final is -1; it must be 0 or more"),
         (["--deadline", "0"], "the deadline of a candidate is 0 s; it must be above 0"),
         (["--devices", "GPU-12"], "there is no device 'GPU-12'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
 from evolver.architectures.canonical import canonical_key
 from evolver.architectures.genome import Genome
@@ -12,7 +13,7 @@ from evolver.architectures.problem import Architectures, space_for
 from evolver.architectures.shapes import describe
 from evolver.architectures.space import Space
 from evolver.jobs import Settings, Survey
-from evolver.search.optimizer import Birth, Limit, Search, SearchSettings
+from evolver.search.optimizer import Birth, Search, SearchSettings
 
 SPACE = Space((3, 32, 32), 10)
 

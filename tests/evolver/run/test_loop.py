@@ -23,6 +23,7 @@ import numpy as np
 import psutil
 import pytest
 
+from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
 from evolver.archive import Archive
 from evolver.errors import EvolverError
@@ -30,7 +31,7 @@ from evolver.jobs import Outcome, Settings
 from evolver.run import session
 from evolver.run.request import Budget, SearchRequest, resumed
 from evolver.run.session import as_text
-from evolver.search.optimizer import Birth, Limit, Search, SearchSettings
+from evolver.search.optimizer import Birth, Search, SearchSettings
 from evolver.workers.executors import Engine, open_engine
 from evolver.workers.pool import look_up
 from tests.conftest import ROOT, environment

@@ -9,8 +9,9 @@ from statistics import median
 import numpy as np
 import pytest
 
+from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
-from evolver.search.optimizer import Birth, Limit, Search, SearchSettings, best_first
+from evolver.search.optimizer import Birth, Search, SearchSettings, best_first
 from tests.evolver.toy import SlotProblem, Slots
 
 PARAMETERS = Objective("parameters", "min")
@@ -94,13 +95,6 @@ def test_births_keep_a_limit_that_is_known_before_training_and_else_come_nearest
     assert [birth.genome for birth in births[2:] if birth] == [2, 3]
     large = SearchSettings(limits=(Limit("parameters", 3000),), population=8, lifetime=30)
     assert all(birth.known["parameters"] <= 3000 for birth in evolve(Search(SlotProblem(), large), 200))
-
-
-def test_a_limit_on_accuracy_is_a_least_value() -> None:
-    assert Limit("accuracy", 0.8).violation({"accuracy": 0.6}) == pytest.approx(0.25)
-    assert Limit("accuracy", 0.8).violation({"accuracy": 0.9}) == 0
-    assert Limit("parameters", 100).violation({"parameters": 150}) == 0.5
-    assert Limit("parameters", 100).violation({}) == 0
 
 
 def test_feasible_come_first_then_layers_then_the_least_crowded() -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from ecosel.dominance import nondominated_rank
+from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
 from evolver.jobs import Outcome
-from evolver.search.optimizer import Limit, SearchSettings
+from evolver.search.optimizer import SearchSettings
 from evolver.search.run_state import Measure, RunState
 from tests.evolver.toy import ToyGenomes
 

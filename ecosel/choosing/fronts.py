@@ -1,0 +1,172 @@
+"""Choose among the models of one group: their front, the distances on it, the answer, and what binds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ecosel.choosing.choice import Choice, Restriction, Role
+from ecosel.choosing.cleaning import measured_error
+from ecosel.choosing.requirements import Mask, Requirements, near_best, point_of
+from ecosel.choosing.robustness import Resampling, resample, win_shares
+from ecosel.choosing.scoring import Rule, distances, nearest, spread
+from ecosel.dominance import nondominated_rows
+from ecosel.limits import Within
+from ecosel.objectives import Objective
+from ecosel.readers.table import ROW
+
+Values = NDArray[np.float64]
+Positions = NDArray[np.int64]
+
+
+def choices(
+    objectives: tuple[Objective, ...], rule: Rule, rows: pl.DataFrame, errors: Sequence[str], *,
+    requirements: Requirements, joint: bool, pairs: bool, top: int, seed: int,
+) -> Iterator[Choice]:  # fmt: skip
+    wanted: list[tuple[Literal["pair", "joint"], tuple[Objective, ...]]] = []
+    if pairs:
+        wanted += [("pair", pair) for pair in _pairs(objectives)]
+    if joint or not wanted:
+        wanted.append(("joint", objectives))
+    numbers = rows[ROW].to_numpy()
+    values = {o.column: rows[o.column].cast(pl.Float64).to_numpy() for o in objectives}
+    costs = {o.column: o.costs(rows[o.column]) for o in objectives}
+    ranges = {column: spread(cells) for column, cells in values.items()}
+    kept = requirements.kept(rows)
+    may = np.logical_and.reduce(kept) if kept else None
+    for kind, some in wanted:
+        columns = [o.column for o in some]
+        front = nondominated_rows([costs[column] for column in columns])
+        at_front = np.stack([values[column][front] for column in columns], axis=1)
+        ideal = rule.ideal_point(some, at_front)
+        scales = rule.scales(some, ideal, at_front, np.array([ranges[column] for column in columns]))
+        weights = rule.weight_vector(some)
+        chooser = _Chooser(some, values, costs, ideal=ideal, scales=scales, weights=weights)
+        if may is not None:
+            front = chooser.front(may)
+        front_values = chooser.values(front)
+        front_values.setflags(write=False)
+        deviations = front_values / scales - ideal / scales  # in this order: a difference of floats may overflow
+        ideals, divisors, weighting = (
+            MappingProxyType(dict(zip(columns, part.tolist(), strict=True))) for part in (ideal, scales, weights)
+        )
+        answer, role, restrictions = _answer(chooser, requirements, kept, numbers, front=front)
+        used = rows if may is None else rows.filter(pl.Series(may))
+        member = _resampling(some, used, errors, ideal=ideal, scales=scales, weights=weights, seed=seed) if errors else None
+        yield Choice(
+            kind, some, used.height, tuple(numbers[front].tolist()), front_values, distances(deviations, weights),
+            ideals, divisors, weighting, win_shares(deviations, seed=seed), member, top, answer, role, restrictions,
+        )  # fmt: skip
+
+
+class _Chooser:
+    """The values [n] of some objectives in one group, and by which ideal, scale and weights its models are compared."""
+
+    def __init__(
+        self, some: Sequence[Objective], values: dict[str, Values], costs: dict[str, Values], *,
+        ideal: Values, scales: Values, weights: Values,
+    ) -> None:  # fmt: skip
+        self.objectives = some
+        self._values = [values[o.column] for o in some]
+        self._costs = [costs[o.column] for o in some]
+        self._ideal, self._scales, self._weights = ideal, scales, weights
+        # the first quality, else the first objective, is what the others are paid for
+        self._reference = next((k for k, o in enumerate(some) if o.is_quality), 0)
+
+    def values(self, positions: Positions) -> Values:
+        return np.stack([column[positions] for column in self._values], axis=1)
+
+    def front(self, may: Mask) -> Positions:
+        """Return the front of the models that may be chosen."""
+        positions = np.flatnonzero(may)
+        found: Positions = positions[nondominated_rows([column[positions] for column in self._costs])]
+        return found
+
+    def trade_off(self, front: Positions) -> Positions:
+        return front[nearest(self._distances(front, self._weights))]
+
+    def cheapest(self, front: Positions, near: Mask) -> Positions:
+        """Return those of a front that are nearest to the ideal in all but the reference, among those that are near."""
+        front = front[near[front]]
+        others = self._weights.copy()
+        others[self._reference] = 0.0
+        if not others.any():
+            others = np.array([float(k != self._reference) for k in range(len(others))])
+        return front[nearest(self._distances(front, others))]
+
+    def near_best(self, within: Within, may: Mask) -> tuple[Mask, str]:
+        """Return which models are near enough to the best reference of those that may be chosen, and that in words."""
+        reference, values = self.objectives[self._reference], self._values[self._reference]
+        near, bound = near_best(within, reference, values, may, point=point_of(reference, values))
+        sign = ">=" if reference.is_quality else "<="
+        return near, f"within {within.text} of the best {reference.column} ({sign} {bound:.6g})"
+
+    def _distances(self, positions: Positions, weights: Values) -> Values:
+        return distances(self.values(positions) / self._scales - self._ideal / self._scales, weights)
+
+
+def _answer(
+    chooser: _Chooser, requirements: Requirements, kept: Sequence[Mask], numbers: NDArray[np.int64], *, front: Positions
+) -> tuple[tuple[int, ...], Role, tuple[Restriction, ...]]:
+    """Return the rows to choose, what makes them so, and each restriction with what would be chosen without it."""
+    trade_off = chooser.trade_off(front)
+    if not requirements:
+        return tuple(numbers[trade_off].tolist()), "trade_off", ()
+    within = requirements.within
+    all_rows = np.ones(len(numbers), dtype=np.bool_)
+
+    def answer(may: Mask) -> Positions:
+        front = chooser.front(may)
+        return chooser.trade_off(front) if within is None else chooser.cheapest(front, chooser.near_best(within, may)[0])
+
+    def restriction(text: str, mask: Mask, without: Positions) -> Restriction:
+        binds = set(without.tolist()) != set(chosen.tolist())
+        values = tuple(chooser.values(without[:1])[0].tolist()) if binds else ()
+        return Restriction(text, int(mask.sum()), tuple(numbers[without].tolist()) if binds else (), values)
+
+    may = np.logical_and.reduce([all_rows, *kept])
+    chosen = answer(may)
+    restrictions = []
+    for k, (limit, mask) in enumerate(zip(requirements.limits, kept, strict=True)):
+        others = [other for j, other in enumerate(kept) if j != k]
+        restrictions.append(restriction(limit.text, mask, answer(np.logical_and.reduce([all_rows, *others]))))
+    if within is not None:
+        near, text = chooser.near_best(within, may)
+        restrictions.append(restriction(text, near & may, trade_off))
+    return tuple(numbers[chosen].tolist()), "trade_off" if within is None else "within", tuple(restrictions)
+
+
+def _resampling(
+    some: Sequence[Objective], rows: pl.DataFrame, errors: Sequence[str], *,
+    ideal: Values, scales: Values, weights: Values, seed: int,
+) -> Resampling:  # fmt: skip
+    """Resample the measurements under the ideal and the scale of the selection as it is printed."""
+    signs = np.array([-1.0 if o.is_quality else 1.0 for o in some])
+    values = np.stack([rows[o.column].cast(pl.Float64).to_numpy() for o in some], axis=1)
+    towards = [measured_error(rows, o, errors) for o in some]
+    below = np.stack([high if o.is_quality else low for o, (low, high) in zip(some, towards, strict=True)], axis=1)
+    above = np.stack([low if o.is_quality else high for o, (low, high) in zip(some, towards, strict=True)], axis=1)
+
+    def distance(costs: Values) -> Values:
+        # a draw that is better than the ideal is at the ideal, not beyond it
+        return distances(np.maximum(costs / scales - signs * ideal / scales, 0.0), weights)
+
+    return resample(values * signs, below, above, distance=distance, seed=seed, rows=rows[ROW].to_list())
+
+
+def _pairs(objectives: tuple[Objective, ...]) -> list[tuple[Objective, Objective]]:
+    """Return every (quality, cost), then every two qualities; without a quality, the first objective takes its place."""
+    qualities = [objective for objective in objectives if objective.is_quality]
+    costs = [objective for objective in objectives if not objective.is_quality]
+    if not qualities:
+        qualities, costs = costs[:1], costs[1:]
+    against = [(quality, cost) for quality in qualities for cost in costs]
+    if not costs:  # the first takes the cost's place
+        against = [(quality, qualities[0]) for quality in qualities[1:]]
+        qualities = qualities[1:]
+    return against + [(one, other) for k, one in enumerate(qualities) for other in qualities[k + 1 :]]

@@ -1,0 +1,66 @@
+"""Turn limits into the models of a group that may be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ecosel.limits import Limit, Within
+from ecosel.objectives import ACCURACY, Objective, is_share
+
+Values = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What a model must keep to be chosen. They decide who may be chosen, never by which ideal and scale."""
+
+    limits: tuple[Limit, ...] = ()
+    within: Within | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.limits) or self.within is not None
+
+    def kept(self, rows: pl.DataFrame, /) -> tuple[Mask, ...]:
+        """Return for each limit which rows [n] keep it; one without a value does not."""
+        return tuple(_keeps(limit, rows[limit.column]) for limit in self.limits)
+
+
+def _keeps(limit: Limit, cells: pl.Series) -> Mask:
+    compared = {"<=": cells.le, "<": cells.lt, ">=": cells.ge, ">": cells.gt}[limit.relation](limit.value)
+    return compared.fill_null(False).to_numpy()
+
+
+def near_best(within: Within, reference: Objective, values: Values, among: Mask, *, point: float) -> tuple[Mask, float]:
+    """Return which rows of values [n] are near enough to the best one among some, and the bound."""
+    if reference.is_quality:
+        bound = within.least(float(values[among].max()), point=point)
+        return values >= bound, bound
+    bound = -within.least(-float(values[among].min()), point=point)
+    return values <= bound, bound
+
+
+def point_of(reference: Objective, values: Values) -> float:
+    """Return what one point is in the unit of a quality: a hundredth of a share that is a fraction, else 1."""
+    share = reference == ACCURACY or is_share(reference.column)
+    return 0.01 if share and values.min() >= 0 and values.max() <= 1 else 1.0
+
+
+def refuse_all(rows: pl.DataFrame, limits: Sequence[Limit], kept: Sequence[Mask], key: Mapping[str, Any] | None) -> str:
+    """Say why no row of a group keeps all limits: which one none keeps, and the best value there is."""
+    group = ", ".join(f"{column} = {cell}" for column, cell in (key or {}).items()) + ": " if key else ""
+    for limit, mask in zip(limits, kept, strict=True):
+        if not mask.any():
+            cells = rows[limit.column]
+            best = cells.max() if limit.is_floor else cells.min()
+            if not isinstance(best, (int, float)):
+                return f"{group}no model has a value of {limit.column}, so none keeps {limit.text}"
+            return f"{group}no model has {limit.text}; the best has {best:.6g}"
+    counts = ", ".join(f"{limit.text} ({int(mask.sum()):,} keep it)" for limit, mask in zip(limits, kept, strict=True))
+    return f"{group}no model keeps all limits together: {counts}; give one of them up"
