@@ -79,7 +79,6 @@ def _correct(inference: Inference, data: LabelledImages | None) -> tuple[int | N
 
 def _flops(inference: Inference) -> tuple[int | None, str | None]:
     try:
-        flops = count_flops(inference)
+        return count_flops(inference)
     except ProfilerError as error:
         return None, f"the model runs, but not under PyTorch's counter: {error}"
-    return flops, None if flops is not None else "the model's format hides its operators from the counter"
