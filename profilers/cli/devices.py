@@ -66,7 +66,8 @@ def _machine() -> tuple[Machine | None, str | None]:
 
 
 def survey(machine: Machine | None, probe_s: float | None) -> Iterator[Found]:
-    """Yield the CUDA devices, the boards that CUDA does not show, and the processor."""
+    """Yield the CUDA devices, the boards that CUDA does not show, the GPUs of other makers, and the processor."""
+    from profilers.meters.linux.opening import gpus
     from profilers.meters.nvml.cuda import cuda_devices
     from profilers.meters.rapl import processor_name
 
@@ -82,6 +83,8 @@ def survey(machine: Machine | None, probe_s: float | None) -> Iterator[Found]:
             if board not in [one.board for one in shown]:
                 spec = f"nvml:{board.index}"
                 yield _look(spec, spec, board.name, probe_s, board.uuid, reason=hidden)
+    for spec, name in gpus():
+        yield _look(spec, spec, name, probe_s)
     yield _look("cpu", None, processor_name(), probe_s)
 
 

@@ -63,7 +63,10 @@ if TYPE_CHECKING:
     "--compile", "compile_", is_flag=True, help="Measure torch.compile too: its cost, and after how many images it pays off."
 )
 @click.option(
-    "--meter", metavar="METER", help="nvml, nvml:BOARD, rapl, replay:FILE, constant:WATTS; by default what the device has."
+    "--meter",
+    metavar="METER",
+    help="nvml, nvml:BOARD, rapl, hwmon:NAME[/LABEL], scmi, battery, pmic, replay:FILE, constant:WATTS; "
+    "by default what the device has.",
 )
 @click.option("--ci", default="1%", show_default=True, help="Half-width of the 95 % interval to reach.")
 @click.option("--max-seconds", type=float, help="Stop measuring then.  [default: 60; 10 with --quick]")

@@ -1,8 +1,15 @@
-"""Meters of power and energy: NVML, RAPL, a recorded trace, a declared constant."""
+"""Meters of power and energy: NVML, RAPL, what Linux shows of edge boards, a recorded trace, a declared constant.
+
+A meter is found by an entry point of the group `ecosel.meters`: its name is the first word of `--meter NAME:REST`, its object a
+function (rest, device) -> PowerMeter, which raises MeterError where the meter is missing and ValueError for a wrong spec.
+A package of its own may add one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from profilers.errors import MeterError
@@ -10,9 +17,21 @@ from profilers.meters.base import Capabilities
 
 if TYPE_CHECKING:
     from profilers.meters.base import PowerMeter
-    from profilers.meters.nvml.boards import Board
 
-_SPECS = "nvml, nvml:INDEX-or-UUID, rapl, replay:FILE or constant:WATTS"
+GROUP = "ecosel.meters"
+
+# The entry points of pyproject.toml, for a checkout that is not installed.
+OURS = {
+    "nvml": "profilers.meters.nvml.opening:open_meter",
+    "rapl": "profilers.meters.rapl:open_meter",
+    "hwmon": "profilers.meters.linux.opening:open_hwmon",
+    "scmi": "profilers.meters.linux.opening:open_scmi",
+    "battery": "profilers.meters.linux.opening:open_battery",
+    "pmic": "profilers.meters.linux.opening:open_pmic",
+    "replay": "profilers.meters.replay:open_meter",
+    "constant": "profilers.meters.constant:open_meter",
+}
+_SPECS = "nvml, nvml:INDEX-or-UUID, rapl, hwmon:NAME[/LABEL], scmi, battery, pmic, replay:FILE or constant:WATTS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,65 +51,43 @@ class NoMeter:
 def find_meter(spec: str | None, device: str) -> PowerMeter | NoMeter:
     """Open the meter that somebody names, or the one that a device ("cpu", "cuda", "cuda:1") has.
 
-    A spec is nvml (the board of the device), nvml:INDEX-or-UUID (any board; the index is nvidia-smi's), rapl, replay:FILE or
-    constant:WATTS. Without a spec a missing meter is NoMeter; one that was asked for by name and is missing is a MeterError.
+    Without a spec a missing meter is NoMeter; one that was asked for by name and is missing is a MeterError.
     Raises ValueError for a spec that is none.
     """
     if spec is not None:
         return _named(spec, device)
+    usual = "nvml" if device.partition(":")[0] == "cuda" else "rapl" if device == "cpu" else None
+    if usual is None:
+        return NoMeter(f"no meter is known for the device {device}; --meter constant:WATTS assumes a power")
     try:
-        if device.partition(":")[0] == "cuda":
-            return _nvml("", device)
-        if device == "cpu":
-            return _named("rapl", device)
-        reason = f"no meter is known for the device {device}"
+        return _named(usual, device)
     except MeterError as error:
-        reason = str(error)
-    return NoMeter(f"{reason}; --meter constant:WATTS assumes a power")
+        reasons = [str(error)]
+    from profilers.meters.linux.opening import default_meter
+
+    found = default_meter(device)
+    if not isinstance(found, tuple):
+        return found
+    return NoMeter("; ".join([*reasons, *found, "--meter constant:WATTS assumes a power"]))
 
 
 def _named(spec: str, device: str) -> PowerMeter:
     kind, colon, rest = spec.partition(":")
-    if kind == "nvml" and (rest or not colon):
-        return _nvml(rest, device)
-    if spec == "rapl":
-        from profilers.meters.rapl import RaplMeter
-
-        return RaplMeter()
-    if kind == "replay" and rest:
-        from profilers.meters.replay import ReplayMeter
-
-        return ReplayMeter(rest)
-    if kind == "constant" and rest:
-        from profilers.meters.constant import ConstantMeter
-
-        try:
-            power_w = float(rest)
-        except ValueError:
-            raise ValueError(f"{spec!r}: constant:WATTS takes a number of watts, such as constant:65") from None
-        return ConstantMeter(power_w)
-    raise ValueError(f"{spec!r} is no meter; there are {_SPECS}")
+    if not kind or (colon and not rest):
+        raise ValueError(f"{spec!r} is no meter; there are {_SPECS}")
+    return _opener(kind, spec)(rest, device)
 
 
-def _nvml(which: str, device: str) -> PowerMeter:
-    from profilers.meters.nvml.boards import machine
-    from profilers.meters.nvml.cuda import board_of
-    from profilers.meters.nvml.meter import NvmlMeter
-
-    if not which and device.partition(":")[0] != "cuda":
-        raise ValueError(f"nvml measures a CUDA device and the run is on {device}; name the board to read, such as nvml:0")
-    found = machine()
-    return NvmlMeter(_board(which, found.boards) if which else board_of(device, found))
-
-
-def _board(which: str, boards: tuple[Board, ...]) -> Board:
-    """Find a board by nvidia-smi's index, by its UUID or the UUID of a MIG instance, or by the beginning of one."""
-    matches = [
-        board
-        for board in boards
-        if (which == str(board.index) if which.isdigit() else any(u.startswith(which) for u in (board.uuid, *board.mig_uuids)))
-    ]
-    if len(matches) != 1:
-        known = ", ".join(f"{board.index} {board.uuid} ({board.name})" for board in boards) or "none"
-        raise MeterError(f"nvml:{which} names {'no board' if not matches else 'several boards'}; there are: {known}")
-    return matches[0]
+def _opener(kind: str, spec: str) -> Callable[[str, str], PowerMeter]:
+    """Load the entry point of a kind; ours needs no installation, and none of another package takes its place."""
+    points = [EntryPoint(kind, OURS[kind], GROUP)] if kind in OURS else list(entry_points(group=GROUP, name=kind))
+    if not points:
+        others = sorted({point.name for point in entry_points(group=GROUP)} - OURS.keys())
+        raise ValueError(f"{spec!r} is no meter; there are {', '.join([*others, _SPECS])}")
+    if len({point.value for point in points}) > 1:
+        raise MeterError(f"several packages bring a meter {kind}: {', '.join(point.value for point in points)}; remove one")
+    try:
+        opener: Callable[[str, str], PowerMeter] = points[0].load()
+    except (ImportError, AttributeError) as error:
+        raise MeterError(f"the meter {kind} ({points[0].value}) cannot be loaded: {error}; install its package again") from error
+    return opener

@@ -37,3 +37,11 @@ class ConstantMeter:
 
     def close(self) -> None:
         """Do nothing: there is nothing open."""
+
+
+def open_meter(rest: str, device: str) -> ConstantMeter:
+    try:
+        power_w = float(rest)
+    except ValueError:
+        raise ValueError(f"'constant:{rest}': constant:WATTS takes a number of watts, such as constant:65") from None
+    return ConstantMeter(power_w)

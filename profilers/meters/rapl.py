@@ -170,6 +170,12 @@ def _zone_name(folder: Path) -> str | None:
     return None
 
 
+def open_meter(rest: str, device: str) -> RaplMeter:
+    if rest:
+        raise ValueError(f"rapl:{rest} is no meter; rapl reads all processor packages and takes nothing after it")
+    return RaplMeter()
+
+
 def _close(zones: list[_Zone]) -> None:
     for zone in zones:
         zone.close()

@@ -76,6 +76,12 @@ class ReplayMeter:
         """Do nothing: the trace was read whole."""
 
 
+def open_meter(rest: str, device: str) -> ReplayMeter:
+    if not rest:
+        raise ValueError("replay is no meter; name the recorded trace: replay:FILE")
+    return ReplayMeter(rest)
+
+
 def _believable(power_w: float | None, warnings: list[str]) -> float | None:
     if power_w is None or 0 < power_w < math.inf:
         return power_w
