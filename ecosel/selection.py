@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from ecosel.choosing.cleaning import (
     percent_ideal,
     remark_on_errors,
     used_rows,
+    without_result,
 )
 from ecosel.choosing.fronts import choices
 from ecosel.choosing.requirements import Requirements, refuse_all
@@ -105,7 +107,9 @@ def select(
     origin = origin or Origin()
     total = frame.height + origin.filtered + origin.unfinished
     finished = finished_only(frame)
-    origin = Origin(origin.path, origin.filtered, origin.unfinished + frame.height - finished.height)
+    origin = replace(
+        origin, unfinished=origin.unfinished + frame.height - finished.height, statuses=without_result(frame, finished)
+    )
     chosen = chosen or canonical_objectives(finished, remarks)
     limited = [limit.column for limit in requirements.limits]
     models, errors, left_out = used_rows(finished.with_columns(group_key(finished[column]) for column in by), chosen, limited)

@@ -93,10 +93,11 @@ def _column(name: str) -> str:
 @click.option("--quiet", "progress", flag_value="quiet", help="No progress.")
 @click.option("--plain", "progress", flag_value="plain", help="Progress as lines.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def evolve(**options: Any) -> None:
+def evolve(**options: Any) -> int:
     """Search for networks by an asynchronous genetic algorithm, and keep every candidate in an archive.
 
-    Ctrl-C lets what runs finish; a second one stops at once. The same command goes on where it stopped, also after a crash.
+    Ctrl-C or SIGTERM lets running jobs finish; a second one stops at once. Run the same command again to resume, even after a
+    crash. Exit status: 0 done, 130 after Ctrl-C, 143 after SIGTERM (or SIGUSR1, SIGUSR2), 1 failed, 2 wrong usage.
     """
     from evolver.run import session
 
@@ -111,6 +112,7 @@ def evolve(**options: Any) -> None:
         progress=options["progress"] or "auto",
     )
     click.echo(json.dumps(answer) if options["form"] == "json" else session.as_text(answer))
+    return int(answer.get("exit_status", 0))
 
 
 def _request(options: dict[str, Any]) -> SearchRequest:

@@ -107,6 +107,9 @@ class Origin:
     path: str | None = None
     filtered: int = 0
     unfinished: int = 0
+    """Rows without a result, those of `statuses` included."""
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    """Of rows of ecosel's own archives that have no result: how many have each status."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -55,6 +55,14 @@ def finished_only(frame: pl.DataFrame, /) -> pl.DataFrame:
     return frame
 
 
+def without_result(frame: pl.DataFrame, finished: pl.DataFrame, /) -> dict[str, int]:
+    """Count the statuses of the rows that `finished_only` dropped."""
+    if frame.height == finished.height:
+        return {}
+    counts = frame["status"].fill_null("no status").value_counts().filter(pl.col("status") != "ok").sort("status")
+    return dict(counts.iter_rows())
+
+
 def percent_ideal(models: pl.DataFrame, remarks: list[str]) -> dict[str, float]:
     """Return the ideal of `accuracy` where it is not the fraction of a canonical archive but percent."""
     if not 1 < models["accuracy"].max() <= 100:  # type: ignore[operator]

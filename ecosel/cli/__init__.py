@@ -64,7 +64,7 @@ def group(debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command; exit 0 done, 1 the input or the world failed, 2 wrong usage, each failure in one line."""
+    """Run a command; exit 0 done, 1 the input or the world failed, 2 wrong usage, 130 stopped, each failure in one line."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     sys.exit(_run(given))
 
@@ -86,8 +86,8 @@ def _run(arguments: list[str]) -> int:
         # the reader has seen enough; Python must not fail again when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (click.Abort, KeyboardInterrupt):
-        return _fail("stopped", 1)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        return _fail("stopped", getattr(stop.__cause__ or stop, "status", 130))
     except Exception as error:
         known = any(kind.__name__ in _SAID_IN_ONE_LINE for kind in type(error).__mro__)
         if debug or not (known or isinstance(error, (ValueError, ArchiveError, OSError, MemoryError))):

@@ -22,7 +22,10 @@ def as_document(selection: Chosen) -> dict[str, Any]:
     return {
         "archive": {
             "path": origin.path, "rows": selection.rows, "used": selection.models.height,
-            "left_out": {"missing": selection.left_out.height, "filtered": origin.filtered, "unfinished": origin.unfinished},
+            "left_out": {
+                "missing": selection.left_out.height, "filtered": origin.filtered, "unfinished": origin.unfinished,
+                **({"statuses": dict(origin.statuses)} if origin.statuses else {}),
+            },
         },
         "rule": {
             "scale": rule.scale, "preset": rule.preset,

@@ -107,7 +107,8 @@ def number(value: float, /) -> str:
 def summary(selection: Chosen) -> str:
     """Say which archive, how many rows, and by which rule the choice was made."""
     origin = selection.origin
-    reasons = {"miss a value": selection.left_out.height, "filtered": origin.filtered, "unfinished": origin.unfinished}
+    reasons = {"miss a value": selection.left_out.height, "filtered": origin.filtered, **origin.statuses}
+    reasons |= {"unfinished": origin.unfinished - sum(origin.statuses.values())}
     left_out = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
     used = f"{selection.models.height:,} of {selection.rows:,} models used" + (f" ({left_out})" if left_out else "")
     lines = [

@@ -7,7 +7,6 @@ import queue
 import signal
 import sqlite3
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,13 +21,17 @@ from ecosel import __version__
 from evolver.archive import Archive
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Settings, Task
+from evolver.run.interrupts import interrupts
 from evolver.run.request import SearchRequest
 from evolver.search.run_state import RunState
 from evolver.workers.executors import Engine
 from evolver.workers.pool import outcome_of, perform
 
-# A job that its executor or its machine lost is run again so often in all; ours.
+# A job that its executor or its machine lost is run again so often in all; ours. One that a worker could not begin is no
+# candidate's fault, and is tried again until something else is done or nothing is.
 _TRIES = 3
+# So many lost jobs in a row for each that may run at a time, or so many crashes and no other outcome, end the run; ours.
+_LOST_IN_A_ROW, _CRASHES_IN_A_ROW = 3, 20
 _TICK_S = 0.25
 _ASK_CAPACITY_S = 2.0
 
@@ -39,6 +42,7 @@ class Progress:
 
     phase: str  # "search", "measure", "final", "finishing"
     births: int
+    asked: int | None  # births, of the budget
     finished: int
     running: int
     waiting: int  # to be measured or finished, beside those that run
@@ -76,11 +80,13 @@ class Loop:
     meter: JouleMeter | None = None
     clock: Callable[[], float] = time.monotonic
     ended: str = ""
-    _interrupted: bool = False
+    interrupted_by: signal.Signals | None = None
+    _faults: int = 0  # lost or crashed, since there was another outcome
     _running: dict[tuple[int, Task], int] = field(default_factory=dict)  # value: which try
     _done: queue.SimpleQueue[tuple[int, Task, Future[Outcome]] | None] = field(default_factory=queue.SimpleQueue)
     _phase: str = "search"
-    _finished: int = 0
+    finished: int = 0  # trainings of this command
+    saved: set[int] = field(default_factory=set)  # winners that this command saved
     _joules: float | None = None
     _searched_s: float | None = None
 
@@ -89,13 +95,14 @@ class Loop:
         self._settings_text = self.settings.to_json()
         self._resumed = self.course.search.births
         self._capacity = (0, -_ASK_CAPACITY_S)
-        self._devices = self.engine.devices()
+        with self._engine_asked():
+            self._devices = self.engine.devices()
 
     def run(self) -> None:
         """Search, then measure and finish what was asked for; `ended` says why it ended."""
         session = self.archive.start_session(self._provenance())
         try:
-            with _interrupts(self._interrupt):
+            with interrupts(self._interrupt):
                 self._until_done(self._search_jobs)
                 self._closing()
         except BaseException as error:
@@ -113,21 +120,21 @@ class Loop:
         elapsed = self.clock() - self._began
         finished = self.course.statuses.total()
         searched = elapsed if self._searched_s is None else self._searched_s
-        rate = self._finished / searched if searched > 0 else 0.0
+        rate = self.finished / searched if searched > 0 else 0.0
         waiting = sum(job not in self._running for job in self.course.waiting)
         return Progress(
-            self._phase, self.course.search.births, finished, len(self._running), waiting, rate, self.course.best,
-            len(self.course.front), Counter(self.course.statuses), self._devices, elapsed,
+            self._phase, self.course.search.births, self.request.budget.births, finished, len(self._running), waiting, rate,
+            self.course.best, len(self.course.front), Counter(self.course.statuses), self._devices, elapsed,
             self._left_s(elapsed, rate, finished), self._joules, self._resumed,
         )  # fmt: skip
 
     def _closing(self) -> None:
         """Measure the candidates near the front, then train the best once more, test and save them."""
         self._searched_s = self.clock() - self._began
-        if self.request.measure != "none" and not self._interrupted:
+        if self.request.measure != "none" and not self.interrupted_by:
             self._phase = "measure"
             self._want(self.course.near_front if self.request.measure == "front" else (), "measure")
-        if self.request.final and not self._interrupted:
+        if self.request.final and not self.interrupted_by:
             self._phase = "final"
             self._want(self.course.front[: self.request.final], "final")
 
@@ -142,12 +149,12 @@ class Loop:
             # one commit for what came and what is born from it, before any of that is submitted
             with self.archive.together():
                 again = self._take_in() if self._running or self._room() <= 0 else []
-                chosen = [] if self._interrupted else [*again, *jobs(self._room())]
+                chosen = [] if self.interrupted_by else [*again, *jobs(self._room())]
             for number, task, _ in again if not chosen else ():
                 del self._running[number, task]
             for number, task, attempt in chosen:
                 self._submit(number, task, attempt)
-            if not self._running and (self._interrupted or self._capacity[0] > 0):
+            if not self._running and (self.interrupted_by or self._capacity[0] > 0):
                 return
             if self.clock() - self._watched >= _TICK_S:
                 self._watched = self.clock()
@@ -195,12 +202,8 @@ class Loop:
         rungs = self.course.rungs(birth) if task == "train" else ()
         job = Job(task, number, birth.genome, birth.seed, self._settings_text, rungs, export)
         self._running[number, task] = attempt
-        try:
+        with self._engine_asked():
             future = self.engine.executor.submit(perform, f"{self.module}:evaluate", job, self.request.deadline_s)
-        except RuntimeError as error:
-            raise EvolverError(
-                f"{self.engine.name} takes no more work ({error}); all that was finished is kept: give the same command again"
-            ) from error
         future.add_done_callback(lambda future: self._done.put((number, task, future)))
 
     def _take_in(self) -> list[_Order]:
@@ -217,23 +220,52 @@ class Loop:
     def _keep(self, number: int, task: Task, future: Future[Outcome]) -> list[_Order]:
         attempt = self._running.pop((number, task))
         outcome = outcome_of(future)
-        if outcome.status == "lost" and (attempt < _TRIES or self._interrupted):
-            self._running[number, task] = attempt + 1  # it keeps its place: as one that waits it would be submitted twice
-            return [(number, task, attempt + 1)]
+        self._see_faults(outcome)
+        unready = "place" in outcome.notes
+        if outcome.status == "lost" and (unready or attempt < _TRIES or self.interrupted_by):
+            attempt += not unready
+            self._running[number, task] = attempt  # it keeps its place: as one that waits it would be submitted twice
+            return [(number, task, attempt)]
         if self.archive.save_outcome(number, task, outcome):
             self.course.tell(number, task, outcome)
-            self._finished += task == "train"
+            self.finished += task == "train"
+            if task == "final":
+                self.saved.add(number)
         return []
+
+    def _see_faults(self, outcome: Outcome) -> None:
+        """End a run in which nothing is done any more: what fails then is not the candidates."""
+        self._faults = self._faults + 1 if outcome.status in ("lost", "crash") else 0
+        most = _LOST_IN_A_ROW * max(1, self._capacity[0])
+        most = most if outcome.status == "lost" else max(most, _CRASHES_IN_A_ROW)
+        if self._faults >= most and not self.interrupted_by:
+            where = f" on {outcome.notes['place']}" if "place" in outcome.notes and not self.engine.places else ""
+            raise EvolverError(
+                f"{self._faults} jobs in a row failed, the last one{where}: {outcome.reason}; "
+                "all that was finished is kept: mend this and give the same command again"
+            )
 
     def _room(self) -> int:
         capacity, asked = self._capacity
         if self.clock() - asked >= _ASK_CAPACITY_S:
-            capacity = self.engine.capacity()
-            self._capacity, self._devices = (capacity, self.clock()), self.engine.devices()
+            with self._engine_asked():
+                capacity, self._devices = self.engine.capacity(), self.engine.devices()
+            self._capacity = capacity, self.clock()
         return capacity - len(self._running)
 
-    def _interrupt(self) -> None:
-        self._interrupted = True
+    @contextmanager
+    def _engine_asked(self) -> Iterator[None]:
+        """Turn whatever an engine raises that has gone away into one line; each has its own errors for it."""
+        try:
+            yield
+        except Exception as error:
+            said = " ".join(str(error).split())[:200] or type(error).__name__
+            raise EvolverError(
+                f"{self.engine.name} takes no more work ({said}); all that was finished is kept: give the same command again"
+            ) from error
+
+    def _interrupt(self, number: int) -> None:
+        self.interrupted_by = signal.Signals(number)
         self.ended = "interrupted"
         self._phase = "finishing"
         self._done.put(None)
@@ -262,26 +294,3 @@ class Loop:
             "budget": asdict(self.request.budget),
             "births": self._resumed,
         }
-
-
-@contextmanager
-def _interrupts(first: Callable[[], None]) -> Iterator[None]:
-    """Call first at the first Ctrl-C or SIGTERM; the second raises KeyboardInterrupt."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    seen = 0
-
-    def tell(number: int, frame: object) -> None:
-        nonlocal seen
-        seen += 1
-        if seen > 1:
-            raise KeyboardInterrupt
-        first()
-
-    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

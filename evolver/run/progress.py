@@ -17,7 +17,8 @@ _NAMED = 4  # so many devices are named in a line, more are counted
 
 def line_of(progress: Progress) -> str:
     """Return all that is known in one line, so that it can also be searched in a log."""
-    parts = [f"{progress.finished} of {progress.births} births", f"{progress.rate_per_s * 3600:,.0f}/h"]
+    asked = f" of {max(progress.asked, progress.births):,}" if progress.asked else ""
+    parts = [f"{progress.finished:,}{asked} done, {progress.running} running", f"{progress.rate_per_s * 3600:,.0f}/h"]
     if progress.best is not None:
         parts.append(f"best {progress.best[0]:.2%} (candidate {progress.best[1]})")
     parts.append(f"front {progress.front}")
@@ -25,7 +26,7 @@ def line_of(progress: Progress) -> str:
     parts += [failed] if failed else []
     many = len(progress.devices) > _NAMED
     places = f"{len(progress.devices)} nodes" if many else ", ".join(progress.devices) or "no worker yet"
-    parts.append(f"{progress.running} running on {places}")
+    parts.append(f"on {places}")
     parts += [f"{progress.waiting} waiting"] if progress.waiting else []
     if progress.joules is not None:
         parts.append(f"{progress.joules:,.0f} J")

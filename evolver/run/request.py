@@ -12,7 +12,7 @@ from evolver.archive import Archive
 from evolver.errors import EvolverError
 from evolver.jobs import Settings, Survey
 from evolver.search.optimizer import Problem, SearchSettings
-from evolver.search.run_state import ENERGY, Measure, RunState
+from evolver.search.run_state import ENERGY, MEASURED, Measure, RunState
 from evolver.workers.executors import Engine
 from evolver.workers.pool import look_up
 
@@ -76,7 +76,8 @@ class SearchRequest:
         """Return what must not change while an archive grows."""
         plan = asdict(self.plan)
         settings = {name: value for name, value in asdict(self.settings).items() if name != "space"}
-        return {**settings, "plan": plan, "measure": self.measure, "stops": self.stops}
+        measured = {} if self.plan.columns.isdisjoint(MEASURED) else {"measure": self.measure}
+        return {**settings, "plan": plan, **measured, "stops": self.stops}
 
 
 def surveyed(request: SearchRequest, work: Work, engine: Engine) -> tuple[Survey, Settings]:

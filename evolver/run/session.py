@@ -9,6 +9,7 @@ from typing import Any
 
 from evolver.archive import Archive
 from evolver.jobs import Outcome
+from evolver.run.interrupts import exit_status
 from evolver.run.loop import JouleMeter, Loop
 from evolver.run.progress import Mode, duration, say_waiting, watching
 from evolver.run.request import SearchRequest, Work, begun, resumed, surveyed
@@ -106,7 +107,9 @@ def as_text(answer: dict[str, Any]) -> str:
     if "ended" not in answer:
         return "\n".join(f"{name.replace('_', ' ') + ':':22}{_words(value)}" for name, value in answer.items())
     counts = ", ".join(f"{count} {status}" for status, count in answer["outcomes"].items()) or "no outcome"
-    lines = [f"{answer['archive']}: {answer['births']} births: {counts}; {answer['ended']}, {duration(answer['elapsed_s'])}"]
+    again = f", {answer['resumed']} of them from before" if answer["resumed"] else ""
+    lines = [f"{answer['archive']}: {answer['births']} births{again}: {counts}"]
+    lines.append(f"this command: {answer['finished']} trained in {duration(answer['elapsed_s'])}; it ended: {answer['ended']}")
     if answer["best"] is not None:
         best = answer["best"]
         lines.append(
@@ -115,13 +118,15 @@ def as_text(answer: dict[str, Any]) -> str:
     for final in answer["final"]:
         what = f"final: candidate {final['candidate_id']}: "
         if final["status"] == "ok":
-            lines.append(f"{what}test accuracy {final['test_accuracy']:.2%}, saved as {final['saved']}.pt2 and .pt")
+            files = f"saved as {final['saved']}.pt2 and .pt" if final["saved"] else "its files are gone"
+            lines.append(f"{what}test accuracy {final['test_accuracy']:.2%}, {files}")
         else:
             lines.append(f"{what}{final['status']} ({final['reason']}), nothing was saved")
     if answer["unfinished"]:
-        lines.append(f"{answer['unfinished']} births have no outcome yet; the same command goes on with them")
-    lines.append(f"choose:  ecosel select {answer['archive']}")
-    lines.append(f"go on:   {answer['command']}")
+        lines.append(f"{answer['unfinished']} births have no outcome yet; the same command finishes them")
+    lines.append(f"choose:   ecosel select {answer['archive']}")
+    spent = answer["ended"] == f"{answer['births']} births"
+    lines.append(f"{'continue with more --births:' if spent else 'continue:'} {answer['command']}")
     return "\n".join(lines)
 
 
@@ -133,9 +138,10 @@ def _words(value: Any) -> str:
     return "none" if value is None else f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
 
 
-def _final(request: SearchRequest, birth: int, outcome: Outcome) -> dict[str, Any]:
-    done = outcome.status == "ok"
-    saved = str(request.exported(birth)) if done else None
+def _final(request: SearchRequest, birth: int, outcome: Outcome, *, now: bool) -> dict[str, Any]:
+    path = request.exported(birth)
+    there = now or path.with_name(f"{path.name}.pt2").exists()  # what an earlier command saved may have been moved
+    saved = str(path) if outcome.status == "ok" and there else None
     return {
         "candidate_id": str(birth),
         "status": outcome.status,
@@ -151,12 +157,15 @@ def _summary(request: SearchRequest, loop: Loop, course: RunState) -> dict[str, 
     return {
         "archive": str(request.archive),
         "ended": loop.ended or "nothing was left to do",
+        "exit_status": exit_status(loop.interrupted_by),
         "births": progress.births,
+        "resumed": progress.resumed,
+        "finished": loop.finished,
         "unfinished": progress.births - progress.finished,
         "outcomes": dict(sorted(progress.statuses.items())),
         "best": best,
         "front": [str(birth) for birth in course.front],
-        "final": [_final(request, birth, outcome) for birth, outcome in sorted(course.finals.items())],
+        "final": [_final(request, birth, outcome, now=birth in loop.saved) for birth, outcome in sorted(course.finals.items())],
         "elapsed_s": round(progress.elapsed_s, 3),
         "births_per_hour": round(progress.rate_per_s * 3600, 1),
         "joules": progress.joules,

@@ -20,7 +20,7 @@ from evolver.architectures.shapes import describe
 from evolver.architectures.space import Space, suited
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Settings, Survey
-from evolver.training.export import save
+from evolver.training.export import OtherLogitsError, save
 from evolver.training.network import build
 from evolver.training.training import ImageSet, TrainingResult, count_correct, image_set, joined, train
 from profilers.datasets import LabelledImages, load_dataset, splits
@@ -154,7 +154,21 @@ class Evaluator:
         """Train on the training images; accuracy is of the validation images."""
         course, _ = self._trained(job, genome, self.training, rungs=dict(job.rungs))
         outcome = self._after(course, known)
-        return replace(outcome, **_accuracy(course.correct, len(self.validation))) if course.correct is not None else outcome
+        if course.correct is None:
+            return outcome
+        why = self._at_chance(course.correct) if self.settings.collapse_test else None
+        if why:
+            return replace(outcome, status="collapsed", reason=why)
+        return replace(outcome, **_accuracy(course.correct, len(self.validation)))
+
+    def _at_chance(self, correct: int) -> str | None:
+        """Return why a network is no better than naming the most frequent class, where the interval of its accuracy says so."""
+        total = len(self.validation)
+        chance = int(self.validation.labels.bincount().max()) / total
+        found, best = share(correct, total), share(total, total)
+        if (found.low or 0.0) > chance or (best.low or 0.0) <= chance:  # of few images no accuracy is better by its interval
+            return None
+        return f"accuracy {found.value:.4f} ({found.low:.4f} to {found.high:.4f}) is not above the {chance:.4f} of one class"
 
     def finish(self, job: Job, genome: Genome, known: Outcome) -> Outcome:
         """Train on training and validation images together, save the network, and count correct test images in float32, once."""
@@ -168,7 +182,10 @@ class Evaluator:
         set_precision("fp32")
         correct = count_correct(network, self._resident(test), autocast=False)
         sample = self.validation.batch(slice(0, 100))[0].cpu()
-        difference = save(network, sample, Path(job.export))
+        try:
+            difference = save(network, sample, Path(job.export))
+        except OtherLogitsError as error:
+            return replace(outcome, status="invalid", reason=str(error))
         notes = {
             "test_set": test.name,
             "mean": self._labelled.mean,

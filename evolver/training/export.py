@@ -11,6 +11,11 @@ from torch import nn
 
 from evolver.errors import EvolverError
 
+
+class OtherLogitsError(EvolverError):
+    """A saved network is not the one that was trained."""
+
+
 SAME = 1e-4
 """Largest difference of logits, or share of the largest logit where that is above 1."""
 
@@ -47,5 +52,5 @@ def _difference(network: nn.Module, sample: torch.Tensor, program: Path, weights
     state = torch.load(weights, weights_only=True)
     same_weights = all(torch.equal(state[name], value) for name, value in network.state_dict().items())
     if not same_weights or not difference <= SAME * max(1.0, float(logits.abs().max())):
-        raise EvolverError(f"{program.name}: the saved network gives other logits, by {difference:.2g}; it is not kept")
+        raise OtherLogitsError(f"{program.name}: the saved network gives other logits, by {difference:.2g}; it is not kept")
     return difference

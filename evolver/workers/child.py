@@ -53,7 +53,7 @@ class DeviceSlot:
         return {**os.environ, **own}
 
 
-Death = Literal["timeout", "oom", "lost", "crash", "error"]
+Death = Literal["timeout", "oom", "lost", "crash", "error", "unready"]
 
 
 class Died(Exception):  # noqa: N818
@@ -70,6 +70,7 @@ class ChildProcess:
 
     def __init__(self, slot: DeviceSlot) -> None:
         self.slot = slot
+        self.failures = 0  # to prepare, in a row
         self._child: subprocess.Popen[bytes] | None = None
         self._closed = False
         self._starting = threading.Lock()
@@ -78,27 +79,41 @@ class ChildProcess:
         """Return what entry, "module:function", returns in the child; raise Died.
 
         Where prepare is given and the module has a function of that name, it was called with it once in this child, before
-        the clock of the deadline starts.
+        the clock of the deadline starts. Importing the module and preparing do not depend on the arguments: what fails there
+        is "unready".
         """
-        killed_before = _kernel_kills()
-        self._ready()
         try:
-            self._log.truncate(0)
-            self._pipe.send_bytes(pickle.dumps((entry, arguments, prepare)))
-            reply = self._receive(PREPARE_S)
-            if reply[0] == "ready":
-                reply = self._receive(deadline_s)
-        except TimeoutError:
-            self.kill()
-            raise Died("timeout", f"not done within {deadline_s:g} s") from None
-        except (EOFError, OSError):
-            raise self._burial(killed_before) from None
+            self._ready()
+            reply = self._reply((entry, arguments, prepare), PREPARE_S)
+            if reply[0] == "error":
+                self.kill()
+                raise Died("error", reply[2], reply[1])
+        except Died as death:
+            if self._closed:
+                raise
+            self.failures += death.kind != "lost"  # killed from outside says nothing about the place
+            raise Died("unready", str(death), death.names) from None
+        self.failures = 0
+        reply = self._reply(None, deadline_s)
         if reply[0] == "value":
             return reply[1]
         # an error may leave the device or the heap in any state: the next call gets a new process
         self.kill()
         names, message = reply[1:]
         raise Died("oom" if "MemoryError" in names or "OutOfMemoryError" in names else "error", message, names)
+
+    def _reply(self, request: tuple[Any, ...] | None, limit_s: float) -> tuple[Any, ...]:
+        killed_before = _kernel_kills()
+        try:
+            if request is not None:
+                self._log.truncate(0)
+                self._pipe.send_bytes(pickle.dumps(request))
+            return self._receive(limit_s)
+        except TimeoutError:
+            self.kill()
+            raise Died("timeout", f"not done within {limit_s:g} s") from None
+        except (EOFError, OSError):
+            raise self._burial(killed_before) from None
 
     def kill(self) -> None:
         """End the child and all that it started, at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +14,12 @@ from typing import Any
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Survey
 from evolver.workers.child import PREPARE_S, ChildProcess, DeviceSlot, Died
+
+# The longest time for which a place that fails to prepare keeps the job that it was given, so that it cannot take those of
+# others as fast as processes start; ours.
+_HOLD_S = 10.0
+# Errors of the place during a job: its data, its meter, its disk.
+_WORLD = frozenset(("DataError", "ProfilerError", "EvolverError", "OSError"))
 
 
 class ChildPool:
@@ -24,6 +31,7 @@ class ChildPool:
         self._all = list(self._free)
         self._alone: set[str] = set()  # devices that belong to a measurement, or are about to
         self._changed = threading.Condition()
+        self._closed = threading.Event()
 
     @contextmanager
     def lend(self, *, alone: bool) -> Iterator[ChildProcess]:
@@ -34,19 +42,25 @@ class ChildPool:
             yield child
         finally:
             with self._changed:
-                self._free.append(child)
+                # one that could not prepare comes last: the job is tried elsewhere first
+                self._free.insert(0 if child.failures else len(self._free), child)
                 if alone:
                     self._alone.discard(child.slot.device)
                 self._changed.notify_all()
 
     def close(self) -> None:
         """Kill all children; calls that wait for one end as lost."""
+        self._closed.set()
         with self._changed:
             for child in self._all:
                 child.close()
             for child in self._free:
                 child.kill()
             self._changed.notify_all()
+
+    def hold(self, child: ChildProcess) -> None:
+        """Keep a place that cannot prepare from jobs for a while, the longer the more often it failed."""
+        self._closed.wait(min(_HOLD_S, 2.0 ** (child.failures - 1)))
 
     def _take(self, *, alone: bool) -> ChildProcess:
         while True:
@@ -88,10 +102,24 @@ def perform(entry: str, job: Job, deadline_s: float) -> Outcome:
     children: ChildPool = getattr(_bound, "children", _default)
     try:
         with children.lend(alone=job.task == "measure") as child:
-            outcome = child.call(entry, (job,), deadline_s=deadline_s, prepare=job.settings)
+            try:
+                outcome = child.call(entry, (job,), deadline_s=deadline_s, prepare=job.settings)
+            except Died:
+                if child.failures:
+                    children.hold(child)
+                raise
     except Died as death:
-        return Outcome("crash" if death.kind == "error" else death.kind, str(death))
+        return _failed(death)
     return _checked(job, outcome)
+
+
+def _failed(death: Died) -> Outcome:
+    """Tell a fault of the place, which is `lost` and names it, from one of the candidate."""
+    if death.kind == "unready":
+        return Outcome("lost", f"a worker could not begin: {death}", notes={"place": socket.gethostname()})
+    if death.kind != "error":
+        return Outcome(death.kind, str(death))
+    return Outcome("lost" if _WORLD.intersection(death.names) else "crash", str(death))
 
 
 def look_up(entry: str, settings: str) -> Survey:

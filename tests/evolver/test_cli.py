@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from evolver.cli import limit, objectives, seconds
 from evolver.errors import EvolverError
 from evolver.jobs import STATUSES
 from evolver.run import session
+from evolver.run.interrupts import Stopped
 from evolver.run.loop import Progress
 from evolver.run.progress import duration, line_of, watching
 from evolver.workers.executors import open_engine
@@ -138,15 +140,18 @@ def test_the_master_is_ready_within_half_a_second() -> None:
     assert min(took) < 0.5, took
 
 
-PROGRESS = Progress("search", 120, 100, 4, 16, 0.5, (0.97, 42), 7, {"ok": 90, "nan": 10}, ("4 x cpu",), 200.0, 3700.0, 1234.5, 0)
+PROGRESS = Progress(
+    "search", 120, 200, 100, 4, 16, 0.5, (0.97, 42), 7, {"ok": 90, "nan": 10}, ("4 x cpu",), 200.0, 3700.0, 1234.5, 0
+)
 
 
 def test_a_line_of_progress_says_all() -> None:
     assert line_of(PROGRESS) == (
-        "search: 100 of 120 births · 1,800/h · best 97.00% (candidate 42) · front 7 · 10 nan, 90 ok · 4 running on 4 x cpu"
+        "search: 100 of 200 done, 4 running · 1,800/h · best 97.00% (candidate 42) · front 7 · 10 nan, 90 ok · on 4 x cpu"
         " · 16 waiting · 1,234 J · 3:20, 1:01:40 left"
     )
-    assert "4 running on 5 nodes" in line_of(replace(PROGRESS, devices=tuple(f"4 x node{k}" for k in range(5))))
+    assert line_of(replace(PROGRESS, asked=None)).startswith("search: 100 done, 4 running")
+    assert "on 5 nodes" in line_of(replace(PROGRESS, devices=tuple(f"4 x node{k}" for k in range(5))))
     assert duration(59.7) == "1:00"
 
 
@@ -248,3 +253,18 @@ def test_a_data_set_that_is_not_there_is_one_line_and_leaves_no_file(ecosel: Cal
     assert "nothing" in ran.err
     assert ran.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("raised", "status"), [(None, 143), (Stopped(signal.SIGTERM), 143), (KeyboardInterrupt(), 130)])
+def test_the_exit_status_says_that_a_search_was_interrupted(
+    ecosel: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException | None, status: int
+) -> None:
+    def run(*_: object, **__: object) -> dict[str, object]:
+        if raised is not None:
+            raise raised
+        return {"exit_status": 143}
+
+    monkeypatch.setattr(session, "run", run)
+    ran = ecosel("evolve", "--dataset", "digits", "--archive", tmp_path / "run.db", "--format", "json")
+    assert ran.status == status
+    assert ran.err.strip() == ("" if raised is None else "ecosel: stopped")

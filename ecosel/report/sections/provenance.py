@@ -65,8 +65,11 @@ def _left_out(selection: Selection) -> list[tuple[str, str]]:
         facts.append(("left out, no value in", "; ".join(f"{missing}: {count:,} rows" for missing, count in counts.iter_rows())))
     if selection.origin.filtered:
         facts.append(("left out by --where", f"{selection.origin.filtered:,} rows"))
-    if selection.origin.unfinished:
-        facts.append(("left out, not finished", f"{selection.origin.unfinished:,} rows without a result"))
+    without = [f"{status}: {count:,} rows" for status, count in selection.origin.statuses.items()]
+    others = selection.origin.unfinished - sum(selection.origin.statuses.values())
+    without += [f"not finished: {others:,} rows"] if others else []
+    if without:
+        facts.append(("left out, no result", "; ".join(without)))
     return facts
 
 

@@ -118,7 +118,7 @@ def test_provenance_is_told(ecosel: Run) -> None:
     evolved(60).write_parquet("a.parquet")
     assert ecosel("report", "a.parquet", "--where", "birth > 2", "--weight", "accuracy=2.5").status == 0
     page = Path("report.html").read_text()
-    for words in ("45 of 60 models used (3 filtered, 12 unfinished)", "accuracy 2.5, inference_time_s 1", "NVIDIA H100 (45)",
+    for words in ("45 of 60 models used (3 filtered, 11 oom, 1 timeout)", "accuracy 2.5, inference_time_s 1", "NVIDIA H100 (45)",
                   "the maker states no accuracy", "energy_per_inference_j carries no interval", "vl-convert-python", "SHA-256",
                   "a.parquet"):  # fmt: skip
         assert words in page

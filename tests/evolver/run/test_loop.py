@@ -29,12 +29,16 @@ from evolver.archive import Archive
 from evolver.errors import EvolverError
 from evolver.jobs import Outcome, Settings
 from evolver.run import session
+from evolver.run.loop import Loop
 from evolver.run.request import Budget, SearchRequest, resumed
+from evolver.run.request import begun as begun_run
 from evolver.run.session import as_text
 from evolver.search.optimizer import Birth, Search, SearchSettings
+from evolver.workers.child import DeviceSlot
 from evolver.workers.executors import Engine, open_engine
-from evolver.workers.pool import look_up
+from evolver.workers.pool import local_executor, look_up
 from tests.conftest import ROOT, environment
+from tests.evolver import places
 from tests.evolver.toy import WORK, ToyGenomes, evaluate, request, survey
 
 
@@ -207,7 +211,7 @@ def test_ctrl_c_lets_what_runs_finish_and_a_second_one_stops_at_once(tmp_path: P
         if presses == 1:
             assert running.returncode == 0
             answer = json.loads(out)
-            assert (answer["ended"], answer["unfinished"]) == ("interrupted", 0)
+            assert (answer["ended"], answer["unfinished"], answer["exit_status"]) == ("interrupted", 0, 130)
         assert finished(folder / "run.db").keys() >= set(range(5))
         ended = rows(folder / "run.db", "SELECT ended FROM sessions")
         assert ended[0][0] in ("interrupted", "stopped")
@@ -356,3 +360,103 @@ def test_winners_are_named_with_their_test_accuracy_and_their_files(tmp_path: Pa
         )
     failed = {"candidate_id": "7", "status": "oom", "test_accuracy": None, "saved": None, "reason": "too large"}
     assert "final: candidate 7: oom (too large), nothing was saved" in as_text({**answer, "final": [failed]})
+
+
+def test_a_fault_of_the_place_ends_the_run_and_is_no_fault_of_a_candidate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evolver.workers.pool._HOLD_S", 0.01)
+    data, path = tmp_path / "data", tmp_path / "run.db"
+    asked = request(path, begun=data, measure="none", budget=Budget(births=200))
+
+    def away(progress: Any) -> None:
+        """Take the data away, and the workers that hold it in memory."""
+        if progress.finished >= 20 and data.exists():
+            data.unlink()
+            for child in psutil.Process().children():
+                child.kill()
+
+    for births in (5, 200):  # away before the first birth is trained, and in the middle
+        if births > 5:
+            data.write_text("")
+        asked = replace(asked, budget=Budget(births=births))
+        with closing(open_engine(None, devices="cpu", workers=2)) as engine, Archive(path) as archive:
+            held = archive.settings
+            course, settings = (
+                resumed(asked, places.WORK, held, archive) if held else begun_run(asked, places.WORK, engine, archive)
+            )
+            loop = Loop(asked, places.WORK.module, engine, archive, course, settings, away)
+            monkeypatch.setattr("evolver.run.loop._TICK_S", 0.0)
+            with pytest.raises(
+                EvolverError, match=r"^6 jobs in a row failed, the last one: a worker could not begin: no data set there; .* mend"
+            ):
+                loop.run()
+        assert rows(path, "SELECT COUNT(*) FROM outcomes WHERE status NOT IN ('ok', 'stopped')") == [(0,)]
+    assert rows(path, "SELECT ended FROM sessions")[0][0].startswith("failed: 6 jobs in a row")
+    data.write_text("")
+    with closing(open_engine(None, devices="cpu", workers=2)) as engine:
+        answer = session.evolve(asked, places.WORK, engine, progress="quiet")
+    assert (answer["births"], answer["unfinished"]) == (200, 0)
+    assert set(answer["outcomes"]) <= {"ok", "stopped"}
+
+
+def test_a_broken_place_takes_no_jobs_from_good_ones(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    executor, children = local_executor([DeviceSlot("GPU-broken"), DeviceSlot("cpu", 1)])
+    engine = Engine("half broken", executor, lambda: 2, children.close, lambda: ("2 x cpu",))
+    with closing(engine):
+        answer = session.evolve(
+            request(tmp_path / "run.db", begun=tmp_path / "data", budget=Budget(births=60)), places.WORK, engine, progress="quiet"
+        )
+    assert (answer["births"], answer["unfinished"]) == (60, 0)
+    assert set(answer["outcomes"]) <= {"ok", "stopped"}
+
+
+class Crashes(LosesOne):
+    """Every job crashes; or the engine is gone."""
+
+    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(survey(arguments[1]) if fn is look_up else Outcome("crash", "CUDA error: unspecified launch failure"))
+        return future
+
+
+def test_a_run_in_which_everything_crashes_ends_with_the_reason(tmp_path: Path) -> None:
+    engine = Engine("crashes", Crashes(), lambda: 2, lambda: None, lambda: ("2 x nothing",))
+    with pytest.raises(EvolverError, match=r"^20 jobs in a row failed, the last one: CUDA error: unspecified launch failure; "):
+        search(request(tmp_path / "run.db", measure="none", budget=Budget(births=1000)), engine)
+
+
+def test_an_engine_that_goes_away_is_one_line_and_everything_finished_is_kept(tmp_path: Path) -> None:
+    gone: list[bool] = []
+
+    def capacity() -> int:
+        if gone:
+            raise OSError("ConnectionPool closing.")
+        gone.append(True)
+        return 2
+
+    engine = Engine("dask", LosesOne(), capacity, lambda: None, lambda: ("2 x nothing",))
+    loop_clock = iter(range(0, 10**6, 3))
+    with Archive(tmp_path / "run.db") as archive:
+        asked = request(tmp_path / "run.db", budget=Budget(births=10**5))
+        course, settings = begun_run(asked, WORK, engine, archive)
+        loop = Loop(asked, WORK.module, engine, archive, course, settings, clock=lambda: float(next(loop_clock)))
+        with pytest.raises(
+            EvolverError, match=r"^dask takes no more work \(ConnectionPool closing.\); all that was finished is kept"
+        ):
+            loop.run()
+
+
+def test_whom_to_measure_may_change_on_resume_where_the_search_does_not_depend_on_it(tmp_path: Path, engine: Engine) -> None:
+    path = tmp_path / "run.db"
+    search(request(path, measure="none"), engine)
+    answer = search(request(path, measure="front"), engine)
+    measured = {row[0] for row in rows(path, "SELECT candidate_id FROM archive WHERE inference_time_s IS NOT NULL")}
+    assert set(answer["front"]) <= measured
+    assert (answer["births"], answer["resumed"], answer["finished"]) == (30, 30, 0)
+    assert "30 births, 30 of them from before" in as_text(answer)
+    plan = SearchSettings((ACCURACY, Objective("energy_per_inference_j", "min")), population=8, lifetime=40)
+    search(request(tmp_path / "told.db", plan=plan), engine)
+    with pytest.raises(EvolverError, match='was begun with measure = "front", not "all"'):
+        search(request(tmp_path / "told.db", plan=plan, measure="all"), engine)

@@ -17,6 +17,7 @@ from evolver.architectures.shapes import describe, repair
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Settings
 from evolver.training.evaluation import Evaluator, evaluate, prepare, split_rows, survey
+from profilers.energy.intervals import share
 from profilers.errors import DataError
 from profilers.measuring.settings import Plan
 from tests.conftest import SHARED
@@ -94,6 +95,20 @@ def test_each_way_to_fail_is_an_outcome_of_its_own() -> None:
         == "genome is not JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))"
     )
     assert evaluate(job(SMALL)).status == "ok"
+
+
+def test_a_network_at_chance_level_is_collapsed_by_the_interval_of_its_accuracy() -> None:
+    evaluator = Evaluator(SETTINGS)
+    total, most = len(evaluator.validation), int(evaluator.validation.labels.bincount().max())
+    least = next(hits for hits in range(total) if (share(hits, total).low or 0) > most / total)
+    assert least > most
+    assert evaluator._at_chance(least) is None
+    why = evaluator._at_chance(least - 1)
+    assert why is not None
+    assert f"is not above the {most / total:.4f} of one class" in why
+    slow = replace(SMALL, training=replace(RECIPE, learning_rate=2e-6, epochs=1))  # a loss just below the entropy, and no more
+    outcome = evaluate(job(slow))
+    assert (outcome.status, outcome.accuracy) == ("collapsed", None), outcome
 
 
 def test_both_stops_can_be_switched_off() -> None:
