@@ -133,14 +133,23 @@ def hypervolume(costs: ArrayLike, reference: ArrayLike, /) -> float:
     if len(corner) != d or not np.isfinite(corner).all():
         raise ValueError(f"reference is {corner.tolist()}; it must be {d} finite numbers")
     _check_finite(checked)
-    below = checked[(checked < corner).all(axis=1)]
-    from ecosel.dominance import volume
-
+    inside = checked[:, 0] < corner[0]
+    for column, end in zip(checked.T[1:], corner[1:], strict=True):
+        inside &= column < end
+    below = checked if inside.all() else checked[inside]
     if d == 2:
-        below = np.column_stack([below, np.zeros(len(below))])
-        corner = np.append(corner, 1.0)
-    order = np.argsort(below[:, 2], kind="stable")
-    return float(volume.below(np.ascontiguousarray(below[order]), corner))
+        if _are_kernels_loaded():
+            from ecosel.dominance import ranks
+
+            order = ranks.dense_ranks(below[:, :1])[1][0]
+        else:
+            order = np.argsort(below[:, 0])
+        x, y = below[order, 0], np.minimum.accumulate(below[order, 1])
+        return float(np.sum(np.diff(x, append=corner[0]) * (corner[1] - y)))
+    from ecosel.dominance import ranks, volume
+
+    left = _eliminated(below)[1]
+    return float(volume.below(left, ranks.dense_ranks(left[:, 2:])[1][0], corner))
 
 
 def crowding_distance(costs: ArrayLike, /) -> NDArray[np.float64]:
@@ -174,7 +183,8 @@ def nondominated_rows(columns: list[Costs], /) -> Rows:
     rows, left = plain.eliminate(columns)
     worth_it = len(columns) == 2 and _sort_of_two(len(rows)) > _WORTH_COMPILED
     front = None if worth_it else plain.front(left, most=_WORTH_COMPILED)
-    return rows[_front(np.column_stack(left))] if front is None else np.sort(rows[front])
+    # sorted at once: a further elimination would be more to compile
+    return rows[_front_by_sorting(np.column_stack(left))] if front is None else np.sort(rows[front])
 
 
 def nondominated_masks(tables: Costs, /, *, to_come: int) -> Mask:
@@ -201,7 +211,7 @@ def _sort_of_two(n: int) -> int:
 
 
 def _are_kernels_loaded() -> bool:
-    return f"{__name__}.scan" in sys.modules
+    return f"{__name__}.compiled" in sys.modules
 
 
 def _front(costs: Costs) -> Mask:
@@ -215,16 +225,7 @@ def _front(costs: Costs) -> Mask:
         return lowest
     from ecosel.dominance import scan
 
-    kept, left = None, costs
-    while (before := len(left)) > _FEW_ROWS:
-        again = scan.eliminate(left)
-        if again is None:
-            _check_finite(left)  # or else a sum is too large for a float
-            break
-        if len(again) < before:
-            kept, left = (again if kept is None else kept[again]), left.take(again, axis=0)
-        if 2 * len(again) > before:
-            break
+    kept, left = _eliminated(costs)
     mask = np.zeros(n, dtype=np.bool_)
     window = np.empty(_WINDOW, dtype=np.int64)
     size = scan.window_front(left, window, _COMPARISONS * (d - 1))
@@ -237,6 +238,23 @@ def _front(costs: Costs) -> Mask:
     else:
         mask[kept] = _front_by_sorting(left)
     return mask
+
+
+def _eliminated(costs: Costs) -> tuple[Rows | None, Costs]:
+    """Return the rows that no elimination removes, None for all, and their costs; a value that is not finite is an error."""
+    from ecosel.dominance import scan
+
+    kept, left = None, costs
+    while (before := len(left)) > _FEW_ROWS:
+        again = scan.eliminate(left)
+        if again is None:
+            _check_finite(left)  # or else a sum is too large for a float
+            break
+        if len(again) < before:
+            kept, left = (again if kept is None else kept[again]), left.take(again, axis=0)
+        if 2 * len(again) > before:
+            break
+    return kept, left
 
 
 def _front_by_sorting(costs: Costs) -> Mask:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecosel.dominance.compiled import in_parts, kernel
-from ecosel.dominance.ranks import dense_ranks, radix_sort
+from ecosel.dominance.ranks import dense_ranks, sort_whole
 
 Costs = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -18,7 +18,7 @@ Words = NDArray[np.uint64]
 Places = NDArray[np.uint16]
 
 # Rows of a block, one bit each in 64 bytes, and rows that are held against a block at once: 16 KiB of bits.
-_BLOCK, _BYTES, _AT_ONCE = 512, 64, 256
+_BLOCK, _BYTES, _WORDS, _AT_ONCE = 512, 64, 8, 256
 # Below, a thread costs more than it saves.
 _ROWS_A_THREAD = 4_000
 
@@ -35,14 +35,17 @@ def front_of_many(costs: Costs, /) -> Mask:
     n = m = len(number)
     front, dominated = np.ones(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
     tables, places = _room(ranks)
-    bit = np.arange(_BLOCK)
+    bit, member = np.arange(_BLOCK), np.empty(_BLOCK, dtype=np.int64)
     start = 0
     while start < m:
         _fill_places(ranks, start, m, places)
-        fill_tables(ranks, start, m, bit, tables, places)
+        fill_tables(ranks, start, m, bit, member, tables.view(np.uint64), places)
 
         def ask(first: int, last: int, start: int = start, m: int = m) -> None:
-            mark_dominated(ranks, total, start, m, start + first, start + last, tables, places, dominated)
+            words = np.empty(_AT_ONCE * _WORDS, dtype=np.uint64)
+            mark_dominated(
+                ranks, total, start, m, start + first, start + last, tables, places, words, words.view(np.uint8), dominated
+            )
 
         in_parts(ask, m - start, smallest=_ROWS_A_THREAD)
         start += _BLOCK
@@ -60,20 +63,23 @@ def layers_of_many(costs: Costs, /) -> Rows:
     n = len(number)
     tables, places = _room(ranks)
     layer = np.zeros(n, dtype=np.int32)
-    in_order = np.arange(_BLOCK)
+    in_order, member = np.arange(_BLOCK), np.empty(_BLOCK, dtype=np.int64)
     for start in range(0, n, _BLOCK):
         _fill_places(ranks, start, n, places)
-        fill_tables(ranks, start, n, in_order, tables, places)
-        settle_block(ranks, total, start, tables, places, layer)
+        fill_tables(ranks, start, n, in_order, member, tables.view(np.uint64), places)
+        words = np.empty(_BLOCK * _WORDS, dtype=np.uint64)
+        settle_block(ranks, total, start, tables, places, words, words.view(np.uint8), layer)
         stop = start + _BLOCK
         if stop >= n:
             break
         bit = np.empty(_BLOCK, dtype=np.int64)
         bit[np.argsort(-layer[start:stop], kind="stable")] = np.arange(_BLOCK)
-        fill_tables(ranks, start, n, bit, tables, places)
+        fill_tables(ranks, start, n, bit, member, tables.view(np.uint64), places)
 
         def ask(first: int, last: int, start: int = start, bit: Rows = bit) -> None:
-            raise_layers(ranks, total, start, start + _BLOCK + first, start + _BLOCK + last, bit, tables, places, layer)
+            words = np.empty(_AT_ONCE * _WORDS, dtype=np.uint64)
+            first, last = start + _BLOCK + first, start + _BLOCK + last
+            raise_layers(ranks, total, start, first, last, bit, tables, places, words, words.view(np.uint8), layer)
 
         in_parts(ask, n - stop, smallest=_ROWS_A_THREAD)
     by_number = np.empty(n, dtype=np.int64)
@@ -84,8 +90,7 @@ def layers_of_many(costs: Costs, /) -> Rows:
 def _by_sum(ranks: NDArray[np.int32]) -> tuple[Ranks, Rows, Numbers]:
     """Return ranks [d, n] by rising sum, the sums [n], and the numbers [n] of the rows."""
     total = ranks.sum(axis=0, dtype=np.int64)
-    number = np.arange(len(total), dtype=np.int32)
-    radix_sort(total.view(np.uint64), 0, int(total.max(initial=0)).bit_length(), 11, number)
+    number = sort_whole(total)
     return ranks.take(number, axis=1).view(np.uint32), total[number], number
 
 
@@ -107,63 +112,67 @@ def fill_places(ranks: Ranks, start: int, m: int, first: int, last: int, places:
     """Write for columns first to last how many rows of the block at start, of m rows, have no larger rank; for each rank."""
     size = _BLOCK if start + _BLOCK < m else m - start
     for j in range(first, last):
-        rank, place = ranks[j], places[j]
-        for k in range(len(place)):
-            place[k] = 0
+        for k in range(places.shape[1]):
+            places[j, k] = 0
         for i in range(start, start + size):
-            place[rank[i]] += np.uint16(1)
+            places[j, ranks[j, i]] += np.uint16(1)
         smaller = np.uint16(0)
-        for k in range(len(place)):
-            smaller += place[k]
-            place[k] = smaller
+        for k in range(places.shape[1]):
+            smaller += places[j, k]
+            places[j, k] = smaller
 
 
 @kernel
-def fill_tables(ranks: Ranks, start: int, m: int, bit: Rows, tables: Bytes, places: Places) -> None:
+def fill_tables(ranks: Ranks, start: int, m: int, bit: Rows, member: Rows, tables: Words, places: Places) -> None:
     """Write for each k and each column which rows of the block at start have one of the k smallest values, as bits."""
     size = _BLOCK if start + _BLOCK < m else m - start
-    member = np.empty(_BLOCK, dtype=np.int64)
     for j in range(len(ranks)):
-        rank, place, table = ranks[j], places[j], tables[j].view(np.uint64)
         for i in range(size):
-            place[rank[start + i]] -= np.uint16(1)
-            member[place[rank[start + i]]] = bit[i]
+            places[j, ranks[j, start + i]] -= np.uint16(1)
+            member[places[j, ranks[j, start + i]]] = bit[i]
         for i in range(size):
-            place[rank[start + i]] += np.uint16(1)
+            places[j, ranks[j, start + i]] += np.uint16(1)
         for k in range(size):
-            for w in range(8):
-                table[8 * k + 8 + w] = table[8 * k + w]
-            table[8 * k + 8 + (member[k] >> 6)] |= np.uint64(1) << np.uint64(member[k] & 63)
+            for w in range(_WORDS):
+                tables[j, _WORDS * (k + 1) + w] = tables[j, _WORDS * k + w]
+            tables[j, _WORDS * (k + 1) + (member[k] >> 6)] |= np.uint64(1) << np.uint64(member[k] & 63)
 
 
 @kernel
 def no_larger(ranks: Ranks, first: int, m: int, tables: Bytes, places: Places, rows: Bytes) -> None:
     """Leave of the bits [64 · m] of rows first to first + m those rows of the block that are nowhere larger."""
     for j in range(len(ranks)):
-        rank, place, table = ranks[j, first : first + m], places[j], tables[j]
         for q in range(m):
-            k = np.intp(place[rank[q]]) * _BYTES
+            k = np.intp(places[j, ranks[j, first + q]]) * _BYTES
             for w in range(_BYTES):
-                rows[q * _BYTES + w] &= table[k + w]
+                rows[q * _BYTES + w] &= tables[j, k + w]
 
 
 @kernel
 def set_lowest(words: Words, row: int, count: int) -> None:
-    for w in range(8):
+    for w in range(_WORDS):
         ones = count - 64 * w
         if ones >= 64:
-            words[8 * row + w] = ~np.uint64(0)
+            words[_WORDS * row + w] = ~np.uint64(0)
         else:
-            words[8 * row + w] = (np.uint64(1) << np.uint64(ones)) - np.uint64(1) if ones > 0 else np.uint64(0)
+            words[_WORDS * row + w] = (np.uint64(1) << np.uint64(ones)) - np.uint64(1) if ones > 0 else np.uint64(0)
 
 
 @kernel
 def mark_dominated(
-    ranks: Ranks, total: Rows, start: int, m: int, first: int, last: int, tables: Bytes, places: Places, dominated: Mask
+    ranks: Ranks,
+    total: Rows,
+    start: int,
+    m: int,
+    first: int,
+    last: int,
+    tables: Bytes,
+    places: Places,
+    words: Words,
+    rows: Bytes,
+    dominated: Mask,
 ) -> None:
     """Mark the rows first to last, of m, that a row of the block at start dominates."""
-    rows = np.empty(_AT_ONCE * _BYTES, dtype=np.uint8)
-    words = rows.view(np.uint64)
     highest = total[(start + _BLOCK if start + _BLOCK < m else m) - 1]
     smaller = 0
     for q in range(first, last, _AT_ONCE):
@@ -179,8 +188,8 @@ def mark_dominated(
         no_larger(ranks, q, size, tables, places, rows)
         for i in range(size):
             found = np.uint64(0)
-            for w in range(8):
-                found |= words[8 * i + w]
+            for w in range(_WORDS):
+                found |= words[_WORDS * i + w]
             if found:
                 dominated[q + i] = True
 
@@ -203,10 +212,10 @@ def drop(ranks: Ranks, total: Rows, number: Numbers, start: int, m: int, dominat
 
 
 @kernel
-def settle_block(ranks: Ranks, total: Rows, start: int, tables: Bytes, places: Places, layer: Numbers) -> None:
+def settle_block(
+    ranks: Ranks, total: Rows, start: int, tables: Bytes, places: Places, words: Words, rows: Bytes, layer: Numbers
+) -> None:
     """Raise the layers of the rows of the block at start by those of the same block."""
-    rows = np.empty(_BLOCK * _BYTES, dtype=np.uint8)
-    words = rows.view(np.uint64)
     size = min(_BLOCK, len(total) - start)
     smaller = 0
     for i in range(size):
@@ -217,7 +226,7 @@ def settle_block(ranks: Ranks, total: Rows, start: int, tables: Bytes, places: P
     for i in range(size):
         mine = layer[start + i]
         for w in range((i + 63) // 64):
-            left = words[8 * i + w]
+            left = words[_WORDS * i + w]
             k = start + 64 * w
             while left:
                 if left & np.uint64(1):
@@ -229,11 +238,19 @@ def settle_block(ranks: Ranks, total: Rows, start: int, tables: Bytes, places: P
 
 @kernel
 def raise_layers(
-    ranks: Ranks, total: Rows, start: int, first: int, last: int, bit: Rows, tables: Bytes, places: Places, layer: Numbers
+    ranks: Ranks,
+    total: Rows,
+    start: int,
+    first: int,
+    last: int,
+    bit: Rows,
+    tables: Bytes,
+    places: Places,
+    words: Words,
+    rows: Bytes,
+    layer: Numbers,
 ) -> None:
     """Raise the layers of the rows first to last, behind the block at start, by the first of their bits."""
-    rows = np.empty(_AT_ONCE * _BYTES, dtype=np.uint8)
-    words = rows.view(np.uint64)
     by_bit = np.empty(_BLOCK, dtype=np.int32)
     highest = total[start + _BLOCK - 1]
     smaller = np.zeros(8, dtype=np.uint64)  # rows of the block whose sum is below its highest
@@ -243,19 +260,20 @@ def raise_layers(
             smaller[bit[i] >> 6] |= np.uint64(1) << np.uint64(bit[i] & 63)
     for q in range(first, last, _AT_ONCE):
         size = min(_AT_ONCE, last - q)
-        rows[:] = 255
+        for i in range(len(rows)):
+            rows[i] = 255
         for i in range(size):
             if total[q + i] > highest:
                 break
-            for w in range(8):
-                words[8 * i + w] = smaller[w]
+            for w in range(_WORDS):
+                words[_WORDS * i + w] = smaller[w]
         no_larger(ranks, q, size, tables, places, rows)
         for i in range(size):
             mine = layer[q + i]
-            for w in range(8):
+            for w in range(_WORDS):
                 if by_bit[64 * w] < mine:
                     break
-                left = words[8 * i + w]
+                left = words[_WORDS * i + w]
                 if left:
                     k = 64 * w
                     while not left & np.uint64(0xFF):

@@ -12,6 +12,7 @@ from ecosel.dominance.compiled import in_parts, kernel, part_bounds
 
 Costs = NDArray[np.float64]
 Rows = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
 
 # Rows sampled to say how much a row dominates, one in how many of a small table, and at most.
 _SAMPLED, _SAMPLE = 64, 256
@@ -36,13 +37,13 @@ def eliminate(costs: Costs, /) -> Rows | None:
     scan = scan_for(d)
     step = max(_SAMPLED, n // _SAMPLE)
     sample = costs[step // 2 :: step].T.copy()
-    strong = strong_rows(sample, sample, len(sample[0]) // _WORTH)
+    strong = strong_rows(sample, sample)
     if len(strong) and n > 16 * _SEARCHED:
         searched = np.ascontiguousarray(costs[:: n // _SEARCHED])
         kept = np.empty(len(searched), dtype=np.int64)
         count = scan(searched, strong, 0, len(searched), kept)
         if 0 < count <= _CANDIDATES:
-            strong = strong_rows(searched[kept[:count]].T.copy(), sample, len(sample[0]) // _WORTH)
+            strong = strong_rows(searched[kept[:count]].T.copy(), sample)
     kept = np.empty(n, dtype=np.int64)
     bounds = part_bounds(n, smallest=_ROWS_A_THREAD)
     counts = in_parts(lambda start, stop: scan(costs, strong, start, stop, kept[start:stop]), n, smallest=_ROWS_A_THREAD)
@@ -53,50 +54,57 @@ def eliminate(costs: Costs, /) -> Rows | None:
     return np.concatenate([kept[start:][:count] for start, count in zip(bounds, counts, strict=False)])
 
 
-@kernel
-def strong_rows(rows: Costs, sample: Costs, worth: int) -> Costs:
+def strong_rows(rows: Costs, sample: Costs, /) -> Costs:
     """Choose of rows [d, c] greedily, each the one that dominates most of the sample [d, s] that those before it leave.
 
     They are returned [k, 1 + d], the sum of each row before it: that of a row is smaller than that of any that it
     dominates, or rounded alike.
     """
     (d, c), s = rows.shape, sample.shape[1]
-    sums, total = np.zeros(c), np.zeros(s)
-    for j in range(d):
-        for f in range(c):
-            sums[f] += rows[j, f]
-        for i in range(s):
-            total[i] += sample[j, i]
-    beaten = np.empty((c, s), dtype=np.uint8)
-    left = np.ones(s, dtype=np.uint8)
-    chosen = np.empty((_STRONG, 1 + d))
-    count = 0
+    strong = np.empty((_STRONG, 1 + d))
+    beaten, left = np.empty((c, s), dtype=np.uint8), np.ones(s, dtype=np.uint8)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums, total = add_up(rows), add_up(sample)
+    return strong[: choose(rows, sums, sample, total, s // _WORTH, beaten, left, strong)]
+
+
+def add_up(columns: Costs) -> Costs:
+    """Return the sum of each row of columns [d, n], in the order in which the scan adds."""
+    total: Costs = columns[0].copy()
+    for column in columns[1:]:
+        total += column
+    return total
+
+
+@kernel
+def choose(rows: Costs, sums: Costs, sample: Costs, total: Costs, worth: int, beaten: Bytes, left: Bytes, strong: Costs) -> int:
+    """Write the strong rows; return how many. beaten [c, s] and left [s], which is 1, are written."""
+    (d, c), s = rows.shape, sample.shape[1]
     for f in range(c):
-        mine = beaten[f]
         for i in range(s):
-            mine[i] = np.uint8(sums[f] < total[i])
+            beaten[f, i] = np.uint8(sums[f] < total[i])
         for j in range(d):
             value = rows[j, f]
             for i in range(s):
-                mine[i] &= np.uint8(value <= sample[j, i])
-    while count < _STRONG:
+                beaten[f, i] &= np.uint8(value <= sample[j, i])
+    count = 0
+    while count < len(strong):
         best, most = -1, worth
         for f in range(c):
-            mine = beaten[f]
             gain = 0
             for i in range(s):
-                gain += mine[i] & left[i]
+                gain += beaten[f, i] & left[i]
             if gain > most:
                 best, most = f, gain
         if best < 0:
             break
-        chosen[count, 0] = sums[best]
+        strong[count, 0] = sums[best]
         for j in range(d):
-            chosen[count, 1 + j] = rows[j, best]
+            strong[count, 1 + j] = rows[j, best]
         count += 1
         for i in range(s):
             left[i] &= 1 - beaten[best, i]
-    return chosen[:count].copy()
+    return count
 
 
 @cache

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from ecosel.dominance.compiled import kernel
 
 Costs = NDArray[np.float64]
+Rows = NDArray[np.int32]
 
 
 @kernel
-def below(costs: Costs, reference: Costs) -> float:
-    """Return the volume between costs [n, 3], sorted by the last column, and the reference.
+def below(costs: Costs, order: Rows, reference: Costs) -> float:
+    """Return the volume between costs [n, 3], in the order of the last column, and the reference.
 
     Walk by rising z with the staircase of (x, y) so far, x rising and y falling, and the area above it: a row adds the
     corner that it cuts out, and between two rows the area times the step in z.
@@ -25,8 +26,8 @@ def below(costs: Costs, reference: Costs) -> float:
     area = volume = 0.0
     for i in range(n):
         if i:
-            volume += area * (costs[i, 2] - costs[i - 1, 2])
-        a, b = costs[i, 0], costs[i, 1]
+            volume += area * (costs[order[i], 2] - costs[order[i - 1], 2])
+        a, b = costs[order[i], 0], costs[order[i], 1]
         low, high = 0, size  # the first step with x above a
         while low < high:
             middle = (low + high) // 2
@@ -59,5 +60,5 @@ def below(costs: Costs, reference: Costs) -> float:
         size -= shift
         x[at], y[at] = a, b
     if n:
-        volume += area * (reference[2] - costs[n - 1, 2])
+        volume += area * (reference[2] - costs[order[n - 1], 2])
     return volume

@@ -119,7 +119,7 @@ def test_sorting_alone_finds_the_front_of_rows_around_the_size_of_a_block(d: int
         rng = np.random.default_rng(n)
         tables: list[Table] = [
             rng.random((n, d)),
-            rng.integers(0, 3, (n, d)) * 1.0,
+            rng.integers(0, 3, (n, d)).astype(np.float64),
             np.ones((n, d)),
             np.sort(rng.random((n, d)), axis=0),
         ]
@@ -185,14 +185,20 @@ def test_pairs_of_one_row_and_of_tables_of_different_lengths() -> None:
         nondominated_pairs([1.0], [[2.0], [3.0]])
 
 
+@pytest.mark.parametrize("loaded", [False, True])
 @pytest.mark.parametrize("d", [2, 3])
-def test_hypervolume_is_the_peers(d: int) -> None:
+def test_hypervolume_is_the_peers(d: int, loaded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dominance, "_are_kernels_loaded", lambda: loaded)
     for seed in range(300):
         rng = np.random.default_rng(seed)
         costs = rng.integers(0, 9, (int(rng.integers(1, 40)), d)) * 1.0 if seed % 2 else rng.random((40, d))
         reference = rng.uniform(0.5, 9, d)
         theirs = moocore.hypervolume(costs, ref=reference)
         assert hypervolume(costs, reference) == pytest.approx(theirs, rel=1e-12, abs=1e-12), f"seed {seed}"
+    for kind in KINDS:
+        costs = large_table(kind, 5_000, d)
+        theirs = moocore.hypervolume(costs, ref=np.full(d, 1.5))
+        assert hypervolume(costs, np.full(d, 1.5)) == pytest.approx(theirs, rel=1e-9), kind
 
 
 def test_hypervolume_of_other_numbers_of_columns_names_a_library() -> None:
