@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -81,7 +82,10 @@ class Choice:
 
     def at(self, row: int, /) -> int:
         """Return the position on the front of the model with that row number."""
-        return self.front.index(row)
+        position = bisect_left(self.front, row)
+        if position == len(self.front) or self.front[position] != row:
+            raise ValueError(f"row {row} is not on the front")
+        return position
 
     def win_shares(self) -> dict[int, float]:
         """WinShares above 0 by row number, largest first."""

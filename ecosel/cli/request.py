@@ -17,6 +17,7 @@ from ecosel.cli.expressions import Expression, find_column
 from ecosel.limits import parse_limit
 from ecosel.objectives import CANONICAL, Objective
 from ecosel.readers import Archive, open_archive
+from ecosel.readers.bounds import Bounds, parse_size
 from ecosel.readers.cells import looks_numeric
 from ecosel.readers.table import RESERVED
 from ecosel.selection import Selection, select
@@ -48,6 +49,7 @@ _SHARED = (
     click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the samples."),
     click.option("--table", metavar="NAME", help="Table or view of a database, or key of a JSON object."),
     click.option("--study", metavar="NAME", help="Optuna study, or MLflow experiment."),
+    click.option("--max-size", metavar="SIZE", default="1GB", help="Largest unpacked file to read; bounds rows and cells too."),
 )  # fmt: skip
 
 
@@ -78,10 +80,11 @@ class SelectOptions:
     seed: int
     table: str | None
     study: str | None
+    max_size: str
 
     def run(self, paths: Sequence[str], *, top: int = 1, all_columns: bool = False) -> tuple[Selection, pl.DataFrame]:
         """Read the archive and choose; return the selection and the rows it read (with ROW), before any were left out."""
-        archive = open_archive(paths, table=self.table, study=self.study)
+        archive = open_archive(paths, table=self.table, study=self.study, bounds=Bounds(parse_size(self.max_size)))
         derived: dict[str, str] = {}
         for text in self.derive:
             name, sql = _split(text, "--derive", "NAME = EXPR", first=True)

@@ -15,20 +15,21 @@ import polars as pl
 
 from ecosel.errors import ArchiveError
 from ecosel.objectives import Objective
-from ecosel.readers.table import Archive, as_text, frame_of, from_frame
+from ecosel.readers.bounds import Bounds, size_of
+from ecosel.readers.table import Archive, as_text, column_of, frame_of, from_frame
 
 # MLflow stores an infinite metric as the largest float.
 _MLFLOW_INF = sys.float_info.max
 
 
-def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: str | None) -> Archive:
-    with _connection(source) as database:
+def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: str | None, bounds: Bounds) -> Archive:
+    with _connection(path, source, bounds) as database:
         tables = [name for (name,) in database.execute(
             "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")]  # fmt: skip # noqa: E501
         if table is not None:
             if table not in tables:
                 raise ArchiveError(f"{path}: no table or view {table!r}; it has: {_list(tables)}")
-            return _open_table(path, source, database, table)
+            return _open_table(path, source, database, bounds, table)
         try:
             if {"studies", "trials", "trial_values"} <= set(tables):
                 return _read_optuna(path, database, study)
@@ -46,23 +47,24 @@ def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: st
         if study is not None:
             raise ArchiveError(f"{path} is neither an Optuna nor an MLflow database; --study does not apply")
         if "archive" in tables:
-            return _open_table(path, source, database, "archive")
+            return _open_table(path, source, database, bounds, "archive")
         if len(tables) == 1:
-            return _open_table(path, source, database, tables[0])
+            return _open_table(path, source, database, bounds, tables[0])
         if not tables:
             raise ArchiveError(f"{path} holds no table")
         raise ArchiveError(f"{path} holds several tables; name one with --table: {_list(tables)}")
 
 
 @contextmanager
-def _connection(source: Path | bytes) -> Iterator[sqlite3.Connection]:
+def _connection(path: str, source: Path | bytes, bounds: Bounds) -> Iterator[sqlite3.Connection]:
     if isinstance(source, bytes):
         database = sqlite3.connect(":memory:")
         # a write-ahead log cannot come through a pipe: read what has been moved into the database itself
         database.deserialize(source[:18] + b"\1\1" + source[20:])
     else:
         database = sqlite3.connect(f"file:{quote(str(source.absolute()))}?{_mode(source)}", uri=True, timeout=10)
-    with closing(database):
+    with closing(database), bounds.one_line_limits(path):
+        bounds.guard(path, database, size_of(source))
         # a stranger's views may call no function that has a side effect
         database.execute("PRAGMA trusted_schema = OFF")
         database.text_factory = lambda raw: raw.decode("utf-8", "replace")
@@ -78,19 +80,17 @@ def _mode(source: Path) -> str:
     return "immutable=1" if logs_ahead and not Path(f"{source}-wal").exists() else "mode=ro"
 
 
-def _open_table(path: str, source: Path | bytes, database: sqlite3.Connection, table: str) -> Archive:
+def _open_table(path: str, source: Path | bytes, database: sqlite3.Connection, bounds: Bounds, table: str) -> Archive:
     # the last is 1 for a hidden column; a generated one has 2 or 3
     columns = tuple(row[1] for row in database.execute(f"PRAGMA table_xinfo({_name(table)})") if row[-1] != 1)
 
     def load(wanted: Sequence[str], _: Sequence[str]) -> pl.DataFrame:
-        with _connection(source) as database:
-            return _query(database, f"SELECT {', '.join(map(_name, wanted))} FROM {_name(table)}", wanted)
+        with _connection(path, source, bounds) as database:
+            cursor = database.execute(f"SELECT {', '.join(map(_name, wanted))} FROM {_name(table)}")
+            cells = bounds.fetch(path, cursor, wanted, size_of(source))
+        return pl.DataFrame([column_of(name, column) for name, column in zip(wanted, cells, strict=True)])
 
     return Archive(path, columns, load)
-
-
-def _query(database: sqlite3.Connection, sql: str, columns: Sequence[str]) -> pl.DataFrame:
-    return frame_of((dict(zip(columns, row, strict=True)) for row in database.execute(sql)), columns)
 
 
 def _name(identifier: str) -> str:

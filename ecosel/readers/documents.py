@@ -7,20 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from ecosel.errors import ArchiveError
-from ecosel.readers.table import Archive, flatten, frame_of, from_frame
+from ecosel.readers.bounds import Bounds
+from ecosel.readers.table import Archive, flatten, frame_of, from_frame, from_records
 
 
-def open_json(path: str, text: str, *, table: str | None) -> Archive:
+def open_json(path: str, text: str, *, table: str | None, bounds: Bounds) -> Archive:
     """Read a list of records, records under a key of an object, or one record a line; bare NaN is a missing value."""
     records = _records(path, text, table)
     if records and all("op_code" in record for record in records):
         raise ArchiveError(
             f"{path} is an Optuna journal; copy the study into a database first: optuna.copy_study(..., to_storage='sqlite:///study.db')"
         )
-    try:
-        return from_frame(path, frame_of(flatten(record) for record in records))
-    except UnicodeEncodeError as error:
-        raise ArchiveError(f"{path}: a text holds half of a character (\\ud800 to \\udfff)") from error
+    return from_records(path, [flatten(record) for record in records], bounds=bounds, size=len(text))
 
 
 def open_ray_results(path: str, folder: Path) -> Archive | None:

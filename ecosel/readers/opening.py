@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from ecosel.errors import ArchiveError
+from ecosel.readers.bounds import BOUNDS, Bounds, size_of, unpacked_head
 from ecosel.readers.databases import open_sqlite
 from ecosel.readers.delimited import open_delimited
 from ecosel.readers.documents import open_json, open_ray_results
@@ -23,7 +24,6 @@ _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _SAMPLE_BYTES = 1 << 16
 # polars panics (no Exception to Python) on some damaged Parquet and Arrow files
 _RAISED = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
-_SAMPLE_LINES = 50
 # what the name of a file promises
 _BY_SUFFIX = {
     ".csv": "text", ".tsv": "text", ".txt": "text", ".json": "JSON", ".ndjson": "JSON", ".jsonl": "JSON", ".parquet": "Parquet",
@@ -41,11 +41,14 @@ _INSTEAD = {
 }  # fmt: skip
 
 
-def open_archive(paths: Sequence[str], /, *, table: str | None = None, study: str | None = None) -> Archive:
+def open_archive(
+    paths: Sequence[str], /, *, table: str | None = None, study: str | None = None, bounds: Bounds = BOUNDS
+) -> Archive:
     """Open files, globs, `-` (standard input) or a Ray Tune results folder as one archive.
 
     Several files must have the same columns; a column `source` then names the file of each row.
     table names a table or view of a database or the key of a JSON object; study an Optuna study or MLflow experiment.
+    bounds says how much of a file is read; what is larger is refused.
     Raises ArchiveError when something is not there or cannot be read.
     """
     files = expand(paths)
@@ -54,7 +57,7 @@ def open_archive(paths: Sequence[str], /, *, table: str | None = None, study: st
     archives = []
     for file in files:
         with _told_plainly("standard input" if file == "-" else file):
-            archives.append(_open_one(file, table=table, study=study))
+            archives.append(_open_one(file, table=table, study=study, bounds=bounds))
     return archives[0] if len(archives) == 1 else _stack(" ".join(paths), archives)
 
 
@@ -84,7 +87,7 @@ def _told_plainly(path: str) -> Iterator[None]:
         raise ArchiveError(f"cannot read {path}: {(reason.splitlines() or [type(error).__name__])[0]}") from error
 
 
-def _open_one(path: str, *, table: str | None, study: str | None) -> Archive:
+def _open_one(path: str, *, table: str | None, study: str | None, bounds: Bounds) -> Archive:
     if path == "-" and sys.stdin is None:
         raise ArchiveError("standard input is closed")
     source: Path | bytes = sys.stdin.buffer.read() if path == "-" else Path(path)
@@ -101,7 +104,7 @@ def _open_one(path: str, *, table: str | None, study: str | None) -> Archive:
     if not head:
         raise ArchiveError(f"{name} is empty")
     compressed = head.startswith((_GZIP, _ZSTD))
-    sample = _lines(source, _SAMPLE_LINES).encode() if compressed else head
+    sample = unpacked_head(source, _SAMPLE_BYTES) if compressed else head
     holds = _kind(name, sample)
     _check_promise(name, source, holds)
     if compressed and holds not in ("text", "JSON"):
@@ -110,7 +113,10 @@ def _open_one(path: str, *, table: str | None, study: str | None) -> Archive:
         raise ArchiveError(f"{name}: --table names a table of a database or a key of a JSON object; this is {holds}")
     if study is not None and holds != "SQLite":
         raise ArchiveError(f"{name}: --study names a study in a database; this is {holds}")
-    archive = _open_as(holds, name, source, sample, compressed=compressed, table=table, study=study)
+    if holds in ("text", "JSON"):
+        bounds.check_text(name, source, compressed=compressed)
+    archive = _open_as(holds, name, source, sample, compressed=compressed, table=table, study=study, bounds=bounds)
+    bounds.check_columns(name, len(archive.columns))
     if not archive.columns:
         raise ArchiveError(f"{name} holds no column")
 
@@ -136,22 +142,34 @@ def _open_as(
     compressed: bool,
     table: str | None,
     study: str | None,
+    bounds: Bounds,
 ) -> Archive:
     if holds == "Parquet":
-        return from_lazy(name, pl.scan_parquet(source, glob=False))
+        return _bounded(name, pl.scan_parquet(source, glob=False), source, bounds)
     if holds == "Arrow":
         if sample.startswith(b"ARROW1"):
-            return from_lazy(name, pl.scan_ipc(source, glob=False))
-        return from_lazy(name, pl.read_ipc_stream(source).lazy())
+            return _bounded(name, pl.scan_ipc(source, glob=False), source, bounds)
+        return _bounded(name, pl.read_ipc_stream(source).lazy(), source, bounds)
     if holds == "SQLite":
-        return open_sqlite(name, source, table=table, study=study)
+        return open_sqlite(name, source, table=table, study=study, bounds=bounds)
     if holds == "JSON":
-        if compressed:
-            return open_json(name, _lines(source), table=table)
-        return open_json(name, _decode(name, source if isinstance(source, bytes) else source.read_bytes()), table=table)
+        text = _lines(source) if compressed else _decode(name, source if isinstance(source, bytes) else source.read_bytes())
+        return open_json(name, text, table=table, bounds=bounds)
     if b"\r" in sample and b"\n" not in sample:
         raise ArchiveError(f"{name}: its lines end in a carriage return alone; convert it: tr '\\r' '\\n'")
     return open_delimited(name, source, _decode(name, sample, final=len(sample) < _SAMPLE_BYTES))
+
+
+def _bounded(name: str, frame: pl.LazyFrame, source: Path | bytes, bounds: Bounds) -> Archive:
+    """Return a columnar file as an archive; a few bytes in it can declare any number of equal cells."""
+    archive = from_lazy(name, frame)
+
+    def load(columns: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
+        rows = frame.select(pl.len()).collect().item()
+        bounds.check_frame(name, rows, len(columns), size_of(source))
+        return archive.load(columns, labels)
+
+    return Archive(name, archive.columns, load)
 
 
 def _head(path: Path) -> bytes:
@@ -187,9 +205,9 @@ def _check_promise(name: str, source: Path | bytes, holds: str) -> None:
         raise ArchiveError(f"{name}: the name promises {promised}, the content is {holds}; if that is meant, rename the file")
 
 
-def _lines(source: Path | bytes, count: int | None = None) -> str:
-    """Return the first lines of a compressed text, or all of it."""
-    return "\n".join(pl.read_lines(source, n_rows=count)["line"].fill_null(""))
+def _lines(source: Path | bytes) -> str:
+    """Return a compressed text."""
+    return "\n".join(pl.read_lines(source)["line"].fill_null(""))
 
 
 def _decode(name: str, raw: bytes, *, final: bool = True) -> str:

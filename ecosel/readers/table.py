@@ -9,7 +9,9 @@ from typing import Any
 
 import polars as pl
 
+from ecosel.errors import ArchiveError
 from ecosel.objectives import Objective
+from ecosel.readers.bounds import Bounds
 
 # Column of Archive.read that numbers the rows as the user sees them; no archive may hold a name that begins so.
 RESERVED = "ecosel:"
@@ -49,14 +51,33 @@ def from_frame(path: str, frame: pl.DataFrame, **stated: Any) -> Archive:
     return Archive(path, tuple(frame.columns), lambda columns, _: frame.select(columns), **stated)
 
 
+def from_records(path: str, records: Sequence[Mapping[str, Any]], *, bounds: Bounds, size: int, **stated: Any) -> Archive:
+    """Return records as an archive that builds a column only when it is asked for: each record may have other names."""
+    names: dict[str, None] = {}
+    for record in records:
+        names.update(dict.fromkeys(record))
+        bounds.check_columns(path, len(names))
+    bounds.check_rows(path, len(records))
+
+    def load(columns: Sequence[str], _: Sequence[str]) -> pl.DataFrame:
+        if len(records) * len(columns) > bounds.cells(size):
+            bounds.refuse(path, f"{len(records):,} records of {len(columns):,} names are too much for its size")
+        try:
+            return pl.DataFrame([column_of(name, [record.get(name) for record in records]) for name in columns])
+        except UnicodeEncodeError as error:
+            raise ArchiveError(f"{path}: a text holds half of a character (\\ud800 to \\udfff)") from error
+
+    return Archive(path, tuple(names), load, **stated)
+
+
 def frame_of(records: Iterable[Mapping[str, Any]], /, columns: Sequence[str] = ()) -> pl.DataFrame:
     """Make a frame of records whose cells may be of any JSON type; what is not a number becomes text."""
     records = list(records)
     names = dict.fromkeys([*columns, *(key for record in records for key in record)])
-    return pl.DataFrame([_column(name, [record.get(name) for record in records]) for name in names])
+    return pl.DataFrame([column_of(name, [record.get(name) for record in records]) for name in names])
 
 
-def _column(name: str, cells: list[Any]) -> pl.Series:
+def column_of(name: str, cells: list[Any]) -> pl.Series:
     kinds = {type(cell) for cell in cells} - {type(None)}
     if kinds == {bool}:
         return pl.Series(name, cells, dtype=pl.Boolean)

@@ -1,0 +1,198 @@
+"""Bound what a stranger's file may take: memory, time, rows, columns, the length of a cell.
+
+All bounds follow from one size, 1 GB unless `--max-size` says otherwise, so that one option raises them together.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn, Protocol
+
+from ecosel.errors import ArchiveError
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_CHUNK = 1 << 20
+# A text that unpacks to more than this many times its file is a bomb where it is large too.
+_TIMES = 200
+# Bytes that a cell takes in Python while a database or a document is read, and what may be taken beside the file's own size.
+_CELL_IN_MEMORY, _BESIDE = 32, 200_000_000
+_SEPARATORS = re.compile(rb"[,;\t|\n]")
+
+
+class _Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much of a file is read, in terms of one size in bytes."""
+
+    max_size: int = 10**9
+    seconds: float = 10.0
+    """How long a query of a database may take where its file has up to 10 MB; in proportion above."""
+
+    @property
+    def rows(self) -> int:
+        return self.max_size // 50
+
+    @property
+    def columns(self) -> int:
+        return self.max_size // 10_000
+
+    @property
+    def cell(self) -> int:
+        """Bytes of one cell."""
+        return self.max_size // 1000
+
+    def cells(self, size: int) -> int:
+        """Return the number of cells that may be read at once from a database or a document of `size` bytes."""
+        return int((_BESIDE * (self.max_size / 10**9) + 4 * size) / _CELL_IN_MEMORY)
+
+    def check_columns(self, path: str, count: int) -> None:
+        if count > self.columns:
+            self.refuse(path, f"it has more than {self.columns:,} columns")
+
+    def check_rows(self, path: str, count: int) -> None:
+        if count > self.rows:
+            self.refuse(path, f"it has more than {self.rows:,} rows")
+
+    def check_frame(self, path: str, rows: int, columns: int, size: int) -> None:
+        """Refuse a table that takes far more memory than the file of `size` bytes that declares it."""
+        self.check_rows(path, rows)
+        if rows * columns * 8 > max(self.max_size, _TIMES * size):
+            self.refuse(
+                path, f"{rows:,} rows of {columns:,} columns are more than {_TIMES} times its size and {_said(self.max_size)}"
+            )
+
+    def check_text(self, path: str, source: Path | bytes, *, compressed: bool) -> None:
+        """Read a text in pieces; refuse it where it unpacks to too much, or has too many rows or too long a cell."""
+        size = size_of(source)
+        if not compressed and size <= self.cell:
+            return
+        short = not compressed and size <= 2 * self.rows  # too small for too many rows
+        most = max(self.max_size, _TIMES * size)
+        unpacked = rows = 0
+        with _opened(source) as file:
+            for piece in _pieces(file, compressed=compressed):
+                unpacked += len(piece)
+                rows += 0 if short else piece.count(b"\n")
+                if compressed and unpacked > most:
+                    self.refuse(path, f"it unpacks to more than {_TIMES} times its size and {_said(self.max_size)}")
+                self.check_rows(path, rows)
+                if len(piece) >= self.cell and not _SEPARATORS.search(piece):
+                    self.refuse(path, f"a cell near byte {unpacked - len(piece):,} is longer than {_said(self.cell)}")
+
+    def guard(self, path: str, database: sqlite3.Connection, size: int) -> None:
+        """Let SQLite itself end what takes too long, and refuse cells that are too long."""
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(self.cell, 10_000))
+        seconds = self.seconds * max(1.0, size / 10_000_000) * self.max_size / 10**9
+        end = time.monotonic() + seconds
+        database.set_progress_handler(lambda: time.monotonic() > end, 10_000)
+
+    @contextmanager
+    def one_line_limits(self, path: str) -> Iterator[None]:
+        """Say of a query that met one of the limits of `guard` which it was."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "interrupted" in str(error):
+                self.refuse(path, f"a query of it (a view?) takes more than {self.seconds * self.max_size / 10**9:g} s")
+            raise
+        except (sqlite3.DataError, OverflowError) as error:
+            if "too big" in str(error) or isinstance(error, OverflowError):
+                self.refuse(path, f"a cell is longer than {_said(self.cell)}")
+            raise
+
+    def fetch(self, path: str, cursor: sqlite3.Cursor, columns: Sequence[str], size: int) -> list[list[Any]]:
+        """Return the cells of each column of a query, at most as many as `cells` allows."""
+        cells: list[list[Any]] = [[] for _ in columns]
+        most = self.cells(size) // max(1, len(columns))
+        while rows := cursor.fetchmany(10_000):
+            for column, some in zip(cells, zip(*rows, strict=True), strict=True):
+                column.extend(some)
+            if len(cells[0]) > most:
+                self.refuse(path, f"it gives more than {most:,} rows of {len(columns)} columns, which is too much for its size")
+        return cells
+
+    def refuse(self, path: str, reason: str) -> NoReturn:
+        raise ArchiveError(f"{path}: {reason}; if it is meant to be so, raise --max-size (now {_said(self.max_size)})")
+
+
+BOUNDS = Bounds()
+
+
+def size_of(source: Path | bytes, /) -> int:
+    return len(source) if isinstance(source, bytes) else source.stat().st_size
+
+
+def unpacked_head(source: Path | bytes, size: int, /) -> bytes:
+    """Return the first `size` bytes of a compressed text, without unpacking the rest."""
+    with _opened(source) as file:
+        return next(_pieces(file, compressed=True, size=size), b"")
+
+
+def parse_size(text: str, /) -> int:
+    """Return the bytes that "2GB", "500 MB" or "1e9" says; ValueError where it is no size."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?(?:e\d+)?)\s*([KMGT]?)i?B?\s*", text, re.IGNORECASE)
+    if match is None or not float(match[1]) * _UNITS[match[2].upper()] >= 1:
+        raise ValueError(f"--max-size {text}: name a size such as 500MB or 4GB")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def _said(size: int) -> str:
+    for unit in ("TB", "GB", "MB", "kB"):
+        if size >= _UNITS[unit[0].upper()]:
+            return f"{size / _UNITS[unit[0].upper()]:.4g} {unit}"
+    return f"{size} bytes"
+
+
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        yield file
+
+
+def _pieces(file: BinaryIO, *, compressed: bool, size: int = _CHUNK) -> Iterator[bytes]:
+    """Yield the text in pieces of 1 MB at most, unpacked as it comes."""
+    unpacked: _Readable = file
+    if compressed:
+        head = file.read(6)
+        file.seek(0)
+        opener = next((opener for magic, opener in _OPENERS.items() if head.startswith(magic)), None)
+        unpacked = file if opener is None else opener(file)
+    yield from iter(lambda: unpacked.read(size), b"")
+
+
+def _zstd(file: BinaryIO) -> _Readable:
+    if sys.version_info >= (3, 14):
+        from compression.zstd import ZstdFile
+    else:
+        from backports.zstd import ZstdFile
+    return ZstdFile(file)
+
+
+def _bz2(file: BinaryIO) -> _Readable:
+    from bz2 import BZ2File
+
+    return BZ2File(file)
+
+
+def _xz(file: BinaryIO) -> _Readable:
+    from lzma import LZMAFile
+
+    return LZMAFile(file)
+
+
+# by the first bytes of a file
+_OPENERS: dict[bytes, Callable[[BinaryIO], _Readable]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file), b"\x28\xb5\x2f\xfd": _zstd, b"BZh": _bz2, b"\xfd7zXZ\x00": _xz,
+}  # fmt: skip

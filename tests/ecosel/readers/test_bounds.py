@@ -1,0 +1,137 @@
+"""What a stranger's file may take: each bound ends in one line that names it, where it was met, and the option that raises it."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ecosel.errors import ArchiveError
+from ecosel.readers import open_archive
+from ecosel.readers.bounds import Bounds, parse_size
+from tests.ecosel.readers.test_formats import zstd
+
+SMALL = Bounds(max_size=10_000_000)  # 200,000 rows, 1,000 columns, cells of 10 kB, 0.1 s
+ROW = b"1,2\n"
+
+
+def refused(path: Path, bounds: Bounds = SMALL) -> str:
+    def read() -> None:
+        archive = open_archive([str(path)], bounds=bounds)
+        archive.read(archive.columns)
+
+    with pytest.raises(ArchiveError) as error:
+        read()
+    assert "\n" not in str(error.value)
+    assert "raise --max-size" in str(error.value)
+    assert str(path) in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(("name", "pack"), [("m.csv.gz", gzip.compress), ("m.csv.zst", zstd)])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"acc,cost\n" + b"0" * 30_000_000, "longer than 10 kB"),
+        (b"acc,cost\n" + ROW * 300_000, "more than 200,000 rows"),
+        (b"acc,cost\n" + b"1," + b"0" * 900 + b"\n" + (b"1," + b"0" * 998 + b"\n") * 30_000, "unpacks to more than 200 times"),
+    ],
+)
+def test_unpacking_stops_in_the_stream(
+    name: str, pack: Callable[[bytes], bytes], content: bytes, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(pack(content))
+    assert reason in refused(tmp_path / name)
+
+
+def test_a_text_of_many_short_rows_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(b"acc,cost\n" + ROW * 300_000)
+    assert "more than 200,000 rows" in refused(tmp_path / "m.csv")
+
+
+def test_a_wide_header_is_refused(tmp_path: Path) -> None:
+    header = ",".join(f"c{k}" for k in range(2_000))
+    (tmp_path / "m.csv").write_text(f"{header}\n{header.replace('c', '')}\n")
+    assert "more than 1,000 columns" in refused(tmp_path / "m.csv")
+
+
+def view(path: Path, sql: str) -> Path:
+    database = sqlite3.connect(path)
+    database.execute(f"CREATE VIEW archive AS {sql}")
+    database.close()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("sql", "reasons"),
+    [
+        ("WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT n AS acc, n AS cost FROM t", ("rows", "takes")),
+        (
+            "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t LIMIT 1000000000)"
+            " SELECT max(n) AS acc, 1 AS cost FROM t",
+            ("takes more than 0.1 s",),
+        ),
+        ("SELECT zeroblob(1000000000) AS acc, 1 AS cost", ("longer than 10 kB",)),
+    ],
+)
+def test_a_query_of_a_strangers_database_ends(sql: str, reasons: tuple[str, ...], tmp_path: Path) -> None:
+    began = time.monotonic()
+    message = refused(view(tmp_path / "runs.db", sql))
+    assert any(reason in message for reason in reasons)
+    assert time.monotonic() - began < 10
+
+
+def test_records_that_all_have_other_names_are_refused(tmp_path: Path) -> None:
+    records = [{f"k{row}_{k}": k for k in range(300)} for row in range(50)]
+    (tmp_path / "m.json").write_text(json.dumps(records))
+    assert "more than 1,000 columns" in refused(tmp_path / "m.json")
+
+
+def test_of_sparse_records_only_the_wanted_columns_are_built(tmp_path: Path) -> None:
+    records = [{"acc": row, f"k{row % 900}": 1} for row in range(5_000)]
+    (tmp_path / "m.json").write_text(json.dumps(records))
+    archive = open_archive([str(tmp_path / "m.json")], bounds=SMALL)
+    assert archive.read(["acc"])["acc"].to_list() == list(range(5_000))
+    assert "5,000 records of 901 names" in refused(tmp_path / "m.json")
+
+
+def test_a_few_bytes_of_parquet_cannot_declare_any_number_of_rows(tmp_path: Path) -> None:
+    pl.select(acc=pl.repeat(1.0, 300_000), cost=pl.repeat(2.0, 300_000)).write_parquet(tmp_path / "m.parquet")
+    assert (tmp_path / "m.parquet").stat().st_size < 50_000
+    assert "more than 200,000 rows" in refused(tmp_path / "m.parquet")
+
+
+def test_max_size_raises_them_all(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    (tmp_path / "m.csv.gz").write_bytes(gzip.compress(b"acc,cost\n" + ROW * 300_000))
+    ask = ("select", tmp_path / "m.csv.gz", "--maximize", "acc", "--minimize", "cost", "--format", "csv")
+    short = ecosel(*ask, "--max-size", "10MB")
+    assert (short.status, short.out, short.err.count("\n")) == (1, "", 1)
+    assert "raise --max-size (now 10 MB)" in short.err
+    assert ecosel(*ask, "--max-size", "20 MB").status == 0
+
+
+@pytest.mark.parametrize(("text", "size"), [("500MB", 500_000_000), ("4 GiB", 4_000_000_000), ("1e9", 10**9), ("2k", 2000)])
+def test_a_size_is_read_as_people_write_it(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1GB", "0", "1 parsec"])
+def test_what_is_no_size_is_wrong_usage(text: str) -> None:
+    with pytest.raises(ValueError, match="name a size"):
+        parse_size(text)
+
+
+def test_the_streams_of_all_packers_are_counted(tmp_path: Path) -> None:
+    content = b"acc,cost\n" + bytes(30_000_000)
+    for pack in (gzip.compress, zstd, bz2.compress, lzma.compress):
+        with pytest.raises(ArchiveError, match="longer than 10 kB"):
+            SMALL.check_text("m", pack(content), compressed=True)
