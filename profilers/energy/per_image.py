@@ -54,6 +54,7 @@ class Windows:
     idle_cold: Span | None = None  # before the device was first used
     idle_warm: Span | None = None  # with the model resident
     idle_after: Span | None = None  # right after the last group
+    others: tuple[Window, ...] = ()  # in which other models ran, in between
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -63,9 +64,10 @@ class Windows:
         """Read what `to_dict` gave, also after a round through JSON; raise TypeError, KeyError or ValueError else."""
         spans = {name: tuple(plain[name]) if plain[name] else None for name in ("idle_cold", "idle_warm", "idle_after")}
         groups = tuple(Window(**group) for group in plain["groups"])
+        others = tuple(Window(**group) for group in plain.get("others", ()))
         if not groups or not all(group.images > 0 and group.end_s > group.start_s for group in groups):
             raise ValueError("a group is missing, or holds no images or no time")
-        return cls(**{**plain, **spans, "groups": groups, "sensor": Sensor(**plain["sensor"])})
+        return cls(**{**plain, **spans, "groups": groups, "others": others, "sensor": Sensor(**plain["sensor"])})
 
 
 @dataclass(frozen=True)
@@ -124,16 +126,32 @@ def derive(trace: PowerTrace, marks: Windows, /, *, no_meter: str | None = None)
     )
 
 
+def joules_of(trace: PowerTrace, marks: Windows, /) -> list[float] | None:
+    """Return the joules of each group, by the source that `derive` chooses for all; None where it finds none."""
+    whole = derive(trace, marks)
+    source = "counter" if whole.counter is whole.per_inference else "power"
+    each = []
+    for group in marks.groups if whole.per_inference else ():
+        others = (*marks.others, *(other for other in marks.groups if other is not group))
+        found: Estimate | None = getattr(derive(trace, dataclasses.replace(marks, groups=(group,), others=others)), source)
+        if found is None:
+            return None
+        each.append(found.value * group.images)
+    return each or None
+
+
 def _by_counter(trace: PowerTrace, marks: Windows, edge_w: float) -> tuple[Estimate | None, str | None]:
     if not marks.counter:
         return None, "energy by counter: the meter has none"
     times, joules = trace.series("energy_j")
-    ends = [-math.inf, *(group.end_s for group in marks.groups)]
-    starts = [*(group.start_s for group in marks.groups), math.inf]
+    busy = sorted((*marks.groups, *marks.others), key=lambda group: group.start_s)
+    ends = [-math.inf, *(group.end_s for group in busy)]
+    starts = [*(group.start_s for group in busy), math.inf]
     try:
         each = [
             counter_energy(times, joules, group.start_s, group.end_s, idle_w=edge_w, idle_since_s=since_s, idle_until_s=until_s)
-            for group, since_s, until_s in zip(marks.groups, ends[:-1], starts[1:], strict=True)
+            for group, since_s, until_s in zip(busy, ends[:-1], starts[1:], strict=True)
+            if group in marks.groups
         ]
     except WindowTooShort as error:
         return None, f"energy by counter: {error}"

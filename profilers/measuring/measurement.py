@@ -132,16 +132,16 @@ def measure(
     Before each group passes a random time, so that no rhythm of the load keeps in step with that of a sensor.
     """
     warm = warm_up(load, sampler, plan, show)
-    batches = _group_size(load, sampler, plan)
+    batches = group_size(load, sampler, plan)
     groups: list[Window] = []
-    base = _marks(sampler, idle_cold=idle_cold, idle_warm=idle_warm)
+    base = marks_of(sampler, idle_cold=idle_cold, idle_warm=idle_warm)
     start_s = sampler.now()
     narrow = 0
     too_short_s = _shortest_group(sampler) / 2
-    _pause(sampler, base, rng)
+    pause(sampler, base, rng)
     while True:
-        group = _group(load, sampler, batches)
-        _pause(sampler, base, rng)
+        group = run_group(load, sampler, batches)
+        pause(sampler, base, rng)
         if group.duration_s < too_short_s and sampler.now() - start_s < plan.max_s:
             batches *= 2  # other work on the machine had slowed the load while its groups were sized
             continue
@@ -166,7 +166,7 @@ def measure(
     return Measurement(marks, warm, ended_by)
 
 
-def _group_size(load: Load, sampler: Sampler | Stopwatch, plan: Plan) -> int:
+def group_size(load: Load, sampler: Sampler | Stopwatch, plan: Plan, /) -> int:
     """Return how many batches last about `group_s`: whole passes where a pass is shorter."""
     begin_s = sampler.now()
     count = 1
@@ -188,7 +188,8 @@ def _shortest_group(sampler: Sampler | Stopwatch) -> float:
     return sensor.averaging_window_s + 1.25 * sensor.update_period_s + 5 * sampler.interval_s if sensor.lag_s else 0.0
 
 
-def _group(load: Load, sampler: Sampler | Stopwatch, batches: int) -> Window:
+def run_group(load: Load, sampler: Sampler | Stopwatch, batches: int, /) -> Window:
+    """Run some batches, with a reading of the meter at either end."""
     sampler.read()
     start_s = sampler.now()
     images = load.run(batches)
@@ -197,7 +198,7 @@ def _group(load: Load, sampler: Sampler | Stopwatch, batches: int) -> Window:
     return Window(start_s, end_s, images)
 
 
-def _pause(sampler: Sampler | Stopwatch, marks: Windows, rng: np.random.Generator) -> None:
+def pause(sampler: Sampler | Stopwatch, marks: Windows, rng: np.random.Generator, /) -> None:
     """Wait for the counter's tick after a load, a random time, and the tick before the next load."""
     if marks.counter:
         sampler.await_tick()
@@ -206,7 +207,8 @@ def _pause(sampler: Sampler | Stopwatch, marks: Windows, rng: np.random.Generato
         sampler.await_tick()
 
 
-def _marks(sampler: Sampler | Stopwatch, *, idle_cold: Span | None, idle_warm: Span | None) -> Windows:
+def marks_of(sampler: Sampler | Stopwatch, /, *, idle_cold: Span | None, idle_warm: Span | None) -> Windows:
+    """Return the marks of a measurement that is yet to run."""
     column, sensor = sensor_of(sampler.meter)
     can = sampler.meter.capabilities()
     return Windows(

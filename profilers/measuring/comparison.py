@@ -1,0 +1,83 @@
+"""Measure several models on one device in turn, in random order: loads → groups of batches, and ratios to the first."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from profilers.energy.intervals import Estimate, ratio
+from profilers.energy.per_image import Window, Windows, joules_of
+from profilers.energy.sampler import Sampler, Stopwatch
+from profilers.energy.trace import PowerTrace
+from profilers.measuring.measurement import Load, group_size, pause, run_group, warm_up
+from profilers.measuring.settings import Plan, Progress, Show
+
+# As many as the groups of a measurement of one model.
+_FEWEST_ROUNDS = 10
+_NARROW_LOOKS = 2
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """The groups of each model, one a round in a random order; `marks` of a model knows when the others ran."""
+
+    groups: tuple[tuple[Window, ...], ...]
+    base: Windows
+    warm_up: str
+    ended_by: str
+
+    def marks(self, model: int, /) -> Windows:
+        others = [group for number, groups in enumerate(self.groups) if number != model for group in groups]
+        return dataclasses.replace(self.base, groups=self.groups[model], others=tuple(others))
+
+    def time_ratio(self, model: int, /) -> Estimate:
+        """Return the time of a model over that of the first, from pairs of the same round."""
+        return ratio(*(_per_image(self.groups[number]) for number in (model, 0)))
+
+    def energy_ratio(self, model: int, trace: PowerTrace, /) -> Estimate | None:
+        """Return the energy of a model over that of the first, free of the meter's gain; None without a meter."""
+        both = [joules_of(trace, self.marks(number)) for number in (model, 0)]
+        if both[0] is None or both[1] is None:
+            return None
+        images = [np.array([group.images for group in self.groups[number]]) for number in (model, 0)]
+        return ratio(*(np.array(joules) / count for joules, count in zip(both, images, strict=True)))
+
+
+def _per_image(groups: Sequence[Window]) -> list[float]:
+    return [group.duration_s / group.images for group in groups]
+
+
+def compare(
+    loads: Sequence[Load], sampler: Sampler | Stopwatch, plan: Plan, /, *, rng: np.random.Generator, show: Show, base: Windows
+) -> Rounds:
+    """Run a group of batches of every model, in a new random order each round, until all ratios are narrow enough.
+
+    The models share the drift of the device and of what else runs there, so it does not enter the ratios. `plan` holds for each
+    model: with n of them it takes up to n times its seconds.
+    """
+    warm = warm_up(loads[0], sampler, plan, show)
+    sizes = [group_size(load, sampler, plan) for load in loads]
+    rounds: list[list[Window]] = []
+    start_s, narrow = sampler.now(), 0
+    longest_s = plan.max_s * len(loads)
+    pause(sampler, base, rng)
+    while True:
+        groups: dict[int, Window] = {}
+        for model in rng.permutation(len(loads)).tolist():
+            groups[model] = run_group(loads[model], sampler, sizes[model])
+            pause(sampler, base, rng)
+        rounds.append([groups[model] for model in range(len(loads))])
+        found = Rounds(tuple(zip(*rounds, strict=True)), base, warm, "")
+        widest = max((found.time_ratio(model).relative for model in range(1, len(loads))), default=0.0)
+        spent_s = sampler.now() - start_s
+        narrow = narrow + 1 if widest <= plan.ci and len(rounds) >= _FEWEST_ROUNDS else 0
+        if narrow >= _NARROW_LOOKS and spent_s >= plan.min_s * len(loads):
+            return dataclasses.replace(found, ended_by=f"the 95 % interval of every ratio is within {plan.ci:.2%} ({widest:.2%})")
+        if spent_s >= longest_s and len(rounds) >= 2:
+            reached = f"{widest:.2%}" if math.isfinite(widest) else "unknown"
+            return dataclasses.replace(found, ended_by=f"{longest_s:g} s were over with the widest ratio at {reached}")
+        show(Progress("measuring side by side", min(1.0, spent_s / longest_s), max(0.0, longest_s - spent_s)))
