@@ -44,8 +44,10 @@ def test_ratios_of_time_and_energy_are_those_of_the_models_by_counter_and_by_pow
             joules = found.energy_ratio(model, trace)
             assert joules is not None
             assert joules.value == pytest.approx(energy, rel=0.01)
-            assert joules.low is not None and joules.high is not None
-            assert joules.low <= energy * 1.01 and joules.high >= energy * 0.99
+            assert joules.low is not None
+            assert joules.high is not None
+            assert joules.low <= energy * 1.01
+            assert joules.high >= energy * 0.99
 
 
 class _Clock(Stopwatch):
@@ -81,7 +83,8 @@ def test_a_device_that_slows_down_does_not_change_the_ratios_and_they_say_how_su
     base = marks_of(clock, idle_cold=None, idle_warm=None)
     found = compare(loads, clock, PLAN, rng=rng, show=lambda progress: None, base=base)
     ratio = found.time_ratio(1)
-    assert ratio.low is not None and ratio.high is not None
+    assert ratio.low is not None
+    assert ratio.high is not None
     assert ratio.low < 0.7 < ratio.high
     assert ratio.relative < PLAN.ci
     assert found.energy_ratio(1, PowerTrace.empty()) is None
