@@ -28,10 +28,10 @@ from profilers.energy.intervals import Estimate, share
 from profilers.errors import DataError
 from profilers.inference.batches import Batch
 from profilers.inference.running import set_precision
-from profilers.measuring.device import find_device
-from profilers.measuring.module import measure_module
 from profilers.measuring.settings import Plan
 from profilers.meters import NoMeter, find_meter
+from profilers.runtimes.module import measure_module
+from profilers.runtimes.torch_devices import find_device
 
 
 def prepare(settings: str) -> None:

@@ -113,8 +113,8 @@ def _look(
 def _probe(meter: PowerMeter, device: str, probe_s: float) -> tuple[Probe | None, str | None]:
     """Probe a meter under its lock; without a load, where torch cannot make one, and with the reason."""
     from profilers.energy.sensor import probe
-    from profilers.measuring.square_load import square_load
     from profilers.meters.locks import board_lock
+    from profilers.runtimes.square_load import square_load
 
     uuid = getattr(meter, "uuid", None)
     why_not = None

@@ -105,9 +105,12 @@ def profile(model: str | None, verify: Path | None, **options: Any) -> int:
 
 
 def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | None, format_: str) -> None:
+    from profilers.measuring.profile import profile as run
+    from profilers.measuring.runtime import check
     from profilers.measuring.stdout import stdout_aside
     from profilers.results.archive import append, done, row_of
 
+    check(request)
     if archive is not None:
         done(archive)  # a file that cannot be appended to must not cost a measurement
     if trace is not None and trace == archive:
@@ -116,10 +119,6 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
         raise ProfilerError(f"{trace} exists; name another file for the trace")
     if trace is not None and not os.access(trace.absolute().parent, os.W_OK | os.X_OK):
         raise ProfilerError(f"cannot write {trace}: {trace.absolute().parent} is no folder that can be written to")
-    try:
-        from profilers.measuring.profile import profile as run
-    except ModuleNotFoundError as error:
-        raise _no_torch(error) from None
     with stdout_aside(), _progress() as show:
         profiled = run(request, show=show)
     found = profiled.profile
@@ -135,19 +134,14 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
         _print(found, format_)
 
 
-def _no_torch(error: ModuleNotFoundError) -> Exception:
-    if error.name not in ("torch", "torchvision"):
-        return error
-    return ProfilerError(f"{error.name} is not installed: pip install 'ecosel[torch]'")
-
-
 def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, format_: str) -> int:
+    from profilers.measuring.runtime import check
     from profilers.measuring.sweep import combinations, sweep, unfinished
-    from profilers.models.opening import check_model
     from profilers.results.archive import append, done, failed_row, row_of
 
     wanted = combinations(request, texts)
-    check_model(request.model, factory=request.factory, trust=request.trust)  # what fails every row is no row
+    for one in wanted:
+        check(one)  # what fails a row before it is measured is no row
     todo = unfinished(wanted, done(archive))
     if len(todo) < len(wanted):
         click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} combinations are in {archive}", err=True)

@@ -11,11 +11,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from profilers.inference.flop_formulas import Uncountable, flops_of
-from profilers.inference.running import Inference
+from profilers.inference.running import TorchInference
 from profilers.models.torch_errors import quiet, some
 
 
-def count_flops(inference: Inference, /) -> tuple[int | None, str | None]:
+def count_flops(inference: TorchInference, /) -> tuple[int | None, str | None]:
     """Return floating-point operations per image (a multiply-add is two), or None and why they cannot be counted."""
     batch = inference.to_device(inference.batches_of[0])
     with quiet(), inference.running(batch), _unfused(), _Counter() as counter:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from profilers.datasets import LabelledImages
-from profilers.errors import ProfilerError
-from profilers.inference.flops import count_flops
-from profilers.inference.running import Inference
+from profilers.inference.protocol import Inference
 from profilers.inference.scores import count_correct
 
 
@@ -33,9 +29,9 @@ def look_closely(inference: Inference, data: LabelledImages | None, /, *, latenc
     """Look at a model that was measured, for `latency_s` seconds at its latency; counting comes last, as it takes memory."""
     transfers = inference.transfers()
     latencies = tuple(inference.latencies(max_s=latency_s))
-    memory, memory_of = peak_memory(inference.device)
+    memory, memory_of = inference.peak_memory()
     correct, no_accuracy, notes = _correct(inference, data)
-    flops, no_flops = _flops(inference)
+    flops, no_flops = inference.flops()
     reasons = {
         "accuracy": no_accuracy,
         "flops": no_flops,
@@ -56,18 +52,6 @@ def look_closely(inference: Inference, data: LabelledImages | None, /, *, latenc
     )
 
 
-def peak_memory(device: torch.device, /) -> tuple[int | None, str]:
-    """Return the most bytes in use and what they are of."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device), "tensors on the GPU"
-    try:
-        with open("/proc/self/status") as status:
-            line = next(line for line in status if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024, "the whole process, PyTorch and batches included"
-    except (OSError, StopIteration):
-        return None, "the system does not tell"
-
-
 def _correct(inference: Inference, data: LabelledImages | None) -> tuple[int | None, str | None, tuple[str, ...]]:
     """Return the number of images that are classified right, or why it is not known, and notes."""
     if data is None:
@@ -75,10 +59,3 @@ def _correct(inference: Inference, data: LabelledImages | None) -> tuple[int | N
     hits, broken = count_correct(inference.outputs(), data.labels, len(data.classes))
     notes = (f"the scores of {broken} images are not numbers (NaN); these images count as wrong",) if broken else ()
     return (None, hits, notes) if isinstance(hits, str) else (hits, None, notes)
-
-
-def _flops(inference: Inference) -> tuple[int | None, str | None]:
-    try:
-        return count_flops(inference)
-    except ProfilerError as error:
-        return None, f"the model runs, but not under PyTorch's counter: {error}"

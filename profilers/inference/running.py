@@ -5,28 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
+from torch._inductor.utils import fresh_cache
 
+from profilers.errors import ProfilerError
 from profilers.inference.batches import Batch
 from profilers.inference.modes import Mode, Precision
+from profilers.inference.protocol import Transfers, process_peak_memory
 from profilers.inference.scores import tensors_of
-from profilers.models.torch_errors import in_one_line
+from profilers.models.torch_errors import in_one_line, quiet
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _EVENT_BATCHES = 50
-
-
-@dataclass(frozen=True)
-class Transfers:
-    """Mean seconds a batch, by CUDA events: host to device, compute, device to host."""
-
-    to_device_s: float
-    compute_s: float
-    to_host_s: float
 
 
 class _StagingBuffer:
@@ -38,7 +31,7 @@ class _StagingBuffer:
         self.filled, self.free = torch.cuda.Event(), torch.cuda.Event()
 
 
-class Inference:
+class TorchInference:
     """A model and the batches of one pass, on a device.
 
     `paper`: batches lie in pageable host memory and are copied inside the measurement, one after the other.
@@ -58,6 +51,8 @@ class Inference:
         self._mode = mode
         self._next = 0
         self._order = np.random.default_rng(seed).permutation(len(batches))
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
         with self.running(batches[0]):
             if mode == "device":
                 batches = [self.to_device(batch) for batch in batches]
@@ -138,6 +133,29 @@ class Inference:
                 # elapsed_time is milliseconds from the first to the second
                 spans.append(tuple(before.elapsed_time(after) / 1e3 for before, after in pairwise(marks)))
         return Transfers(*(float(np.mean(column)) for column in zip(*spans, strict=True)))
+
+    def flops(self) -> tuple[int | None, str | None]:
+        from profilers.inference.flops import count_flops
+
+        try:
+            return count_flops(self)
+        except ProfilerError as error:
+            return None, f"the model runs, but not under PyTorch's counter: {error}"
+
+    def peak_memory(self) -> tuple[int | None, str]:
+        """Return the most bytes that were in use since the model was made."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device), "tensors on the GPU"
+        return process_peak_memory("PyTorch")
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Let torch.compile take the model over; its first calls inside compile, with no earlier run's work on disk or here."""
+        torch._dynamo.reset()
+        with quiet():
+            self.module = torch.compile(self.module)
+            with fresh_cache():
+                yield
 
     def to_device(self, batch: Batch) -> Batch:
         return batch.map(lambda tensor: tensor.to(self.device))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 
-def scores(output: object, images: int, classes: int, /) -> torch.Tensor | str:
+def scores(output: object, images: int, classes: int, /) -> NDArray[Any] | str:
     """Return the scores [images, classes] of an output, or why it has none. Of a tuple or dict the first tensor counts."""
     first = next(iter(tensors_of(output)), None)
     if first is None:
@@ -17,9 +18,10 @@ def scores(output: object, images: int, classes: int, /) -> torch.Tensor | str:
     if tuple(first.shape) != (images, classes):
         shape = tuple(first.shape)
         return f"the model's output for {images} images has shape {shape}, not one score for each of {classes} classes"
-    if first.dtype == torch.bool or first.is_complex():
-        return f"the model's output is {str(first.dtype).removeprefix('torch.')}, which is no score"
-    return first
+    kind = str(first.dtype).removeprefix("torch.")
+    if kind.startswith(("bool", "complex")) or kind == "object":
+        return f"the model's output is {kind}, which is no score"
+    return first if isinstance(first, np.ndarray) else np.asarray(first.double().cpu())
 
 
 def count_correct(outputs: Iterable[tuple[object, int]], labels: NDArray[np.int64], classes: int, /) -> tuple[int | str, int]:
@@ -32,17 +34,18 @@ def count_correct(outputs: Iterable[tuple[object, int]], labels: NDArray[np.int6
         found = scores(output, images, classes)
         if isinstance(found, str):
             return found, 0
-        no_number = found.isnan().any(dim=1)
-        own = torch.from_numpy(labels[first : first + images]).to(found.device)
-        hits += int(((found.argmax(dim=1) == own) & ~no_number).sum())
+        no_number = np.isnan(found).any(axis=1)
+        own = labels[first : first + images]
+        hits += int(((found.argmax(axis=1) == own) & ~no_number).sum())
         broken += int(no_number.sum())
         first += images
     return hits, broken
 
 
-def tensors_of(output: object, /) -> Iterator[torch.Tensor]:
-    """Yield the tensors of an output; of a dict with `logits` these alone."""
-    if isinstance(output, torch.Tensor):
+def tensors_of(output: object, /) -> Iterator[Any]:
+    """Yield the arrays, or torch's tensors, of an output; of a dict with `logits` these alone."""
+    torch = sys.modules.get("torch")  # without it there are no tensors of it either
+    if isinstance(output, np.ndarray) or (torch is not None and isinstance(output, torch.Tensor)):
         yield output
     elif isinstance(output, dict):
         for value in [output["logits"]] if "logits" in output else output.values():

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-import torch
-
 from profilers.energy.per_image import Span
 from profilers.energy.sampler import Sampler, Stopwatch
-from profilers.errors import MeterError, ModelError
 from profilers.measuring.measurement import rest
 from profilers.measuring.settings import Plan, Progress, Show
 from profilers.meters import NoMeter, find_meter
 from profilers.meters.base import PowerMeter
 from profilers.meters.locks import board_lock
-from profilers.meters.nvml.cuda import cuda_devices, device_named
-from profilers.meters.rapl import processor_name
 
 # Another measurement of the same board is waited for.
 _WAIT_S = 3600.0
@@ -26,9 +20,9 @@ _WAIT_S = 3600.0
 
 @dataclass(frozen=True)
 class Device:
-    """Where the model runs: the name that torch has for it, and whose lock keeps others away."""
+    """Where a model runs: the name that its runtime has for it, and whose lock keeps others away."""
 
-    torch_name: str
+    code: str  # cpu, cuda:1
     name: str
     lock: str
     driver: str | None = None
@@ -50,10 +44,9 @@ class ReservedDevice:
 
 
 @contextmanager
-def reserve(device: str, /, *, meter: str | None, plan: Plan, show: Show) -> Iterator[ReservedDevice]:
+def reserve(place: Device, /, *, meter: str | None, plan: Plan, show: Show) -> Iterator[ReservedDevice]:
     """Keep others from measuring the device, open its meter and sample its idle power; undo all that at the end."""
-    place = find_device(device)
-    found = find_meter(meter, place.torch_name)
+    found = find_meter(meter, place.code)
     with ExitStack() as stack:
         if not isinstance(found, NoMeter):
             stack.callback(found.close)
@@ -62,26 +55,3 @@ def reserve(device: str, /, *, meter: str | None, plan: Plan, show: Show) -> Ite
         sampler: Sampler | Stopwatch = Stopwatch(found) if isinstance(found, NoMeter) else Sampler(found)
         stack.enter_context(sampler)
         yield ReservedDevice(place, found, sampler, rest(sampler, plan, "idle power", show))
-
-
-def find_device(device: str) -> Device:
-    """Find a device without opening it: its idle power is measured first."""
-    if device == "auto":
-        device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        return Device("cpu", f"{processor_name()}, {torch.get_num_threads()} threads", "cpu")
-    if not re.fullmatch(r"cuda(:\d+)?|(GPU|MIG)-.+", device):
-        raise ValueError(f"--device {device!r} is none of auto, cpu, cuda, cuda:N, GPU-UUID, MIG-UUID")
-    if not torch.cuda.is_available():
-        raise ModelError(f"--device {device}: PyTorch finds no CUDA device here; --device cpu runs on the processor")
-    name = "cuda:0" if device == "cuda" else device
-    try:
-        from profilers.meters.nvml.boards import machine
-
-        found = machine()
-        if (one := device_named(name, cuda_devices(found))) is not None:
-            return Device(one.name, one.board.name, one.board.uuid, found.driver)
-    except MeterError:  # without NVML there is no meter, and the rest can still be measured
-        if name.startswith("cuda") and int(name[5:]) < torch.cuda.device_count():
-            return Device(name, torch.cuda.get_device_name(name), name.replace(":", "-"))
-    raise ModelError(f"there is no device {device}; `ecosel devices` lists what there is")

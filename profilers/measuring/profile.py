@@ -12,15 +12,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from profilers.energy.trace import PowerTrace, write_trace
 from profilers.inference.looking import SideFigures, look_closely
-from profilers.inference.running import Inference
+from profilers.inference.protocol import Inference
+from profilers.measuring.compiling import measure_inference
 from profilers.measuring.device import ReservedDevice, reserve
 from profilers.measuring.measurement import Measurement
-from profilers.measuring.module import measure_inference
-from profilers.measuring.preparing import Prepared, prepare
+from profilers.measuring.runtime import Prepared, Runtime, runtime_of
 from profilers.measuring.settings import ProfileSettings, Progress, Show
 from profilers.meters import NoMeter
 from profilers.results.building import Compilation, Measured, build
@@ -42,17 +40,19 @@ class Profiled:
 def profile(settings: ProfileSettings, /, *, show: Show = lambda progress: None) -> Profiled:
     """Measure a model. Raises ProfilerError where it cannot be opened, run or measured, ValueError for wrong arguments."""
     plan, seed = settings.plan, settings.seed
-    with reserve(settings.device, meter=settings.meter, plan=plan, show=show) as device:
+    runtime = runtime_of(settings)
+    with reserve(runtime.find_device(settings.device), meter=settings.meter, plan=plan, show=show) as device:
         show(Progress("opening the model", 0.0, 0.0))
-        prepared = prepare(settings, device.place.torch_name)
+        prepared = runtime.prepare(settings, device.place)
         measured = measure_inference(prepared.inference, device, plan, seed=seed, show=show, compiled=settings.compile)
         show(Progress("looking closely", 0.0, 0.0))
         looked = look_closely(prepared.inference, prepared.data, latency_s=plan.min_s / 4)
-        return _profiled(settings, device, prepared, measured, looked)
+        return _profiled(settings, runtime, device, prepared, measured, looked)
 
 
 def _profiled(
     settings: ProfileSettings,
+    runtime: Runtime,
     device: ReservedDevice,
     prepared: Prepared,
     measured: tuple[Measurement, Compilation | None],
@@ -60,7 +60,7 @@ def _profiled(
     /,
 ) -> Profiled:
     measurement, compilation = measured
-    facts = _facts(settings, device, prepared, measurement, looked)
+    facts = _facts(settings, runtime, device, prepared, measurement, looked)
     raw = Measured(
         marks=measurement.marks,
         pass_images=prepared.inference.images if prepared.data is not None else None,
@@ -79,7 +79,13 @@ def _profiled(
 
 
 def _facts(
-    settings: ProfileSettings, device: ReservedDevice, prepared: Prepared, measurement: Measurement, looked: SideFigures, /
+    settings: ProfileSettings,
+    runtime: Runtime,
+    device: ReservedDevice,
+    prepared: Prepared,
+    measurement: Measurement,
+    looked: SideFigures,
+    /,
 ) -> Metadata:
     meter, place, data = device.meter, device.place, prepared.data
     name, scope, notes = (None, None, ()) if isinstance(meter, NoMeter) else (meter.name, meter.scope, meter.capabilities().notes)
@@ -94,13 +100,17 @@ def _facts(
         settings,
         looked,
         measurement,
-        model_format=prepared.saved.format,
-        model_sha256=prepared.saved.sha256,
+        model_format=prepared.format,
+        model_sha256=prepared.sha256,
         dataset=data.name if data is not None else None,
         normalise=settings.normalise if data is not None else None,
         inputs=prepared.inputs,
+        precision=prepared.precision,
+        runtime=runtime.name,
+        threads=prepared.threads,
+        providers=prepared.providers,
         compiled=settings.compile,
-        device=place.torch_name,
+        device=place.code,
         device_name=place.name,
         driver=place.driver,
         meter=name,
@@ -111,7 +121,7 @@ def _facts(
         buffers=prepared.parameters.buffers,
         parameter_bytes=prepared.parameters.bytes,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=_versions(),
+        versions=_versions(runtime),
         reasons={name: reason for name, reason in reasons.items() if reason},
         notes=(*prepared.notes, *looked.notes, *_sampled(measurement, prepared.inference), *notes),
     )
@@ -123,13 +133,9 @@ def _sampled(measurement: Measurement, inference: Inference) -> Iterator[str]:
         yield f"time and energy are of {images} images, a random sample of the {inference.images} of a pass"
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "torch": str(torch.__version__)}
-    for package in ("ecosel", "torchvision", "numpy", "nvidia-ml-py"):
+def _versions(runtime: Runtime) -> dict[str, str]:
+    found = {"python": platform.python_version(), **runtime.versions()}
+    for package in ("ecosel", "numpy", "nvidia-ml-py"):
         with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-    if torch.version.cuda:
-        found["cuda"] = torch.version.cuda
-    if torch.cuda.is_available():
-        found["cudnn"] = str(torch.backends.cudnn.version())
     return found

@@ -14,7 +14,7 @@ from typing import IO, Literal
 
 from profilers.errors import ModelError
 
-Format = Literal["torchscript", "export", "aotinductor", "state_dict", "safetensors", "pickle", "genome"]
+Format = Literal["torchscript", "export", "aotinductor", "state_dict", "safetensors", "pickle", "genome", "onnx"]
 
 # What torch.save writes before torch 1.6: a pickled magic number, a protocol number, the platform, then the object.
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."

@@ -53,6 +53,9 @@ class Metadata:
     versions: dict[str, str]
     reasons: dict[str, str]
     notes: tuple[str, ...] = ()
+    runtime: str | None = None  # torch, onnxruntime
+    threads: int | None = None  # of one run on a processor
+    providers: str | None = None  # of ONNX Runtime, in their order
 
     @classmethod
     def of(cls, *parts: object, **more: Any) -> Metadata:
@@ -224,6 +227,9 @@ FIGURES = (
         "break_even_images", "REAL", "break_even_images",
         Line("compiling pays off after", "#", "compilation", "images, by energy"),
     ),
+    Figure("runtime", "TEXT", "facts.runtime"),
+    Figure("threads", "INTEGER", "facts.threads"),
+    Figure("providers", "TEXT", "facts.providers"),
     Figure("trace", "TEXT"),
     Figure("remarks", "TEXT", "remarks"),
     Figure("created_at", "TEXT", "facts.created_at"),

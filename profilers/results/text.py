@@ -35,7 +35,11 @@ def _head(profile: InferenceProfile) -> Iterator[str]:
     facts = profile.facts
     yield f"{facts.model} ({facts.model_format}) on {facts.device_name}"
     how = [facts.precision, f"batch {facts.batch_size}", f"mode {facts.mode}"]
-    how += ["channels last"] * facts.channels_last + ["compiled"] * facts.compiled
+    how += (
+        [f"{facts.runtime}"] * (facts.runtime not in (None, "torch"))
+        + ["channels last"] * facts.channels_last
+        + ["compiled"] * facts.compiled
+    )
     yield f"{', '.join(how)}; {facts.dataset or 'random inputs'} ({facts.inputs})"
     yield ""
 

@@ -69,13 +69,13 @@ def test_sampling_costs_at_most_half_a_percent_of_the_throughput(weights: Path, 
 
     from profilers.energy.sampler import Sampler, Stopwatch
     from profilers.inference.batches import Batch
-    from profilers.inference.running import Inference
+    from profilers.inference.running import TorchInference
     from profilers.meters import NoMeter, find_meter
     from profilers.models.opening import open_model
 
     saved = open_model(str(weights), factory=FACTORY, device="cuda:0")
     batch = Batch((torch.randn(100, 3, 224, 224),), {}, 100)
-    inference = Inference(saved.module, [batch], device=torch.device("cuda:0"), mode="device")
+    inference = TorchInference(saved.module, [batch], device=torch.device("cuda:0"), mode="device")
     meter = find_meter("nvml", "cuda:0")
     assert not isinstance(meter, NoMeter)
     inference.run(200)
@@ -123,11 +123,11 @@ def test_pipelined_batches_arrive_whole_and_take_the_memory_of_two(results: dict
     import torch
 
     from profilers.inference.batches import Batch
-    from profilers.inference.running import Inference
+    from profilers.inference.running import TorchInference
 
     batches = [Batch((torch.full((100, 3, 224, 224), float(place)),), {}, 100) for place in range(8)]
     ends: list[Any] = []
-    inference = Inference(
+    inference = TorchInference(
         lambda x: ends.append(torch.stack((x.amin(), x.amax()))), batches, device=torch.device("cuda:0"), mode="pipelined"
     )
     torch.cuda.synchronize()

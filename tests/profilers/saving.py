@@ -16,7 +16,7 @@ from profilers.models.opening import SavedModel, open_model
 torch = pytest.importorskip("torch")
 
 from profilers.inference.batches import Batch  # noqa: E402  needs torch
-from profilers.inference.running import Inference  # noqa: E402  needs torch
+from profilers.inference.running import TorchInference  # noqa: E402  needs torch
 from tests.profilers.networks import Small  # noqa: E402  needs torch
 
 FACTORY = "tests.profilers.networks:Small"
@@ -42,7 +42,7 @@ def refused(path: Path, **options: Any) -> str:
 
 def try_once(model: SavedModel, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
     """Run a model on one batch as a measurement does, and return its output."""
-    inference = Inference(model.module, [Batch(args, kwargs, 1)], device=torch.device("cpu"), mode="paper")
+    inference = TorchInference(model.module, [Batch(args, kwargs, 1)], device=torch.device("cpu"), mode="paper")
     return next(inference.outputs())[0]
 
 

@@ -14,14 +14,14 @@ from torch.nn import functional as F  # noqa: N812
 from profilers.inference.batches import Batch
 from profilers.inference.flop_formulas import Uncountable, flops_of
 from profilers.inference.flops import count_flops
-from profilers.inference.running import Inference
+from profilers.inference.running import TorchInference
 
 SEQUENCE, IMAGES = torch.ones(4, 30, 16), torch.ones(2, 3, 16, 16)
 
 
 def counted(module: Callable[..., Any], *args: torch.Tensor) -> tuple[int | None, str | None]:
     batch = Batch(args, {}, len(args[0]))
-    return count_flops(Inference(module, [batch], device=torch.device("cpu"), mode="paper"))
+    return count_flops(TorchInference(module, [batch], device=torch.device("cpu"), mode="paper"))
 
 
 class Attending(nn.Module):  # type: ignore[misc]

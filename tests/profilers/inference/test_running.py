@@ -12,7 +12,7 @@ import torch
 from profilers.errors import ModelError, OutOfMemory
 from profilers.inference.batches import Batch
 from profilers.inference.modes import Mode
-from profilers.inference.running import Inference
+from profilers.inference.running import TorchInference
 from profilers.inference.scores import count_correct
 
 CPU = torch.device("cpu")
@@ -22,8 +22,8 @@ def batches(sizes: list[int]) -> list[Batch]:
     return [Batch((torch.full((size, 2), float(place)),), {}, size) for place, size in enumerate(sizes)]
 
 
-def inference(module: Callable[..., Any], sizes: list[int], *, mode: Mode = "paper", seed: int = 0) -> Inference:
-    return Inference(module, batches(sizes), device=CPU, mode=mode, seed=seed)
+def inference(module: Callable[..., Any], sizes: list[int], *, mode: Mode = "paper", seed: int = 0) -> TorchInference:
+    return TorchInference(module, batches(sizes), device=CPU, mode=mode, seed=seed)
 
 
 @pytest.mark.parametrize("mode", ["paper", "device"])

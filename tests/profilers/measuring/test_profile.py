@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -324,15 +325,21 @@ def test_the_table_shows_intervals_units_and_what_is_missing(weights: Path) -> N
     assert max(map(len, text.split("\n\n")[-1].splitlines())) <= 80
 
 
-def test_help_and_verify_need_no_torch(tmp_path: Path) -> None:
-    import subprocess
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = None\nfrom ecosel.cli import main\nmain({!r})".format
 
-    code = "import sys; sys.modules['torch'] = None\nfrom ecosel.cli import main\nmain(['profile', '--help'])"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False).returncode == 0
-    code = code.replace("'--help'", f"{str(tmp_path)!r}, '--dataset', 'digits'")
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert run.returncode == 1
-    assert run.stderr == "ecosel: torch is not installed: pip install 'ecosel[torch]'\n"
+
+def test_help_needs_no_torch_and_a_measurement_asks_for_it_before_anything_is_written(weights: Path, tmp_path: Path) -> None:
+    def without_torch(*arguments: str) -> subprocess.CompletedProcess[str]:
+        code = WITHOUT_TORCH(["profile", *arguments])
+        return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert without_torch("--help").returncode == 0
+    archive = tmp_path / "runs.db"
+    single = (str(weights), "--factory", FACTORY, "--dataset", "digits", "--archive", str(archive))
+    for arguments in (single, (*single, "--sweep", "batch=1,2")):
+        run = without_torch(*arguments)
+        assert (run.returncode, run.stderr) == (1, "ecosel: torch is not installed: pip install 'ecosel[torch]'\n")
+        assert not archive.exists()
 
 
 def test_no_figure_of_a_profile_is_a_silent_nan(weights: Path) -> None:
@@ -348,7 +355,7 @@ def test_no_figure_of_a_profile_is_a_silent_nan(weights: Path) -> None:
 
 def test_a_model_in_memory_is_measured_without_a_file() -> None:
     from profilers.inference.batches import Batch
-    from profilers.measuring.module import measure_module
+    from profilers.runtimes.module import measure_module
 
     torch.manual_seed(0)
     batches = [Batch((torch.randn(50, 1, 8, 8),), {}, 50) for _ in range(3)]

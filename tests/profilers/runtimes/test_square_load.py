@@ -8,7 +8,7 @@ import time
 import pytest
 
 from profilers.errors import ProfilerError
-from profilers.measuring.square_load import square_load
+from profilers.runtimes.square_load import square_load
 
 pytest.importorskip("torch")
 

@@ -1,33 +1,53 @@
-"""Open the model of a request and make its batches."""
+"""PyTorch as a runtime: open the model of a request and make its batches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
 
 import torch
 
 from profilers.datasets import LabelledImages, load_dataset
 from profilers.errors import ModelError
 from profilers.inference.batches import Batch
-from profilers.inference.running import DTYPES, Inference, set_precision
+from profilers.inference.running import DTYPES, TorchInference, set_precision
+from profilers.measuring.device import Device
+from profilers.measuring.runtime import Prepared
 from profilers.measuring.settings import ProfileSettings
 from profilers.models.inputs import Input, image_batch, make_batch, parse_inputs
-from profilers.models.opening import Parameters, SavedModel, count_parameters, open_model
+from profilers.models.opening import count_parameters, open_model
 from profilers.models.torch_errors import in_one_line
+from profilers.runtimes.torch_devices import find_device
 
 # Random inputs: so many different batches, one after the other, make a pass.
 _RANDOM_BATCHES = 8
 
 
-@dataclass(frozen=True)
-class Prepared:
-    saved: SavedModel
-    inference: Inference
-    data: LabelledImages | None
-    parameters: Parameters
-    inputs: str
-    notes: tuple[str, ...]
+class PyTorch:
+    """Runs every format that `profilers.models.opening` opens."""
+
+    name = "torch"
+
+    def opens(self, path: Path, /) -> bool:
+        return False  # what it opens is known by its content already
+
+    def find_device(self, device: str, /) -> Device:
+        return find_device(device)
+
+    def prepare(self, settings: ProfileSettings, device: Device, /) -> Prepared:
+        return prepare(settings, device.code)
+
+    def versions(self) -> dict[str, str]:
+        found = {"torch": str(torch.__version__)}
+        with suppress(metadata.PackageNotFoundError):
+            found["torchvision"] = metadata.version("torchvision")
+        if torch.version.cuda:
+            found["cuda"] = torch.version.cuda
+        if torch.cuda.is_available():
+            found["cudnn"] = str(torch.backends.cudnn.version())
+        return found
 
 
 def prepare(request: ProfileSettings, device: str) -> Prepared:
@@ -75,9 +95,19 @@ def prepare(request: ProfileSettings, device: str) -> Prepared:
         notes.append(f"batches hold {largest} images, which are all that there are")
     if data is None:
         notes.append("inputs are random: energy can differ from that of real ones")
-    inference = Inference(module, batches, device=torch.device(device), mode=request.mode, seed=request.seed)
+    inference = TorchInference(module, batches, device=torch.device(device), mode=request.mode, seed=request.seed)
     shapes = ", ".join("x".join(map(str, value.shape)) for value in batches[0].args if isinstance(value, torch.Tensor))
-    return Prepared(saved, inference, data, parameters, shapes, tuple(notes))
+    return Prepared(
+        format=saved.format,
+        sha256=saved.sha256,
+        precision=request.precision,
+        inference=inference,
+        data=data,
+        parameters=parameters,
+        inputs=shapes,
+        notes=tuple(notes),
+        threads=torch.get_num_threads() if device == "cpu" else None,
+    )
 
 
 def batches_of(request: ProfileSettings, given: Sequence[Input], data: LabelledImages | None, *, whole: bool) -> list[Batch]:

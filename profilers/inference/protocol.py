@@ -1,0 +1,62 @@
+"""What a measurement asks of a model and its batches, whatever runs it; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Transfers:
+    """Mean seconds a batch, by CUDA events: host to device, compute, device to host."""
+
+    to_device_s: float
+    compute_s: float
+    to_host_s: float
+
+
+class Inference(Protocol):
+    """A model and the batches of one pass, on a device; every method that runs it raises OutOfMemory or ModelError."""
+
+    @property
+    def batches(self) -> int:
+        """Return the number of batches in one pass over the evaluation set."""
+
+    @property
+    def images(self) -> int:
+        """Return the number of images in one pass."""
+
+    def run(self, batches: int, /) -> int:
+        """Run the next batches, wait for the device once at the end, and return how many images they held."""
+
+    def run_each_size(self) -> int:
+        """Run one batch of every size, for what is set up at the first of each; return the images."""
+
+    def outputs(self) -> Iterator[tuple[object, int]]:
+        """Yield the output of each batch of one pass and how many images it held, in the order of the data."""
+
+    def latencies(self, *, max_s: float) -> list[float]:
+        """Return the seconds of single full batches, each waited for: from the call to the result on the device."""
+
+    def transfers(self) -> Transfers | None:
+        """Return where the time of a batch goes; None where nothing is copied."""
+
+    def flops(self) -> tuple[int | None, str | None]:
+        """Return floating-point operations per image (a multiply-add is two), or None and why they cannot be counted."""
+
+    def peak_memory(self) -> tuple[int | None, str]:
+        """Return the most bytes in use and what they are of."""
+
+    def compiling(self) -> AbstractContextManager[None]:
+        """Replace the model by one that its first calls inside compile; raise ModelError where nothing can compile it."""
+
+
+def process_peak_memory(runtime: str) -> tuple[int | None, str]:
+    try:
+        with open("/proc/self/status") as status:
+            line = next(line for line in status if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024, f"the whole process, {runtime} and batches included"
+    except (OSError, StopIteration):
+        return None, "the system does not tell"

@@ -1,0 +1,104 @@
+"""What a measurement asks of a runtime, and which one runs a saved model.
+
+A runtime is found by an entry point of the group `ecosel.runtimes`: its object is a `Runtime`. A package of its own may add one,
+for formats that nothing here opens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+from profilers.datasets import LabelledImages
+from profilers.errors import ModelError, ProfilerError
+from profilers.inference.protocol import Inference
+from profilers.measuring.device import Device
+from profilers.measuring.settings import ProfileSettings
+from profilers.models.opening import check_model
+from profilers.models.parameters import Parameters
+
+GROUP = "ecosel.runtimes"
+
+# The entry points of pyproject.toml, for a checkout that is not installed.
+OURS = {
+    "torch": "profilers.runtimes.pytorch:PyTorch",
+    "onnxruntime": "profilers.runtimes.onnxruntime:OnnxRuntime",
+}
+# What each needs, and the extra that installs it.
+_NEEDS = {"torch": (("torch",), "torch"), "onnxruntime": (("onnx", "onnxruntime"), "onnx")}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model that was opened, with its batches on the device."""
+
+    format: str
+    sha256: str | None
+    precision: str
+    inference: Inference
+    data: LabelledImages | None
+    parameters: Parameters
+    inputs: str
+    notes: tuple[str, ...]
+    threads: int | None = None
+    providers: str | None = None  # of ONNX Runtime, in their order
+
+
+class Runtime(Protocol):
+    """Opens saved models of some formats and runs them; made without arguments."""
+
+    name: str
+
+    def opens(self, path: Path, /) -> bool:
+        """Say by its content whether a file that nothing of ours opens is for this runtime; run nothing of it."""
+
+    def find_device(self, device: str, /) -> Device:
+        """Find a device ("auto", "cpu", "cuda:1") without opening it: its idle power is measured first."""
+
+    def prepare(self, settings: ProfileSettings, device: Device, /) -> Prepared:
+        """Open the model of the settings and make its batches."""
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of what ran the model, by package."""
+
+
+def check(settings: ProfileSettings, /) -> EntryPoint:
+    """Return what would run a model, after every check that needs no runtime: nothing is loaded that could run it.
+
+    Raises ModelError or ValueError where it will not be run, ProfilerError with the extra to install where that is missing.
+    """
+    try:
+        recognised = check_model(settings.model, factory=settings.factory, trust=settings.trust)
+    except ModelError:
+        other = _of_another_package(Path(settings.model))
+        if other is None:
+            raise
+        return other
+    name = "onnxruntime" if recognised.format == "onnx" else "torch"
+    packages, extra = _NEEDS[name]
+    for package in packages:
+        if find_spec(package) is None:
+            raise ProfilerError(f"{package} is not installed: pip install 'ecosel[{extra}]'")
+    return EntryPoint(name, OURS[name], GROUP)
+
+
+def runtime_of(settings: ProfileSettings, /) -> Runtime:
+    """Return what runs a model; raises as `check` does."""
+    return _loaded(check(settings))
+
+
+def _of_another_package(file: Path) -> EntryPoint | None:
+    """Return the runtime of another package that says the file is its own."""
+    others = [point for point in entry_points(group=GROUP) if point.name not in OURS] if file.is_file() else []
+    return next((point for point in others if _loaded(point).opens(file)), None)
+
+
+def _loaded(point: EntryPoint) -> Runtime:
+    try:
+        runtime: Runtime = point.load()()
+    except (ImportError, AttributeError) as error:
+        raise ProfilerError(f"the runtime {point.name} ({point.value}) cannot be loaded: {error}") from error
+    return runtime
