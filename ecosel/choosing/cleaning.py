@@ -15,6 +15,9 @@ from ecosel.objectives import CANONICAL, STATUSES, Objective
 from ecosel.readers.cells import numbers, read_numbers
 from ecosel.readers.table import ROW
 
+# A choice for each group is a thing to read; a column that names every row is a mistake, and would take minutes.
+_MOST_GROUPS = 2_000
+
 Values = NDArray[np.float64]
 
 
@@ -148,6 +151,12 @@ def grouped(models: pl.DataFrame, by: Sequence[str]) -> Iterator[tuple[dict[str,
     if not by:
         yield None, models
         return
+    groups = models.select(by).n_unique()
+    if groups > _MOST_GROUPS:
+        raise ArchiveError(
+            f"--by {', '.join(by)} makes {groups:,} groups, and at most {_MOST_GROUPS:,} are chosen from at once;"
+            " group by another column, or take fewer rows with --where"
+        )
     for key, rows in models.group_by(by, maintain_order=True):
         yield dict(zip(by, key, strict=True)), rows
 

@@ -62,6 +62,10 @@ class PowerTrace:
 COLUMNS = tuple(field.name for field in fields(PowerTrace) if field.name not in ("edge", "slowdowns", "warnings"))
 
 
+# A few bytes of Parquet can declare any number of equal rows.
+MOST_SAMPLES = 20_000_000
+
+
 def write_trace(target: Path, trace: PowerTrace, record: Mapping[str, Any], /) -> None:
     """Write a trace and the record of its measurement to a Parquet file, whole or not at all."""
     frame = pl.DataFrame({name: getattr(trace, name) for name in COLUMNS}).with_columns(pl.all().fill_nan(None))
@@ -83,7 +87,11 @@ def read_trace(path: Path, /) -> tuple[PowerTrace, dict[str, Any]]:
     try:
         text = pl.read_parquet_metadata(path).get("ecosel")
         header = json.loads(text) if text else None
-        frame = pl.read_parquet(path)
+        lazy = pl.scan_parquet(path, glob=False)
+        rows = lazy.select(pl.len()).collect().item()
+        if rows > MOST_SAMPLES:
+            raise ProfilerError(f"{path} declares {rows:,} samples; a trace has at most {MOST_SAMPLES:,} (23 days at 10 Hz)")
+        frame = lazy.head(0 if header is None else rows).collect()
     except FileNotFoundError:
         raise ProfilerError(f"{path} does not exist") from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:

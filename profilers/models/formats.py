@@ -18,6 +18,8 @@ Format = Literal["torchscript", "export", "aotinductor", "state_dict", "safetens
 
 # What torch.save writes before torch 1.6: a pickled magic number, a protocol number, the platform, then the object.
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# A file that unpacks to more bytes than this and to more than so many times its size is a bomb.
+_MOST_BYTES, _MOST_TIMES = 1 << 30, 200
 _LEGACY_PREAMBLE = 3
 # A pickle with these names only can be plain weights; torch's restricted unpickler has the last word.
 _PLAIN = {"torch", "torch._utils", "torch._tensor", "torch.storage", "torch.serialization", "torch.nn.parameter"}
@@ -104,6 +106,7 @@ def _of_content(path: Path, file: IO[bytes], size: int) -> Recognised:
 def _of_zip(path: Path, file: IO[bytes]) -> Recognised:
     try:
         with zipfile.ZipFile(file) as archive:
+            _check_unpacked(path, archive)
             names = archive.namelist()
             inner = {name.partition("/")[2] for name in names}  # PyTorch puts everything into one folder
             if _EXPORT_BEFORE_2_8 in names or any(name.startswith("models/") for name in inner):
@@ -124,6 +127,16 @@ def _of_zip(path: Path, file: IO[bytes]) -> Recognised:
     if "model.weights.h5" in names:
         kind = "a Keras model"
     raise ModelError(f"{path} is {kind}; {_WEIGHTS}")
+
+
+def _check_unpacked(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuse a bomb before anything is unpacked: PyTorch stores its members as they are."""
+    packed, unpacked = path.stat().st_size, sum(member.file_size for member in archive.infolist())
+    if unpacked > max(_MOST_BYTES, _MOST_TIMES * packed):
+        raise ModelError(
+            f"{path} unpacks to {unpacked / 1e9:.3g} GB from {packed / 1e6:.3g} MB, which no saved model does;"
+            " if it is meant to be so, load it and save it again with torch.save"
+        )
 
 
 def before_2_8(path: Path) -> bool:

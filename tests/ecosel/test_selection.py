@@ -357,3 +357,9 @@ def test_no_row_with_a_value_everywhere_names_the_column_that_lacks_most() -> No
 def test_an_integer_column_of_any_width_is_an_objective(dtype: Any) -> None:
     frame = pl.DataFrame({"accuracy": [0.5, 0.6, 0.4], "parameters": pl.Series([3, 4, 4], dtype=dtype)})
     assert select(frame).choices[0].front == (0, 1)
+
+
+def test_more_groups_than_anybody_reads_are_refused() -> None:
+    models = pl.DataFrame({"name": range(3000), "acc": 1.0, "ms": 2.0})
+    with pytest.raises(ArchiveError, match=r"--by name makes 3,000 groups, and at most 2,000"):
+        select(models, {"acc": "max", "ms": "min"}, by=["name"])

@@ -150,3 +150,12 @@ def test_random_bytes_never_end_in_another_error(tmp_path: Path) -> None:
         path.write_bytes(heads[trial % len(heads)] + rng.bytes(int(rng.integers(1, 400))))
         with contextlib.suppress(ModelError):
             recognise(path)
+
+
+def test_a_file_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("m/data/0", "w", force_zip64=True) as member:
+        for _ in range(1100):
+            member.write(bytes(1 << 20))
+    with pytest.raises(ModelError, match=r"unpacks to 1\.15 GB from 1\.\d+ MB"):
+        recognise(bomb)
