@@ -50,7 +50,10 @@ def report(
     answers: list[tuple[str | bytes, str | None]] = []
     if output:
         digest, folder = _identified(archives)
-        page = as_page(selection, rows, command=_command(archives, shared), digest=digest, folder=folder)
+        page = as_page(
+            selection, rows, command=shlex.join([*_command("report", archives, shared), "-o", "report.html"]),
+            select=_command("select", archives, {**shared, "weights": ()}), digest=digest, folder=folder,
+        )  # fmt: skip
         answers.append((page, output))
     if static and form:
         answers.append((as_figure(selection, form, columns=columns), static))
@@ -70,9 +73,9 @@ def _check(archives: tuple[str, ...], output: str | None, static: str | None, *,
             raise FileExistsError(f"{file} exists; add --force to replace it, or name another file")
 
 
-def _command(archives: tuple[str, ...], shared: dict[str, Any]) -> str:
-    """Write the command that makes the page again: what was asked for, without what is the default or names an output."""
-    words = ["ecosel", "report", *archives]
+def _command(name: str, archives: tuple[str, ...], shared: dict[str, Any]) -> list[str]:
+    """Return the words of a command: what was asked for, without what is the default or names an output."""
+    words = ["ecosel", name, *archives]
     for option in (option for option in report.params if isinstance(option, click.Option) and option.name in shared):
         given = shared[str(option.name)]
         if given == option.get_default(click.Context(report)) or given in (None, ()):
@@ -82,7 +85,7 @@ def _command(archives: tuple[str, ...], shared: dict[str, Any]) -> str:
             continue
         for value in given if isinstance(given, tuple) else (given,):
             words += [option.opts[0], str(value)]
-    return shlex.join([*words, "-o", "report.html"])
+    return words
 
 
 def _identified(archives: tuple[str, ...]) -> tuple[str | None, Path | None]:

@@ -64,8 +64,8 @@ class Measure:
             return ""
         known = self.metric is not None
         if self.objective == ACCURACY:
-            points = rounded(abs(value - of) * self.factor, 3 if abs(value - of) * self.factor >= 10 else 2)
-            return f"{points} point{'' if points == '1' else 's'} {'less' if value < of else 'more'} accuracy"
+            points = self._points(value, of)
+            return f"{points} {'less' if value < of else 'more'} accuracy"
         if self.is_signed or of <= 0 or value < 0:
             return f"{self.phrase(value)} instead of {self.text(of)}"
         ratio = value / of
@@ -79,6 +79,24 @@ class Measure:
             less = (self.metric.less if self.metric else "") if known else "lower"
             return f"{percentage(1 - ratio)} {less} {self.name}"
         return f"{percentage(ratio - 1)} {'more' if known else 'higher'} {self.name}"
+
+    def _points(self, value: float, of: float) -> str:
+        points = abs(value - of) * self.factor
+        written = rounded(points, 3 if points >= 10 else 2)
+        return f"{written} point{'' if written == '1' else 's'}"
+
+    def difference(self, value: float, of: float, /) -> str:
+        """Write how value differs from another in few characters: `−3.9 points`, `−77 %`, `× 2.1`; empty where it does not."""
+        if value == of:
+            return ""
+        sign = "−" if value < of else "+"
+        if self.objective == ACCURACY:
+            return f"{sign}{self._points(value, of)}"
+        if self.is_signed or of <= 0 or value < 0 or value / 1e15 > of:
+            return f"{sign}{self.text(abs(value - of))}"
+        if value / of >= _MULTIPLE:
+            return f"× {rounded(value / of, 2)}"
+        return f"{sign}{percentage(abs(value / of - 1))}"
 
 
 def measures(selection: Chosen, /) -> dict[str, Measure]:

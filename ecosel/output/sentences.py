@@ -87,7 +87,7 @@ def share(part: float, /, *, sampled: bool = False) -> str:
     """Write a share as a percentage with no more digits than its error; a sampled one is never 0 or all."""
     percent = 100 * part
     if sampled:
-        return "<1 %" if percent < 0.5 else ">99 %" if percent >= 99.5 else f"{percent:.0f} %"
+        return "<1 %" if percent < 0.5 else ">99 %" if percent >= 99.5 else f"{math.floor(percent + 0.5)} %"
     if 0 < percent < 0.1:
         return "<0.1 %"
     if 99.9 < percent < 100:

@@ -46,10 +46,13 @@ def _styles(colour: dict[str, str], size: float) -> dict[str, Any]:
     small = size / 11
     return {
         "heat": {"color": colour["model"], "strokeWidth": 0},
-        "model": {"color": colour["model"], "filled": True, "size": 16 * small, "opacity": 0.5, "shape": "circle"},
+        "model": {"color": colour["model"], "filled": True, "size": 18 * small, "opacity": 0.8, "shape": "circle"},
+        "dimmed": {"color": colour["model"], "filled": False, "size": 14 * small, "opacity": 0.35, "strokeWidth": 1},
+        "shade": {"color": colour["ink"], "opacity": 0.09, "strokeWidth": 0},
         "front-line": {"color": colour["front"], "strokeWidth": 1.4, "opacity": 0.75},
         "front": {"color": colour["front"], "filled": True, "size": 38 * small, "opacity": 1, "shape": "circle"},
-        "error": {"color": colour["front"], "strokeWidth": 1, "opacity": 0.4},
+        "error": {"color": colour["front"], "strokeWidth": 1, "opacity": 0.75},
+        "pinned": _ring(colour["high"], 560 * small, "circle", 2),
         "lowest": _ring(colour["low"], 150 * small, "square", 2),
         "highest": _ring(colour["high"], 170 * small, "triangle-up", 2),
         "joint": _ring(colour["pick"], 330 * small, "circle", 1.6),

@@ -1,10 +1,9 @@
-"""What a section of the page is made of: escaped HTML, and the drawings that the script fills in."""
+"""What a section of the page is made of: what is drawn, and the filters by which the template writes text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -14,32 +13,31 @@ from ecosel.output.names import printable, shortened
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart of the page: the element it stands in, its Vega-Lite specification, and what the script must know of it."""
+    """A chart that the script fills in: the element it stands in, its specification, its data, and the group it belongs to."""
 
     id: str
     spec: Mapping[str, Any]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any]
     group: int | None = None
 
 
 @dataclass(frozen=True)
-class Section:
-    html: str
-    drawings: tuple[Drawing, ...] = ()
+class Figure:
+    """A chart of the page and the words above it, which stand for it where it cannot be seen."""
+
+    drawing: Drawing | None
+    words: str
+    letter: str = ""
+    group: int | None = None
 
 
 def text(words: object, /, most: int = 300) -> str:
-    """Return words as HTML text in which nothing is markup and nothing turns the direction of what follows."""
-    return f"<bdi>{escape(shortened(str(words), most))}</bdi>"
+    """Return words in which nothing is unprintable, cut to a length; the template escapes and isolates them."""
+    return shortened(str(words), most)
 
 
-def attribute(words: object, /) -> str:
-    return escape(printable(str(words)))
-
-
-def chart_element(id_: str, alternative: str, /) -> str:
-    """Return the element that a chart is drawn into, with the words that stand for it where it cannot be seen."""
-    return f'<div class="chart" id="{id_}" role="img" aria-label="{attribute(alternative)}"></div>'
+def whole(words: object, /) -> str:
+    return printable(str(words))
 
 
 def columns_of(frame: pl.DataFrame, /) -> dict[str, list[Any]]:

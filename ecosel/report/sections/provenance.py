@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.metadata import version
 
 import polars as pl
 
 from ecosel import __version__
-from ecosel.output.sentences import number, summary
+from ecosel.output.sentences import key_of, number, summary
 from ecosel.readers.cells import read_numbers
 from ecosel.readers.table import ROW
-from ecosel.report.sections.html import Section, text
 from ecosel.selection import Selection
 
 # What a column holds of how a model was measured, and what is said of it.
@@ -32,30 +33,38 @@ _LIMITS = {
 _MOST_SHOWN = 6
 
 
-def provenance_section(selection: Selection, rows: pl.DataFrame, /, *, command: str, digest: str | None) -> Section:
-    """Return the section; rows are those of the archive as it was read, command makes the page again."""
+@dataclass(frozen=True)
+class RuleLine:
+    """Ideal, scale and weight of one objective in one choice: rules disagree on most archives."""
+
+    group: str
+    choice: str
+    objective: str
+    ideal: str
+    scale: str
+    weight: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    facts: tuple[tuple[str, str], ...]
+    rules: tuple[RuleLine, ...]
+
+
+def provenance(selection: Selection, rows: pl.DataFrame, /, *, digest: str | None) -> Provenance:
+    """Say where the numbers come from; rows are those of the archive as it was read."""
     archive, *said = summary(selection).split("\n")
     facts = [("archive", archive), *([("its SHA-256", digest)] if digest else [])]
     facts += [("rule", said[0]), *(("remark", remark) for remark in said[1:])]
     facts += _left_out(selection)
-    facts += [
-        ("weights", ", ".join(f"{o.column} {number(selection.rule.weights.get(o.column, 1.0))}" for o in selection.objectives))
-    ]
+    if any(weight != 1 for weight in selection.rule.weights.values()):
+        weights = (f"{o.column} {number(selection.rule.weights.get(o.column, 1.0))}" for o in selection.objectives)
+        facts.append(("weights of the command", ", ".join(weights)))
     if selection.rule.ideal:
         facts.append(("ideals given", ", ".join(f"{column} {number(value)}" for column, value in selection.rule.ideal.items())))
     facts += _measured(selection, rows.filter(pl.col(ROW).is_in(selection.models[ROW].implode())))
-    facts.append(("seed of the samples", str(selection.seed)))
-    facts.append(("made with", _versions()))
-    items = "".join(f"<dt>{text(name)}</dt><dd>{text(words, 4_000)}</dd>" for name, words in facts)
-    again = f'<dt>make it again</dt><dd><code id="command">{text(command, 4_000)}</code></dd>'
-    formula = (
-        "<p>Distance of a model x to the ideal point: <code>sqrt( Σ ( w_i · (x_i − ideal_i) / scale_i )² )</code>, over the "
-        "models of the front; "
-        "the ideal is 0 for a cost and 1 for accuracy unless stated. The method is that of Young et al. 2019, <cite>Evolving "
-        "Energy Efficient "
-        "Convolutional Neural Networks</cite>, section IV, which states neither weights nor scale.</p>"
-    )
-    return Section(f'<h2>Where the numbers come from</h2>{formula}<dl class="facts">{items}{again}</dl>{_rules(selection)}')
+    facts += [("made with", _versions())]
+    return Provenance(tuple(facts), tuple(_rules(selection)))
 
 
 def _left_out(selection: Selection) -> list[tuple[str, str]]:
@@ -108,34 +117,13 @@ def _values(cells: pl.Series) -> str:
     return ", ".join(shown) + more
 
 
-def _rules(selection: Selection) -> str:
-    """Return a table of the ideal, scale and weight of every choice: rules disagree on most archives."""
-    lines = []
+def _rules(selection: Selection) -> Iterator[RuleLine]:
     for group in selection.groups:
-        key = ", ".join(f"{column} = {cell}" for column, cell in (group.key or {}).items())
         for choice in group.choices:
+            kind = "all objectives" if choice.kind == "joint" else " against ".join(o.column for o in choice.objectives)
             for o in choice.objectives:
-                cells = [
-                    key,
-                    choice.kind,
-                    o.column,
-                    number(choice.ideal[o.column]),
-                    number(choice.scale[o.column]),
-                    number(choice.weights[o.column]),
-                ]
-                lines.append(
-                    "<tr>"
-                    + "".join(
-                        f'<td class="{"number" if k > 2 else "name"}">{text(cell, 60)}</td>' for k, cell in enumerate(cells)
-                    )
-                    + "</tr>"
-                )
-    heads = ("group", "choice", "objective", "ideal", "scale", "weight")
-    head = "".join(f'<th scope="col"{" class=number" if k > 2 else ""}>{name}</th>' for k, name in enumerate(heads))
-    return (
-        f'<details><summary>Ideal and scale of every choice</summary><div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div></details>"
-    )
+                stated = (part[o.column] for part in (choice.ideal, choice.scale, choice.weights))
+                yield RuleLine(key_of(group)[:-2], kind, o.column, *map(number, stated))
 
 
 def _versions() -> str:

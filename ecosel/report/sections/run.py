@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import altair as alt
@@ -15,43 +15,41 @@ from ecosel.choosing.choice import models_of
 from ecosel.choosing.cleaning import finished_only
 from ecosel.dominance import hypervolume, nondominated_rows
 from ecosel.objectives import STATUSES, Objective
+from ecosel.output.measures import Measure
 from ecosel.output.names import shortened
 from ecosel.output.sentences import number
 from ecosel.readers.cells import looks_numeric, read_numbers
 from ecosel.readers.table import ROW
 from ecosel.report.charts.layering import layered, marked
-from ecosel.report.sections.html import Drawing, Section, chart_element, columns_of, text
+from ecosel.report.sections.html import Drawing, Figure, columns_of
 from ecosel.report.view.mark_data import HEIGHT, WIDTH
-from ecosel.report.view.view import SAMPLE, GroupView
+from ecosel.report.view.view import GroupView
 from ecosel.selection import Selection
 
 _CHECKPOINTS = 120
-_MOST_ANCESTORS = 150
+_MOST_ANCESTORS, _MOST_POINTS = 150, 2_000
 _LOW = HEIGHT - 60
 _CLOCKS = {"birth": "birth", "minute": "minutes since the first"}
 
 
-def run_section(selection: Selection, rows: pl.DataFrame, views: Sequence[GroupView], /) -> Section | None:
-    """Return the section of an evolved archive; None where the rows tell of no search (no birth, no time of creation)."""
+def run_figures(selection: Selection, rows: pl.DataFrame, views: Sequence[GroupView], /) -> list[Figure]:
+    """Return the figures of an evolved archive; none where the rows tell of no search (no birth, no time of creation)."""
     timed = run_frame(rows)
     if timed is None:
-        return None
-    drawings: list[Drawing] = []
-    parts: list[str] = []
+        return []
+    figures: list[Figure] = []
     statuses = _outcomes(rows)
     if statuses is not None:
         words = "Outcomes: " + ", ".join(f"{count:,} {status}" for status, count in statuses.iter_rows()) + "."
-        _add(drawings, parts, "outcomes", outcomes_chart(statuses), {"outcomes": statuses}, words, group=None)
+        figures.append(_figure("outcomes", outcomes_chart(statuses), {"outcomes": statuses}, words, group=None))
     for g, view in enumerate(views):
         used = models_of(selection, selection.groups[g]).join(timed, on=ROW, how="inner")
-        for clock, title in _CLOCKS.items():
-            if clock in used.columns and used[clock].null_count() == 0 and used.height > 1:
-                reached = _with_quality(rows, view, timed) if len(views) == 1 else used
-                _progress(
-                    drawings, parts, view, reached.sort(clock, ROW), used.sort(clock, ROW), clock=clock, title=title, group=g
-                )
-        _lineage(drawings, parts, selection, rows, view, timed, group=g)
-    return Section(f'<h2>The run</h2><div class="panels">{"".join(parts)}</div>', tuple(drawings))
+        clock = next((c for c in _CLOCKS if c in used.columns and used[c].null_count() == 0), None)
+        if clock is not None and used.height > 1:
+            reached = _with_quality(rows, view, timed) if len(views) == 1 else used
+            figures += _progress(view, reached.sort(clock, ROW), used.sort(clock, ROW), clock=clock, group=g)
+        figures += _lineage(rows, view, timed, group=g)
+    return figures
 
 
 def run_frame(rows: pl.DataFrame, /) -> pl.DataFrame | None:
@@ -102,19 +100,9 @@ def outcomes_chart(counts: pl.DataFrame, /) -> alt.LayerChart:
     )  # fmt: skip
 
 
-def _add(
-    drawings: list[Drawing],
-    parts: list[str],
-    id_: str,
-    chart: Any,
-    data: dict[str, pl.DataFrame],
-    words: str,
-    *,
-    group: int | None,
-) -> None:
-    drawings.append(Drawing(id_, chart.to_dict(validate=False), {"data": {k: columns_of(v) for k, v in data.items()}}, group))
-    where = "" if group is None else f' data-group="{group}"'
-    parts.append(f"<figure{where}><figcaption><p>{text(words, 600)}</p></figcaption>{chart_element(id_, words)}</figure>")
+def _figure(id_: str, chart: alt.LayerChart, data: dict[str, pl.DataFrame], words: str, *, group: int | None) -> Figure:
+    columns = {name: columns_of(frame) for name, frame in data.items()}
+    return Figure(Drawing(id_, chart.to_dict(validate=False), columns, group), words, group=group)
 
 
 def _with_quality(rows: pl.DataFrame, view: GroupView, timed: pl.DataFrame) -> pl.DataFrame:
@@ -128,29 +116,26 @@ def _quality(view: GroupView) -> Objective:
     return next((o for o in view.objectives if o.is_quality), view.objectives[0])
 
 
-def _progress(
-    drawings: list[Drawing], parts: list[str], view: GroupView, reached: pl.DataFrame, used: pl.DataFrame, *,
-    clock: str, title: str, group: int,
-) -> None:  # fmt: skip
-    quality = _quality(view)
+def _progress(view: GroupView, reached: pl.DataFrame, used: pl.DataFrame, *, clock: str, group: int) -> Iterator[Figure]:
+    quality, title = _quality(view), _CLOCKS[clock]
     values = reached[quality.column].cast(pl.Float64)
     best = values.cum_max() if quality.is_quality else values.cum_min()
     line = pl.DataFrame({"at": reached[clock], "best": best})
     line = line.filter(best.ne_missing(best.shift(1)) | (pl.int_range(pl.len()) == pl.len() - 1))
     points = pl.DataFrame({"row": reached[ROW], "at": reached[clock], "best": values})
-    points = points.sample(min(points.height, SAMPLE), seed=0).sort("at", "row")
+    points = points.sample(min(points.height, _MOST_POINTS), seed=0).sort("at", "row")
     first = line.filter(pl.col("best") == line["best"][-1])["at"][0]
-    found = f"{number(float(line['best'][-1]))}, reached at {clock} {number(round(float(first), 2))}"
-    words = f"Best {shortened(quality.column, 44)} so far of {reached.height:,} models: {found}."
-    chart = best_chart(quality.column, title)
-    _add(drawings, parts, f"best-{group}-{clock}", chart, {"points": points, "best": line}, words, group=group)
+    part = view.measures[quality.column]
+    found = f"{part.text(float(line['best'][-1]))}, reached at {clock} {number(round(float(first), 2))}"
+    words = f"Best {part.name} so far of {reached.height:,} models: {found}."
+    yield _figure(f"best-{group}-{clock}", best_chart(part, title), {"points": points, "best": line}, words, group=group)
     fronts = front_growth(view, used, clock)
     if fronts.height:
         words = f"Hypervolume of the front of each pair, as a share of what it is at the end ({view.total:,} models)."
-        _add(drawings, parts, f"front-{group}-{clock}", front_chart(fronts, title), {"fronts": fronts}, words, group=group)
+        yield _figure(f"front-{group}-{clock}", front_chart(fronts, title), {"fronts": fronts}, words, group=group)
 
 
-def best_chart(quality: str, clock: str, /) -> alt.LayerChart:
+def best_chart(quality: Measure, clock: str, /) -> alt.LayerChart:
     """Draw the best value so far (data `best`) over all candidates (data `points`)."""
     points = marked("points", "point", "run").encode(tooltip=["row:Q", "best:Q"])
     line = marked("best", "line", "front-line", interpolate="step-after")
@@ -161,10 +146,10 @@ def _clock_axis(clock: str) -> alt.X:
     return alt.X("at:Q", axis=alt.Axis(title=clock, tickCount=6), scale=alt.Scale(nice=False, zero=False))
 
 
-def _quality_axis(quality: str) -> alt.Y:
-    # a fraction, or percent where it goes above 1
-    tick = "format(datum.value, datum.value > 1 ? '~r' : '~%')" if quality == "accuracy" else "format(datum.value, '~s')"
-    return alt.Y("best:Q", axis=alt.Axis(title=shortened(quality, 44), tickCount=5, labelExpr=tick), scale=alt.Scale(zero=False))
+def _quality_axis(quality: Measure) -> alt.Y:
+    tick = f"format(datum.value * {quality.factor:.0f}, '~r')" if quality.unit else "format(datum.value, '~s')"
+    axis = alt.Axis(title=shortened(quality.title, 44), tickCount=5, labelExpr=tick)
+    return alt.Y("best:Q", axis=axis, scale=alt.Scale(zero=False))
 
 
 def front_growth(view: GroupView, used: pl.DataFrame, clock: str, /) -> pl.DataFrame:
@@ -199,23 +184,19 @@ def front_chart(fronts: pl.DataFrame, clock: str, /) -> alt.LayerChart:
     return layered(lines, x=_clock_axis(clock), y=share, width=WIDTH, height=_LOW)
 
 
-def _lineage(
-    drawings: list[Drawing], parts: list[str], selection: Selection, rows: pl.DataFrame, view: GroupView, timed: pl.DataFrame, *,
-    group: int,
-) -> None:  # fmt: skip
+def _lineage(rows: pl.DataFrame, view: GroupView, timed: pl.DataFrame, *, group: int) -> Iterator[Figure]:
     winner = (view.joint or view.choices[-1]).picks["trade_off"][0]
-    quality = _quality(view).column
+    part = view.measures[_quality(view).column]
     found = ancestors(rows, winner)
     clock = next((name for name in _CLOCKS if name in timed.columns), None)
     if found is None or clock is None:
         return
+    name = view.known(winner)
     if not found:
-        parts.append(
-            f'<figure data-group="{group}"><p>{text(view.called(winner))}, the best trade-off, has no parents here.</p></figure>'
-        )
+        yield Figure(None, f"{name}, the best trade-off, has no parents here.", group=group)
         return
     # ancestors that lack another objective are drawn too
-    values = dict(_with_quality(rows, view, timed).select(ROW, pl.col(quality).cast(pl.Float64)).iter_rows())
+    values = dict(_with_quality(rows, view, timed).select(ROW, pl.col(part.objective.column).cast(pl.Float64)).iter_rows())
     times = dict(timed.select(ROW, clock).iter_rows())
 
     def place(row: int) -> tuple[float, float] | None:
@@ -226,24 +207,23 @@ def _lineage(
     shown = [(row, *at, view.letter_of.get(row, "")) for row in nodes if (at := place(row))]
     if not edges:
         return
+    schema = {"row": pl.Int64, "at": pl.Float64, "best": pl.Float64, "text": pl.String}
     data = {
         "edges": pl.DataFrame(edges, schema=dict.fromkeys(("at", "best", "x2", "y2"), pl.Float64), orient="row"),
-        "nodes": pl.DataFrame(
-            shown, schema={"row": pl.Int64, "at": pl.Float64, "best": pl.Float64, "text": pl.String}, orient="row"
-        ),
+        "nodes": pl.DataFrame(shown, schema=schema, orient="row"),
     }
-    name = view.called(winner)
     unseen = len(nodes) - len(shown)
-    missing = f"; {unseen} more {'has' if unseen == 1 else 'have'} no {quality} or no {clock}" if unseen else ""
-    words = f"Lineage of {name}: {_counted(len(shown) - 1, 'ancestor')}, lines from parent to child{missing}."
-    _add(drawings, parts, f"lineage-{group}", lineage_chart(quality, _CLOCKS[clock]), data, words, group=group)
+    missing = f"; {unseen} more {'has' if unseen == 1 else 'have'} no {part.name} or no {clock}" if unseen else ""
+    counted = _counted(sum(row != winner for row, *_ in shown), "ancestor")
+    words = f"Lineage of {name}: {counted}, lines from parent to child{missing}."
+    yield _figure(f"lineage-{group}", lineage_chart(part, _CLOCKS[clock]), data, words, group=group)
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def lineage_chart(quality: str, clock: str, /) -> alt.LayerChart:
+def lineage_chart(quality: Measure, clock: str, /) -> alt.LayerChart:
     """Draw ancestors (data `nodes`) and the lines to their children (data `edges`)."""
     edges = marked("edges", "rule", "edge").encode(x2="x2:Q", y2="y2:Q")
     points = marked("nodes", "point", "front").encode(tooltip=["row:Q"])

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from ecosel.readers.table import ROW
-from ecosel.report.sections.html import Section, text
-from ecosel.report.view.letters import Lettered
 from ecosel.report.view.view import GroupView
-
-Layer = Mapping[str, Any]
 
 _CLASSES = {
     "convolution": "convolution",
@@ -29,39 +26,44 @@ _WORDS = {"channels": "{} channels", "units": "{} units", "rate": "rate {}", "st
 _MOST_LAYERS = 200
 
 
-def topology_section(rows: pl.DataFrame, views: Sequence[GroupView], /) -> Section | None:
-    """Return the drawings of the lettered models; None where the archive holds no topologies."""
+@dataclass(frozen=True)
+class Layer:
+    kind: str
+    op: str
+    words: str
+    shape: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A lettered network: its layers, or why they are not drawn."""
+
+    letter: str
+    name: str
+    layers: tuple[Layer, ...]
+    reason: str = ""
+
+
+def stacks(rows: pl.DataFrame, views: Sequence[GroupView], /) -> list[list[Stack]]:
+    """Return the lettered networks of each group; nothing where the archive holds no topologies."""
     if "topology" not in rows.columns:
-        return None
-    cells = dict(
-        rows.select(ROW, "topology").filter(pl.col(ROW).is_in([m.row for view in views for m in view.letters])).iter_rows()
-    )
+        return []
+    lettered = [model.row for view in views for model in view.letters]
+    cells = dict(rows.select(ROW, "topology").filter(pl.col(ROW).is_in(lettered)).iter_rows())
     if not any(cell is not None for cell in cells.values()):
-        return None
-    groups = []
-    for g, view in enumerate(views):
-        stacks = "".join(_stack(model, view.names[model.row], cells.get(model.row)) for model in view.letters)
-        head = f"<h3>{text(view.name)}</h3>" if view.name else ""
-        groups.append(f'<div data-group="{g}">{head}<div class="stacks">{stacks}</div></div>')
-    switch = (
-        '<input type="checkbox" id="no-activations" checked> '
-        '<label for="no-activations">leave activations out, as the paper does</label>'
-    )
-    return Section(f'<section id="topologies"><h2>Topologies</h2>{switch}{"".join(groups)}</section>')
+        return []
+    return [[_stack(m.letter, view.names[m.row], cells.get(m.row)) for m in view.letters] for view in views]
 
 
-def _stack(model: Lettered, name: str, cell: Any) -> str:
+def _stack(letter: str, name: str, cell: Any) -> Stack:
     try:
         layers = read_topology(cell)
     except ValueError as error:
-        body = f'<p class="small">{text(error)}</p>'
-    else:
-        body = f"<ol>{''.join(map(_layer, layers))}</ol>"
-    called = "" if name == model.letter else f" {text(name, 40)}"
-    return f'<div class="stack"><h3><span class="tag">{model.letter}</span>{called}</h3>{body}</div>'
+        return Stack(letter, name, (), str(error))
+    return Stack(letter, name, tuple(map(_layer, layers)))
 
 
-def read_topology(cell: Any, /) -> list[Layer]:
+def read_topology(cell: Any, /) -> list[Mapping[str, Any]]:
     """Read the JSON of one cell: a list of layers `{"op": ..., hyper-parameters, "output": shape}`.
 
     Raises ValueError with one line where it is none.
@@ -79,13 +81,12 @@ def read_topology(cell: Any, /) -> list[Layer]:
     return layers
 
 
-def _layer(layer: Layer) -> str:
+def _layer(layer: Mapping[str, Any]) -> Layer:
     op = layer["op"]
     silent = {"op", "output", *(key for key, value in layer.items() if value is None or (key == "parameters" and value == 0))}
     known = [_worded(key, value) for key, value in layer.items() if key not in silent]
-    shape = f'<span class="shape">→ {text(_shape(layer["output"]))}</span>' if layer.get("output") is not None else ""
-    body = f'<span class="op">{text(op, 40)}</span>{text(", ".join(known), 160)} {shape}'
-    return f'<li class="op-{_CLASSES.get(op, "plain")}">{body}</li>'
+    shape = "" if layer.get("output") is None else _shape(layer["output"])
+    return Layer(_CLASSES.get(op, "plain"), op, ", ".join(known), shape)
 
 
 def _worded(key: str, value: Any) -> str:

@@ -16,7 +16,8 @@ from ecosel.output.sentences import number
 from ecosel.readers.cells import read_numbers
 from ecosel.readers.table import ROW
 from ecosel.report.charts.layering import layered, marked, with_data
-from ecosel.report.sections.html import Drawing, Section, chart_element, columns_of, text
+from ecosel.report.sections.html import Drawing, Figure, columns_of
+from ecosel.report.view.letters import Lettered
 from ecosel.report.view.mark_data import HEIGHT, WIDTH
 from ecosel.report.view.view import GroupView
 
@@ -36,38 +37,24 @@ class PowerTrace:
     energy_power_j: float | None
 
 
-def trace_section(rows: pl.DataFrame, views: Sequence[GroupView], /, *, folder: Path | None) -> Section | None:
-    """Return the traces of the lettered models; None where no row names one. folder is that of the archive."""
+def trace_figures(rows: pl.DataFrame, views: Sequence[GroupView], /, *, folder: Path | None) -> list[Figure]:
+    """Return the traces of the lettered models; none where no row names one. folder is that of the archive."""
     if "trace" not in rows.columns or folder is None:
-        return None
+        return []
     letters = {model.row: model for view in views for model in view.letters}
     named = rows.select(ROW, "trace").filter(pl.col(ROW).is_in(list(letters)), pl.col("trace").is_not_null()).sort(ROW)
-    if not named.height:
-        return None
-    drawings, figures = [], []
-    for row, name in named.iter_rows():
-        model, id_ = letters[row], f"trace-{row}"
-        try:
-            trace = read_trace(str(name), folder=folder)
-        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-            reason = (str(error).splitlines() or [""])[0]
-            figures.append(
-                (model.group, f"<figure><p><b>{model.letter}</b> {text(name)} cannot be read: {text(reason)}</p></figure>")
-            )
-            continue
-        words = _compared(trace)
-        spec = power_chart(trace, data=False).to_dict(validate=False)
-        data = {"readings": columns_of(_thinned(trace.readings)), "windows": columns_of(trace.windows)}
-        drawings.append(Drawing(id_, spec, {"data": data}, model.group))
-        caption = f'<p><span class="tag">{model.letter}</span> {text(words, 400)}</p>'
-        chart = chart_element(id_, f"Power over time of model {model.letter}. {words}")
-        figures.append((model.group, f"<figure><figcaption>{caption}</figcaption>{chart}</figure>"))
-    groups = [
-        f'<div class="panels" data-group="{g}">{"".join(html for group, html in figures if group == g)}</div>'
-        for g in range(len(views))
-    ]
-    intro = '<p class="small muted">Shaded: the windows whose energy was taken. Line: power as the meter gave it.</p>'
-    return Section(f"<h2>Power traces</h2>{intro}{''.join(groups)}", tuple(drawings))
+    return [_figure(letters[row], f"trace-{row}", str(name), folder) for row, name in named.iter_rows()]
+
+
+def _figure(model: Lettered, id_: str, name: str, folder: Path) -> Figure:
+    try:
+        trace = read_trace(name, folder=folder)
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        return Figure(None, f"{name} cannot be read: {reason}", model.letter, model.group)
+    spec = power_chart(trace, data=False).to_dict(validate=False)
+    data = {"readings": columns_of(_thinned(trace.readings)), "windows": columns_of(trace.windows)}
+    return Figure(Drawing(id_, spec, data, model.group), _compared(trace), model.letter, model.group)
 
 
 def read_trace(name: str, /, *, folder: Path) -> PowerTrace:

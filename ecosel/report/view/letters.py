@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ecosel.choosing.choice import Choice, Group, shown_choices
+from ecosel.choosing.choice import Choice, Group, models_of, shown_choices
 from ecosel.objectives import ACCURACY
+from ecosel.output.measures import measures
+from ecosel.readers.table import ROW
 from ecosel.selection import Selection
 
 # Of models that tie, no more than this many get a letter.
@@ -27,20 +30,37 @@ class Lettered:
 
 
 def lettered(selection: Selection, /) -> tuple[Lettered, ...]:
-    """Return the best by each objective and the best trade-offs of all selections; letters follow groups, then rows."""
+    """Return the best by each objective and the best trade-offs of all selections; letters follow groups, then rows.
+
+    Where labels are unique in every group, a label has the same letter in all of them.
+    """
     models: list[Lettered] = []
+    labels = _labels(selection)
+    letters: dict[object, str] = {}
+    names = {column: part.name for column, part in measures(selection).items()}
     for position, group in enumerate(selection.groups):
         choices = choices_of(selection, group)
         found: dict[int, dict[str, list[str]]] = {row: {} for choice in choices for row in _highlighted(choice)}
         for choice in choices:
-            for row, role, of in _roles(choice):
+            for row, role, of in _roles(choice, names):
                 if row in found:
                     found[row].setdefault(role, []).append(of)
         for row in sorted(found):
             roles = sorted(found[row].items(), key=lambda role: role[0] != TRADE_OFF)
             words = tuple(f"{role} {', '.join(dict.fromkeys(of))}" for role, of in roles)
-            models.append(Lettered(row, letter(len(models)), position, words))
+            models.append(Lettered(row, letters.setdefault(labels.get(row, row), letter(len(letters))), position, words))
     return tuple(models)
+
+
+def _labels(selection: Selection) -> dict[int, tuple[object, ...]]:
+    """Return the labels by row number; nothing where some are missing or stand twice in a group."""
+    if not selection.labels or len(selection.groups) < 2:
+        return {}
+    for group in selection.groups:
+        own = models_of(selection, group).select(selection.labels)
+        if own.n_unique() < own.height or own.null_count().sum_horizontal()[0]:
+            return {}
+    return {row: tuple(cells) for row, *cells in selection.models.select(ROW, *selection.labels).iter_rows()}
 
 
 def choices_of(selection: Selection, group: Group, /) -> list[Choice]:
@@ -62,16 +82,13 @@ def letter(position: int, /) -> str:
     return text
 
 
-def name_of(choice: Choice, /) -> str:
-    """Return what tells a choice from the others: the cost of a pair, or `jointly`."""
+def name_of(choice: Choice, names: Mapping[str, str], /) -> str:
+    """Return what tells a choice from the others: the cost of a pair, or that it is over all objectives."""
     if choice.kind == "joint":
-        return "jointly"
-    second = choice.objectives[1].column
-    return second if choice.objectives[0] == ACCURACY else objectives_of(choice)
-
-
-def objectives_of(choice: Choice, /) -> str:
-    return " against ".join(objective.column for objective in choice.objectives)
+        return "all objectives together"
+    if choice.objectives[0] == ACCURACY:
+        return names[choice.objectives[1].column]
+    return " against ".join(names[objective.column] for objective in choice.objectives)
 
 
 def _highlighted(choice: Choice) -> list[int]:
@@ -79,8 +96,9 @@ def _highlighted(choice: Choice) -> list[int]:
     return [*choice.picks["trade_off"][:_MOST_TIES], *best]
 
 
-def _roles(choice: Choice) -> list[tuple[int, str, str]]:
-    found = [(row, TRADE_OFF, name_of(choice)) for row in choice.picks["trade_off"]]
+def _roles(choice: Choice, names: Mapping[str, str]) -> list[tuple[int, str, str]]:
+    found = [(row, TRADE_OFF, name_of(choice, names)) for row in choice.picks["trade_off"]]
     for objective in choice.objectives:
-        found += [(row, _SENSE[objective.sense], objective.column) for row in choice.picks[f"best:{objective.column}"]]
+        name = names[objective.column]
+        found += [(row, _SENSE[objective.sense], name) for row in choice.picks[f"best:{objective.column}"]]
     return found

@@ -25,7 +25,7 @@ Rows = NDArray[np.int64]
 
 # Up to so many models are all drawn; of more, the fronts, a sample of the others and a heat map of all.
 ALL_DRAWN = 5_000
-SAMPLE = 2_000
+SAMPLE = 400
 # Larger fronts are thinned to those that can be the pick and an even choice of the others.
 _LARGEST_FRONT, _MOST_WINNERS = 3_000, 8_000
 HEAT_CELLS = (52, 36)
@@ -36,7 +36,9 @@ _WIDEST = 2.5
 # So large a share of the models is in view where the models of interest stand close together, and no more than so many.
 _IN_VIEW, _MOST_WANTED = 0.1, 100
 # A front of so few models is always wholly in view, and so is a group of so few.
-_SMALL_FRONT, _SMALL_GROUP = 12, 30
+_SMALL_FRONT = _SMALL_GROUP = 4
+# Company makes a range at most this many times as wide as the front's own, which counts as this part of its values at least.
+_MOST_COMPANY, _LEAST_WIDTH = 4.0, 0.05
 _LONGEST_NAME = 80
 
 
@@ -76,10 +78,10 @@ class GroupView:
     objectives: tuple[Objective, ...]
     """All objectives; the k-th is drawn from the field `v<k>`."""
     choices: tuple[Choice, ...]
-    panels: tuple[Panel, ...]
+    all_models: pl.DataFrame
+    """All models of the group: row number, objectives and labels, in row order."""
     models: pl.DataFrame
-    """Models that are shipped: row number, objectives and labels, in row order."""
-    total: int
+    """Those that are shipped."""
     letters: tuple[Lettered, ...]
     labels: tuple[str, ...]
     """Columns that name a model."""
@@ -89,6 +91,14 @@ class GroupView:
     """What each shipped model is called, by row number; no two are called the same."""
     measures: Mapping[str, Measure]
     """How the values of each objective are written, by column."""
+
+    @property
+    def total(self) -> int:
+        return self.all_models.height
+
+    @cached_property
+    def panels(self) -> tuple[Panel, ...]:
+        return _panels(self.measures, self.choices, self.all_models, heated=self.is_sampled)
 
     @property
     def is_sampled(self) -> bool:
@@ -110,6 +120,10 @@ class GroupView:
     def called(self, row: int, /) -> str:
         """Return the letter of a model, or a short name where it has none."""
         return self.letter_of.get(row) or self._short_names.get(row, f"row {row}")
+
+    def known(self, row: int, /) -> str:
+        """Return the name of a model, shipped or not."""
+        return self.names.get(row, f"row {row}")
 
     def in_full(self, row: int, /) -> str:
         """Return the letter and the name of a model."""
@@ -147,13 +161,10 @@ def group_views(selection: Selection, /, rows: pl.DataFrame | None = None) -> tu
         fronts = tuple(_shipped_front(choice) for choice in choices)
         budget = models.height if used <= ALL_DRAWN else max(50, SAMPLE * models.height // used)
         shipped = _shipped(models, [*fronts, np.array([model.row for model in own], dtype=np.int64)], budget, rng)
-        panels = _panels(parts, choices, models, heated=shipped.height < models.height)
         called = names_of(shipped, selection.labels, rows, besides=[*objectives, *(group.key or {})])
         names = dict(zip(shipped[ROW].to_list(), told_apart(called, shipped[ROW].to_list(), _LONGEST_NAME), strict=True))
         views.append(
-            GroupView(
-                group, selection.objectives, choices, panels, shipped, models.height, own, selection.labels, fronts, names, parts
-            )
+            GroupView(group, selection.objectives, choices, models, shipped, own, selection.labels, fronts, names, parts)
         )
     return tuple(views)
 
@@ -167,6 +178,7 @@ def _shipped_front(choice: Choice) -> Rows:
     kept = np.zeros(len(rows), dtype=np.bool_)
     kept[winners[:: -(-len(winners) // _MOST_WINNERS)]] = True
     kept[[choice.at(row) for picks in choice.picks.values() for row in picks[:10]]] = True
+    kept[[*choice.values.argmin(axis=0), *choice.values.argmax(axis=0)]] = True  # they make the scale
     others = np.flatnonzero(~kept)
     kept[others[:: max(1, len(others) // _LARGEST_FRONT)]] = True
     return rows[kept]
@@ -198,8 +210,7 @@ def _panels(parts: Mapping[str, Measure], choices: Sequence[Choice], models: pl.
 def _panel(choice: Choice, parts: Mapping[str, Measure], models: pl.DataFrame, quality: int, cost: int, *, heated: bool) -> Panel:
     y_objective, x_objective = choice.objectives[quality], choice.objectives[cost]
     xs, ys = (models[o.column].cast(pl.Float64).to_numpy() for o in (x_objective, y_objective))
-    interest = _of_interest(choice, quality, cost)
-    seen = (xs, ys) if len(xs) <= _SMALL_GROUP else _with_company(choice.values[interest][:, [cost, quality]].T, (xs, ys))
+    seen = [np.array(range_) for range_ in interest(choice, (xs, ys), x=x_objective, y=y_objective)]
     x = axis(parts[x_objective.column], values=xs, interest=seen[0], log=True)
     y = axis(parts[y_objective.column], values=ys, interest=seen[1], log=False)
     scales = (False, True) if x.may_be_log else (False,)
@@ -212,6 +223,19 @@ def _panel(choice: Choice, parts: Mapping[str, Measure], models: pl.DataFrame, q
             heat[zoom, log] = heat_map(logs if log else xs, ys, np.log(x_domain) if log else x_domain, y_domain)
     in_view = {zoom: int(_inside(xs, variants[zoom, x.log][0], ys, variants[zoom, x.log][1])) for zoom in (True, False)}
     return Panel(choice, x, y, heat, in_view)
+
+
+def interest(
+    choice: Choice, values: tuple[Values, Values], /, *, x: Objective, y: Objective
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the ranges of x and y near the front of a choice, given both of all models (two of [n])."""
+    if len(values[0]) <= _SMALL_GROUP:
+        ranges: Sequence[Values] = values
+    else:
+        cost, quality = choice.objectives.index(x), choice.objectives.index(y)
+        of_interest = _of_interest(choice, quality, cost)
+        ranges = _with_company(choice.values[of_interest][:, [cost, quality]].T, values)
+    return (float(ranges[0].min()), float(ranges[0].max())), (float(ranges[1].min()), float(ranges[1].max()))
 
 
 def _of_interest(choice: Choice, quality: int, cost: int) -> NDArray[np.bool_]:
@@ -235,10 +259,12 @@ def _with_company(interest: Values, values: tuple[Values, Values]) -> tuple[Valu
     wholes = [np.array([axis.min(), axis.max()]) for axis in values]
     ranges = [np.array([axis.min(), axis.max()]) for axis in interest]
     wanted = min(_IN_VIEW * len(values[0]), _MOST_WANTED)
+    most = [_MOST_COMPANY * max(np.ptp(r / 2) * 2, _LEAST_WIDTH * np.abs(r).max()) for r in ranges]
     for part in 2.0 ** np.arange(-10, 1):  # of the way to the whole range, which the last step reaches
         if _inside(values[0], tuple(ranges[0]), values[1], tuple(ranges[1])) >= wanted:
             break
-        ranges = [range_ + (whole * part - range_ * part) for whole, range_ in zip(wholes, ranges, strict=True)]
+        wider = [range_ + (whole * part - range_ * part) for whole, range_ in zip(wholes, ranges, strict=True)]
+        ranges = [new if np.ptp(new / 2) * 2 <= top else old for new, old, top in zip(wider, ranges, most, strict=True)]
     return ranges[0], ranges[1]
 
 

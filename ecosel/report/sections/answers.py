@@ -1,0 +1,118 @@
+"""Say of each group which model is the choice: its numbers, what it gives up, how sure that is; and the picks of the pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ecosel.choosing.choice import Choice
+from ecosel.output.sentences import certainty, gain, reference_of, share
+from ecosel.report.view.view import GroupView
+
+_MOST_SHARES = 8
+
+
+@dataclass(frozen=True)
+class Number:
+    """A value with its unit, its difference from the best of the first quality, the name of what it is, and its column."""
+
+    text: str
+    difference: str
+    name: str
+    column: str
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The best trade-off of some objectives."""
+
+    title: str
+    """The objectives in words."""
+    rows: tuple[int, ...]
+    letter: str
+    name: str
+    numbers: tuple[Number, ...]
+    trade: str
+
+
+@dataclass(frozen=True)
+class Share:
+    """How often a model is the best trade-off: of all weightings, and where errors are known of the measurements drawn anew."""
+
+    row: int
+    letter: str
+    name: str
+    part: float
+    wins: str
+    on_front: str
+    chosen: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the page says of a group before any weight is moved."""
+
+    name: str
+    pick: Pick
+    certainty: str
+    wins: str
+    """The same in a few words."""
+    pairs: tuple[Pick, ...]
+    shares: tuple[Share, ...]
+    is_resampled: bool
+
+
+def answers(views: Sequence[GroupView], /) -> list[Answer]:
+    return [_answer(view) for view in views]
+
+
+def answer_choice(view: GroupView, /) -> Choice:
+    """Return the choice that is the answer: the one over all objectives, else the first pair."""
+    return view.joint or view.choices[0]
+
+
+def _answer(view: GroupView) -> Answer:
+    choice = answer_choice(view)
+    pairs = tuple(pick_of(view, one) for one in view.choices if one.kind == "pair" and one is not choice)
+    shares = () if len(choice.objectives) < 2 else _shares(view, choice)
+    sure = certainty(choice, view.known)
+    return Answer(view.name, pick_of(view, choice), sure, _wins(view, choice), pairs, shares, choice.resampling is not None)
+
+
+def _wins(view: GroupView, choice: Choice) -> str:
+    shares, picks = choice.win_shares(), choice.picks["trade_off"]
+    words = share(shares.get(picks[0], 0.0), sampled=choice.wins.error > 0)
+    rival = next((row for row in shares if row not in picks), None)
+    return words if rival is None else f"{words}; {view.known(rival)} {share(shares[rival], sampled=choice.wins.error > 0)}"
+
+
+def pick_of(view: GroupView, choice: Choice, /) -> Pick:
+    rows = choice.picks["trade_off"]
+    reference = choice.objectives[reference_of(choice.objectives)].column
+    values = choice.values[choice.at(rows[0])].tolist()
+    best = choice.values[choice.at(choice.picks[f"best:{reference}"][0])].tolist()
+    numbers = []
+    for o, value, of in zip(choice.objectives, values, best, strict=True):
+        part = view.measures[o.column]
+        numbers.append(Number(part.text(value), part.difference(value, of), part.name, o.column))
+    title = " and ".join(view.measures[o.column].name for o in choice.objectives)
+    name = view.known(rows[0])
+    return Pick(title, rows, view.letter_of.get(rows[0], ""), name, tuple(numbers), gain(choice, view.measures, view.known))
+
+
+def _shares(view: GroupView, choice: Choice) -> tuple[Share, ...]:
+    """Return the models that win most often, the largest share first."""
+    wins, member = choice.win_shares(), choice.resampling
+    pick = choice.picks["trade_off"][0]
+    weight = {row: wins.get(row, 0.0) for row in [*wins, pick]}
+    for row, (_, chosen) in (member.rows if member else {}).items():
+        if chosen >= 0.01:
+            weight.setdefault(row, wins.get(row, 0.0))
+    found = sorted(weight, key=lambda row: -weight[row])[:_MOST_SHARES]
+    sampled = choice.wins.error > 0
+    shares = []
+    for row in [*found, *([pick] if pick not in found else [])]:
+        again = [share(part, sampled=True) for part in member.of(row)] if member else ["", ""]
+        letter = view.letter_of.get(row, "")
+        shares.append(Share(row, letter, view.known(row), weight[row], share(weight[row], sampled=sampled), *again))
+    return tuple(shares)
