@@ -23,9 +23,10 @@ def gain(choice: Choice, parts: Mapping[str, Measure], name: Name, /) -> str:
     measured = [parts[column] for column in columns]
     pick, best = choice.answer[0], choice.picks[f"best:{columns[k]}"][0]
     at, of = choice.values[choice.at(pick)].tolist(), choice.values[choice.at(best)].tolist()
+    within = " within the limits" if choice.restrictions else ""
     if at[k] == of[k]:
-        return f"It is also the {measured[k].best_word}."
-    return f"Against {name(best)}, the {measured[k].best_word} ({measured[k].text(of[k])}): {trade(measured, at, of, k)}."
+        return f"It is also the {measured[k].best_word}{within}."
+    return f"Against {name(best)}, the {measured[k].best_word}{within} ({measured[k].text(of[k])}): {trade(measured, at, of, k)}."
 
 
 def reference_of(objectives: Sequence[Objective], /) -> int:

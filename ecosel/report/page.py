@@ -26,6 +26,7 @@ from ecosel.report.sections.table import table_lines
 from ecosel.report.sections.topology import stacks
 from ecosel.report.sections.trace import trace_figures
 from ecosel.report.vega import vega_bundle
+from ecosel.report.view.unrestricted import unrestricted
 from ecosel.report.view.view import GroupView, group_views
 from ecosel.selection import Selection
 
@@ -46,19 +47,18 @@ def as_page(
 
     Raises ValueError where there are more groups than a page can hold.
     """
-    if len(selection.groups) > MOST_GROUPS:
-        raise ValueError(
-            f"{len(selection.groups)} groups are too many for one page (at most {MOST_GROUPS}); choose some with --where"
-        )
-    views = group_views(selection, rows)
-    run, traces = run_figures(selection, rows, views), trace_figures(rows, views, folder=folder)
+    base, start = unrestricted(selection, rows)
+    if len(base.groups) > MOST_GROUPS:
+        raise ValueError(f"{len(base.groups)} groups are too many for one page (at most {MOST_GROUPS}); choose some with --where")
+    views = group_views(base, rows)
+    run, traces = run_figures(base, rows, views), trace_figures(rows, views, folder=folder)
     drawings = [figure.drawing for figure in (*run, *traces) if figure.drawing is not None]
-    data = contents(selection, rows, views, drawings, command=select)
-    said = answers(views)
+    data = contents(base, rows, views, drawings, start=start, command=select)
+    said = answers(selection, views)
     reference = next((o for o in selection.objectives if o.is_quality), selection.objectives[0])
     parts = views[0].measures
     by = " / ".join(views[0].group.key or {})
-    lines = table_lines(selection, views)
+    lines = table_lines(base, views)
     has_errors = any(cell.interval for line in lines for cell in line.cells)
     return _document(
         data,

@@ -2,44 +2,54 @@
 const valuesOf = (group, k) => group.models[`v${k}`];
 const costOf = (group, k, at) => (objectives[k].isQuality ? 0 - valuesOf(group, k)[at] : valuesOf(group, k)[at]);
 const everyone = (group) => (group.every ??= group.models.row.map((_, at) => at));
-const isLeft = (group, at) => state.limits.every((limit, k) =>
+const isLeft = (group, at) => !group.barred.includes(at) && isWithin(group, at);
+const isWithin = (group, at) => state.limits.every((limit, k) =>
   limit === null || (objectives[k].isQuality ? valuesOf(group, k)[at] >= limit : valuesOf(group, k)[at] <= limit));
 
-// What was computed for the limits of now, by group.
-const kept = { key: null, found: new Map() };
+// What was computed for some limits, by group.
+const kept = new Map();
 function remembered(group, name, compute) {
-  const key = state.limits.join();
-  if (kept.key !== key) {
-    kept.key = key;
-    kept.found.clear();
+  const id = `${state.limits} ${groups.indexOf(group)} ${name}`;
+  if (!kept.has(id)) {
+    if (kept.size > 2000) kept.clear();
+    kept.set(id, compute());
   }
-  const id = `${groups.indexOf(group)} ${name}`;
-  if (!kept.found.has(id)) kept.found.set(id, compute());
-  return kept.found.get(id);
+  return kept.get(id);
 }
 
-const left = (group) => remembered(group, "left", () => (hasLimits() ? everyone(group).filter((at) => isLeft(group, at)) : everyone(group)));
+const left = (group) => remembered(group, "left", () => (isLimited(group) ? everyone(group).filter((at) => isLeft(group, at)) : everyone(group)));
+const isLimited = (group) => hasLimits() || group.barred.length > 0;
 
-// Positions of the models on the front of some objectives, among those left. What is better than a model that is left is
-// left too, so the front of all objectives is that of the archive less those that are not left.
-function frontOf(group, ks) {
-  return remembered(group, `front ${ks}`, () => {
-    if (ks.length > 2 && ks.length === page.answer.length) return group.front.filter((at) => isLeft(group, at));
-    const [a, b] = ks;
-    const cost = (k, at) => costOf(group, k, at);
-    const sorted = left(group).slice().sort((p, q) => cost(a, p) - cost(a, q) || (b === undefined ? 0 : cost(b, p) - cost(b, q)));
-    const front = [];
-    let last = null;
-    for (const at of sorted) {
-      const here = [cost(a, at), b === undefined ? 0 : cost(b, at)];
-      if (last === null || here[1] < last[1] || (here[0] === last[0] && here[1] === last[1])) {
-        if (b === undefined && last !== null && here[0] !== last[0]) break;
-        front.push(at);
-        last = here;
-      }
+// Positions of the models on the front of some objectives, among those left. What is better than a model within the limits
+// is within them too, so the front of all objectives is that of the archive less those that are not.
+const frontOf = (group, ks) => remembered(group, `front ${ks}`, () => {
+  if (ks.length > 2 && !group.barred.length) return group.front.filter((at) => isWithin(group, at));
+  if (ks.length > 2) return frontOfAll(group, ks, left(group));
+  return frontOfTwo(group, ks, left(group));
+});
+const wholeFront = (group, ks) => (group.fronts ??= {}, (group.fronts[ks] ??= ks.length > 2 ? group.front : frontOfTwo(group, ks, everyone(group))));
+
+function frontOfAll(group, ks, among) {
+  const costs = among.map((at) => ks.map((k) => costOf(group, k, at)));
+  const beats = (a, b) => a.every((cost, i) => cost <= b[i]) && a.some((cost, i) => cost < b[i]);
+  return among.filter((_, n) => !costs.some((other) => beats(other, costs[n])));
+}
+
+function frontOfTwo(group, ks, among) {
+  const [a, b] = ks;
+  const cost = (k, at) => costOf(group, k, at);
+  const sorted = among.slice().sort((p, q) => cost(a, p) - cost(a, q) || (b === undefined ? 0 : cost(b, p) - cost(b, q)));
+  const front = [];
+  let last = null;
+  for (const at of sorted) {
+    const here = [cost(a, at), b === undefined ? 0 : cost(b, at)];
+    if (last === null || here[1] < last[1] || (here[0] === last[0] && here[1] === last[1])) {
+      if (b === undefined && last !== null && here[0] !== last[0]) break;
+      front.push(at);
+      last = here;
     }
-    return front.sort((p, q) => p - q);
-  });
+  }
+  return front.sort((p, q) => p - q);
 }
 
 const spread = (low, high) => 2 * Math.min(0.5 * high - 0.5 * low, Number.MAX_VALUE / 2);
@@ -52,9 +62,10 @@ function endsOf(values, positions) {
   return [low, high];
 }
 
-// Ideal and scale of each objective, as Rule.ideal_point and Rule.scales give them.
-function ruleOf(group, ks, front) {
+// Ideal and scale of each objective, as Rule.ideal_point and Rule.scales give them: those of all models, whatever the limits.
+function ruleOf(group, ks) {
   const { scale, ideal, preset } = page.rule;
+  const front = wholeFront(group, ks);
   return ks.map((k) => {
     const o = objectives[k];
     const [low, high] = endsOf(valuesOf(group, k), front);
@@ -64,7 +75,7 @@ function ruleOf(group, ks, front) {
     let by = range;
     if (preset) by = preset[k];
     else if (scale === "none") by = 1;
-    else if (scale === "archive-range") by = hasLimits() ? spread(...endsOf(valuesOf(group, k), left(group))) : group.archiveRange[k];
+    else if (scale === "archive-range") by = group.archiveRange[k];
     else if (scale === "max" && !o.isQuality && low >= 0) by = high;
     else if (scale === "max" && (o.isAccuracy || (o.isQuality && o.column in ideal))) by = Math.abs(at) || range;
     return { ideal: at, scale: by > 0 ? by : 1 };
@@ -74,7 +85,7 @@ function ruleOf(group, ks, front) {
 // The front of some objectives with the deviation of each model from the ideal point, in units of the scale.
 const deviationsOf = (group, ks) => remembered(group, `deviations ${ks}`, () => {
   const front = frontOf(group, ks);
-  const rule = front.length ? ruleOf(group, ks, front) : [];
+  const rule = ruleOf(group, ks);
   return { front, rule, parts: ks.map((k, i) => front.map((at) => Math.abs(valuesOf(group, k)[at] / rule[i].scale - rule[i].ideal / rule[i].scale))) };
 });
 
@@ -131,7 +142,7 @@ const segmentsOf = (group, ks) => remembered(group, `segments ${ks}`, () => {
 const SAMPLES = 2000;
 const sharesOf = (group) => remembered(group, "shares", () => {
   const ks = page.answer;
-  if (!hasLimits()) return { shares: new Map(Object.entries(group.shares).map(([at, part]) => [Number(at), part])), error: group.sharesError };
+  if (!isLimited(group)) return { shares: new Map(Object.entries(group.shares).map(([at, part]) => [Number(at), part])), error: group.sharesError };
   if (ks.length === 2) return { shares: new Map(segmentsOf(group, ks).map(({ at, low, high }) => [at, high - low])), error: 0 };
   const { front, parts } = deviationsOf(group, ks);
   const squares = parts.map((part) => part.map((v) => v * v));

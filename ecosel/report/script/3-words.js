@@ -82,10 +82,11 @@ const referenceOf = (ks) => ks.find((k) => objectives[k].isQuality) ?? ks[0];
 function gain(group, ks, at) {
   const k = referenceOf(ks);
   const front = frontOf(group, ks);
+  const within = isLimited(group) ? " within the limits" : "";
   const [low, high] = endsOf(valuesOf(group, k), front);
   const best = front.find((p) => valuesOf(group, k)[p] === (objectives[k].isQuality ? high : low));
-  if (valuesOf(group, k)[at] === valuesOf(group, k)[best]) return `It is also the ${objectives[k].bestWord}.`;
-  return `Against ${nameOf(group, best)}, the ${objectives[k].bestWord} (${valueText(k, valuesOf(group, k)[best])}): ${trade(group, ks, at, best, k)}.`;
+  if (valuesOf(group, k)[at] === valuesOf(group, k)[best]) return `It is also the ${objectives[k].bestWord}${within}.`;
+  return `Against ${nameOf(group, best)}, the ${objectives[k].bestWord}${within} (${valueText(k, valuesOf(group, k)[best])}): ${trade(group, ks, at, best, k)}.`;
 }
 
 function share(part, sampled) {
@@ -104,17 +105,34 @@ function certainty(group, picks) {
   const [at] = picks;
   const { front } = deviationsOf(group, ks);
   if (front.every((p) => ks.every((k) => valuesOf(group, k)[p] === valuesOf(group, k)[front[0]]))) {
-    return `No model${hasLimits() ? " within the limits" : ""} is better in any objective than ${nameOf(group, at)}, whatever the weights.`;
+    return `No model${isLimited(group) ? " within the limits" : ""} is better in any objective than ${nameOf(group, at)}, whatever the weights.`;
   }
   const { shares, error } = sharesOf(group);
   const own = shares.get(at) ?? 0;
   const rival = rivalOf(shares, picks);
   const about = error ? ` (± ${Math.round(100 * error)} %)` : "";
-  let text = `${nameOf(group, at)} is the best trade-off under ${share(own, error > 0)}${about} of all weightings${hasLimits() ? " within the limits" : ""}`;
+  let text = `${nameOf(group, at)} is the best trade-off under ${share(own, error > 0)}${about} of all weightings${isLimited(group) ? " within the limits" : ""}`;
   if (rival) text += `, ${nameOf(group, rival[0])} under ${share(rival[1], error > 0)}`;
   if (rival && rival[1] > own) text += ": the choice depends on the weights, and another model wins under more of them.";
   else text += `: the choice ${own >= 0.9 ? "hardly depends" : own >= 0.5 ? "depends somewhat" : "depends"} on the weights.`;
-  return text + (hasLimits() || !group.resamples ? "" : again(group, picks));
+  return text + (isLimited(group) || !group.resamples ? "" : again(group, picks));
+}
+
+// Of each limit whether it binds, and what giving it up would gain.
+function bounds(group, picks) {
+  const words = [];
+  state.limits.forEach((limit, k) => {
+    if (limit === null) return;
+    const name = objectives[k].isKnown ? objectives[k].name[0].toUpperCase() + objectives[k].name.slice(1) : objectives[k].name;
+    const said = `${name} ${objectives[k].isQuality ? "≥" : "≤"} ${valueText(k, limit)}`;
+    state.limits[k] = null;
+    const without = answerOf(group).picks;
+    state.limits[k] = limit;
+    const isSame = without.length === picks.length && without.every((at) => picks.includes(at));
+    const gained = isSame ? "" : trade(group, page.answer, without[0], picks[0], referenceOf(page.answer)) || "the same values";
+    words.push(isSame ? `${said} does not bind.` : `${said} binds: without it the choice would be ${nameOf(group, without[0])}: ${gained}.`);
+  });
+  return words.join(" ");
 }
 
 function again(group, picks) {

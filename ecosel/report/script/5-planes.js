@@ -2,14 +2,12 @@
 const planes = [];
 const MOST_ERRORS = 150;
 
+// A plane for each pair that is chosen from; above three objectives one, whose axes are chosen.
 function planesOf(group, g) {
-  const d = objectives.length;
-  if (d < 2) return [];
-  const keys = Object.keys(group.planes).map((key) => key.split("-").map(Number));
+  if (objectives.length < 2) return [];
   const reference = referenceOf(page.answer);
-  const pairs = keys.filter(([x, y]) => objectives[x].isQuality !== objectives[y].isQuality);
-  const wanted = d > 3 ? (pairs.length ? pairs : keys).slice(0, 1) : pairs.length ? pairs : keys.filter((key) => key.includes(reference));
-  return wanted.map(([x, y], n) => makePlane(group, g, n, x, y));
+  const pairs = page.pairs.length ? page.pairs : objectives.map((_, k) => [reference, k]).filter(([a, b]) => a !== b);
+  return (objectives.length > 3 ? pairs.slice(0, 1) : pairs).map(([y, x], n) => makePlane(group, g, n, x, y));
 }
 
 function makePlane(group, g, n, x, y) {

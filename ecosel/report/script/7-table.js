@@ -67,10 +67,25 @@ function interval(group, k, at) {
   return low === high ? ` ± ${low}` : ` −${low} +${high}`;
 }
 
-const tagOf = (group, at) => (group.models.letter[at] ? make("span", { class: "tag" }, group.models.letter[at]) : null);
-const called = (group, at) => [tagOf(group, at), group.models.letter[at] ? " " : null, make("bdi", {}, nameOf(group, at))];
+const tagOf = (group, at) => make("span", { class: "tag" }, group.models.letter[at]);
+const called = (group, at) => [...(group.models.letter[at] ? [tagOf(group, at), " "] : []), make("bdi", {}, nameOf(group, at))];
 
-function lineOf({ group, g, at, row, isPinned }) {
+// What a model is the best at under the weights and limits of now, in words, by position.
+function rolesOf(group) {
+  const found = new Map();
+  const put = (at, role, of) => {
+    if (!found.has(at)) found.set(at, new Map());
+    found.get(at).set(role, [...(found.get(at).get(role) ?? []), of]);
+  };
+  const names = (ks) => (ks.length > 2 ? "all objectives together" : objectives[ks[0]].isAccuracy ? objectives[ks[1]].name : ks.map((k) => objectives[k].name).join(" against "));
+  const choices = page.answer.length > 1 ? [...page.pairs.filter((ks) => String(ks) !== String(page.answer)), page.answer] : [];
+  for (const ks of choices) for (const at of pickOf(group, ks).picks) put(at, "best trade-off:", names(ks));
+  page.answer.forEach((k) => bestOf(group, k, frontOf(group, page.answer)).forEach((at) => put(at, objectives[k].isQuality ? "highest" : "lowest", objectives[k].name)));
+  return found;
+}
+const rolesIn = (roles, at) => [...(roles.get(at) ?? [])].map(([role, of]) => make("span", {}, make("bdi", {}, `${role} ${of.join(", ")}`)));
+
+function lineOf({ group, g, at, row, isPinned }, roles) {
   const [baseGroup, base] = baseOf(group);
   const name = make("th", { scope: "row", class: "name" },
     make("button", { type: "button", class: "pin", "aria-pressed": isPinned, "aria-label": `pin ${nameOf(group, at)}`, title: "pin: compare with others", onclick: () => pin(row) }, isPinned ? "★" : "☆"),
@@ -81,12 +96,12 @@ function lineOf({ group, g, at, row, isPinned }) {
     return make("td", { class: `number${isBest ? " best" : ""}`, title: value, "data-value": value }, valueText(k, value) + interval(group, k, at),
       make("span", { class: "ratio" }, baseGroup === group && base === at ? "" : difference(k, value, valuesOf(baseGroup, k)[base])));
   });
-  const roles = make("td", { class: "roles" }, ...(group.roles[at] ?? []).map((role) => make("span", {}, make("bdi", {}, role))));
+  const best = make("td", { class: "roles" }, ...rolesIn(roles.get(group), at));
   const extra = shownColumns().map((c) => make("td", { class: typeof group.cells[c][at] === "number" ? "number" : "name" }, make("bdi", {}, String(group.cells[c][at] ?? ""))));
   const of = groups.length > 1 ? make("td", { class: "name" }, make("bdi", {}, group.name)) : null;
   const classes = [isPinned ? "pinned" : "", state.marked === row ? "marked" : "", group.models.letter[at] || isPinned ? "" : "unlettered",
     answerOf(group).picks.includes(at) ? "now" : ""].filter(Boolean).join(" ");
-  return make("tr", { "data-row": row, "data-of-group": g, class: classes }, name, ...cells, ...extra, roles, of, make("td", { class: "number" }, String(row)));
+  return make("tr", { "data-row": row, "data-of-group": g, class: classes }, name, ...cells, ...extra, best, of, make("td", { class: "number" }, String(row)));
 }
 
 function drawTable() {
@@ -94,6 +109,7 @@ function drawTable() {
   const focused = document.activeElement?.dataset?.mark ?? null;
   const isPin = document.activeElement?.classList.contains("pin") ? document.activeElement.closest("tr")?.dataset.row : null;
   const lines = listed();
+  const roles = new Map(groups.map((group, g) => [group, isShown(g) ? rolesOf(group) : new Map()]));
   const head = (by, label, options = {}) => {
     const way = state.sort?.[0] === by ? (state.sort[1] === "up" ? "ascending" : "descending") : null;
     return make("th", { scope: "col", "aria-sort": way, ...options }, make("button", { type: "button", "data-by": by, onclick: () => {
@@ -106,7 +122,7 @@ function drawTable() {
     ...objectives.map((o, k) => head(`v${k}`, `${o.title} ${o.isQuality ? "↑" : "↓"}`, { class: "number", title: o.column })),
     ...shownColumns().map((c) => head(`c${c}`, page.columns[c])), make("th", { scope: "col" }, "best at"),
     groups.length > 1 ? head("group", "group") : null, head("row", "row", { class: "number" })));
-  table.tBodies[0].replaceChildren(...lines.slice(0, isWhole ? lines.length : MOST_LINES_SHOWN + state.pins.length).map(lineOf));
+  table.tBodies[0].replaceChildren(...lines.slice(0, isWhole ? lines.length : MOST_LINES_SHOWN + state.pins.length).map((line) => lineOf(line, roles)));
   byId("more").hidden = isWhole || lines.length <= MOST_LINES_SHOWN + state.pins.length;
   byId("more").textContent = `show all ${grouped(String(lines.length))}`;
   byId("count").textContent = `${grouped(String(lines.length))} model${lines.length === 1 ? "" : "s"}`;

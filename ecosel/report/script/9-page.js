@@ -4,11 +4,10 @@ const others = []; // charts that do not follow the weights
 function tellPick(place, group, picks, ks) {
   place.dataset.rows = picks.map((at) => group.models.row[at]).join(" ");
   if (!picks.length) return place.replaceChildren(left(group).length ? "none: some weight must be above 0" : "no model meets the limits");
-  const tied = picks.slice(1, 8).flatMap((at) => [", ", ...called(group, at)]);
-  const more = picks.length > 8 ? ` and ${picks.length - 8} more that tie` : "";
   const numbers = ks.map((k) => phrase(k, valuesOf(group, k)[picks[0]])).join(", ");
-  return place.replaceChildren(...called(group, picks[0]), ...tied, more, make("span", { class: "muted" }, ` ${numbers}`));
+  return place.replaceChildren(...called(group, picks[0]), tied(picks), numbers ? make("span", { class: "muted" }, ` ${numbers}`) : "");
 }
+const tied = (picks) => (picks.length > 1 ? ` (and ${picks.length - 1} more that tie)` : "");
 
 function tellAnswer(group, g) {
   const box = byId(`answer-${g}`);
@@ -21,8 +20,7 @@ function tellAnswer(group, g) {
   const reference = referenceOf(page.answer);
   const best = picks.length ? bestOf(group, reference, frontOf(group, page.answer))[0] : null;
   const none = left(group).length ? "none: some weight must be above 0" : "none: no model meets the limits";
-  const tied = picks.length > 1 ? ` (and ${picks.length - 1} more that tie)` : "";
-  place.replaceChildren(...(picks.length ? [...called(group, at), tied] : [none]));
+  place.replaceChildren(...(picks.length ? [...called(group, at), tied(picks)] : [none]));
   const numbers = box.querySelectorAll(".number b, .value b");
   const ratios = box.querySelectorAll(".number .ratio");
   page.answer.forEach((k, i) => {
@@ -32,7 +30,7 @@ function tellAnswer(group, g) {
   });
   const within = groups.length > 1 ? document.querySelector(`section.group[data-group="${g}"]`) : box;
   within.querySelector(".trade").textContent = picks.length ? gain(group, page.answer, at) : "";
-  within.querySelector(".sure").textContent = picks.length ? certainty(group, picks) : "";
+  within.querySelector(".sure").textContent = picks.length ? [certainty(group, picks), bounds(group, picks)].filter(Boolean).join(" ") : "";
   const wins = box.querySelector(".wins");
   if (wins) wins.textContent = picks.length ? winsText(group, picks) : "";
 }
@@ -45,15 +43,13 @@ function winsText(group, picks) {
 }
 
 function tellPairs(group, g) {
-  const keys = Object.keys(group.planes).map((key) => key.split("-").map(Number).sort((a, b) => a - b));
-  const pairs = keys.filter(([a, b]) => objectives[a].isQuality !== objectives[b].isQuality);
-  (pairs.length ? pairs : keys.filter((key) => key.includes(referenceOf(page.answer)))).forEach((ks, n) => {
+  page.pairs.forEach((ks, n) => {
     const place = byId(`pair-${g}-${n}-pick`);
     if (!place) return;
     const { picks } = pickOf(group, ks);
     const line = place.closest("tr");
     tellPick(place, group, picks, []);
-    line.querySelectorAll(".value b").forEach((part, i) => { part.textContent = picks.length ? valueText(ks[i], valuesOf(group, ks[i])[picks[0]]) : ""; });
+    line.querySelectorAll(".value b").forEach((part, i) => { part.textContent = picks.length ? valueText(ks[i], valuesOf(group, ks[i])[picks[0]]) : "–"; });
     line.querySelector(".trade").textContent = picks.length ? gain(group, ks, picks[0]) : "";
   });
 }
@@ -68,7 +64,7 @@ function tellShares(group, g) {
   const measured = Boolean(group.resamples);
   table.tBodies[0].replaceChildren(...[...found].map((at) => {
     const part = shares.get(at) ?? 0;
-    const probabilities = hasLimits() ? ["", ""] : (group.again[at] ?? [0, 0]).map((p) => share(p, true));
+    const probabilities = isLimited(group) ? ["", ""] : (group.again[at] ?? [0, 0]).map((p) => share(p, true));
     if (!isAsBegun()) probabilities[1] = "";
     return make("tr", { class: at === pick ? "now" : "" }, make("td", { class: "name" }, ...called(group, at)),
       make("td", {}, make("progress", { max: 1, value: part, "aria-hidden": "true" }), " ", make("span", {}, share(part, error > 0))),
@@ -170,11 +166,13 @@ function update({ drawn, filtered, isListed, marked }) {
 }
 
 function markLines() {
+  const roles = groups.map((group, g) => (isShown(g) ? rolesOf(group) : new Map()));
   for (const line of byId("models").tBodies[0].rows) {
     const row = Number(line.dataset.row);
     const group = groups[Number(line.dataset.ofGroup)];
     line.classList.toggle("marked", state.marked === row);
     line.classList.toggle("now", answerOf(group).picks.some((at) => group.models.row[at] === row));
+    line.querySelector(".roles").replaceChildren(...rolesIn(roles[Number(line.dataset.ofGroup)], group.models.row.indexOf(row)));
     line.querySelector("[data-mark]")?.setAttribute("aria-pressed", String(state.marked === row));
   }
 }
@@ -182,6 +180,7 @@ function markLines() {
 let drawing = Promise.resolve();
 function redraw() {
   delete document.body.dataset.ready;
+  document.body.dataset.width = String(innerWidth);
   drawing = drawing.then(async () => {
     for (const plane of planes) if (isShown(plane.g)) { await drawPlane(plane); drawStrip(plane); }
     for (const view of others) {

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ecosel.choosing.choice import Choice
-from ecosel.output.sentences import certainty, gain, reference_of, share
+from ecosel.output.sentences import bounds, certainty, gain, reference_of, share
+from ecosel.report.view.letters import choices_of
 from ecosel.report.view.view import GroupView
+from ecosel.selection import Selection
 
 _MOST_SHARES = 8
 
@@ -62,32 +64,38 @@ class Answer:
     is_resampled: bool
 
 
-def answers(views: Sequence[GroupView], /) -> list[Answer]:
-    return [_answer(view) for view in views]
+def answers(selection: Selection, views: Sequence[GroupView], /) -> list[Answer]:
+    """Return the answer of each view; selection is under the limits, the views are of all models."""
+    found = {str(group.key): choices_of(selection, group) for group in selection.groups}
+    return [_answer(view, found.get(str(view.group.key), [])) for view in views]
 
 
-def answer_choice(view: GroupView, /) -> Choice:
+def answer_choice(choices: Sequence[Choice], /) -> Choice:
     """Return the choice that is the answer: the one over all objectives, else the first pair."""
-    return view.joint or view.choices[0]
+    return next((choice for choice in choices if choice.kind == "joint"), choices[0])
 
 
-def _answer(view: GroupView) -> Answer:
-    choice = answer_choice(view)
-    pairs = tuple(pick_of(view, one) for one in view.choices if one.kind == "pair" and one is not choice)
+def _answer(view: GroupView, choices: Sequence[Choice]) -> Answer:
+    if not choices:
+        parts = [view.measures[o.column] for o in answer_choice(view.choices).objectives]
+        numbers = tuple(Number("–", "", part.name, part.objective.column) for part in parts)
+        return Answer(view.name, Pick("", (), "", "none: no model meets the limits", numbers, ""), "", "", (), (), False)
+    choice = answer_choice(choices)
+    pairs = tuple(pick_of(view, one) for one in choices if one.kind == "pair" and one is not choice)
     shares = () if len(choice.objectives) < 2 else _shares(view, choice)
-    sure = certainty(choice, view.known)
+    sure = " ".join([certainty(choice, view.known), *bounds(choice, view.measures, view.known)])
     return Answer(view.name, pick_of(view, choice), sure, _wins(view, choice), pairs, shares, choice.resampling is not None)
 
 
 def _wins(view: GroupView, choice: Choice) -> str:
-    shares, picks = choice.win_shares(), choice.picks["trade_off"]
+    shares, picks = choice.win_shares(), choice.answer
     words = share(shares.get(picks[0], 0.0), sampled=choice.wins.error > 0)
     rival = next((row for row in shares if row not in picks), None)
     return words if rival is None else f"{words}; {view.known(rival)} {share(shares[rival], sampled=choice.wins.error > 0)}"
 
 
 def pick_of(view: GroupView, choice: Choice, /) -> Pick:
-    rows = choice.picks["trade_off"]
+    rows = choice.answer
     reference = choice.objectives[reference_of(choice.objectives)].column
     values = choice.values[choice.at(rows[0])].tolist()
     best = choice.values[choice.at(choice.picks[f"best:{reference}"][0])].tolist()
@@ -103,7 +111,7 @@ def pick_of(view: GroupView, choice: Choice, /) -> Pick:
 def _shares(view: GroupView, choice: Choice) -> tuple[Share, ...]:
     """Return the models that win most often, the largest share first."""
     wins, member = choice.win_shares(), choice.resampling
-    pick = choice.picks["trade_off"][0]
+    pick = choice.answer[0]
     weight = {row: wins.get(row, 0.0) for row in [*wins, pick]}
     for row, (_, chosen) in (member.rows if member else {}).items():
         if chosen >= 0.01:

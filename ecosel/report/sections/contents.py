@@ -23,6 +23,7 @@ from ecosel.report.sections.answers import answer_choice
 from ecosel.report.sections.html import Drawing, columns_of
 from ecosel.report.view import mark_data
 from ecosel.report.view.planes import planes
+from ecosel.report.view.unrestricted import Start
 from ecosel.report.view.view import HEAT_CELLS, GroupView
 from ecosel.selection import Selection
 
@@ -37,20 +38,25 @@ def contents(
     drawings: Sequence[Drawing],
     /,
     *,
+    start: Start,
     command: Sequence[str],
 ) -> dict[str, Any]:
     """Return what the script draws; command is that of select without weights and limits, as words."""
     columns = [column for column in rows.columns if column != ROW]
     shown = columns[:_MOST_COLUMNS]
-    answer = answer_choice(views[0])
+    answer = answer_choice(views[0].choices)
     return {
         "config": PAGE, "plane": _without_config(plane_chart().to_dict(validate=False)), "heatCells": HEAT_CELLS,
-        "objectives": [_objective(selection, views[0].measures[o.column], o.column) for o in selection.objectives],
+        "objectives": [
+            {**_objective(selection, views[0].measures[o.column], o.column), "weight": weight, "limit": limit}
+            for o, weight, limit in zip(selection.objectives, start.weights, start.limits, strict=True)
+        ],
         "answer": [selection.objectives.index(o) for o in answer.objectives],
+        "pairs": [[selection.objectives.index(o) for o in c.objectives] for c in views[0].choices if c.kind == "pair"],
         "rule": {"scale": selection.rule.scale, "ideal": dict(selection.rule.ideal), "preset": _preset(selection)},
         "command": list(command),
         "columns": [shortened(column, 60) for column in shown], "columnsLeftOut": len(columns) - len(shown),
-        "groups": [_group(view, rows, shown) for view in views],
+        "groups": [_group(view, rows, shown, start) for view in views],
         "views": _drawings(drawings),
     }  # fmt: skip
 
@@ -64,9 +70,8 @@ def _objective(selection: Selection, part: Measure, column: str) -> dict[str, An
     return {
         "column": column, "isQuality": part.objective.is_quality, "isAccuracy": part.objective == ACCURACY,
         "name": part.name, "title": shortened(part.title, 60), "unit": part.unit, "factor": part.factor,
-        "isKnown": part.quantity is not None, "less": part.quantity.less if part.quantity else "lower",
+        "isKnown": part.metric is not None, "less": part.metric.less if part.metric else "lower",
         "isSigned": part.is_signed, "bestWord": part.best_word, "canBeLog": float(values.min()) > 0,  # type: ignore[arg-type]
-        "weight": selection.rule.weights.get(column, 1.0),
     }  # fmt: skip
 
 
@@ -79,17 +84,17 @@ def _preset(selection: Selection) -> list[float] | None:
     return [scales.get(o.column, choice.scale.get(o.column, 1.0)) for o in selection.objectives]
 
 
-def _group(view: GroupView, rows: pl.DataFrame, shown: Sequence[str]) -> dict[str, Any]:
+def _group(view: GroupView, rows: pl.DataFrame, shown: Sequence[str], start: Start) -> dict[str, Any]:
     models = mark_data.model_rows(view)
     at = {row: k for k, row in enumerate(models["row"].to_list())}
-    answer = answer_choice(view)
+    answer = answer_choice(view.choices)
     front = next(own for choice, own in zip(view.choices, view.fronts, strict=True) if choice is answer)
-    roles = {at[m.row]: list(m.roles) for m in view.letters if m.row in at}
     values = [view.all_models[o.column].cast(pl.Float64).to_numpy() for o in view.objectives]
     resampling = answer.resampling
     return {
         "name": view.name, "total": view.total, "models": columns_of(models), "front": [at[int(row)] for row in front],
-        "roles": roles, "errors": _errors(view), "cells": _cells(rows, view, shown),
+        "barred": [at[row] for row in at if row in start.barred],
+        "errors": _errors(view), "cells": _cells(rows, view, shown),
         "archiveRange": [spread(column) for column in values],
         "whole": [(float(column.min()), float(column.max())) for column in values],
         "shares": {at[row]: part for row, part in answer.win_shares().items() if row in at},

@@ -272,7 +272,7 @@ def _inside(xs: Values, x: tuple[float, float], ys: Values, y: tuple[float, floa
     return np.count_nonzero((xs >= x[0]) & (xs <= x[1]) & (ys >= y[0]) & (ys <= y[1]))
 
 
-def heat_map(xs: Values, ys: Values, x: Sequence[float] | Values, y: Sequence[float]) -> Heat:
+def heat_map(xs: Values, ys: Values, x: Sequence[float] | Values, y: Sequence[float] | Values) -> Heat:
     """Count the points xs, ys [n] in the cells of the rectangle x, y; those outside are not counted."""
     columns, rows = HEAT_CELLS
     with np.errstate(over="ignore", invalid="ignore"):

@@ -34,6 +34,17 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+MOVE = """async (moves) => {
+  for (const [id, value] of moves) {
+    const slider = document.getElementById(id);
+    if (!slider) continue;
+    slider.value = value;
+    slider.dispatchEvent(new Event('input'));
+  }
+  for (let k = 0; k < 2; k++) await new Promise(requestAnimationFrame);
+}"""
+
+
 @dataclass
 class Opened:
     """A page in the browser, and everything that it said or asked for."""
@@ -47,22 +58,23 @@ class Opened:
         self.dialogs.append(dialog.message)
         dialog.dismiss()
 
-    def rows(self, panel: str) -> list[int]:
-        """Return the row numbers that the page names as the best trade-off of a panel."""
-        return [int(row) for row in (self.page.get_attribute(f"#{panel}-pick", "data-rows") or "").split()]
+    def rows(self, choice: str) -> list[int]:
+        """Return the row numbers that the page names as the best trade-off of a choice."""
+        return [int(row) for row in (self.page.get_attribute(f"#{choice}-pick", "data-rows") or "").split()]
+
+    def move(self, slider: str, value: float) -> None:
+        """Move one slider, as a hand does, and wait until the page has redrawn."""
+        self.page.evaluate(MOVE, [[slider, value]])
 
     def weigh(self, weights: list[float]) -> None:
-        """Move every slider, as a hand does, and wait until the page has redrawn."""
-        self.page.evaluate(
-            """async (weights) => {
-              for (const slider of document.querySelectorAll('input[data-weight]')) {
-                slider.value = weights[Number(slider.dataset.weight)];
-                slider.dispatchEvent(new Event('input'));
-              }
-              for (let k = 0; k < 2; k++) await new Promise(requestAnimationFrame);
-            }""",
-            weights,
-        )
+        """Move every slider of a weight."""
+        self.page.evaluate(MOVE, [[f"weight-{k}", weight] for k, weight in enumerate(weights)])
+
+    def resize(self, width: int, height: int) -> None:
+        """Change the window and wait until the charts are drawn anew."""
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.wait_for_function("(width) => document.body.dataset.width === String(width)", arg=width)
+        self.settle()
 
     def settle(self) -> None:
         self.page.wait_for_selector("body[data-ready]", timeout=30_000)
@@ -73,7 +85,7 @@ def opened(browser: Browser) -> Iterator[Callable[..., Opened]]:
     """Open a file in a fresh context without a network and wait until all charts are drawn."""
     contexts = []
 
-    def open_file(path: Path, **options: Any) -> Opened:
+    def open_file(path: Path, address: str = "", **options: Any) -> Opened:
         context = browser.new_context(offline=True, **{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
         opened = Opened(context.new_page())
@@ -81,7 +93,7 @@ def opened(browser: Browser) -> Iterator[Callable[..., Opened]]:
         opened.page.on("pageerror", lambda error: opened.said.append(str(error)))
         opened.page.on("request", lambda request: opened.requests.append(request.url))
         opened.page.on("dialog", opened.dismiss)
-        opened.page.goto(path.as_uri())
+        opened.page.goto(path.as_uri() + address)
         if options.get("java_script_enabled", True):
             opened.settle()
         return opened

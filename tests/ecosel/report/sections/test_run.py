@@ -7,7 +7,7 @@ import pytest
 
 from ecosel.dominance import hypervolume
 from ecosel.readers.table import ROW
-from ecosel.report.sections.run import ancestors, front_growth, run_frame, run_section
+from ecosel.report.sections.run import ancestors, front_growth, run_figures, run_frame
 from ecosel.report.view.view import group_views
 from tests.ecosel.report.archives import archive, evolved
 from tests.ecosel.report.conftest import selected
@@ -15,23 +15,22 @@ from tests.ecosel.report.conftest import selected
 
 def test_an_archive_that_no_search_made_has_no_run() -> None:
     selection, rows = selected(archive(20))
-    assert run_section(selection, rows, group_views(selection)) is None
+    assert run_figures(selection, rows, group_views(selection)) == []
 
 
 def test_failures_are_counted_by_kind() -> None:
     selection, rows = selected(evolved(60), labels=["candidate_id"])
-    section = run_section(selection, rows, group_views(selection))
-    assert section is not None
-    assert "48 ok, 11 oom, 1 timeout" in section.html
-    assert [drawing.id for drawing in section.drawings] == [
-        "outcomes", "best-0-birth", "front-0-birth", "best-0-minute", "front-0-minute", "lineage-0"]  # fmt: skip
+    figures = run_figures(selection, rows, group_views(selection))
+    assert "48 ok, 11 oom, 1 timeout" in figures[0].words
+    assert [f.drawing.id for f in figures if f.drawing] == ["outcomes", "best-0-birth", "front-0-birth", "lineage-0"]
 
 
 def test_the_best_so_far_ends_at_the_best_and_never_falls() -> None:
     selection, rows = selected(evolved(60))
-    section = run_section(selection, rows, group_views(selection))
-    assert section is not None
-    best = section.drawings[1].facts["data"]["best"]["best"]
+    figures = run_figures(selection, rows, group_views(selection))
+    drawing = figures[1].drawing
+    assert drawing is not None
+    best = drawing.data["best"]["best"]
     assert best == sorted(best)
     assert best[-1] == selection.models["accuracy"].max()
 
@@ -40,16 +39,14 @@ def test_the_best_so_far_counts_models_whose_costs_were_never_measured() -> None
     frame = evolved(60).with_columns(pl.when(pl.col("birth") < 50).then(pl.col("inference_time_s")).alias("inference_time_s"))
     frame = frame.with_columns(pl.when(pl.col("birth") == 55).then(0.999).otherwise(pl.col("accuracy")).alias("accuracy"))
     selection, rows = selected(frame)
-    section = run_section(selection, rows, group_views(selection))
-    assert section is not None
-    assert "so far of 48 models: 0.999, reached at birth 55" in section.html
+    figures = run_figures(selection, rows, group_views(selection))
+    assert "so far of 48 models: 99.9\u00a0%, reached at birth 55" in figures[1].words
 
 
 def test_a_winner_without_parents_is_said_to_have_none() -> None:
     selection, rows = selected(evolved(60).with_columns(pl.lit("[]").alias("parents")))
-    section = run_section(selection, rows, group_views(selection))
-    assert section is not None
-    assert "has no parents here" in section.html
+    figures = run_figures(selection, rows, group_views(selection))
+    assert "has no parents here" in figures[-1].words
 
 
 def test_the_front_so_far_is_the_hypervolume_of_its_first_births() -> None:
@@ -97,3 +94,14 @@ def test_ancestors_are_found_once_and_a_circle_ends() -> None:
     assert ancestors(rows.with_columns(pl.lit("{broken").alias("parents")), 3) == []
     lists = rows.with_columns(pl.Series("parents", [[], ["a"], ["b"], ["c"]], dtype=pl.List(pl.String)))
     assert ancestors(lists, 3) == [(3, 2), (2, 1), (1, 0)]
+
+
+def test_ancestors_without_a_measured_cost_are_drawn_and_counted() -> None:
+    whole = evolved(60)
+    measured = whole.with_columns(pl.when(pl.col("birth") >= 40).then(pl.col("inference_time_s")).alias("inference_time_s"))
+    (view,) = group_views(selected(measured)[0])
+    figure = run_figures(*selected(measured), [view])[-1]
+    assert figure.drawing is not None
+    nodes = figure.drawing.data["nodes"]["row"]
+    assert min(nodes) < 40  # an ancestor that no front holds
+    assert f"{len(nodes) - 1} ancestors" in figure.words

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ecosel.report.sections.topology import read_topology, topology_section
+from ecosel.report.sections.topology import read_topology, stacks
 from ecosel.report.view.view import group_views
 from tests.ecosel.report.archives import LAYERS, archive, evolved
 from tests.ecosel.report.conftest import selected
@@ -17,17 +17,17 @@ from tests.ecosel.report.conftest import selected
 def test_an_archive_without_topologies_has_no_such_section() -> None:
     for frame in (archive(9), archive(9).with_columns(pl.lit(None, dtype=pl.String).alias("topology"))):
         selection, rows = selected(frame)
-        assert topology_section(rows, group_views(selection)) is None
+        assert stacks(rows, group_views(selection)) == []
 
 
 def test_each_lettered_model_is_drawn() -> None:
     selection, rows = selected(evolved(), labels=["candidate_id"])
     views = group_views(selection)
-    section = topology_section(rows, views)
-    assert section is not None
-    assert section.html.count('<div class="stack">') == len(views[0].letters)
-    for words in ("kernel 20×3, stride 1×2, 32 channels", "32×8×8", "rate 0.25", "10 units", "relu"):
-        assert words in section.html
+    (drawn,) = stacks(rows, views)
+    assert len(drawn) == len(views[0].letters)
+    layers = drawn[0].layers
+    assert (layers[0].words, layers[0].shape) == ("kernel 20×3, stride 1×2, 32 channels", "32×8×8")
+    assert [layer.words for layer in layers[1:]] == ["relu", "max, kernel 2×2", "rate 0.25", "10 units"]
 
 
 @pytest.mark.parametrize("cell", [LAYERS, json.dumps(LAYERS)])
@@ -44,5 +44,5 @@ def test_a_cell_that_is_no_topology_says_so_in_place_of_a_drawing(cell: Any, mes
     with pytest.raises(ValueError, match=message):
         read_topology(cell)
     selection, rows = selected(evolved().with_columns(pl.lit(cell, dtype=pl.String).alias("topology")))
-    section = topology_section(rows, group_views(selection))
-    assert (section is None) if cell is None else (section is not None and message.split()[-1] in section.html)
+    drawn = stacks(rows, group_views(selection))
+    assert drawn == [] if cell is None else message in drawn[0][0].reason

@@ -1,0 +1,68 @@
+"""Turn a selection under limits into one of all models, and where the sliders of the page stand for those limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from ecosel.choosing.requirements import near_best, point_of
+from ecosel.limits import Limit, Within
+from ecosel.objectives import Objective
+from ecosel.output.sentences import reference_of
+from ecosel.readers.table import ROW
+from ecosel.selection import Selection, select
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights and limits of the sliders by objective, and the rows that a limit which is no slider keeps out."""
+
+    weights: tuple[float, ...]
+    limits: tuple[float | None, ...]
+    barred: frozenset[int]
+
+
+def unrestricted(selection: Selection, rows: pl.DataFrame, /) -> tuple[Selection, Start]:
+    """Choose again from rows (with ROW) without limits; ideal and scale, which are those of all models, stay the same.
+
+    Raises ValueError for `within` over several groups, since a slider is one for all of them.
+    """
+    weights = [selection.rule.weights.get(o.column, 1.0) for o in selection.objectives]
+    needed = selection.requirements
+    if not needed:
+        return selection, Start(tuple(weights), (None,) * len(weights), frozenset())
+    kinds = {choice.kind for choice in selection.choices}
+    base = select(
+        rows, selection.objectives, labels=selection.labels, by=list(selection.groups[0].key or {}),
+        weights=selection.rule.weights, ideal=selection.rule.ideal, scale=selection.rule.scale, preset=selection.rule.preset,
+        joint="joint" in kinds, pairs="pair" in kinds, seed=selection.seed, origin=selection.origin,
+    )  # fmt: skip
+    is_slider = [_is_slider(limit, selection.objectives) for limit in needed.limits]
+    sliders = {limit.column: limit.value for limit, slides in zip(needed.limits, is_slider, strict=True) if slides}
+    kept = needed.kept(selection.models)
+    out = [~mask for mask, slides in zip(kept, is_slider, strict=True) if not slides]
+    barred = selection.models[ROW].to_numpy()[np.logical_or.reduce(out)].tolist() if out else []
+    limits = [sliders.get(o.column) for o in selection.objectives]
+    if needed.within is not None:
+        if len(selection.groups) > 1:
+            raise ValueError("--within is a limit of its own in each group, and the page has one for all; give --limit instead")
+        may = np.logical_and.reduce([np.ones(selection.models.height, dtype=np.bool_), *kept])
+        k, bound = _bound(needed.within, selection, may)
+        limits[k] = bound
+        weights[k] = 0.0  # the cheapest: whatever its quality
+        weights = weights if any(weights) else [float(i != k) for i in range(len(weights))]
+    return base, Start(tuple(weights), tuple(limits), frozenset(barred))
+
+
+def _is_slider(limit: Limit, objectives: Sequence[Objective]) -> bool:
+    return any(o.column == limit.column and limit.relation == (">=" if o.is_quality else "<=") for o in objectives)
+
+
+def _bound(within: Within, selection: Selection, may: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[int, float]:
+    k = reference_of(selection.objectives)
+    reference = selection.objectives[k]
+    values = selection.models[reference.column].cast(pl.Float64).to_numpy()
+    return k, near_best(within, reference, values, may, point=point_of(reference, values))[1]
