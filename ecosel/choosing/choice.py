@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -63,7 +64,7 @@ class Choice:
     """What makes the answer the answer."""
     restrictions: tuple[Restriction, ...] = ()
 
-    @property
+    @cached_property
     def picks(self) -> dict[str, tuple[int, ...]]:
         """Row numbers by role: `best:<column>` for each objective, `trade_off`, and the answer's; ties in row order."""
         picks = {}
@@ -143,8 +144,9 @@ class Chosen:
         """Return the label of a row, or None where it has none."""
         if not self.labels:
             return None
-        at = self.models[ROW].index_of(row)
-        cells = [] if at is None else [self.models[column][at] for column in self.labels]
+        at = self.models[ROW].search_sorted(row)  # ascending
+        known = at < self.models.height and self.models[ROW][at] == row
+        cells = [] if not known else [self.models[column][at] for column in self.labels]
         return " / ".join("" if cell is None else str(cell) for cell in cells)
 
 

@@ -89,20 +89,20 @@ def picks_frame(selection: Chosen) -> pl.DataFrame:
     for group in selection.groups:
         for choice in group.choices:
             named = [o.column for o in choice.objectives]
+            rule = json.dumps({"ideal": dict(choice.ideal), "scale": dict(choice.scale), "weights": dict(choice.weights)})
             near = {f"nearest:{k}": (row,) for k, row in enumerate(choice.nearest, start=1)} if choice.top > 1 else {}
             for role, rows in {**choice.picks, **near}.items():
                 for row in rows:
                     at = choice.at(row)
                     values = dict(zip(named, choice.values[at].tolist(), strict=True))
                     member = (None, None) if choice.resampling is None else choice.resampling.of(row)
-                    rule = {"ideal": dict(choice.ideal), "scale": dict(choice.scale), "weights": dict(choice.weights)}
                     records.append({
                         **{f"group:{column}": cell for column, cell in (group.key or {}).items()},
                         "kind": choice.kind, "objectives": " ".join(named), "role": role,
                         "row": row, "label": selection.label(row),
                         **{_unlike_own(column): values.get(column) for column in columns},
                         "distance": float(choice.distance[at]), "acceptability": float(choice.wins.shares[at]),
-                        "probability_on_front": member[0], "probability_pick": member[1], "rule": json.dumps(rule),
+                        "probability_on_front": member[0], "probability_pick": member[1], "rule": rule,
                     })  # fmt: skip
     return pl.DataFrame(records, infer_schema_length=None)
 

@@ -55,10 +55,10 @@ def certainty(choice: Choice, name: Name, /) -> str:
     if choice.role == "within":
         return "It is the cheapest model so near to the best quality."
     shares = choice.win_shares()
-    pick = choice.picks["trade_off"][0]
+    pick, tied = choice.picks["trade_off"][0], set(choice.picks["trade_off"])
     error = choice.wins.error
     own = shares.get(pick, 0.0)
-    rivals = [row for row in shares if row not in choice.picks["trade_off"]]
+    rivals = [row for row in shares if row not in tied]
     if (choice.values == choice.values[0]).all():
         text = f"No model is better in any objective than {name(pick)}, whatever the weights."
     else:
@@ -77,7 +77,7 @@ def certainty(choice: Choice, name: Name, /) -> str:
             f" Over {member.resamples:,} resamplings of the measurements it is on the front in {share(on_front, sampled=True)}"
             f" and the best trade-off in {share(picked, sampled=True)}"
         )
-        others = [row for row in member.rows if row not in choice.picks["trade_off"]]
+        others = [row for row in member.rows if row not in tied]
         other = max(others, key=lambda row: member.of(row)[1], default=None)
         rarely = other is None or not member.of(other)[1]
         text += "." if rarely or other is None else f", {name(other)} in {share(member.of(other)[1], sampled=True)}."
