@@ -141,7 +141,7 @@ def hypervolume(costs: ArrayLike, reference: ArrayLike, /) -> float:
         if _are_kernels_loaded():
             from ecosel.dominance import ranks
 
-            order = ranks.dense_ranks(below[:, :1])[1][0]
+            order = ranks.ranks_and_orders(below[:, :1])[1][0]
         else:
             order = np.argsort(below[:, 0])
         x, y = below[order, 0], np.minimum.accumulate(below[order, 1])
@@ -149,7 +149,7 @@ def hypervolume(costs: ArrayLike, reference: ArrayLike, /) -> float:
     from ecosel.dominance import ranks, volume
 
     left = _eliminated(below)[1]
-    return float(volume.below(left, ranks.dense_ranks(left[:, 2:])[1][0], corner))
+    return float(volume.below(left, ranks.ranks_and_orders(left[:, 2:])[1][0], corner))
 
 
 def crowding_distance(costs: ArrayLike, /) -> NDArray[np.float64]:
@@ -252,7 +252,7 @@ def _eliminated(costs: Costs) -> tuple[Rows | None, Costs]:
             break
         if len(again) < before:
             kept, left = (again if kept is None else kept[again]), left.take(again, axis=0)
-        if 2 * len(again) > before:
+        if 8 * len(again) > 7 * before:
             break
     return kept, left
 

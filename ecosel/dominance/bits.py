@@ -31,7 +31,7 @@ def front_of_many(costs: Costs, /) -> Mask:
     a table tells for each place among the values of the block which of its rows are not larger. The rows that all columns
     have in common dominate. What is dominated leaves before the next block.
     """
-    ranks, total, number = _by_sum(dense_ranks(costs)[0])
+    ranks, total, number = _by_sum(dense_ranks(costs))
     n = m = len(number)
     front, dominated = np.ones(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
     tables, places = _room(ranks)
@@ -59,7 +59,7 @@ def layers_of_many(costs: Costs, /) -> Rows:
     The layer is one above the highest of those that dominate the row, which come before it in blocks as in front_of_many.
     Once the layers of a block are known, its bits are put in their order, highest first: the first bit decides.
     """
-    ranks, total, number = _by_sum(dense_ranks(costs)[0])
+    ranks, total, number = _by_sum(dense_ranks(costs))
     n = len(number)
     tables, places = _room(ranks)
     layer = np.zeros(n, dtype=np.int32)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecosel.dominance.compiled import kernel
-from ecosel.dominance.ranks import Ranks, dense_ranks, lexicographic
+from ecosel.dominance.ranks import Ranks, lexicographic, ranks_and_orders
 
 Costs = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -19,7 +19,7 @@ def of_two(costs: Costs) -> Rows:
     Walk by rising (x, y): a layer dominates a row if its smallest y so far is not above the row's. These rise from layer
     to layer, so a binary search finds the first layer that does not.
     """
-    ranks, orders = dense_ranks(costs)
+    ranks, orders = ranks_and_orders(costs)
     return sweep_layers_of_two(ranks, lexicographic(ranks, orders))
 
 
@@ -57,7 +57,7 @@ def of_three(costs: Costs) -> Rows:
     efficient non-dominated sort does (Zhang et al. 2015, ENS-BS). A new row takes its place in its staircase: up to its
     length is moved.
     """
-    ranks, orders = dense_ranks(costs)
+    ranks, orders = ranks_and_orders(costs)
     return sweep_layers_of_three(ranks, lexicographic(ranks, orders))
 
 

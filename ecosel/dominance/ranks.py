@@ -19,22 +19,28 @@ _DIGITS = 1 << 11
 _ROWS_A_THREAD = 20_000
 
 
-def dense_ranks(costs: Costs, /) -> tuple[Ranks, Rows]:
-    """Return the ranks [d, n] of costs [n, d], equal values alike, and the order [d, n] of the rows by each column.
+def dense_ranks(costs: Costs, /, *, orders: Rows | None = None) -> Ranks:
+    """Return the ranks [d, n] of costs [n, d], equal values alike; write the order [d, n] of the rows by each column.
 
     The same dominance in half the memory; one sort a column, on all cores.
     """
     n, d = costs.shape
     bits = np.ascontiguousarray(costs.T).view(np.int64)
-    ranks, orders = np.empty((d, n), dtype=np.int32), np.empty((d, n), dtype=np.int32)
+    ranks = np.empty((d, n), dtype=np.int32)
 
     def work(first: int, last: int) -> None:
         key, pairs = np.empty(n, dtype=np.uint64), np.empty((2, n), dtype=np.uint64)
-        rank_columns(bits, first, last, key, pairs, np.empty(_DIGITS, dtype=np.int32), ranks, orders)
+        written = np.empty((1, n), dtype=np.int32) if orders is None else orders
+        rank_columns(bits, first, last, key, pairs, np.empty(_DIGITS, dtype=np.int32), ranks, written)
 
     if n:
         in_parts(work, d, smallest=1 if n > _ROWS_A_THREAD else d)
-    return ranks, orders
+    return ranks
+
+
+def ranks_and_orders(costs: Costs, /) -> tuple[Ranks, Rows]:
+    orders = np.empty(costs.shape[::-1], dtype=np.int32)
+    return dense_ranks(costs, orders=orders), orders
 
 
 def sort_whole(numbers: NDArray[np.int64], /) -> Rows:
@@ -59,7 +65,7 @@ def rank_columns(bits: Bits, first: int, last: int, key: Keys, pairs: Keys, coun
     upper, lower = np.uint64(32), np.uint64(0xFFFFFFFF)
     top = 2 * digit if n <= 32_768 else 32
     for j in range(first, last):
-        order = orders[j]
+        order = orders[j % len(orders)]
         low, high = np.int64(0x7FFFFFFFFFFFFFFF), np.int64(-0x7FFFFFFFFFFFFFFF)
         for i in range(n):
             value = bits[j, i]

@@ -16,8 +16,8 @@ Bytes = NDArray[np.uint8]
 
 # Rows sampled to say how much a row dominates, one in how many of a small table, and at most.
 _SAMPLED, _SAMPLE = 64, 256
-# Rows searched for strong ones in a large table; where more of them are left, the search would not pay.
-_SEARCHED, _CANDIDATES = 1 << 14, 1 << 13
+# Rows searched for strong ones in a large table, and one in how many rows of it may be a candidate.
+_SEARCHED, _CANDIDATE = 1 << 14, 128
 # A strong row must dominate more of the sample that those before it leave than one in this many.
 _WORTH = 64
 # At most this many strong rows are tried on a block of this many rows.
@@ -42,8 +42,8 @@ def eliminate(costs: Costs, /) -> Rows | None:
         searched = np.ascontiguousarray(costs[:: n // _SEARCHED])
         kept = np.empty(len(searched), dtype=np.int64)
         count = scan(searched, strong, 0, len(searched), kept)
-        if 0 < count <= _CANDIDATES:
-            strong = strong_rows(searched[kept[:count]].T.copy(), sample)
+        if count > 0:
+            strong = strong_rows(searched[kept[: min(count, n // _CANDIDATE)]].T.copy(), sample)
     kept = np.empty(n, dtype=np.int64)
     bounds = part_bounds(n, smallest=_ROWS_A_THREAD)
     counts = in_parts(lambda start, stop: scan(costs, strong, start, stop, kept[start:stop]), n, smallest=_ROWS_A_THREAD)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecosel.dominance.compiled import in_parts, kernel, part_bounds
-from ecosel.dominance.ranks import dense_ranks, lexicographic
+from ecosel.dominance.ranks import lexicographic, ranks_and_orders
 
 Costs = NDArray[np.float64]
 Rows = NDArray[np.int32]
@@ -19,7 +19,7 @@ _ROWS_A_THREAD = 20_000
 def front_of_two(costs: Costs, /) -> Mask:
     """Mark the front of costs [n, 2], copies included (Kung et al. 1975)."""
     front = np.zeros(len(costs), dtype=np.bool_)
-    sweep_two(costs, dense_ranks(costs[:, :1])[1][0], front)
+    sweep_two(costs, ranks_and_orders(costs[:, :1])[1][0], front)
     return front
 
 
@@ -51,7 +51,7 @@ def front_of_three(costs: Costs, /) -> Mask:
     held against the smallest z for each y of the parts before it.
     """
     n = len(costs)
-    ranks, orders = dense_ranks(costs[:, :2])
+    ranks, orders = ranks_and_orders(costs[:, :2])
     order = lexicographic(ranks, orders)
     front = np.zeros(n, dtype=np.bool_)
     in_parts(lambda start, stop: sweep_part(costs, ranks, order, start, stop, front), n, smallest=_ROWS_A_THREAD)

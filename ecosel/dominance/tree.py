@@ -25,7 +25,7 @@ def front_of_many(costs: Costs) -> Mask:
     independently, on all cores. On a front of the shape of a sphere a query meets some tens of leaves for d = 4 and most
     of them for d = 8, where it costs what brute force does: 32 rows and one column in four instructions.
     """
-    ranks, _ = dense_ranks(costs)
+    ranks = dense_ranks(costs)
     rows, cells, corners = grow(np.ascontiguousarray(ranks.T))
     n = len(rows)
     dominated = np.zeros(n, dtype=np.bool_)

@@ -143,7 +143,7 @@ def test_ranks_are_those_of_a_sort(n: int) -> None:
         np.append(1 - np.arange(n - 1) * 2.0**-50, 1e300),
         np.full(n, -3.0),
     ]
-    found, orders = ranks.dense_ranks(np.column_stack(columns))
+    found, orders = ranks.ranks_and_orders(np.column_stack(columns))
     for column, rank, order in zip(columns, found, orders, strict=True):
         assert (rank == np.unique(column, return_inverse=True)[1]).all()
         assert (np.diff(column[order]) >= 0).all()
