@@ -18,12 +18,15 @@ from ecosel.objectives import Objective
 from ecosel.readers.bounds import Bounds, size_of
 from ecosel.readers.table import Archive, as_text, column_of, frame_of, from_frame
 
+# The application ids of `ecosel evolve` ("ecos") and `ecosel profile` ("ecop"), and the newest layout of their tables.
+_OURS, _LAYOUT = (0x65636F73, 0x65636F70), 1
 # MLflow stores an infinite metric as the largest float.
 _MLFLOW_INF = sys.float_info.max
 
 
 def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: str | None, bounds: Bounds) -> Archive:
     with _connection(path, source, bounds) as database:
+        _check_layout(path, database)
         tables = [name for (name,) in database.execute(
             "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")]  # fmt: skip # noqa: E501
         if table is not None:
@@ -53,6 +56,13 @@ def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: st
         if not tables:
             raise ArchiveError(f"{path} holds no table")
         raise ArchiveError(f"{path} holds several tables; name one with --table: {_list(tables)}")
+
+
+def _check_layout(path: str, database: sqlite3.Connection) -> None:
+    (application,), (layout,) = (database.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version"))
+    if application in _OURS and layout > _LAYOUT:
+        newer = f"its format is {layout}, this one knows {_LAYOUT}"
+        raise ArchiveError(f"{path} was written by a newer ecosel ({newer}); upgrade ecosel")
 
 
 @contextmanager

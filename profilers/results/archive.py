@@ -15,6 +15,8 @@ from profilers.energy.intervals import Estimate
 from profilers.errors import ProfilerError
 from profilers.results.inference_profile import FIGURES, InferenceProfile
 
+# How `file` and ecosel tell such a database by, and the layout of its tables: raise it when an older ecosel cannot append.
+_APPLICATION, _LAYOUT = 0x65636F70, 1  # "ecop"
 _SQLITE = b"SQLite format 3\0"
 _WAIT_S = 60.0
 
@@ -106,6 +108,8 @@ def _append_sqlite(path: Path, row: Row) -> str:
         if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
             database.execute(f"CREATE TABLE profile ({', '.join(f'{name} {type}' for name, type in _TYPES.items())})")
             database.execute("CREATE VIEW archive AS SELECT * FROM profile")
+            database.execute(f"PRAGMA application_id = {_APPLICATION}")
+            database.execute(f"PRAGMA user_version = {_LAYOUT}")
         for column in _check(database, path):
             database.execute(f"ALTER TABLE profile ADD COLUMN {column} {_TYPES[column]}")
         taken = {name for (name,) in database.execute("SELECT candidate_id FROM profile")}
@@ -117,7 +121,11 @@ def _append_sqlite(path: Path, row: Row) -> str:
 
 
 def _check(database: sqlite3.Connection, path: Path) -> list[str]:
-    """Return the columns that an archive of an older version lacks; ProfilerError where it is none of ours."""
+    """Return the columns that an archive of an older version lacks; ProfilerError where it is none of ours, or newer."""
+    (layout,) = database.execute("PRAGMA user_version").fetchone()
+    if layout > _LAYOUT:
+        newer = f"its format is {layout}, this one knows {_LAYOUT}"
+        raise ProfilerError(f"{path} was written by a newer ecosel ({newer}); upgrade ecosel, or name a new file")
     columns = {name for _, name, *_ in database.execute("PRAGMA table_info(profile)")}
     if not set(_FIRST) <= columns:
         raise ProfilerError(f"{path} is a database that profile did not make; name a new file for the archive")

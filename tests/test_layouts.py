@@ -1,0 +1,67 @@
+"""Files that other versions of ecosel wrote: what a released version wrote is read, what a newer one wrote is refused."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from profilers.errors import ProfilerError
+from profilers.results.archive import done
+
+LAYOUTS = Path(__file__).parent / "layouts"  # one file for each kind and released version
+ARCHIVES = sorted(LAYOUTS.glob("*.sql"))
+TRACES = sorted(LAYOUTS.glob("trace-*.parquet"))
+
+
+def database(script: Path, at: Path, *, layout: int | None = None) -> Path:
+    with closing(sqlite3.connect(at)) as opened:
+        opened.executescript(script.read_text())
+        if layout is not None:
+            opened.execute(f"PRAGMA application_id = {0x65636F73 if 'search' in script.name else 0x65636F70}")
+            opened.execute(f"PRAGMA user_version = {layout}")
+            opened.commit()
+    return at
+
+
+@pytest.mark.parametrize("script", ARCHIVES, ids=lambda script: script.stem)
+def test_an_archive_of_an_older_version_is_read(script: Path, tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    archive = database(script, tmp_path / "run.db")
+    wanted = ("accuracy=max" if "search" in script.name else "energy_per_inference_j=min", "parameters=min")
+    options = [word for one in wanted for word in (f"--{one.split('=')[1]}imize", one.split("=")[0])]
+    for command in (("select",), ("report", "-o", tmp_path / "page.html")):
+        outcome = ecosel(*command, archive, *options)
+        assert outcome.status == 0, outcome.err
+
+
+@pytest.mark.parametrize("script", ARCHIVES, ids=lambda script: script.stem)
+def test_an_archive_of_a_newer_version_is_refused_in_a_line(script: Path, tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    archive = database(script, tmp_path / "run.db", layout=9)
+    for command in ("select", "report"):
+        outcome = ecosel(command, archive, "--minimize", "parameters", "--maximize", "accuracy")
+        assert (outcome.status, outcome.out, outcome.err.count("\n")) == (1, "", 1)
+        assert "was written by a newer ecosel (its format is 9, this one knows 1); upgrade ecosel" in outcome.err
+
+
+def test_profile_appends_to_an_older_archive_and_not_to_a_newer_one(tmp_path: Path) -> None:
+    script = LAYOUTS / "profile-0.1.0.sql"
+    assert set(done(database(script, tmp_path / "old.db")).values()) == {"ok"}
+    with pytest.raises(ProfilerError, match="was written by a newer ecosel"):
+        done(database(script, tmp_path / "new.db", layout=9))
+
+
+def test_evolve_does_not_go_on_with_a_newer_archive(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    archive = database(LAYOUTS / "search-0.1.0.sql", tmp_path / "run.db", layout=9)
+    outcome = ecosel("evolve", "--dataset", "digits", "--archive", archive, "--births", "1")
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+    assert "newer ecosel" in outcome.err
+
+
+@pytest.mark.parametrize("trace", TRACES, ids=lambda trace: trace.stem)
+def test_a_trace_of_an_older_version_verifies(trace: Path, ecosel: Callable[..., Any]) -> None:
+    outcome = ecosel("profile", "--verify", trace)
+    assert outcome.status == 0, outcome.err
