@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     help="What builds the network of saved weights: torchvision:resnet18, package.module:callable, path/file.py:callable.",
 )
 @click.option("--factory-args", metavar="JSON", help='Keyword arguments of the factory: {"num_classes": 10}.')
+@click.option("--entry", metavar="NAME", help="Entry of a checkpoint whose weights are measured, such as params_ema.")
+@click.option(
+    "--rename", "renames", multiple=True, metavar="OLD=NEW", help="Replace a pattern in the names of weights: gamma=weight."
+)
+@click.option(
+    "--strict/--no-strict",
+    default=True,
+    help="Refuse weights that do not fit as a whole, or leave out what does not.  [default: strict]",
+)
 @click.option("--trust", is_flag=True, help="Open a file that can run code; only if you know who made it.")
 @click.option(
     "--dataset", metavar="DATA", help="Labelled images: digits, cifar10, cifar100, a class-per-folder tree, or Parquet."
@@ -46,6 +55,11 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="SHAPE",
     help="Shape of a random input, without the batch: 3x32x32, ids=128:int64; repeat for several.",
+)
+@click.option(
+    "--batch-axis",
+    metavar="N",
+    help="Dimension of the inputs that counts the images, from 0; one, or one for each: 1,0.  [default: as the file tells, 0]",
 )
 @click.option("--value", "values", multiple=True, metavar="NAME=V", help="A constant argument: sr=16000.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or the UUID of a board.")
@@ -92,9 +106,9 @@ def profile(model: str | None, verify: Path | None, **options: Any) -> int:
         if model is not None:
             raise click.UsageError("--verify reads a trace and takes no MODEL")
         return _verify(verify, options["format_"])
-    if model is None:
-        raise click.UsageError("name a MODEL, or a trace to --verify")
-    request = _request(model, options)
+    if model is None and not options["factory"]:
+        raise click.UsageError("name a MODEL, a --factory that builds one, or a trace to --verify")
+    request = _request(model or "", options)
     archive, trace = options["archive"], options["trace"]
     if options["sweeps"]:
         if archive is None or trace is not None:
@@ -194,12 +208,41 @@ def _request(model: str, options: dict[str, Any]) -> ProfileSettings:
     if max_s is not None and not 0 < max_s < 1e9:
         raise ValueError(f"--max-seconds is {max_s}; it must be above 0")
     plan = Plan.quick(ci=ci, max_s=max_s or 10.0) if quick else Plan(ci=ci, max_s=max_s or 60.0, min_s=min(10.0, max_s or 60.0))
-    names = ("factory", "trust", "inputs", "values", "dataset", "split", "limit", "normalise", "download", "device", "mode")
+    names = (
+        "factory",
+        "trust",
+        "entry",
+        "strict",
+        "inputs",
+        "values",
+        "dataset",
+        "split",
+        "limit",
+        "normalise",
+        "download",
+        "device",
+        "mode",
+    )
     more = ("batch_size", "precision", "channels_last", "meter", "seed")
     chosen = {name: options[name] for name in (*names, *more)}
     return ProfileSettings(
-        model, **chosen, factory_args=_arguments(options["factory_args"]), compile=options["compile_"], plan=plan
+        model,
+        **chosen,
+        rename=options["renames"],
+        batch_axis=_axes(options["batch_axis"]),
+        factory_args=_arguments(options["factory_args"]),
+        compile=options["compile_"],
+        plan=plan,
     )
+
+
+def _axes(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--batch-axis {text!r} is not a dimension, counted from 0, or one for each input: 1,0") from None
 
 
 def _share(text: str) -> float:

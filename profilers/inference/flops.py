@@ -17,7 +17,7 @@ from profilers.models.torch_errors import quiet, some
 
 def count_flops(inference: TorchInference, /) -> tuple[int | None, str | None]:
     """Return floating-point operations per image (a multiply-add is two), or None and why they cannot be counted."""
-    batch = inference.to_device(inference.batches_of[0])
+    batch = inference.to_device(inference.fresh(inference.batches_of[0]))
     with quiet(), inference.running(batch), _unfused(), _Counter() as counter:
         inference.eager(*batch.args, **batch.kwargs)
     if uncountable := counter.uncountable | _fused(inference.eager):

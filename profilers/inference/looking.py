@@ -8,6 +8,8 @@ from profilers.datasets import LabelledImages
 from profilers.inference.protocol import Inference
 from profilers.inference.scores import count_correct
 
+_CHANGED_LATE = "the model changed some inputs in place, and was measured on what it had changed"
+
 
 @dataclass(frozen=True)
 class SideFigures:
@@ -23,6 +25,7 @@ class SideFigures:
     flops: int | None  # per image, a multiply-add is two
     reasons: dict[str, str]
     notes: tuple[str, ...]
+    invalid: str | None = None  # why time and energy are not to be ranked
 
 
 def look_closely(inference: Inference, data: LabelledImages | None, /, *, latency_s: float) -> SideFigures:
@@ -30,6 +33,7 @@ def look_closely(inference: Inference, data: LabelledImages | None, /, *, latenc
     transfers = inference.transfers()
     latencies = tuple(inference.latencies(max_s=latency_s))
     memory, memory_of = inference.peak_memory()
+    changed = inference.changes_inputs
     correct, no_accuracy, notes = _correct(inference, data)
     flops, no_flops = inference.flops()
     reasons = {
@@ -49,6 +53,7 @@ def look_closely(inference: Inference, data: LabelledImages | None, /, *, latenc
         flops=flops,
         reasons={name: reason for name, reason in reasons.items() if reason},
         notes=notes,
+        invalid=_CHANGED_LATE if inference.changes_inputs and not changed else None,
     )
 
 

@@ -28,6 +28,20 @@ class Inference(Protocol):
     def images(self) -> int:
         """Return the number of images in one pass."""
 
+    @property
+    def changes_inputs(self) -> bool:
+        """Tell whether the model was seen to change its inputs in place."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what the model was found to need."""
+
+    def try_out(self) -> None:
+        """Run one batch of every size for the first time, and find what the model needs."""
+
+    def ready(self, batches: int, /) -> int:
+        """Prepare what the next run needs; return how many batches it may have, fewer where memory is short."""
+
     def run(self, batches: int, /) -> int:
         """Run the next batches, wait for the device once at the end, and return how many images they held."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -11,7 +13,7 @@ import numpy as np
 import torch
 from torch._inductor.utils import fresh_cache
 
-from profilers.errors import ProfilerError
+from profilers.errors import ModelError, ProfilerError
 from profilers.inference.batches import Batch
 from profilers.inference.modes import Mode, Precision
 from profilers.inference.protocol import Transfers, process_peak_memory
@@ -20,6 +22,7 @@ from profilers.models.torch_errors import in_one_line, quiet
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _EVENT_BATCHES = 50
+_CHANGES_INPUTS = "the model changes its inputs in place: every pass got fresh ones, copied outside the measurement"
 
 
 class _StagingBuffer:
@@ -37,6 +40,7 @@ class TorchInference:
     `paper`: batches lie in pageable host memory and are copied inside the measurement, one after the other.
     `device`: batches are resident on the device. `pipelined`: pinned host memory, the next copy overlaps the computation.
     On a CPU there is nothing to copy, and only the first two exist, as the same.
+    A model that changes its inputs in place gets fresh ones in every pass.
     Batches run in a random order, so that a measurement that ends within a pass has seen a fair sample of it.
     Raises OutOfMemory, or ModelError where the model does not take the batches.
     """
@@ -48,8 +52,11 @@ class TorchInference:
             raise ValueError(f"mode 'pipelined' overlaps copies to a GPU, and the device is {device}; use 'paper' or 'device'")
         self.module = self.eager = module
         self.device = device
+        self.changes_inputs = False
+        self.needs_gradients = False
         self._mode = mode
         self._next = 0
+        self._fresh: list[Batch] = []
         self._order = np.random.default_rng(seed).permutation(len(batches))
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -60,7 +67,7 @@ class TorchInference:
                 batches = [batch.map(torch.Tensor.pin_memory) for batch in batches]
                 self._lanes = (_StagingBuffer(), _StagingBuffer())
                 self._copies = torch.cuda.Stream(device)
-        self.batches_of = batches
+        self.batches_of = list(batches)
 
     @property
     def batches(self) -> int:
@@ -71,15 +78,67 @@ class TorchInference:
         """Return the number of images in one pass."""
         return sum(batch.images for batch in self.batches_of)
 
+    def try_out(self) -> None:
+        """Run one batch of every size for the first time, and find what the model needs: gradients, or fresh inputs."""
+        for place in {batch.images: place for place, batch in enumerate(self.batches_of)}.values():
+            kept = self.batches_of[place].copy()
+            try:
+                self._run([self.batches_of[place]])
+            except ModelError as error:
+                if not re.search(r"grad|inference tensor", str(error), re.IGNORECASE):
+                    raise
+                self.batches_of[place], self.needs_gradients = kept.copy(), True
+                try:
+                    self._run([self.batches_of[place]])
+                except ModelError:
+                    raise error from None
+            self._restore(place, kept)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what the model was found to need."""
+        gradients = ("the model computes gradients as it runs: they were enabled",) if self.needs_gradients else ()
+        return (*gradients, _CHANGES_INPUTS) if self.changes_inputs else gradients
+
+    def _restore(self, place: int, kept: Batch) -> None:
+        if not self.batches_of[place].same(kept):
+            self.changes_inputs = True
+            if self.batches_of[place].like(kept):  # in place: several batches may lie on the same memory
+                for tensor, before in zip(self.batches_of[place].tensors, kept.tensors, strict=True):
+                    tensor.detach().copy_(before)
+            else:
+                self.batches_of[place] = kept
+
+    def ready(self, batches: int, /) -> int:
+        """Lay fresh inputs ready for the next run of a model that changes them; return how many batches memory allows."""
+        if not self.changes_inputs:
+            return batches
+        following = self._following(batches)
+        most = max(1, _spare_bytes(self.device) // max(batch.bytes for batch in following))
+        self._fresh = [batch.copy() for batch in following[:most]]
+        self._synchronise()
+        return len(self._fresh)
+
     def run(self, batches: int, /) -> int:
         """Run the next batches, wait for the device once at the end, and return how many images they held."""
-        chosen = [self.batches_of[self._order[(self._next + index) % len(self.batches_of)]] for index in range(batches)]
+        chosen = self._following(batches)
+        if self.changes_inputs:
+            chosen = self._fresh if len(self._fresh) == batches else [batch.copy() for batch in chosen]
         self._next = (self._next + batches) % len(self.batches_of)
-        return self._run(chosen)
+        images = self._run(chosen)
+        self._fresh = []
+        return images
+
+    def _following(self, batches: int) -> list[Batch]:
+        return [self.batches_of[self._order[(self._next + index) % len(self.batches_of)]] for index in range(batches)]
 
     def run_each_size(self) -> int:
         """Run one batch of every size, for what a device or a compiler sets up at the first of each; return the images."""
-        return self._run(list({batch.images: batch for batch in self.batches_of}.values()))
+        return self._run([self.fresh(batch) for batch in {batch.images: batch for batch in self.batches_of}.values()])
+
+    def fresh(self, batch: Batch, /) -> Batch:
+        """Return a batch that the model may change."""
+        return batch.copy() if self.changes_inputs else batch
 
     def _run(self, chosen: Sequence[Batch]) -> int:
         with self.running(chosen[0]):
@@ -90,10 +149,12 @@ class TorchInference:
 
     def outputs(self) -> Iterator[tuple[object, int]]:
         """Yield the output of each batch of one pass and how many images it held, in the order of the data; not compiled."""
-        for batch in self.batches_of:
+        for place, batch in enumerate(self.batches_of):
+            kept = batch.copy()
             with self.running(batch):
                 moved = self.to_device(batch)
                 output = self.eager(*moved.args, **moved.kwargs)
+            self._restore(place, kept)
             yield output, batch.images
 
     def latencies(self, *, max_s: float, most: int = 1000, least: int = 20) -> list[float]:
@@ -104,8 +165,9 @@ class TorchInference:
         end_s = time.perf_counter() + max_s
         with self.running(chosen[0]):
             while len(seconds) < most and (len(seconds) < least or time.perf_counter() < end_s):
+                batch = self.fresh(chosen[len(seconds) % len(chosen)])
                 start_s = time.perf_counter()
-                batch = self.to_device(chosen[len(seconds) % len(chosen)])
+                batch = self.to_device(batch)
                 self.module(*batch.args, **batch.kwargs)
                 self._synchronise()
                 seconds.append(time.perf_counter() - start_s)
@@ -153,7 +215,8 @@ class TorchInference:
         """Let torch.compile take the model over; its first calls inside compile, with no earlier run's work on disk or here."""
         torch._dynamo.reset()
         with quiet():
-            self.module = torch.compile(self.module)
+            with in_one_line("torch.compile"):
+                self.module = torch.compile(self.module)
             with fresh_cache():
                 yield
 
@@ -197,8 +260,15 @@ class TorchInference:
         shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in batch.tensors)
         # events and streams belong to the current device, which need not be the model's
         on_device = torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
-        with in_one_line(f"the model on a batch of {shapes}"), torch.inference_mode(), on_device:
+        with in_one_line(f"the model on a batch of {shapes}"), torch.inference_mode(not self.needs_gradients), on_device:
             yield
+
+
+def _spare_bytes(device: torch.device) -> int:
+    """Return what copies may take: a quarter of the memory that is free."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0]) // 4
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
 
 
 def set_precision(precision: Precision, /) -> None:

@@ -19,7 +19,7 @@ def measure_inference(
     inference: Inference, device: ReservedDevice, plan: Plan, /, *, seed: int, show: Show, compiled: bool = False
 ) -> tuple[Measurement, Compilation | None]:
     """Measure a model on a reserved device; where it is to be compiled, before and after."""
-    inference.run_each_size()
+    inference.try_out()
     warm = rest(device.sampler, plan, "idle power with the model", show)
 
     def measured() -> Measurement:

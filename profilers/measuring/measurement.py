@@ -35,6 +35,9 @@ class Load(Protocol):
     def batches(self) -> int:
         """Return the number of batches in one pass over the evaluation set."""
 
+    def ready(self, batches: int, /) -> int:
+        """Prepare what the next run needs; return how many batches it may have, fewer where memory is short."""
+
     def run(self, batches: int, /) -> int:
         """Run the next batches, wait for the device once at the end, and return how many images they held."""
 
@@ -190,6 +193,7 @@ def _shortest_group(sampler: Sampler | Stopwatch) -> float:
 
 def run_group(load: Load, sampler: Sampler | Stopwatch, batches: int, /) -> Window:
     """Run some batches, with a reading of the meter at either end."""
+    batches = load.ready(batches)
     sampler.read()
     start_s = sampler.now()
     images = load.run(batches)

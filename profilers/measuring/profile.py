@@ -100,6 +100,7 @@ def _facts(
         settings,
         looked,
         measurement,
+        model=settings.name,
         model_format=prepared.format,
         model_sha256=prepared.sha256,
         dataset=data.name if data is not None else None,
@@ -123,7 +124,7 @@ def _facts(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=_versions(runtime),
         reasons={name: reason for name, reason in reasons.items() if reason},
-        notes=(*prepared.notes, *looked.notes, *_sampled(measurement, prepared.inference), *notes),
+        notes=(*prepared.notes, *prepared.inference.notes, *looked.notes, *_sampled(measurement, prepared.inference), *notes),
     )
 
 

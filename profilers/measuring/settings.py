@@ -57,12 +57,16 @@ Show = Callable[[Progress], None]
 class ProfileSettings:
     """What to measure and how; the names are those of the options of `ecosel profile`."""
 
-    model: str
+    model: str  # "" for what the factory builds, with fresh weights
     factory: str | None = None
     factory_args: Mapping[str, Any] | None = None
     trust: bool = False
+    entry: str | None = None
+    rename: tuple[str, ...] = ()
+    strict: bool = True
     inputs: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    batch_axis: tuple[int, ...] | None = None
     dataset: str | None = None
     split: str = "test"
     limit: int | None = None
@@ -84,10 +88,20 @@ class ProfileSettings:
         if self.dataset and self.inputs:
             raise ValueError("--dataset and --input name two kinds of inputs; give one of them")
 
+        if not self.model and not self.factory:
+            raise ValueError("there is no model: name a file, or a --factory that builds one")
+        if self.dataset and self.batch_axis:
+            raise ValueError("--batch-axis is of an --input; the images of a data set are counted by the first dimension")
+
+    @property
+    def name(self) -> str:
+        """Return what outputs call the model: its file, or the factory that built it."""
+        return self.model or str(self.factory)
+
     @property
     def candidate(self) -> str:
         """Return a name for a row: the model's, and every setting that is not the default."""
-        name = Path(self.model.replace("#", "-")).name
+        name = Path(self.model.replace("#", "-")).name if self.model else self.name.rpartition(":")[2]
         stem = name.rsplit(".", 1)[0] or name
         settings = [f"b{self.batch_size}"] * (self.batch_size != 100) + [self.precision] * (self.precision != "fp32")
         settings += [self.mode] * (self.mode != "paper") + ["channels-last"] * self.channels_last + ["compiled"] * self.compile
@@ -99,6 +113,10 @@ class ProfileSettings:
         plain = {
             name: value for name, value in dataclasses.asdict(self).items() if name not in ("plan", "seed", "trust", "download")
         }
+        # options of later versions, where they are not used, leave the text as older ones wrote it
+        for name, unused in (("entry", None), ("rename", ()), ("strict", True), ("batch_axis", None)):
+            if plain[name] == unused:
+                del plain[name]
         file = Path(self.model)
         if file.is_file():
             with file.open("rb") as content:

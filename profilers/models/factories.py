@@ -33,12 +33,10 @@ def build(factory: str, arguments: Mapping[str, object] | None = None) -> Module
     """
     import torch
 
-    where, name = split(factory)
     arguments = dict(arguments or {})
-    if where == "torchvision":
-        make, arguments = _torchvision(name, arguments)
-    else:
-        make = _named(factory, where, name)
+    make = find(factory)
+    if factory.startswith("torchvision:") and "weights_backbone" in inspect.signature(make).parameters:
+        arguments = {"weights_backbone": None} | arguments  # otherwise a download, for weights that are replaced
     try:
         network = make(**arguments)
     except (Exception, SystemExit) as error:
@@ -48,19 +46,23 @@ def build(factory: str, arguments: Mapping[str, object] | None = None) -> Module
     return network
 
 
-def _torchvision(name: str, arguments: dict[str, object]) -> tuple[Callable[..., object], dict[str, object]]:
+def find(factory: str) -> Callable[..., object]:
+    """Return what a factory's text names; raises as `build` does."""
+    where, name = split(factory)
+    return _torchvision(name) if where == "torchvision" else _named(factory, where, name)
+
+
+def _torchvision(name: str) -> Callable[..., object]:
     try:
         from torchvision import models
     except ImportError as error:
         raise ModelError("factory torchvision: torchvision is not installed; pip install 'ecosel[torch]'") from error
     try:
-        make = models.get_model_builder(name)
+        make: Callable[..., object] = models.get_model_builder(name)
     except ValueError as error:
         near = ", ".join(difflib.get_close_matches(name, models.list_models(), 3))
         raise ModelError(f"torchvision has no model {name!r}" + (f"; it has {near}" if near else "")) from error
-    if "weights_backbone" in inspect.signature(make).parameters:  # otherwise a download, for weights that are replaced
-        arguments = {"weights_backbone": None} | arguments
-    return make, arguments
+    return make
 
 
 def _named(factory: str, where: str, name: str) -> Callable[..., object]:
@@ -78,10 +80,14 @@ def _named(factory: str, where: str, name: str) -> Callable[..., object]:
     return make
 
 
-def _from_path(name: str) -> object:
-    # a console script does not search the working folder, where the user's module most likely stands
+def reach_working_folder() -> None:
+    """Let modules be found in the working folder too, where the user's own most likely stand: a console script does not."""
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.append(str(Path.cwd()))
+
+
+def _from_path(name: str) -> object:
+    reach_working_folder()
     return importlib.import_module(name)
 
 

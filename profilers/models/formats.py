@@ -14,7 +14,9 @@ from typing import IO, Literal
 
 from profilers.errors import ModelError
 
-Format = Literal["torchscript", "export", "aotinductor", "state_dict", "safetensors", "pickle", "genome", "onnx"]
+Format = Literal[
+    "torchscript", "export", "aotinductor", "state_dict", "safetensors", "pickle", "genome", "onnx", "pretrained", "factory"
+]  # fmt: skip
 
 # What torch.save writes before torch 1.6: a pickled magic number, a protocol number, the platform, then the object.
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -60,7 +62,10 @@ class Recognised:
 def recognise(path: Path) -> Recognised:
     """Return the format of a saved model; ModelError says what any other file is and what to do."""
     if path.is_dir():
-        raise ModelError(f"{path} is a folder{_inside(path)}; name a saved model in it")
+        if (path / "config.json").is_file() and any(file.suffix in (".safetensors", ".bin") for file in path.iterdir()):
+            return Recognised("pretrained")
+        inside = _inside(path)
+        raise ModelError(f"{path} is a folder{inside}" + ("; name a saved model in it" if "joins it" not in inside else ""))
     if not path.is_file():
         raise ModelError(f"{path} is not a regular file; save the model to one")
     try:
@@ -74,6 +79,9 @@ def recognise(path: Path) -> Recognised:
 def _inside(folder: Path) -> str:
     if (folder / "saved_model.pb").exists():
         return " with a TensorFlow SavedModel, which torch cannot run"
+    if (folder / ".metadata").exists() and any(folder.glob("*.distcp")):
+        tool = "python -m torch.distributed.checkpoint.format_utils dcp_to_torch"
+        return f" of torch.distributed.checkpoint; {tool} {folder} FILE joins it"
     return ""
 
 
@@ -86,6 +94,8 @@ def _of_content(path: Path, file: IO[bytes], size: int) -> Recognised:
         raise ModelError(f"{path} is a Git LFS pointer, not the model ({real} bytes); run git lfs pull")
     if _is_safetensors(path, head, size):  # first, as its first bytes are a number, which may be like any other format's
         return Recognised("safetensors")
+    if path.suffix == ".distcp":
+        raise ModelError(f"{path} is a part of a checkpoint of torch.distributed.checkpoint; name its folder")
     for offset, magic, what in _FOREIGN:
         if head[offset:].startswith(magic):
             raise ModelError(f"{path} is {what}")

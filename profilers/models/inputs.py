@@ -6,8 +6,8 @@ import json
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +22,26 @@ DTYPES = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "int16"
 # of torchvision's ImageNet weights, for pixels 0..1; many CIFAR networks are trained with them too
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SHAPE = re.compile(r"\d+(x\d+)*")
+_PATH = re.compile(r"(?:[^\W\d]\w*|\d+(?=[.\[(]))(?:\.[^\W\d]\w*|\[\d+\]|\(\d+\))*")
 
 
 @dataclass(frozen=True)
 class Input:
-    """One argument of a network: a tensor of `shape` (without the batch), or, with shape None, the constant `value`."""
+    """One argument of a network: a tensor of `shape` (without the batch), or, with shape None, the constant `value`.
+
+    `name` is a path where lists, tuples or dicts hold the argument: pair[0], pair(0), sample.image, or 0[1] by position.
+    """
 
     name: str | None
     shape: tuple[int, ...] | None
     dtype: str = "float32"
     value: Value = None
+    axis: int = field(default=0, repr=False)  # of the batch
+    below: int = field(default=2, repr=False)  # random integers are smaller than this
 
 
 def parse_inputs(texts: Iterable[str], values: Iterable[str] = ()) -> tuple[Input, ...]:
-    """Parse "3x32x32", "ids=128:int64" and constants "sr=16000"; "1" is one number an image, "" none (shape [batch]).
+    """Parse "3x32x32", "ids=128:int64<30522" and constants "sr=16000"; "1" is one number an image, "" none (shape [batch]).
 
     >>> parse_inputs(["3x32x32", "ids=128:int64"], ["sr=16000"])[1:]
     (Input(name='ids', shape=(128,), dtype='int64', value=None), Input(name='sr', shape=None, dtype='int', value=16000))
@@ -50,9 +56,10 @@ def parse_inputs(texts: Iterable[str], values: Iterable[str] = ()) -> tuple[Inpu
 
 def _parsed_input(text: str) -> Input:
     name, equals, rest = text.rpartition("=")
-    shape, colon, dtype = rest.partition(":")
-    if equals and not name.isidentifier():
-        raise ValueError(f"input {text!r}: {name!r} is not the name of an argument")
+    shape, colon, kind = rest.partition(":")
+    dtype, less, below = kind.partition("<")
+    if equals and not _PATH.fullmatch(name):
+        raise ValueError(f"input {text!r}: {name!r} is not the name of an argument (ids, pair[0], sample.image, 0[1])")
     if shape and not _SHAPE.fullmatch(shape):
         raise ValueError(f"input {text!r}: a shape is written 3x32x32, without the batch")
     if colon and dtype not in DTYPES:
@@ -60,12 +67,14 @@ def _parsed_input(text: str) -> Input:
     sizes = tuple(int(size) for size in shape.split("x")) if shape else ()
     if 0 in sizes:
         raise ValueError(f"input {text!r}: a size of 0")
-    return Input(name or None, sizes, dtype or "float32")
+    if less and (not below.isdecimal() or int(below) < 1 or "int" not in dtype):
+        raise ValueError(f"input {text!r}: a range is written ids=128:int64<30522, for whole numbers from 0 to 30521")
+    return Input(name or None, sizes, dtype or "float32", below=int(below) if less else 2)
 
 
 def _parsed_value(text: str) -> Input:
     name, _, value = text.partition("=")
-    if not name.isidentifier() or not value:
+    if not _PATH.fullmatch(name) or not value:
         raise ValueError(f"value {text!r}: a constant is written name=value, as sr=16000")
     try:
         parsed = json.loads(value)
@@ -79,7 +88,7 @@ def _parsed_value(text: str) -> Input:
 def make_batch(inputs: Sequence[Input], batch: int, seed: int) -> tuple[tuple[object, ...], dict[str, object]]:
     """Return (args, kwargs) on the CPU: tensors [batch, *shape] of random numbers, the same for the same seed.
 
-    Floats are standard normal, integers 0 or 1 (valid as indices, masks and types alike), bools fair coins.
+    Floats are standard normal, bools fair coins, integers 0 or 1 (valid as indices, masks and types alike) or of their range.
     """
     import torch
 
@@ -88,23 +97,60 @@ def make_batch(inputs: Sequence[Input], batch: int, seed: int) -> tuple[tuple[ob
     generator = torch.Generator().manual_seed(seed)
     args: list[object] = []
     kwargs: dict[str, object] = {}
+    places: dict[str, Any] = {}
     for input in inputs:
         made = input.value if input.shape is None else _random(input, batch, generator)
         if input.name is None:
             args.append(made)
-        else:
+        elif input.name.isidentifier():
             kwargs[input.name] = made
+        else:
+            _put(places, input.name, made)
+    for name, value in places.items():
+        if name.isdecimal():
+            args.insert(int(name), _container(value))
+        elif name in kwargs:
+            raise ValueError(f"input {name!r} is given as one tensor, and as what holds several")
+        else:
+            kwargs[name] = _container(value)
     return tuple(args), kwargs
+
+
+def _put(places: dict[str, Any], path: str, value: object) -> None:
+    """Put a value where a path says, into dicts by name and by place ("[0]", "(0)"), that `_container` turns into lists."""
+    steps = re.findall(r"\w+|\[\d+\]|\(\d+\)", path)
+    for step in steps[:-1]:
+        places = places.setdefault(step, {})
+        if not isinstance(places, dict):
+            raise ValueError(f"input {path!r}: {step} is a tensor already")
+    places[steps[-1]] = value
+
+
+def _container(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    kinds = {name[0] if name[0] in "[(" else "." for name in value}
+    if len(kinds) > 1:
+        raise ValueError(f"inputs {', '.join(value)}: one argument is either a list, a tuple or a dict")
+    if kinds == {"."}:
+        return {name: _container(one) for name, one in value.items()}
+    ordered = sorted(((int(name[1:-1]), one) for name, one in value.items()), key=lambda pair: pair[0])
+    if [place for place, _ in ordered] != list(range(len(ordered))):
+        raise ValueError(f"inputs {', '.join(value)}: the places are not 0 to {len(ordered) - 1}")
+    made = [_container(one) for _, one in ordered]
+    return made if kinds == {"["} else tuple(made)
 
 
 def _random(input: Input, batch: int, generator: object) -> Tensor:
     import torch
 
     assert input.shape is not None
-    dtype, shape = getattr(torch, input.dtype), (batch, *input.shape)
+    if input.axis > len(input.shape):
+        raise ValueError(f"--batch-axis {input.axis}: an input of {len(input.shape)} dimensions has no such place for the batch")
+    dtype, shape = getattr(torch, input.dtype), (*input.shape[: input.axis], batch, *input.shape[input.axis :])
     if dtype.is_floating_point:
         return torch.randn(shape, generator=generator).to(dtype)
-    return torch.randint(0, 2, shape, generator=generator).to(dtype)
+    return torch.randint(0, 2 if dtype == torch.bool else input.below, shape, generator=generator).to(dtype)
 
 
 def normalisation(

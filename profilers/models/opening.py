@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from profilers.errors import ModelError
-from profilers.models import factories, signatures, weights
-from profilers.models.formats import Format, Recognised, before_2_8, recognise
+from profilers.models import factories
+from profilers.models.formats import Format, Recognised, recognise
 from profilers.models.inputs import Input
 from profilers.models.parameters import Parameters, count_parameters
+from profilers.models.pretrained import files_of, folder_of, open_folder
+from profilers.models.programs import loading
 from profilers.models.torch_errors import in_one_line, quiet, some
+from profilers.models.weights.entries import find_module
+from profilers.models.weights.filling import Fitting, fill
+from profilers.models.weights.reading import aliases, read
 
 __all__ = ["Parameters", "SavedModel", "count_parameters", "open_model"]
 
@@ -50,29 +55,49 @@ def open_model(
     factory_args: Mapping[str, object] | None = None,
     trust: bool = False,
     device: str = "cpu",
+    batch_axis: Sequence[int] | None = None,
+    fitting: Fitting = Fitting(),  # noqa: B008  frozen
 ) -> SavedModel:
-    """Open a saved model, or "ARCHIVE#CANDIDATE" of an evolver's archive, on a torch device.
+    """Open a saved model, "ARCHIVE#CANDIDATE" of an evolver's archive, or with "" what a factory builds, on a torch device.
 
-    `factory` names the code that builds the network of a state_dict or safetensors file.
+    `factory` names the code that builds the network of a state_dict or safetensors file, `fitting` how weights are put into it,
+    `batch_axis` which dimension of a program's inputs counts the images.
     Without `trust`, only safetensors and torch's restricted unpickler ever see the file.
     Raises ModelError where the file is missing, unsafe, damaged or not for this machine, ValueError for wrong arguments.
     """
     recognised = check_model(path, factory=factory, trust=trust)
     _check_device(device)
-    if recognised.format == "genome":
-        archive, _, candidate = path.rpartition("#")
-        return _genome(archive, candidate, device)
     file = Path(path)
-    with quiet(), in_one_line(path):
-        opened = _opened(file, recognised, factory, factory_args, device=device, trust=trust)
-    with file.open("rb") as content:
-        return replace(opened, sha256=hashlib.file_digest(content, "sha256").hexdigest())
+    with quiet(), in_one_line(path or str(factory)):
+        if recognised.format == "genome":
+            archive, _, candidate = path.rpartition("#")
+            return _genome(archive, candidate, device)
+        if recognised.format in ("torchscript", "export", "aotinductor"):
+            opened = _program(file, recognised.format, batch_axis, device=device)
+        elif (folder := folder_of(file, factory) if path else None) is not None:
+            network, notes = open_folder(folder, factory, factory_args, trust=trust)
+            opened = SavedModel(network.to(device).eval(), "pretrained", notes=notes)
+        else:
+            opened = _network(path, recognised.format, factory, factory_args, fitting, device=device, trust=trust)
+    return replace(opened, sha256=_digest(file)) if path else opened
+
+
+def _digest(path: Path) -> str:
+    files = files_of(path) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as content:
+            while block := content.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def check_model(path: str, *, factory: str | None = None, trust: bool = False) -> Recognised:
     """Return the format of a saved model after every check that needs no torch; raises as `open_model` does."""
     if factory is not None:
         factories.split(factory)
+    if not path:
+        return Recognised("factory")
     file = Path(path)
     if not file.exists():
         archive, mark, _ = path.rpartition("#")
@@ -90,65 +115,40 @@ def check_model(path: str, *, factory: str | None = None, trust: bool = False) -
     return recognised
 
 
-def _opened(
-    file: Path, recognised: Recognised, factory: str | None, arguments: Mapping[str, object] | None, *, device: str, trust: bool
+def _network(
+    path: str,
+    format: Format,
+    factory: str | None,
+    arguments: Mapping[str, object] | None,
+    fitting: Fitting,
+    *,
+    device: str,
+    trust: bool,
 ) -> SavedModel:
-    if recognised.format == "torchscript":
-        return _torchscript(file, device)
-    if recognised.format == "export":
-        return _export(file, device)
-    if recognised.format == "aotinductor":
-        return _aotinductor(file, device)
-    content = weights.read(file, recognised.format, device=device, trust=trust)
-    module = weights.whole_module(content)
+    if not path and factory is not None:
+        network = factories.build(factory, arguments)
+        return SavedModel(network.to(device).eval(), "factory", notes=("weights are fresh: its accuracy means nothing",))
+    file, notes = Path(path), list[str]()
+    content = read(file, format, device=device, trust=trust)
+    module = find_module(content, fitting.entry, notes, file=file)
     if module is not None:
         if factory is not None:
             raise ModelError(f"{file} holds a whole module, which needs no factory ({factory})")
-        return SavedModel(module.to(device).eval(), "pickle")
+        return SavedModel(module.to(device).eval(), "pickle", notes=tuple(notes))
     if factory is None:
         raise ModelError(f"{file} holds weights without a network; name what builds it: --factory torchvision:resnet18, say")
     network = factories.build(factory, arguments)
-    notes = weights.fill(network, content, file=file, factory=factory)
-    return SavedModel(
-        network.to(device).eval(), "safetensors" if recognised.format == "safetensors" else "state_dict", notes=notes
-    )
+    filled = fill(network, content, fitting, file=file, factory=factory, aliases=aliases(file, format))
+    kind: Format = "safetensors" if format == "safetensors" else "state_dict"
+    return SavedModel(network.to(device).eval(), kind, notes=filled)
 
 
-def _torchscript(file: Path, device: str) -> SavedModel:
-    import torch
-
-    module = torch.jit.load(str(file), map_location=torch.device(device)).eval()
-    taken = ", ".join(f"{argument.name}: {argument.type}" for argument in module.forward.schema.arguments[1:])
-    return SavedModel(module, "torchscript", inputs=signatures.traced(file), notes=(f"forward takes ({taken})",))
-
-
-def _export(file: Path, device: str) -> SavedModel:
-    import torch
-    from torch.export.pt2_archive._package import load_pt2
-
-    with file.open("rb") as content:
-        # torch.export.load hides what fails
-        programs = {"model": torch.export.load(content)} if before_2_8(file) else load_pt2(content).exported_programs
-    if len(programs) != 1:
-        raise ModelError(f"{file} holds {len(programs)} programs ({some(tuple(programs))}); save the one to measure alone")
-    (program,) = programs.values()
-    inputs, batch, notes = signatures.exported(program)
-    saved_on = {tensor.device.type for tensor in program.state_dict.values()} or {"cpu"}
-    if saved_on != {torch.device(device).type}:
-        program = torch.export.passes.move_to_device_pass(program, device)
-    return SavedModel(program.module(), "export", inputs, batch, notes)
-
-
-def _aotinductor(file: Path, device: str) -> SavedModel:
-    import torch
-
-    index = torch.device(device).index
-    with file.open("rb") as content:
-        model = torch._inductor.aoti_load_package(content, device_index=-1 if index is None else index)
-    compiled = model.get_metadata().get("AOTI_DEVICE_KEY", device)
-    if compiled != torch.device(device).type:
-        raise ModelError(f"{file} is compiled for {compiled}, not {device}; choose that device, or compile it again")
-    return SavedModel(model, "aotinductor", notes=("an AOTInductor package does not tell the shapes of its inputs",))
+def _program(file: Path, format: Format, batch_axis: Sequence[int] | None, *, device: str) -> SavedModel:
+    if format == "aotinductor":
+        program = loading.aotinductor(file, device)
+    else:
+        program = (loading.torchscript if format == "torchscript" else loading.export)(file, device, batch_axis)
+    return SavedModel(program.module, format, program.inputs, program.batch, program.notes)
 
 
 def _genome(archive: str, candidate: str, device: str) -> SavedModel:

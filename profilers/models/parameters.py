@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def count_parameters(module: object) -> Parameters:
 
     if not isinstance(module, torch.nn.Module):
         return Parameters(None, None, None, None, "an AOTInductor package keeps its weights inside the native library")
-    if any(isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin) for tensor in module.parameters()):
+    if is_lazy(module):
         return Parameters(None, None, None, None, "a lazy layer has no shape before its first input")
     parameters = _distinct(module.parameters())
     buffers = _distinct(module.buffers(), without=parameters)
@@ -43,6 +44,14 @@ def count_parameters(module: object) -> Parameters:
         buffers=elements,
         bytes=sum(tensor.numel() * tensor.element_size() for tensor in (*parameters, *buffers)),
     )
+
+
+def is_lazy(module: Module) -> bool:
+    """Tell whether a layer waits for its first input to know its shape."""
+    import torch
+
+    tensors = (*module.parameters(), *module.buffers())
+    return any(isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin) for tensor in tensors)
 
 
 def _distinct(tensors: Iterable[Tensor], *, without: Iterable[Tensor] = ()) -> list[Tensor]:

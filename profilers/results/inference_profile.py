@@ -56,6 +56,7 @@ class Metadata:
     runtime: str | None = None  # torch, onnxruntime
     threads: int | None = None  # of one run on a processor
     providers: str | None = None  # of ONNX Runtime, in their order
+    invalid: str | None = None
 
     @classmethod
     def of(cls, *parts: object, **more: Any) -> Metadata:
@@ -90,13 +91,13 @@ class InferenceProfile:
 
     @property
     def status(self) -> str:
-        return "invalid" if self.energy.invalid else "ok"
+        return "invalid" if self.energy.invalid or self.facts.invalid else "ok"
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Return all that a reader should know, the gravest first."""
-        invalid = (f"not valid for ranking: {self.energy.invalid}",) if self.energy.invalid else ()
-        return (*invalid, *self.energy.warnings, *self.facts.notes)
+        reasons = [reason for reason in (self.energy.invalid, self.facts.invalid) if reason]
+        return (*(f"not valid for ranking: {reason}" for reason in reasons), *self.energy.warnings, *self.facts.notes)
 
     @property
     def remarks(self) -> str | None:
@@ -194,7 +195,7 @@ FIGURES = (
     Figure("mode", "TEXT", "facts.mode", setting="mode"),
     Figure("channels_last", "INTEGER", "facts.channels_last", setting="channels_last"),
     Figure("compiled", "INTEGER", "facts.compiled", setting="compile"),
-    Figure("model", "TEXT", "facts.model", setting="model"),
+    Figure("model", "TEXT", "facts.model", setting="name"),
     Figure("configuration", "TEXT"),
     Figure("throughput_per_s", "REAL", "throughput", Line("throughput", "/s", "time", "images")),
     Figure("latency_p50_s", "REAL", "latency_s.p50", Line("latency p50", "s", "time", "a batch")),

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 import torch
 
-from profilers.datasets import LabelledImages, load_dataset
+from profilers.datasets import load_dataset
 from profilers.errors import ModelError
-from profilers.inference.batches import Batch
 from profilers.inference.running import DTYPES, TorchInference, set_precision
 from profilers.measuring.device import Device
 from profilers.measuring.runtime import Prepared
 from profilers.measuring.settings import ProfileSettings
-from profilers.models.inputs import Input, image_batch, make_batch, parse_inputs
 from profilers.models.opening import count_parameters, open_model
+from profilers.models.parameters import is_lazy
 from profilers.models.torch_errors import in_one_line
+from profilers.models.weights.filling import Fitting
+from profilers.runtimes.torch_batches import make_batches
 from profilers.runtimes.torch_devices import find_device
-
-# Random inputs: so many different batches, one after the other, make a pass.
-_RANDOM_BATCHES = 8
 
 
 class PyTorch:
@@ -51,6 +49,7 @@ class PyTorch:
 
 
 def prepare(request: ProfileSettings, device: str) -> Prepared:
+    """Open the model, make its batches and put both on the device; lazy layers get their shapes from the first batch."""
     if request.precision == "tf32" and (device == "cpu" or torch.cuda.get_device_capability(device) < (8, 0)):
         raise ValueError(f"precision 'tf32' is of NVIDIA boards since Ampere, and the device is {device}; choose another")
     set_precision(request.precision)
@@ -58,71 +57,67 @@ def prepare(request: ProfileSettings, device: str) -> Prepared:
     if request.dataset:
         data = load_dataset(request.dataset, split=request.split, download=request.download, limit=request.limit)
     saved = open_model(
-        request.model, factory=request.factory, factory_args=request.factory_args, trust=request.trust, device=device
+        request.model,
+        factory=request.factory,
+        factory_args=request.factory_args,
+        trust=request.trust,
+        device=device,
+        batch_axis=request.batch_axis,
+        fitting=Fitting(request.entry, request.rename, request.strict),
     )
-    module, parameters = saved.module, count_parameters(saved.module)
-    given = parse_inputs(request.inputs, request.values) or (() if data is not None else saved.inputs or ())
-    notes = [*saved.notes]
-    if data is None and not any(input.shape is not None for input in given):
-        raise ModelError(
-            f"{request.model} does not tell its inputs; give --input 3x32x32 (a shape without the batch) or --dataset"
-        )
-    if saved.batch not in (None, request.batch_size):
-        raise ModelError(f"{request.model} takes batches of {saved.batch} only; give --batch-size {saved.batch}")
-    dtype = DTYPES[request.precision]
-    memory_format = torch.channels_last if request.channels_last else torch.contiguous_format
-
-    def fit(tensor: torch.Tensor) -> torch.Tensor:
-        tensor = tensor.to(dtype) if tensor.is_floating_point() else tensor
-        return tensor.to(memory_format=memory_format) if tensor.ndim == 4 else tensor
-
-    batches = batches_of(request, given, data, whole=saved.batch is not None)
+    batches, notes = make_batches(request, saved, data)
+    module, more = _converted(request, saved.module)
     if isinstance(module, torch.nn.Module):
-        saved_as = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()} - {dtype}
-        if saved_as and torch.float32 not in saved_as:
-            notes.append(f"the model is saved as {', '.join(map(str, saved_as))} and runs in {request.precision}")
-        if saved_as or request.channels_last:
-            with in_one_line(f"{request.model} in {request.precision}"):
-                module = module.to(dtype=dtype, memory_format=memory_format)
-        batches = [batch.map(fit) for batch in batches]
-    elif request.precision != "fp32" or request.channels_last:
-        raise ModelError(
-            f"{request.model} has its precision and memory layout compiled in; profile it without --precision and --channels-last"
-        )
-    if data is not None and (dropped := len(data.labels) - sum(batch.images for batch in batches)):
-        notes.append(f"the last {dropped} images are left out: the model takes batches of {saved.batch} only")
-    if (largest := max(batch.images for batch in batches)) < request.batch_size:
-        notes.append(f"batches hold {largest} images, which are all that there are")
-    if data is None:
-        notes.append("inputs are random: energy can differ from that of real ones")
+        batches = [batch.map(_fit(request)) for batch in batches]
     inference = TorchInference(module, batches, device=torch.device(device), mode=request.mode, seed=request.seed)
-    shapes = ", ".join("x".join(map(str, value.shape)) for value in batches[0].args if isinstance(value, torch.Tensor))
+    if isinstance(module, torch.nn.Module) and is_lazy(module):
+        inference.try_out()
+    shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in batches[0].tensors)
     return Prepared(
         format=saved.format,
         sha256=saved.sha256,
         precision=request.precision,
         inference=inference,
         data=data,
-        parameters=parameters,
+        parameters=count_parameters(saved.module),
         inputs=shapes,
-        notes=tuple(notes),
+        notes=(*saved.notes, *notes, *more),
         threads=torch.get_num_threads() if device == "cpu" else None,
     )
 
 
-def batches_of(request: ProfileSettings, given: Sequence[Input], data: LabelledImages | None, *, whole: bool) -> list[Batch]:
-    size = request.batch_size
-    if data is None:
-        with in_one_line(f"making random inputs for batches of {size}"):
-            made = [make_batch(given, size, request.seed + index) for index in range(_RANDOM_BATCHES)]
-        return [Batch(args, kwargs, size) for args, kwargs in made]
-    constants, kwargs = make_batch(given, size, request.seed)
-    count = len(data.labels)
-    starts = range(0, count - size + 1 if whole else count, size)
-    batches = []
-    for start in starts:
-        images = image_batch(data, slice(start, start + size), normalise=request.normalise)
-        batches.append(Batch((images, *constants), kwargs, len(images)))
-    if not batches:
-        raise ModelError(f"{data.name} has {count} images, and the model takes batches of {size} only")
-    return batches
+def _fit(request: ProfileSettings) -> Callable[[torch.Tensor], torch.Tensor]:
+    memory_format = torch.channels_last if request.channels_last else torch.contiguous_format
+
+    def fit(tensor: torch.Tensor) -> torch.Tensor:
+        tensor = tensor.to(DTYPES[request.precision]) if tensor.is_floating_point() else tensor
+        return tensor.to(memory_format=memory_format) if tensor.ndim == 4 else tensor
+
+    return fit
+
+
+def _converted(request: ProfileSettings, module: Callable[..., object]) -> tuple[Callable[..., object], list[str]]:
+    """Return the module in the precision and layout that are asked for, and notes; complex numbers stay what they are."""
+    name, dtype, notes = request.name, DTYPES[request.precision], list[str]()
+    if request.compile and (isinstance(module, torch.jit.ScriptModule) or not isinstance(module, torch.nn.Module)):
+        raise ModelError(f"{name} is a compiled program, which torch.compile does not take; profile it without --compile")
+    if not isinstance(module, torch.nn.Module):
+        if request.precision != "fp32" or request.channels_last:
+            raise ModelError(
+                f"{name} has its precision and memory layout compiled in; profile it without --precision and --channels-last"
+            )
+        return module, notes
+    if dtype != torch.float32 and any(tensor.is_complex() for tensor in module.parameters()):
+        raise ModelError(f"{name} has complex weights, which {request.precision} cannot hold; profile it without --precision")
+    saved_as = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()} - {dtype}
+    if saved_as and torch.float32 not in saved_as:
+        notes.append(f"the model is saved as {', '.join(map(str, saved_as))} and runs in {request.precision}")
+    with in_one_line(f"{name} in {request.precision}"):
+        if saved_as and any(tensor.is_complex() for tensor in (*module.parameters(), *module.buffers())):
+            # Module.to would drop the imaginary part
+            module._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+        elif saved_as:
+            module.to(dtype=dtype)
+        if request.channels_last:
+            module.to(memory_format=torch.channels_last)
+    return module, notes

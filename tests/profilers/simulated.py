@@ -155,6 +155,9 @@ class SteadyLoad:
     def truth_j(self) -> float:
         return self.watts * 0.01 / 100
 
+    def ready(self, batches: int, /) -> int:
+        return batches
+
     def run(self, batches: int, /) -> int:
         factor = 1 + self.spread * self.rng.standard_normal()
         self.sampler.spend(batches * 0.01, self.watts * factor)

@@ -106,3 +106,65 @@ def test_an_image_whose_scores_are_not_numbers_counts_as_wrong() -> None:
     labels = np.zeros(4, np.int64)
     output = torch.tensor([[1.0, 0], [float("nan"), 0], [0, float("nan")], [0, 1]])
     assert count_correct([(output, 4)], labels, 2) == (1, 2)
+
+
+class InPlace(torch.nn.Module):  # type: ignore[misc]
+    """Work that depends on its input, which it sets to 0: on a second pass over the same numbers there is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[float] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.append(float(x.sum()))
+        return x.mul_(0)
+
+
+def test_a_model_that_changes_its_inputs_sees_fresh_ones_in_every_pass() -> None:
+    module = InPlace()
+    load = TorchInference(module, [Batch((torch.ones(4, 2),), {}, 4)] * 2, device=CPU, mode="paper")
+    load.try_out()
+    assert load.notes == ("the model changes its inputs in place: every pass got fresh ones, copied outside the measurement",)
+    assert load.ready(3) == 3
+    load.run(3)
+    load.run(2)
+    load.run_each_size()
+    list(load.outputs())
+    load.latencies(max_s=0.0, least=2)
+    assert set(module.seen) == {8.0}
+
+
+def test_fresh_inputs_are_no_more_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = TorchInference(InPlace(), [Batch((torch.ones(4, 2),), {}, 4)], device=CPU, mode="paper")
+    load.try_out()
+    monkeypatch.setattr("profilers.inference.running._spare_bytes", lambda device: 3 * 4 * 2 * 4)
+    assert load.ready(100) == 3
+
+
+def test_a_model_that_leaves_its_inputs_alone_runs_on_them_without_a_copy() -> None:
+    batch = Batch((torch.full((4, 2), float("nan")),), {}, 4)
+    load = TorchInference(lambda x: x + 1, [batch], device=CPU, mode="paper")
+    load.try_out()
+    assert not load.changes_inputs
+    assert load.fresh(batch) is batch
+
+
+def test_a_model_that_computes_forces_runs_with_gradients() -> None:
+    def forces(x: torch.Tensor) -> torch.Tensor:
+        x = x.requires_grad_(True)
+        return torch.autograd.grad((x**2).sum(), x)[0]
+
+    load = inference(forces, [4])
+    load.try_out()
+    assert load.notes == ("the model computes gradients as it runs: they were enabled",)
+    assert load.run(2) == 8
+
+
+def test_nested_inputs_are_mapped_and_compared() -> None:
+    batch = Batch(([torch.ones(2), {"a": torch.zeros(1)}],), {"b": (torch.ones(3), 7)}, 1)
+    assert [tensor.numel() for tensor in batch.tensors] == [2, 1, 3]
+    copied = batch.copy()
+    assert copied.same(batch)
+    copied.tensors[1].add_(1)
+    assert not copied.same(batch)
+    assert batch.bytes == 24

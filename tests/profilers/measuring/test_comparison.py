@@ -25,6 +25,9 @@ class _Steady:
     def __init__(self, sampler: SimulatedSampler, seconds: float, watts: float) -> None:
         self.sampler, self.seconds, self.watts = sampler, seconds, watts
 
+    def ready(self, batches: int, /) -> int:
+        return batches
+
     def run(self, batches: int, /) -> int:
         self.sampler.spend(batches * self.seconds, self.watts)
         return 100 * batches
@@ -68,6 +71,9 @@ class _Slowing:
 
     def __init__(self, clock: _Clock, seconds: float, rng: np.random.Generator) -> None:
         self.clock, self.seconds, self.rng = clock, seconds, rng
+
+    def ready(self, batches: int, /) -> int:
+        return batches
 
     def run(self, batches: int, /) -> int:
         for _ in range(batches):

@@ -119,6 +119,9 @@ def test_without_a_meter_the_time_decides_when_to_stop() -> None:
     class Quick:
         batches = 4
 
+        def ready(self, batches: int, /) -> int:
+            return batches
+
         def run(self, batches: int, /) -> int:
             return sum(1 for _ in range(20_000 * batches)) // 200
 

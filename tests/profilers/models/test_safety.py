@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from profilers.errors import ModelError
-from profilers.models import weights
 from profilers.models.opening import open_model
+from profilers.models.weights import reading
 from tests.conftest import ROOT, environment
 
 torch = pytest.importorskip("torch")
@@ -59,7 +59,7 @@ def test_weights_are_never_unpickled_in_full_even_if_the_format_were_mistaken(
     if forced:  # torch's switch for those who insist does not reach us
         monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     with pytest.raises((ModelError, RuntimeError)):
-        weights.read(models / name, "state_dict", device="cpu", trust=False)
+        reading.read(models / name, "state_dict", device="cpu", trust=False)
     assert not mark_of(models / name).exists()
 
 

@@ -1,0 +1,1 @@
+"""Programs that a file holds whole: TorchScript, torch.export, AOTInductor."""
