@@ -37,6 +37,9 @@ class Archive:
 
     def read(self, columns: Sequence[str], /, *, labels: Sequence[str] = ()) -> pl.DataFrame:
         """Read the named columns with ROW, the number of each row, before them."""
+        for column in columns:
+            if column == "*" or (column.startswith("^") and column.endswith("$")):
+                raise ArchiveError(f"{self.path}: a column cannot be called {column!r}, which is a pattern here; rename it")
         # contiguous columns once, here: NumPy would copy each column of several pieces again and again
         frame = self.load(columns or self.columns[:1], labels).rechunk()
         numbers = range(frame.height) if self.row_numbers is None else self.row_numbers

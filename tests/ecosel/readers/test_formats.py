@@ -261,3 +261,12 @@ def test_nested_json_is_spread_over_columns(tmp_path: Path) -> None:
 def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_bytes(table())
     assert open_archive([str(tmp_path / "m.csv")]).read(["latency"]).columns == [ROW, "latency"]
+
+
+@pytest.mark.parametrize("name", ["*", "^a.*$"])
+def test_a_column_called_like_a_pattern_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text(f"{name},acc,ms\nx,0.9,3\ny,0.8,1\n")
+    archive = open_archive([str(tmp_path / "m.csv")])
+    assert archive.read(["acc", "ms"]).height == 2
+    with pytest.raises(ArchiveError, match="which is a pattern here; rename it"):
+        archive.read([name, "acc"])
