@@ -16,12 +16,12 @@ demo: .venv/installed
 test: .venv/installed-test browser
 	$(BIN)/python -m pytest
 
-# The page of `ecosel report` is tested in a real browser.
+# The page of `ecosel report` is tested in real browsers.
 browser:
-	@if command -v chromium chromium-browser google-chrome >/dev/null; then :; \
+	@if command -v chromium chromium-browser google-chrome >/dev/null && command -v firefox-esr firefox >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; \
-	else echo "no chromium here: the tests of the report in a browser are skipped; install the package chromium for them"; fi
+		apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium firefox-esr fonts-dejavu-core; \
+	else echo "tests of the report in a browser that is not here are skipped; install the packages chromium and firefox-esr for them"; fi
 
 check: .venv/installed-test
 	$(BIN)/ruff check .

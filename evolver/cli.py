@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ecosel.cli.watching import page_beside
 from ecosel.limits import Limit, parse_limit
 from ecosel.objectives import METRICS, Objective
 from evolver.jobs import Outcome, Settings
@@ -89,6 +90,8 @@ def _column(name: str) -> str:
 @click.option(
     "--executor", metavar="X", help="dask:ADDRESS, a scheduler.json, or module:factory of a concurrent.futures.Executor."
 )
+@click.option("--page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Keep a page of the search here, as ecosel report --watch does.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan and start nothing.")
 @click.option("--quiet", "progress", flag_value="quiet", help="No progress.")
 @click.option("--plain", "progress", flag_value="plain", help="Progress as lines.")
@@ -102,15 +105,16 @@ def evolve(**options: Any) -> int:
     from evolver.run import session
 
     request = _request(options)
-    answer = session.run(
-        request,
-        session.architectures(),
-        executor=options["executor"],
-        devices=options["devices"],
-        workers=options["workers"],
-        dry_run=options["dry_run"],
-        progress=options["progress"] or "auto",
-    )
+    with page_beside(request.archive, None if options["dry_run"] else options["page"]):
+        answer = session.run(
+            request,
+            session.architectures(),
+            executor=options["executor"],
+            devices=options["devices"],
+            workers=options["workers"],
+            dry_run=options["dry_run"],
+            progress=options["progress"] or "auto",
+        )
     click.echo(json.dumps(answer) if options["form"] == "json" else session.as_text(answer))
     return int(answer.get("exit_status", 0))
 

@@ -17,7 +17,7 @@ _RULE = ("How to choose", ("--weight", "--ideal", "--scale", "--preset", "--join
 GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
     "select": (_COMPARE, _ROWS, _RULE, ("What to show", ("--top", "--left-out", "--format", "--output", "--front"))),
     "why": (_COMPARE, _ROWS, _RULE, ("What to show", ("--format",))),
-    "report": (_COMPARE, _ROWS, _RULE, ("What to write", ("--output", "--static", "--columns", "--force", "--open"))),
+    "report": (_COMPARE, _ROWS, _RULE, ("What to write", ("--output", "--static", "--columns", "--force", "--watch", "--open"))),
     "profile": (
         ("The model", ("--factory", "--factory-args", "--trust")),
         ("Its inputs", ("--dataset", "--split", "--limit", "--normalise", "--download", "--input", "--value")),
@@ -32,7 +32,7 @@ GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("How to train", ("--max-epochs", "--no-collapse-test", "--no-rungs", "--deadline", "--final")),
         ("What to measure", ("--measure", "--meter", "--batch-size")),
         ("Where to run", ("--devices", "--workers", "--executor")),
-        ("What to keep and show", ("--archive", "--dry-run", "--quiet", "--plain", "--format")),
+        ("What to keep and show", ("--archive", "--page", "--dry-run", "--quiet", "--plain", "--format")),
     ),
     "devices": (("What to show", ("--probe", "--format")),),
 }
@@ -50,6 +50,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "report": (
         "ecosel report models.csv --maximize top1 --minimize param_count -o report.html",
         "ecosel report data/young2019.csv --by dataset --preset paper --static figure1.pdf",
+        "ecosel report run.db --watch --open",
     ),
     "profile": (
         "ecosel profile resnet18.pt --factory torchvision:resnet18 --input 3x224x224 --archive runs.db",

@@ -6,13 +6,18 @@ import hashlib
 import shlex
 import webbrowser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ecosel.cli.request import SelectOptions, shared_options
 from ecosel.cli.writing import check_targets, write
 from ecosel.readers.opening import expand
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ecosel.selection import Selection
 
 
 @click.command()
@@ -24,6 +29,7 @@ from ecosel.readers.opening import expand
     "--columns", type=click.IntRange(1, 2), default=2, show_default=True, help="Width of the figure, in columns of a paper."
 )
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
+@click.option("--watch", "watch_", is_flag=True, help="Write the page anew whenever the archive changes, until Ctrl-C.")
 @click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
 def report(
     archives: tuple[str, ...],
@@ -31,30 +37,28 @@ def report(
     static: str | None,
     columns: int,
     force: bool,
+    watch_: bool,
     open_: bool,
     **shared: Any,
 ) -> None:
     """Write one offline HTML page that shows the choice.
 
-    Takes the options of select. The page holds the frontier of each pair of a quality and a cost, sliders for the weights,
-    the table of the highlighted models, how sure the choice is, and where the numbers come from; it needs no network.
+    Takes the options of select. The page says which model to choose, with its numbers, what it gives up and how sure that is;
+    it has sliders for weights and limits, charts, a table of the front, and where the numbers come from. It needs no network.
     """
     output = output or (None if static else "report.html")
+    if watch_ and (output in (None, "-") or static):
+        raise ValueError("--watch keeps a page up to date; name its file with -o, without --static")
     _check(archives, output, static, force=force, open_=open_)
+    if watch_ and output:
+        return _watch(archives, output, shared, open_=open_)
     from ecosel.report.figure import as_figure, figure_format
-    from ecosel.report.page import as_page
 
     form = figure_format(static) if static else None
-    request = SelectOptions(**shared)
-    selection, rows = request.run(archives, all_columns=output is not None)
+    selection, rows = SelectOptions(**shared).run(archives, all_columns=output is not None)
     answers: list[tuple[str | bytes, str | None]] = []
     if output:
-        digest, folder = _identified(archives)
-        page = as_page(
-            selection, rows, command=shlex.join([*_command("report", archives, shared), "-o", "report.html"]),
-            select=_command("select", archives, {**shared, "weights": ()}), digest=digest, folder=folder,
-        )  # fmt: skip
-        answers.append((page, output))
+        answers.append((_page(archives, shared, selection, rows), output))
     if static and form:
         answers.append((as_figure(selection, form, columns=columns), static))
     write(*answers)
@@ -62,6 +66,39 @@ def report(
         click.echo(name)
     if open_ and output:
         webbrowser.open(Path(output).resolve().as_uri())
+
+
+def _page(
+    archives: tuple[str, ...], shared: dict[str, Any], selection: Selection, rows: pl.DataFrame, *, written: float | None = None
+) -> str:
+    from ecosel.report.page import as_page
+    from ecosel.report.view.unrestricted import is_slider
+
+    digest, folder = _identified(archives)
+    limits = zip(shared["limits"], selection.requirements.limits, strict=True)
+    others = tuple(text for text, limit in limits if not is_slider(limit, selection.objectives))
+    return as_page(
+        selection, rows, command=shlex.join([*_command("report", archives, shared), "-o", "report.html"]),
+        select=_command("select", archives, {**shared, "weights": (), "limits": others, "within": None}),
+        digest=digest, folder=folder, written=written,
+    )  # fmt: skip
+
+
+def _watch(archives: tuple[str, ...], output: str, shared: dict[str, Any], *, open_: bool) -> None:
+    from ecosel.cli.watching import watch
+
+    told: list[str] = []
+
+    def write_page(written: float | None) -> None:
+        selection, rows = SelectOptions(**shared).run(archives, all_columns=True)
+        write((_page(archives, shared, selection, rows, written=written), output))
+        if not told:
+            click.echo(output)
+            told.append(output)
+            if open_:
+                webbrowser.open(Path(output).resolve().as_uri())
+
+    watch(archives, write_page)
 
 
 def _check(archives: tuple[str, ...], output: str | None, static: str | None, *, force: bool, open_: bool) -> None:

@@ -1,7 +1,7 @@
 // The table of the models to choose from: search, order, columns, pins with differences, and the charts that follow it.
 const MOST_LINES_SHOWN = 100;
 let isWhole = false; // all lines, not only the first
-const settings = page.columns.map((name, c) => c).filter((c) => !objectives.some((o) => o.column === page.columns[c]));
+const settings = page.columns.map((name, c) => c).filter((c) => !page.labels.includes(page.columns[c]) && !objectives.some((o) => o.column === page.columns[c]));
 const shownColumns = () => state.columns ?? [];
 
 const searchText = (group, at) => {

@@ -207,8 +207,8 @@ function live() {
     const seconds = Math.max(0, Math.round(Date.now() / 1000 - written));
     byId("age").textContent = `made ${seconds < 120 ? `${seconds} s` : seconds < 7200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`} ago, renews itself`;
     const rest = performance.now() - idle.since;
-    const wait = seconds < 60 ? 5000 : 30000;
-    if (!document.hidden && rest > 2000 && performance.now() > wait && document.activeElement?.id !== "search") {
+    const wait = Number(document.body.dataset.renew) * (seconds < 60 ? 1000 : 6000); // rarely, where it is not made anew
+    if (!document.hidden && rest > Math.min(2000, wait) && performance.now() > wait && document.activeElement?.id !== "search") {
       writeHash();
       location.reload();
     }

@@ -56,6 +56,7 @@ def contents(
         "rule": {"scale": selection.rule.scale, "ideal": dict(selection.rule.ideal), "preset": _preset(selection)},
         "command": list(command),
         "columns": [shortened(column, 60) for column in shown], "columnsLeftOut": len(columns) - len(shown),
+        "labels": [shortened(label, 60) for label in selection.labels],
         "groups": [_group(view, rows, shown, start) for view in views],
         "views": _drawings(drawings),
     }  # fmt: skip

@@ -40,10 +40,10 @@ def unrestricted(selection: Selection, rows: pl.DataFrame, /) -> tuple[Selection
         weights=selection.rule.weights, ideal=selection.rule.ideal, scale=selection.rule.scale, preset=selection.rule.preset,
         joint="joint" in kinds, pairs="pair" in kinds, seed=selection.seed, origin=selection.origin,
     )  # fmt: skip
-    is_slider = [_is_slider(limit, selection.objectives) for limit in needed.limits]
-    sliders = {limit.column: limit.value for limit, slides in zip(needed.limits, is_slider, strict=True) if slides}
+    slides = [is_slider(limit, selection.objectives) for limit in needed.limits]
+    sliders = {limit.column: limit.value for limit, its in zip(needed.limits, slides, strict=True) if its}
     kept = needed.kept(selection.models)
-    out = [~mask for mask, slides in zip(kept, is_slider, strict=True) if not slides]
+    out = [~mask for mask, its in zip(kept, slides, strict=True) if not its]
     barred = selection.models[ROW].to_numpy()[np.logical_or.reduce(out)].tolist() if out else []
     limits = [sliders.get(o.column) for o in selection.objectives]
     if needed.within is not None:
@@ -57,7 +57,8 @@ def unrestricted(selection: Selection, rows: pl.DataFrame, /) -> tuple[Selection
     return base, Start(tuple(weights), tuple(limits), frozenset(barred))
 
 
-def _is_slider(limit: Limit, objectives: Sequence[Objective]) -> bool:
+def is_slider(limit: Limit, objectives: Sequence[Objective], /) -> bool:
+    """Tell whether a limit is the worst value of an objective, which a slider can hold."""
     return any(o.column == limit.column and limit.relation == (">=" if o.is_quality else "<=") for o in objectives)
 
 

@@ -185,7 +185,7 @@ def test_hostile_text_is_only_text(opened: Open, tmp_path: Path) -> None:
     shown.weigh([0.1, 1.9, 0.4])
     page.fill("#search", "")
     page.click("#as-command")
-    page.wait_for_function("document.querySelectorAll('#models tbody tr').length > 3")
+    page.wait_for_function("() => document.querySelectorAll('#models tbody tr').length > 3")
     assert page.evaluate("window.pwned") is None
     assert (shown.dialogs, shown.said) == ([], [])
     assert shown.requests == [(tmp_path / "page.html").as_uri()]
