@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from ecosel.errors import ArchiveError
 from ecosel.readers import ROW, open_archive
 from ecosel.readers.delimited import find_separator
 
