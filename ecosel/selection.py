@@ -19,15 +19,15 @@ from ecosel.choosing.cleaning import (
     grouped,
     percent_ideal,
     remark_on_errors,
+    states_in_words,
     used_rows,
-    without_result,
 )
 from ecosel.choosing.fronts import choices
 from ecosel.choosing.requirements import Requirements, refuse_all
 from ecosel.choosing.scoring import Rule, Scale
 from ecosel.errors import ArchiveError
 from ecosel.limits import Limit, Within, parse_limit, parse_within
-from ecosel.objectives import ACCURACY, CANONICAL, Objective, Sense
+from ecosel.objectives import ACCURACY, CANONICAL, STATUSES, Objective, Sense
 from ecosel.readers.table import ROW
 
 
@@ -106,10 +106,14 @@ def select(
         frame = frame.with_row_index(ROW)
     origin = origin or Origin()
     total = frame.height + origin.filtered + origin.unfinished
-    finished = finished_only(frame)
-    origin = replace(
-        origin, unfinished=origin.unfinished + frame.height - finished.height, statuses=without_result(frame, finished)
-    )
+    finished, unfinished = finished_only(frame)
+    if unfinished.height:
+        if not finished.height:
+            raise ArchiveError(f"no row is left to choose from: none is finished: {states_in_words(unfinished)}")
+        if not set(unfinished["state"].drop_nulls()) <= set(STATUSES):  # another tool's words
+            remarks.append(f"left out as unfinished: {states_in_words(unfinished)}")
+    statuses = dict(unfinished["state"].fill_null("no status").value_counts().sort("state").iter_rows())
+    origin = replace(origin, unfinished=origin.unfinished + unfinished.height, statuses=statuses)
     chosen = chosen or canonical_objectives(finished, remarks)
     limited = [limit.column for limit in requirements.limits]
     models, errors, left_out = used_rows(finished.with_columns(group_key(finished[column]) for column in by), chosen, limited)
@@ -134,7 +138,7 @@ def select(
     columns = list(dict.fromkeys([ROW, *labels, *by, *(objective.column for objective in chosen), *errors, *limited]))
     return Selection(
         origin, total, models.select(columns), left_out, chosen, rule, tuple(labels), tuple(groups), seed,
-        (*remarks, *refused), requirements,
+        (*remarks, *refused), requirements, unfinished,
     )  # fmt: skip
 
 

@@ -114,7 +114,7 @@ class Origin:
     unfinished: int = 0
     """Rows without a result, those of `statuses` included."""
     statuses: Mapping[str, int] = field(default_factory=dict)
-    """Of rows of ecosel's own archives that have no result: how many have each status."""
+    """Of rows whose tool says that they have no result: how many have each status."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +135,8 @@ class Chosen:
     seed: int
     remarks: tuple[str, ...] = ()
     requirements: Requirements = field(default_factory=Requirements)
+    unfinished: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
+    """The rows that their tool calls unfinished: their numbers, the state, and the column that says it."""
 
     @property
     def choices(self) -> tuple[Choice, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,37 +53,68 @@ class Explanation:
         return self.row in self.choice.answer
 
 
-def find_row(selection: Chosen, model: str, /) -> int:
+def absent(selection: Chosen, rows: pl.DataFrame, filtered: pl.DataFrame, /) -> pl.DataFrame:
+    """Return the rows of an archive that were not used, with the labels, and `why` in words.
+
+    rows: those that the selection was given; filtered: those that were not, with the `ecosel:filter` that took them away.
+    """
+    reasons = [
+        selection.unfinished.select(
+            ROW, pl.format("was left out as unfinished: its {} is {}", "column", pl.col("state").fill_null("empty")).alias("why")
+        ),
+        selection.left_out.select(ROW, pl.format("was left out: it has no value in {}", "missing").alias("why")),
+    ]
+    columns = [ROW, *selection.labels, "why"]
+    parts = [rows.join(part, on=ROW, how="inner").select(columns) for part in reasons if part.height]
+    why = pl.format('was filtered away: --where "{}" is not true for it', "ecosel:filter").alias("why")
+    return pl.concat([*parts, filtered.with_columns(why).select(columns)])
+
+
+def find_row(selection: Chosen, model: str, /, others: pl.DataFrame | None = None) -> int:
     """Return the row number that model names: a row number, or the label of exactly one row.
 
+    others: what `absent` returns, to say why such a row is not among those used.
     Raises ValueError where there is none or more than one.
     """
-    rows = selection.models[ROW]
+    columns = [ROW, *selection.labels]
+    named = selection.models.select(columns).with_columns(why=pl.lit(None, dtype=pl.String))
+    if others is not None:
+        named = pl.concat([named, others.select(named.columns)])
     is_number = model.isascii() and model.isdigit() and len(model) < 19
-    if is_number and int(model) in rows:
-        return int(model)
-    labels = [selection.models[column].cast(pl.String) for column in selection.labels]
+    labels = [named[column].cast(pl.String) for column in selection.labels]
     lower = [cells.str.to_lowercase() for cells in labels]
     for fits in (
+        [named[ROW] == int(model)] if is_number else [],
         [cells == model for cells in labels],
         [cells == model.lower() for cells in lower],
         [cells.str.contains(model.lower(), literal=True) for cells in lower],
     ):
-        found = sorted({int(row) for fit in fits for row in rows.filter(fit.fill_null(False))})
-        if len(found) == 1:
-            return found[0]
-        if found:
-            shown = ", ".join(f"{row} ({selection.label(row)})" for row in found[:6])
-            raise ValueError(
-                f"{model!r} fits {len(found)} models; name one by its row: {shown}{', ...' if len(found) > 6 else ''}"
-            )
+        found = named.filter(pl.any_horizontal(fit.fill_null(False) for fit in fits)) if fits else named.clear()
+        used = found.filter(pl.col("why").is_null())
+        if used.height == 1:
+            return int(used[ROW][0])
+        if found.height:
+            raise ValueError(_not_one(model, used if used.height else found, selection.labels))
     if is_number:
-        missing = dict(selection.left_out.iter_rows()).get(int(model))
-        if missing:
-            raise ValueError(f"row {model} was left out: it has no value in {missing}")
         raise ValueError(f"row {model} is not among the {selection.models.height:,} rows used")
     by = f"no {' or '.join(selection.labels)} is {model!r}" if labels else "name a row number, or a label column with --label"
     raise ValueError(f"{model!r} names no model: {by}")
+
+
+def _not_one(model: str, found: pl.DataFrame, labels: Sequence[str]) -> str:
+    """Say why what was found is no model that can be explained: it is not used, or it is several."""
+    found = found.sort(ROW)
+
+    def name(k: int) -> str:
+        label = " / ".join("" if found[column][k] is None else str(found[column][k]) for column in labels)
+        return f"{found[ROW][k]} ({label})" if label else str(found[ROW][k])
+
+    if found.height == 1:
+        return f"row {name(0)} {found['why'][0]}"
+    if found["why"][0] is None:
+        shown = ", ".join(map(name, range(min(6, found.height))))
+        return f"{model!r} fits {found.height} models; name one by its row: {shown}{', ...' if found.height > 6 else ''}"
+    return f"{model!r} fits {found.height} rows, none of which is used: row {name(0)} {found['why'][0]}"
 
 
 def explain(selection: Chosen, row: int, /) -> tuple[Group, tuple[Explanation, ...]]:

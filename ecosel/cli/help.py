@@ -1,4 +1,4 @@
-"""Group the options of each command in its --help by what people want to do, and show examples.
+"""Group the options of each command in its --help by what people want to do, show examples, and refuse one given twice.
 
 Options are named here as text, so that help needs none of the packages that the commands stand in.
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 _COMPARE = ("What to compare", ("--maximize", "--minimize", "--by", "--label"))
-_ROWS = ("Which models", ("--where", "--limit", "--within", "--derive", "--table", "--study", "--max-size"))
+_ROWS = ("Which models", ("--where", "--limit", "--within", "--derive", "--table", "--study", "--decimal", "--max-size"))
 _RULE = ("How to choose", ("--weight", "--ideal", "--scale", "--preset", "--joint", "--pairs", "--seed"))
 
 # command: headings, each with the options under it; --help comes last of all
@@ -68,7 +68,32 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
 }
 
 
-class GroupedCommand(click.Command):
+class OnceCommand(click.Command):
+    """A command that refuses an option given twice with two values, unless it is repeatable; click would keep the last."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given: dict[str, list[object]] = {}
+        parser = self.make_parser(ctx)
+        for options in (parser._long_opt, parser._short_opt):
+            for name, option in options.items():
+                if option.action in ("store", "store_const"):
+                    option.action = "append" if option.action == "store" else "append_const"
+                    given.setdefault(str(option.dest), []).append(name)
+        try:
+            values, _, _ = parser.parse_args(args=list(args))
+        except click.UsageError:  # said by click itself, below
+            return super().parse_args(ctx, args)
+        for dest, names in given.items():
+            several = list(dict.fromkeys(map(str, values.get(dest) or ())))
+            if len(several) > 1:
+                longest = max(map(str, names), key=len)
+                if several == ["True", "False"] or several == ["False", "True"]:
+                    raise click.UsageError(f"{longest} and its opposite are both given; keep one", ctx)
+                raise click.UsageError(f"{longest} is given twice, {' and '.join(map(repr, several[:2]))}; keep one", ctx)
+        return super().parse_args(ctx, args)
+
+
+class GroupedCommand(OnceCommand):
     """A command whose --help shows its options under the headings of GROUPS, and its EXAMPLES."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -85,10 +110,8 @@ class GroupedCommand(click.Command):
 
 
 def grouped(name: str, command: click.Command, /) -> click.Command:
-    """Return the command with grouped help, or as it is where nothing is known of it."""
-    if name not in GROUPS:
-        return command
-    return GroupedCommand(
+    """Return the command with grouped help, or plain help where nothing is known of it."""
+    return (GroupedCommand if name in GROUPS else OnceCommand)(
         name, callback=command.callback, params=command.params, help=command.help,
         context_settings={**command.context_settings, "show_default": True}, no_args_is_help=command.no_args_is_help,
     )  # fmt: skip

@@ -11,15 +11,18 @@ import click
 import polars as pl
 
 from ecosel.choosing.choice import Origin
+from ecosel.choosing.cleaning import state_columns
 from ecosel.choosing.scoring import Scale
 from ecosel.cli.completion import complete_column
-from ecosel.cli.expressions import Expression, find_column
+from ecosel.errors import ArchiveError
 from ecosel.limits import parse_limit
 from ecosel.objectives import CANONICAL, Objective
 from ecosel.readers import Archive, open_archive
 from ecosel.readers.bounds import Bounds, parse_size
 from ecosel.readers.cells import looks_numeric
+from ecosel.readers.expressions import Expression, filter_rows, find_column, no_row
 from ecosel.readers.table import RESERVED
+from ecosel.readers.text.numerals import Mark
 from ecosel.selection import Selection, select
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -32,7 +35,7 @@ _SHARED = (
     click.option("--maximize", **_COLUMNS, help="Objective: larger is better. Repeatable."),
     click.option("--minimize", **_COLUMNS, help="Objective: smaller is better. Repeatable."),
     click.option("--label", "labels", **_COLUMNS, help="Show this column beside the row number. Repeatable."),
-    click.option("--where", metavar="EXPR", help="Use only rows for which this SQL expression is true."),
+    click.option("--where", multiple=True, metavar="EXPR", help="Use only rows for which this SQL is true. Repeatable."),
     click.option("--derive", multiple=True, metavar='"NAME = EXPR"', help="Add a column, computed in SQL. Repeatable."),
     click.option("--by", **_COLUMNS, help="Choose once for each value of this column. Repeatable."),
     click.option("--weight", "weights", multiple=True, metavar="COL=W", help="Weight of an objective (default 1)."),
@@ -48,6 +51,7 @@ _SHARED = (
     click.option("--pairs/--no-pairs", default=True, help="Choose for each quality against each cost."),
     click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the samples."),
     click.option("--table", metavar="NAME", help="Table or view of a database, or key of a JSON object."),
+    click.option("--decimal", type=click.Choice(["point", "comma"]), help="Decimal mark, where the file leaves it open."),
     click.option("--study", metavar="NAME", help="Optuna study, or MLflow experiment."),
     click.option("--max-size", metavar="SIZE", default="1GB", help="Largest unpacked file to read; bounds rows and cells too."),
 )  # fmt: skip
@@ -66,7 +70,7 @@ class SelectOptions:
     maximize: tuple[str, ...]
     minimize: tuple[str, ...]
     labels: tuple[str, ...]
-    where: str | None
+    where: tuple[str, ...]
     derive: tuple[str, ...]
     by: tuple[str, ...]
     weights: tuple[str, ...]
@@ -80,23 +84,25 @@ class SelectOptions:
     seed: int
     table: str | None
     study: str | None
+    decimal: Mark | None
     max_size: str
 
     def run(self, paths: Sequence[str], *, top: int = 1, all_columns: bool = False) -> tuple[Selection, pl.DataFrame]:
-        """Read the archive and choose; return the selection and the rows it read (with ROW), before any were left out."""
-        archive = open_archive(paths, table=self.table, study=self.study, bounds=Bounds(parse_size(self.max_size)))
-        derived: dict[str, str] = {}
-        for text in self.derive:
-            name, sql = _split(text, "--derive", "NAME = EXPR", first=True)
-            if name in derived:
-                raise ValueError(f"--derive {name} is given twice")
-            derived[name] = sql
-        for name in derived:
-            if name.startswith(RESERVED):
-                raise ValueError(f"--derive {name}: names that begin with {RESERVED!r} are kept for ecosel itself")
-        expressions = {name: Expression(f"--derive {name}", sql) for name, sql in derived.items()}
-        where = Expression("--where", self.where) if self.where is not None else None
-        names = list(dict.fromkeys([*archive.columns, *derived]))
+        """Read the archive and choose; return the selection and the rows it chose from (with ROW), before any were left out."""
+        selection, rows, _ = self.choose(self.open(paths), paths, top=top, all_columns=all_columns)
+        return selection, rows
+
+    def open(self, paths: Sequence[str]) -> Archive:
+        bounds = Bounds(parse_size(self.max_size))
+        return open_archive(paths, table=self.table, study=self.study, decimal=self.decimal, bounds=bounds)
+
+    def choose(
+        self, archive: Archive, paths: Sequence[str], *, top: int = 1, all_columns: bool = False
+    ) -> tuple[Selection, pl.DataFrame, pl.DataFrame]:
+        """Return the selection, the rows it chose from, and those that --where took away, each with that filter."""
+        expressions = self._derived()
+        filters = [Expression("--where", text) for text in self.where]
+        names = list(dict.fromkeys([*archive.columns, *expressions]))
 
         def find(name: str) -> str:
             return find_column(name, names)
@@ -106,37 +112,59 @@ class SelectOptions:
             objectives = list(archive.objectives)
         labels = list(dict.fromkeys(find(c) for c in self.labels)) or [c for c in _USUAL_LABELS if c in names][:1]
         by = list(dict.fromkeys(find(c) for c in self.by))
-        weights = {find(c): _number(v, "--weight", c) for c, v in (_split(text, "--weight", "COL=W") for text in self.weights)}
-        ideal = {find(c): _number(v, "--ideal", c) for c, v in (_split(text, "--ideal", "COL=V") for text in self.ideal)}
+        weights = _by_column(self.weights, "--weight", "COL=W", find)
+        ideal = _by_column(self.ideal, "--ideal", "COL=V", find)
         senses = {o.column: o.sense for o in objectives or CANONICAL}
         limits = [parse_limit(text, column=find, sense=senses.get) for text in self.limits]
         measured = [o.column for o in objectives or CANONICAL if o.column in names]
-        wanted = [
-            *measured,
-            *(f"{c}_{end}" for c in measured for end in ("low", "high", "std")),
-            *labels,
-            *by,
-            *(limit.column for limit in limits),
-            "status",
-        ]
-        for expression in [*expressions.values(), *([where] if where else [])]:
-            wanted += [find_column(c, names) if c not in names else c for c in expression.columns]
+        wanted = [*measured, *(f"{c}_{end}" for c in measured for end in ("low", "high", "std")), *labels, *by]
+        wanted += [*(limit.column for limit in limits), *state_columns(archive.columns)]
+        for expression in [*expressions.values(), *filters]:
+            wanted += [find(c) if c not in names else c for c in expression.columns]
         read = archive.columns if all_columns else [c for c in dict.fromkeys(wanted) if c in archive.columns]
+        for column in measured:
+            if column in archive.lacking:
+                raise ArchiveError(f"{archive.lacking[column]} has no column {column!r}; an objective must stand in every file")
         if not objectives and len(measured) < 2:
             raise ValueError(_name_the_objectives(archive, paths))
         texts = [c for c in dict.fromkeys([*labels, *by]) if c in read and c not in measured]
         frame = archive.read(read, labels=texts)
+        if not frame.height:
+            raise ArchiveError(no_row(archive))
         for name, expression in expressions.items():
             frame = frame.with_columns(expression.on(frame, floats=True).alias(name))
-        kept = frame if where is None else frame.filter(where.condition(frame))
-        origin = Origin(archive.path, frame.height - kept.height, archive.unfinished)
+        kept, filtered = filter_rows(frame, filters)
         selection = select(
             kept, objectives or None, labels=labels, by=by, weights=weights, ideal=ideal, scale=self.scale, preset=self.preset,
-            limits=limits, within=self.within, top=top, joint=self.joint, pairs=self.pairs, seed=self.seed, origin=origin,
+            limits=limits, within=self.within, top=top, joint=self.joint, pairs=self.pairs, seed=self.seed,
+            origin=Origin(archive.path, filtered.height, archive.unfinished),
         )  # fmt: skip
         for remark in archive.remarks:
             click.echo(f"ecosel: {remark}", err=True)
-        return selection, kept
+        return selection, kept, filtered
+
+    def _derived(self) -> dict[str, Expression]:
+        derived: dict[str, Expression] = {}
+        for text in self.derive:
+            name, sql = _split(text, "--derive", "NAME = EXPR", first=True)
+            if name in derived:
+                raise ValueError(f"--derive {name} is given twice")
+            if name.startswith(RESERVED):
+                raise ValueError(f"--derive {name}: names that begin with {RESERVED!r} are kept for ecosel itself")
+            derived[name] = Expression(f"--derive {name}", sql)
+        return derived
+
+
+def _by_column(texts: Sequence[str], option: str, form: str, find: Callable[[str], str]) -> dict[str, float]:
+    """Return the number that an option gives each column; two for one column are refused."""
+    given: dict[str, float] = {}
+    for text in texts:
+        name, value = _split(text, option, form)
+        column, number = find(name), _number(value, option, name)
+        if column in given and given[column] != number:
+            raise ValueError(f"{option} {column} is given twice, {given[column]:g} and {number:g}; keep one")
+        given[column] = number
+    return given
 
 
 def _split(text: str, option: str, form: str, *, first: bool = False) -> tuple[str, str]:

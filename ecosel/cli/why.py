@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ecosel.choosing.explanation import Explanation, as_document, explain, find_row
+from ecosel.choosing.explanation import Explanation, absent, as_document, explain, find_row
 from ecosel.cli.request import SelectOptions, shared_options
 from ecosel.cli.writing import write
 from ecosel.output.names import printable
@@ -36,8 +36,12 @@ def why(archives: tuple[str, ...], model: str, form: str, **shared: Any) -> None
     models dominate it and by how much; if it is, which weighting makes it the best trade-off, and what it gives up
     against its neighbours on the front.
     """
-    selection, _ = SelectOptions(**shared).run(archives)
-    group, explanations = explain(selection, find_row(selection, model))
+    options = SelectOptions(**shared)
+    archive = options.open(archives)
+    selection, rows, filtered = options.choose(archive, archives)
+    if model in archive.absent:
+        raise ValueError(f"{model} was left out: {archive.absent[model]}")
+    group, explanations = explain(selection, find_row(selection, model, absent(selection, rows, filtered)))
     if form == "json":
         document = as_document(selection, group, explanations)
         write((json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False, default=str) + "\n", None))

@@ -140,6 +140,12 @@ def unpacked_head(source: Path | bytes, size: int, /) -> bytes:
         return next(_pieces(file, compressed=True, size=size), b"")
 
 
+def unpacked(source: Path | bytes, /) -> bytes:
+    """Return a compressed text; its size has been checked before."""
+    with _opened(source) as file:
+        return b"".join(_pieces(file, compressed=True))
+
+
 def parse_size(text: str, /) -> int:
     """Return the bytes that "2GB", "500 MB" or "1e9" says; ValueError where it is no size."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?(?:e\d+)?)\s*([KMGT]?)i?B?\s*", text, re.IGNORECASE)

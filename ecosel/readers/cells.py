@@ -6,7 +6,7 @@ import polars as pl
 
 from ecosel.errors import ArchiveError
 
-_MISSING = ["", "-", "--", "–", "—", "?", "na", "n/a", "#n/a", "nan", "null", "none", "inf", "+inf", "-inf", "infinity",
+MISSING = ["", "-", "--", "–", "—", "?", "na", "n/a", "#n/a", "nan", "null", "none", "inf", "+inf", "-inf", "infinity",
             "+infinity", "-infinity"]  # fmt: skip
 # Groups of three after a first group that is not 0: "1,014.45", "25 506 331"; "0,802" is a decimal comma and no number here.
 _GROUPED = r"^[+-]?[1-9]\d{0,2}([,' \u00a0\u202f’]\d{3})+(\.\d*)?$"
@@ -33,9 +33,9 @@ def read_numbers(cells: pl.Series, /) -> tuple[pl.Series, pl.Series]:
         return pl.repeat(None, len(cells), dtype=pl.Float64, eager=True).alias(cells.name), cells.is_not_null()
     text = cells.str.strip_chars()
     # replaced by null: when/then without otherwise
-    text = pl.select(pl.when(~text.str.to_lowercase().is_in(_MISSING)).then(text)).to_series()
+    text = pl.select(pl.when(~text.str.to_lowercase().is_in(MISSING)).then(text)).to_series()
     present = text.is_not_null()
-    percent = text.str.ends_with("%").fill_null(False)
+    percent = text.str.contains(r"\d\.?\s*%$").fill_null(False)
     body = text.str.strip_suffix("%").str.strip_chars()
     grouped = body.str.contains(_GROUPED).fill_null(False)
     plain = pl.select(pl.when(grouped).then(body.str.replace_all(_MARKS, "")).otherwise(body)).to_series()
@@ -65,29 +65,6 @@ def numbers(cells: pl.Series, /, *, rows: pl.Series) -> pl.Series:
     return read
 
 
-def point_commas(cells: pl.Series, /, *, comma_is_decimal: bool) -> pl.Series:
-    """Rewrite decimal commas as points in a column of numbers written as text; leave any other column as it is.
-
-    comma_is_decimal says what a comma means where the cells do not: "1,014" is 1.014 then, and refused otherwise.
-    Raises ArchiveError for such a column of which some cells have a point.
-    """
-    text = cells.str.strip_chars()
-    if not text.str.contains(r"^[+-]?\d+,\d+\s*%?$").any():
-        return cells
-    alone = text.filter(text.str.contains(r"^[+-]?\d+,\d+\s*%?$").fill_null(False))
-    pointed = text.str.replace(",", ".", literal=True)
-    grouped = text.str.contains(r"\d,\d{3},\d{3}|,\d{3}\.\d").any()
-    if grouped or read_numbers(pointed)[1].any():  # elsewhere in the column a comma groups digits, or it is text
-        return cells
-    if text.str.contains(r"^[+-]?\d*\.\d").any() or not (
-        comma_is_decimal or alone.str.contains(r"^[+-]?(0|\d+,(\d{1,2}|\d{4,})\s*%?$)").any()
-    ):
-        raise ArchiveError(
-            f"column {cells.name!r}: is the comma in {alone[0]!r} a decimal point? write all its numbers with a point"
-        )
-    return pointed
-
-
 def looks_numeric(cells: pl.Series, /) -> bool:
     """True when the column holds at least one number and nothing that is not one."""
     read, unreadable = read_numbers(cells)
@@ -95,6 +72,8 @@ def looks_numeric(cells: pl.Series, /) -> bool:
 
 
 def _hint(cells: pl.Series, unreadable: pl.Series) -> str:
+    if unreadable.sum() == 1 and unreadable[0] and len(cells) > 1:
+        return ", is it a second header row?"
     if cells.dtype != pl.String:
         return f", type {cells.dtype}"
     if cells.str.contains("%").any():

@@ -1,17 +1,16 @@
-"""Turn JSON, NDJSON and a Ray Tune results folder into a frame."""
+"""Turn JSON and NDJSON into a frame."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds
-from ecosel.readers.table import Archive, flatten, frame_of, from_frame, from_records
+from ecosel.readers.table import Archive, flatten, from_records
 
 
-def open_json(path: str, text: str, *, table: str | None, bounds: Bounds) -> Archive:
+def open_json(path: str, text: str, *, table: str | None, study: str | None, bounds: Bounds) -> Archive:
     """Read a list of records, records under a key of an object, or one record a line; bare NaN is a missing value."""
     records = _records(path, text, table)
     if records and all("op_code" in record for record in records):
@@ -19,36 +18,6 @@ def open_json(path: str, text: str, *, table: str | None, bounds: Bounds) -> Arc
             f"{path} is an Optuna journal; copy the study into a database first: optuna.copy_study(..., to_storage='sqlite:///study.db')"
         )
     return from_records(path, [flatten(record) for record in records], bounds=bounds, size=len(text))
-
-
-def open_ray_results(path: str, folder: Path) -> Archive | None:
-    """Read the last line of each trial's result.json below folder, or return None where there is none.
-
-    Ray also keeps pickles there; they are never opened, as unpickling runs code.
-    """
-    trials = sorted(folder.glob("*/result.json")) or sorted(folder.glob("*/*/result.json"))
-    if not trials:
-        return None
-    records, unfinished = [], 0
-    for trial in trials:
-        last = _last_record(trial)
-        if last is None or (trial.parent / "error.txt").exists():  # it raised, whatever it had reported before
-            unfinished += 1
-        else:
-            # Ray's own flattened names: config/lr
-            records.append({"trial": trial.parent.name, **flatten(last, "/")})
-    return from_frame(path, frame_of(records), unfinished=unfinished)
-
-
-def _last_record(file: Path) -> dict[str, Any] | None:
-    for line in reversed(file.read_text("utf-8", "replace").split("\n")):
-        try:
-            record = json.loads(line)
-        except ValueError:  # cut off while it was written: the line before holds the last full result
-            continue
-        if isinstance(record, dict):
-            return record
-    return None
 
 
 def _records(path: str, text: str, table: str | None) -> list[dict[str, Any]]:

@@ -1,53 +1,55 @@
-"""Find out what a file holds, by its content, and open it with the reader for that."""
+"""Open what a path names with the reader for what it holds: files, folders of tools, standard input."""
 
 from __future__ import annotations
 
 import glob
 import os
+import re
 import sqlite3
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from ecosel.errors import ArchiveError
-from ecosel.readers.bounds import BOUNDS, Bounds, size_of, unpacked_head
-from ecosel.readers.databases import open_sqlite
-from ecosel.readers.delimited import open_delimited
-from ecosel.readers.documents import open_json, open_ray_results
-from ecosel.readers.table import RESERVED, Archive, from_lazy
+from ecosel.readers.bounds import BOUNDS, Bounds, size_of, unpacked, unpacked_head
+from ecosel.readers.combining import stack
+from ecosel.readers.documents import open_json
+from ecosel.readers.kinds import PACKED, Kind, check_promise, kind_of
+from ecosel.readers.stores.sqlite import open_sqlite
+from ecosel.readers.table import RESERVED, Archive, from_lazy, without_blanks
+from ecosel.readers.text.delimited import open_delimited
+from ecosel.readers.text.numerals import Mark, with_points
+from ecosel.readers.tools.folders import open_folder
 
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _SAMPLE_BYTES = 1 << 16
 # polars panics (no Exception to Python) on some damaged Parquet and Arrow files
 _RAISED = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
-# what the name of a file promises
-_BY_SUFFIX = {
-    ".csv": "text", ".tsv": "text", ".txt": "text", ".json": "JSON", ".ndjson": "JSON", ".jsonl": "JSON", ".parquet": "Parquet",
-    ".pq": "Parquet", ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow", ".db": "SQLite", ".sqlite": "SQLite",
-    ".sqlite3": "SQLite",
-}  # fmt: skip
-_INSTEAD = {
-    b"PK\x03\x04": "is a workbook or a zip file; save the sheet as CSV, or unpack the file first",
-    b"\xd0\xcf\x11\xe0": "is an old Office file; save the sheet as CSV",
-    b"\x89HDF": "is an HDF5 file; write the table as Parquet first, e.g. pandas.read_hdf(...).to_parquet(...)",
-    b"\x93NUMPY": "is a NumPy array without column names; write it as CSV with a header",
-    b"\x80\x02": "is a pickle, and reading one runs its code; write the table as Parquet or CSV in the program that made it",
-    b"\x80\x04": "is a pickle, and reading one runs its code; write the table as Parquet or CSV in the program that made it",
-    b"\x80\x05": "is a pickle, and reading one runs its code; write the table as Parquet or CSV in the program that made it",
-}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the caller says about the files."""
+
+    table: str | None
+    study: str | None
+    decimal: Mark | None
+    bounds: Bounds
 
 
 def open_archive(
-    paths: Sequence[str], /, *, table: str | None = None, study: str | None = None, bounds: Bounds = BOUNDS
-) -> Archive:
-    """Open files, globs, `-` (standard input) or a Ray Tune results folder as one archive.
+    paths: Sequence[str], /, *, table: str | None = None, study: str | None = None, decimal: Mark | None = None,
+    bounds: Bounds = BOUNDS,
+) -> Archive:  # fmt: skip
+    """Open files, globs, `-` (standard input) or a folder of a tool as one archive.
 
-    Several files must have the same columns; a column `source` then names the file of each row.
-    table names a table or view of a database or the key of a JSON object; study an Optuna study or MLflow experiment.
+    The rows of several files stand one after another; a column `source` then names the file of each row.
+    table names a table or view of a database, the sheet of a workbook or the key of a JSON object; study an Optuna study or
+    MLflow experiment; decimal says whether numbers in text have a decimal point or a comma, where it cannot be told.
     bounds says how much of a file is read; what is larger is refused.
     Raises ArchiveError when something is not there or cannot be read.
     """
@@ -56,14 +58,29 @@ def open_archive(
         raise ArchiveError("standard input can be read only once")
     archives = []
     for file in files:
-        with _told_plainly("standard input" if file == "-" else file):
-            archives.append(_open_one(file, table=table, study=study, bounds=bounds))
-    return archives[0] if len(archives) == 1 else _stack(" ".join(paths), archives)
+        with one_line_errors("standard input" if file == "-" else file):
+            archives.append(_open_one(file, _Asked(table, study, decimal, bounds)))
+    return archives[0] if len(archives) == 1 else stack(" ".join(paths), archives)
 
 
 def expand(paths: Sequence[str], /) -> list[str]:
     """Return the files and folders that the paths and globs name."""
-    return [file for path in paths for file in _matches(path)]
+    return [file for path in paths for file in _matches(_local(path))]
+
+
+def _local(path: str) -> str:
+    """Return the file of a database URL, as libraries write it; refuse what is elsewhere."""
+    database = re.match(r"(sqlite|duckdb)(\+\w+)?:///", path)
+    if database:
+        return path[database.end() :].partition("?")[0]
+    scheme = re.match(r"([a-z][a-z0-9+.-]+)://", path)
+    if scheme is None or Path(path).exists():
+        return path
+    if scheme[1] == "file":
+        return path.removeprefix("file://")
+    if scheme[1].startswith(("http", "ftp", "s3", "gs", "hf")):
+        raise ArchiveError(f"{path} is not on this machine; download it first")
+    raise ArchiveError(f"{path} is a database server; copy the study or table into a file first")
 
 
 def _matches(path: str) -> list[str]:
@@ -76,7 +93,7 @@ def _matches(path: str) -> list[str]:
 
 
 @contextmanager
-def _told_plainly(path: str) -> Iterator[None]:
+def one_line_errors(path: str) -> Iterator[None]:
     """Turn what libraries raise on a bad file into an ArchiveError of one line."""
     try:
         yield
@@ -85,9 +102,14 @@ def _told_plainly(path: str) -> Iterator[None]:
             raise ArchiveError(f"{path} is empty") from error
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ArchiveError(f"cannot read {path}: {(reason.splitlines() or [type(error).__name__])[0]}") from error
+    except Exception as error:
+        # lzma has an error of its own, and is imported only where it is needed
+        if type(error).__name__ not in ("LZMAError", "ZstdError"):
+            raise
+        raise ArchiveError(f"cannot read {path}: {error}") from error
 
 
-def _open_one(path: str, *, table: str | None, study: str | None, bounds: Bounds) -> Archive:
+def _open_one(path: str, asked: _Asked) -> Archive:
     if path == "-" and sys.stdin is None:
         raise ArchiveError("standard input is closed")
     source: Path | bytes = sys.stdin.buffer.read() if path == "-" else Path(path)
@@ -96,30 +118,41 @@ def _open_one(path: str, *, table: str | None, study: str | None, bounds: Bounds
         if not path or not source.exists():
             raise ArchiveError(f"there is no file {path or repr(path)}")
         if source.is_dir():
-            return _open_folder(path, source)
+            return _finished(open_folder(path, source, study=asked.study, bounds=asked.bounds), name, asked, is_text=False)
         # a pipe can be read only once, and polars takes no name that is not UTF-8
         if not source.is_file() or path != os.fsencode(path).decode("utf-8", "replace"):
             source = source.read_bytes()
     head = source[:_SAMPLE_BYTES] if isinstance(source, bytes) else _head(source)
     if not head:
         raise ArchiveError(f"{name} is empty")
-    compressed = head.startswith((_GZIP, _ZSTD))
-    sample = unpacked_head(source, _SAMPLE_BYTES) if compressed else head
-    holds = _kind(name, sample)
-    _check_promise(name, source, holds)
-    if compressed and holds not in ("text", "JSON"):
+    packed = next((by for magic, by in PACKED.items() if head.startswith(magic)), None)
+    sample = unpacked_head(source, _SAMPLE_BYTES) if packed else head
+    holds = kind_of(name, sample)
+    check_promise(name, source, holds)
+    if packed and holds not in ("text", "JSON"):
         raise ArchiveError(f"{name} is compressed {holds}; unpack it first")
-    if table is not None and holds not in ("SQLite", "JSON"):
-        raise ArchiveError(f"{name}: --table names a table of a database or a key of a JSON object; this is {holds}")
-    if study is not None and holds != "SQLite":
+    if asked.table is not None and holds in ("text", "Parquet", "Arrow"):
+        raise ArchiveError(
+            f"{name}: --table names a table of a database, a sheet of a workbook or a key of a JSON object; this is {holds}"
+        )
+    if asked.study is not None and holds != "SQLite" and not (holds == "JSON" and b'"op_code"' in sample):
         raise ArchiveError(f"{name}: --study names a study in a database; this is {holds}")
     if holds in ("text", "JSON"):
-        bounds.check_text(name, source, compressed=compressed)
-    archive = _open_as(holds, name, source, sample, compressed=compressed, table=table, study=study, bounds=bounds)
-    bounds.check_columns(name, len(archive.columns))
+        asked.bounds.check_text(name, source, compressed=bool(packed))
+    if packed in ("bzip2", "xz"):  # which polars does not read
+        source, packed = unpacked(source), None
+    archive = _open_as(holds, name, source, sample, packed=bool(packed), asked=asked)
+    return _finished(archive, name, asked, is_text=holds == "text")
+
+
+def _finished(archive: Archive, name: str, asked: _Asked, *, is_text: bool) -> Archive:
+    """Check the names of an opened archive, and let its columns be read with errors of one line."""
+    archive = without_blanks(archive)
+    asked.bounds.check_columns(name, len(archive.columns))
+    if not archive.columns and archive.unfinished:
+        raise ArchiveError(f"no row is left to choose from: no trial of {name} is complete: {'; '.join(archive.remarks)}")
     if not archive.columns:
         raise ArchiveError(f"{name} holds no column")
-
     reserved = [column for column in archive.columns if column.startswith(RESERVED)]
     if reserved:
         raise ArchiveError(
@@ -127,37 +160,40 @@ def _open_one(path: str, *, table: str | None, study: str | None, bounds: Bounds
         )
 
     def load(columns: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
-        with _told_plainly(name):
-            return archive.load(columns, labels)
+        with one_line_errors(name):
+            frame = archive.load(columns, labels)
+        if asked.decimal is None or is_text:
+            return frame
+        texts = [c for c, dtype in frame.schema.items() if dtype == pl.String and c not in labels]
+        return frame.with_columns(with_points(frame[c], asked.decimal, forced=True) for c in texts)
 
-    return Archive(name, archive.columns, load, archive.objectives, archive.row_numbers, archive.unfinished, archive.remarks)
+    return replace(archive, path=name, load=load)
 
 
-def _open_as(
-    holds: str,
-    name: str,
-    source: Path | bytes,
-    sample: bytes,
-    *,
-    compressed: bool,
-    table: str | None,
-    study: str | None,
-    bounds: Bounds,
-) -> Archive:
+def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, packed: bool, asked: _Asked) -> Archive:
     if holds == "Parquet":
-        return _bounded(name, pl.scan_parquet(source, glob=False), source, bounds)
+        return _bounded(name, pl.scan_parquet(source, glob=False), source, asked.bounds)
     if holds == "Arrow":
         if sample.startswith(b"ARROW1"):
-            return _bounded(name, pl.scan_ipc(source, glob=False), source, bounds)
-        return _bounded(name, pl.read_ipc_stream(source).lazy(), source, bounds)
+            return _bounded(name, pl.scan_ipc(source, glob=False), source, asked.bounds)
+        return _bounded(name, pl.read_ipc_stream(source).lazy(), source, asked.bounds)
     if holds == "SQLite":
-        return open_sqlite(name, source, table=table, study=study, bounds=bounds)
+        return open_sqlite(name, source, table=asked.table, study=asked.study, bounds=asked.bounds)
+    if holds == "DuckDB":
+        from ecosel.readers.stores.duckdb import open_duckdb
+
+        return open_duckdb(name, source, table=asked.table, bounds=asked.bounds)
+    if holds == "workbook":
+        from ecosel.readers.stores.workbook import open_workbook
+
+        return open_workbook(name, source, table=asked.table, bounds=asked.bounds)
     if holds == "JSON":
-        text = _lines(source) if compressed else _decode(name, source if isinstance(source, bytes) else source.read_bytes())
-        return open_json(name, text, table=table, bounds=bounds)
+        text = _lines(source) if packed else _decode(name, source if isinstance(source, bytes) else source.read_bytes())
+        return open_json(name, text, table=asked.table, study=asked.study, bounds=asked.bounds)
     if b"\r" in sample and b"\n" not in sample:
         raise ArchiveError(f"{name}: its lines end in a carriage return alone; convert it: tr '\\r' '\\n'")
-    return open_delimited(name, source, _decode(name, sample, final=len(sample) < _SAMPLE_BYTES))
+    text = _decode(name, sample, final=len(sample) < _SAMPLE_BYTES)
+    return open_delimited(name, source, text, decimal=asked.decimal)
 
 
 def _bounded(name: str, frame: pl.LazyFrame, source: Path | bytes, bounds: Bounds) -> Archive:
@@ -177,34 +213,6 @@ def _head(path: Path) -> bytes:
         return file.read(_SAMPLE_BYTES)
 
 
-def _kind(name: str, head: bytes) -> str:
-    if head.startswith(b"PAR1"):
-        return "Parquet"
-    if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
-        return "Arrow"
-    if head.startswith(b"SQLite format 3\x00"):
-        return "SQLite"
-    for magic, instead in _INSTEAD.items():
-        if head.startswith(magic):
-            raise ArchiveError(f"{name} {instead}")
-    if head[8:12] == b"DUCK":
-        raise ArchiveError(f"{name} is a DuckDB database; write the table as Parquet first: COPY t TO 't.parquet'")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ArchiveError(f"{name} is UTF-16 text; convert it: iconv -f utf-16 -t utf-8")
-    if b"\0" in head:
-        raise ArchiveError(f"{name} is binary and of no kind that can be read (CSV, TSV, JSON, NDJSON, Parquet, Arrow, SQLite)")
-    looks_json = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
-    return "JSON" if looks_json else "text"
-
-
-def _check_promise(name: str, source: Path | bytes, holds: str) -> None:
-    if isinstance(source, bytes):
-        return
-    promised = _BY_SUFFIX.get(source.suffix.lower(), holds)
-    if promised != holds and source.suffix.lower() != ".txt":
-        raise ArchiveError(f"{name}: the name promises {promised}, the content is {holds}; if that is meant, rename the file")
-
-
 def _lines(source: Path | bytes) -> str:
     """Return a compressed text."""
     return "\n".join(pl.read_lines(source)["line"].fill_null(""))
@@ -217,40 +225,3 @@ def _decode(name: str, raw: bytes, *, final: bool = True) -> str:
         if not final and error.start > len(raw) - 4:  # the sample ends inside a character
             return raw[: error.start].decode("utf-8-sig")
         raise ArchiveError(f"{name} is not UTF-8 text (byte {error.start}); convert it, e.g. iconv -f latin1 -t utf-8") from error
-
-
-def _open_folder(path: str, folder: Path) -> Archive:
-    results = open_ray_results(path, folder)
-    if results is not None:
-        return results
-    if (folder / "result.json").exists():
-        raise ArchiveError(f"{path} is one trial of Ray Tune; name the folder of all trials, {folder.resolve().parent}")
-    if (folder / "mlruns").is_dir():
-        return _open_folder(str(folder / "mlruns"), folder / "mlruns")
-    if list(folder.glob("*/meta.yaml")):
-        migrate = f"mlflow migrate-filestore --source {path} --target sqlite:///mlflow.db"
-        raise ArchiveError(f"{path} is an MLflow file store; move it into a database first: {migrate}")
-    raise ArchiveError(f"{path} is a folder without Ray Tune results (*/result.json); name files, e.g. '{path}/*.csv'")
-
-
-def _stack(path: str, archives: list[Archive]) -> Archive:
-    first = archives[0]
-    for other in archives[1:]:
-        differing = sorted(set(first.columns) ^ set(other.columns))
-        if differing:
-            where = first.path if differing[0] in first.columns else other.path
-            raise ArchiveError(f"{first.path} and {other.path} differ: column {differing[0]!r} stands only in {where}")
-    # studies that differ in what is better state nothing together
-    agreed = first.objectives if all(archive.objectives == first.objectives for archive in archives) else ()
-    label = "source" if "source" not in first.columns else "source_file"
-
-    def load(columns: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
-        own = [column for column in columns if column != label] or list(first.columns[:1])
-        frames = [archive.load(own, labels).with_columns(pl.lit(archive.path).alias(label)) for archive in archives]
-        with _told_plainly(f"{path} as one archive"):
-            return pl.concat(frames, how="vertical_relaxed").select(columns)
-
-    return Archive(
-        path, (*first.columns, label), load, agreed, None,
-        sum(archive.unfinished for archive in archives), tuple(remark for archive in archives for remark in archive.remarks),
-    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -34,6 +34,10 @@ class Archive:
     unfinished: int = 0
     """Rows of the file that never got a result and are not among the rows read."""
     remarks: tuple[str, ...] = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Why a trial, by its number or name, is not among the rows."""
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    """Of several files, one that has no such column."""
 
     def read(self, columns: Sequence[str], /, *, labels: Sequence[str] = ()) -> pl.DataFrame:
         """Read the named columns with ROW, the number of each row, before them."""
@@ -43,7 +47,25 @@ class Archive:
         # contiguous columns once, here: NumPy would copy each column of several pieces again and again
         frame = self.load(columns or self.columns[:1], labels).rechunk()
         numbers = range(frame.height) if self.row_numbers is None else self.row_numbers
-        return frame.insert_column(0, pl.Series(ROW, numbers, dtype=pl.Int64)).select(ROW, *columns)
+        frame = frame.insert_column(0, pl.Series(ROW, numbers, dtype=pl.Int64)).select(ROW, *columns)
+        texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+        padded = [name for name in texts if frame[name].str.contains(r"^\s|\s$").any()]
+        return frame.with_columns(pl.col(padded).str.strip_chars()) if padded else frame
+
+
+def without_blanks(archive: Archive, /) -> Archive:
+    """Strip the names of columns, where that leaves them distinct; text cells are stripped when they are read."""
+    stripped = [column.strip() for column in archive.columns]
+    own = {name: column for name, column in zip(stripped, archive.columns, strict=True) if name and stripped.count(name) == 1}
+    names = tuple(name if name in own else column for name, column in zip(stripped, archive.columns, strict=True))
+    if names == archive.columns:
+        return archive
+
+    def load(columns: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
+        read = archive.load([own.get(name, name) for name in columns], [own.get(name, name) for name in labels])
+        return read.rename({own[name]: name for name in columns if name in own})
+
+    return replace(archive, columns=names, load=load)
 
 
 def from_lazy(path: str, frame: pl.LazyFrame) -> Archive:
@@ -54,9 +76,11 @@ def from_frame(path: str, frame: pl.DataFrame, **stated: Any) -> Archive:
     return Archive(path, tuple(frame.columns), lambda columns, _: frame.select(columns), **stated)
 
 
-def from_records(path: str, records: Sequence[Mapping[str, Any]], *, bounds: Bounds, size: int, **stated: Any) -> Archive:
+def from_records(
+    path: str, records: Sequence[Mapping[str, Any]], *, bounds: Bounds, size: int, columns: Sequence[str] = (), **stated: Any
+) -> Archive:
     """Return records as an archive that builds a column only when it is asked for: each record may have other names."""
-    names: dict[str, None] = {}
+    names: dict[str, None] = dict.fromkeys(columns)
     for record in records:
         names.update(dict.fromkeys(record))
         bounds.check_columns(path, len(names))
@@ -113,3 +137,8 @@ def flatten(record: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
         else:
             flat[key] = cell
     return flat
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Name the first of many."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -108,7 +108,7 @@ def _figure(id_: str, chart: alt.LayerChart, data: dict[str, pl.DataFrame], word
 def _with_quality(rows: pl.DataFrame, view: GroupView, timed: pl.DataFrame) -> pl.DataFrame:
     """Return all candidates that came to a result, also those whose costs were never measured."""
     quality = _quality(view)
-    finished = finished_only(rows).select(ROW, quality.column)
+    finished = finished_only(rows)[0].select(ROW, quality.column)
     return finished.with_columns(read_numbers(finished[quality.column])[0]).drop_nulls().join(timed, on=ROW, how="inner")
 
 

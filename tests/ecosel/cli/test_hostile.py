@@ -93,7 +93,7 @@ FILES: dict[str, tuple[str, bytes | str, int, str]] = {
     "truncated gzip": ("a.csv.gz", gzip.compress((GOOD * 500).encode())[:-30], 1, "cannot read"),
     "gzip of nothing": ("a.csv.gz", gzip.compress(b""), 1, "is empty"),
     "broken zstd": ("a.csv.zst", b"\x28\xb5\x2f\xfd" + b"junk" * 9, 1, "cannot read"),
-    "gzip of Parquet": ("a.gz", gzip.compress(parquet()), 1, "cannot read"),
+    "gzip of Parquet": ("a.gz", gzip.compress(parquet()), 1, "is compressed Parquet; unpack it first"),
     "JSON cut off": ("a.json", '[{"acc": 1, "cost": 2}', 1, "is not valid JSON"),
     "JSON number": ("a.json", "[1, 2, 3]", 1, "record 0 is a number"),
     "JSON without records": ("a.json", '{"a": {"b": 1}}', 1, "no list of records"),
@@ -102,7 +102,11 @@ FILES: dict[str, tuple[str, bytes | str, int, str]] = {
     "NDJSON with a bad line": ("a.ndjson", '{"acc": 1, "cost": 1}\n{"acc": oops}\n', 1, "line 2 is not valid JSON"),
     "nested JSON": ("a.json", "[" * 100_000, 1, "the JSON is no table"),
     "nested cells": ("a.json", '[{"acc": [1], "cost": 2}]', 1, "'[1]' in row 0"),
-    "workbook": ("a.xlsx", workbook(), 1, "save the sheet as CSV"),
+    "damaged workbook": ("a.xlsx", workbook()[:-200], 1, "cannot read"),
+    "zip file": ("a.zip", b"PK\x03\x04" + bytes(60), 1, "is a zip file; unpack it first"),
+    "DuckDB that is none": ("a.duckdb", bytes(8) + b"DUCK" + bytes(100), 1, "cannot read"),
+    "web page": ("a.csv", "<!DOCTYPE html>\n<html>", 1, "is a web page"),
+    "pointer of Git LFS": ("a.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n", 1, "git lfs pull"),
     "pickle": ("a.csv", b"\x80\x04\x95" + b"\0" * 40, 1, "is a pickle"),
     "carriage returns alone": ("a.csv", GOOD.replace("\n", "\r"), 1, "carriage return alone"),
     "quote inside a cell": ("a.csv", 'acc,cost\n5" x,2\n1,2\n', 1, "quote"),
@@ -277,9 +281,9 @@ def test_a_folder_that_is_no_ray_result_is_told(tmp_path: Path, ecosel: Callable
     assert "without Ray Tune results" in outcome.err
 
 
-def test_files_with_different_columns_are_told(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+def test_a_file_without_an_objective_of_others_is_told(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     (tmp_path / "a.csv").write_text(GOOD)
     (tmp_path / "b.csv").write_text("model,acc\na,1\n")
-    outcome = ecosel("select", tmp_path / "*.csv", "--maximize", "acc")
-    assert outcome.status == 1
-    assert "column 'cost' stands only in" in outcome.err
+    outcome = ecosel("select", tmp_path / "*.csv", "--maximize", "acc", "--minimize", "cost")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert f"{tmp_path / 'b.csv'} has no column 'cost'; an objective must stand in every file" in outcome.err

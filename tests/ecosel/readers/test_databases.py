@@ -16,7 +16,7 @@ import optuna
 import pytest
 
 from ecosel.errors import ArchiveError
-from ecosel.readers import ROW, databases, open_archive
+from ecosel.readers import ROW, open_archive, tools
 from tests.conftest import environment
 from tests.ecosel.readers.test_formats import MODELS, OBJECTIVES, picks, selected
 
@@ -64,7 +64,9 @@ def test_mlflow_runs_give_the_same_selection_and_a_nan_is_no_zero(tmp_path: Path
     running = client.create_run(experiment, run_name="late").info.run_id
     client.log_batch(running, [Metric("accuracy", math.inf, 0, 0), Metric("run_id", 2.0, 0, 0)])
     archive = open_archive([str(tmp_path / "mlflow.db")])
-    assert archive.remarks == ("1 of 9 runs are not FINISHED; leave them out with --where \"status = 'FINISHED'\"",)
+    document = selected(ecosel, tmp_path / "mlflow.db")
+    assert document["archive"]["left_out"]["unfinished"] == 1
+    assert document["remarks"][-1] == "left out as unfinished: 1 RUNNING by status"
     last = archive.read(["run_id", "accuracy", "metrics.run_id"]).row(-1, named=True)
     assert last == {ROW: 8, "run_id": running, "accuracy": None, "metrics.run_id": 2.0}
     with pytest.raises(ArchiveError, match="no experiment 'x'; it has: Default, nets"):
@@ -79,8 +81,13 @@ from ray import tune
 from ray.tune.logger import JsonLoggerCallback
 
 MODELS = json.loads(sys.argv[2])
+FAILED = sys.argv[1] + "/failed"
 
 def trial(config):
+    if config["k"] == 1 and not os.path.exists(FAILED):
+        open(FAILED, "w").close()
+        tune.report({"accuracy": 0.5, "parameters": 0.0, "latency": 0.0})
+        raise ValueError("tried again, and ended well")
     if config["k"] == len(MODELS):
         tune.report({"accuracy": 1.0, "parameters": 0.0, "latency": 0.0})
         raise ValueError("lost")
@@ -93,7 +100,7 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 tune.Tuner(
     trial, param_space={"k": tune.grid_search(list(range(len(MODELS) + 1))), "net": {"width": 8}},
     tune_config=tune.TuneConfig(reuse_actors=True),
-    run_config=tune.RunConfig(storage_path=sys.argv[1], name="exp", verbose=0, callbacks=[JsonLoggerCallback()]),
+    run_config=tune.RunConfig(storage_path=sys.argv[1], name="exp", verbose=0, failure_config=tune.FailureConfig(max_failures=1), callbacks=[JsonLoggerCallback()]),
 ).fit()
 ray.shutdown()
 """
@@ -181,7 +188,7 @@ def test_a_study_is_read_as_it_was_at_one_moment(tmp_path: Path, monkeypatch: py
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
     with sqlite3.connect(tmp_path / "run.db") as database:
         database.execute("PRAGMA journal_mode = WAL")
-    parameter = databases._parameter
+    parameter = tools.optuna._parameter
     grown: list[int] = []
 
     def grow_meanwhile(value: float, distribution: dict[str, Any]) -> Any:
@@ -190,7 +197,7 @@ def test_a_study_is_read_as_it_was_at_one_moment(tmp_path: Path, monkeypatch: py
             grown.append(1)
         return parameter(value, distribution)
 
-    monkeypatch.setattr(databases, "_parameter", grow_meanwhile)
+    monkeypatch.setattr(tools.optuna, "_parameter", grow_meanwhile)
     archive = open_archive([str(tmp_path / "run.db")])
     assert grown
     assert archive.read(["value"]).height == 3

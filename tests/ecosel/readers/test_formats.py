@@ -18,7 +18,7 @@ import pytest
 
 from ecosel.errors import ArchiveError
 from ecosel.readers import ROW, open_archive
-from ecosel.readers.delimited import find_separator
+from ecosel.readers.text.preamble import find_separator
 
 NAN = float("nan")
 MODELS = pl.DataFrame({

@@ -11,8 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from ecosel.readers import ROW
+from ecosel.errors import ArchiveError
 from ecosel.readers.cells import looks_numeric, read_numbers
+from ecosel.readers.table import ROW, Archive
 
 # Characters of an expression; the time to parse one grows faster than its length.
 _LONGEST = 2_000
@@ -39,6 +40,7 @@ class Expression:
     """An SQL expression over the columns of one row; it can read no file and no other table."""
 
     def __init__(self, option: str, sql: str) -> None:
+        self.sql = sql.strip()
         self._what = f"{option} {sql!r}"
         if len(sql) > _LONGEST:
             raise ValueError(f"{option}: the expression has {len(sql):,} characters; at most {_LONGEST:,} are read")
@@ -87,6 +89,44 @@ class Expression:
             raise
         except (Exception, pl.exceptions.PanicException) as error:  # a panic of the SQL parser is no Exception
             raise ValueError(f"{self._what}: {(str(error).splitlines() or ['not understood'])[0]}") from error
+
+
+def filter_rows(frame: pl.DataFrame, filters: Sequence[Expression], /) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Keep the rows for which all filters are true; return them, and the others with the `filter` that took them away.
+
+    Raises ArchiveError, with the best value there is, where a filter takes the last row.
+    """
+    kept, taken = frame, []
+    for one in filters:
+        is_true = one.condition(kept)
+        if not is_true.any():
+            raise ArchiveError(f"no row is left to choose from: {_none_is_left(one, kept)}")
+        taken.append(kept.filter(~is_true).with_columns(pl.lit(one.sql).alias("ecosel:filter")))
+        kept = kept.filter(is_true)
+    nothing = frame.clear().with_columns(pl.lit("").alias("ecosel:filter"))
+    return kept, pl.concat([nothing, *taken])
+
+
+def _none_is_left(one: Expression, frame: pl.DataFrame) -> str:
+    compared = re.fullmatch(r"""\s*(["`]?)(.+?)\1\s*(>=|<=|>|<|=)\s*('?)([^'<>=]+)\4\s*""", one.sql)
+    if compared is None or compared[2] not in frame.columns:
+        return f"--where {one.sql!r} is true for none of {frame.height:,} rows"
+    column, sign = compared[2], compared[3]
+    if sign == "=":
+        values = frame[column].drop_nulls().unique(maintain_order=True).head(6).to_list()
+        there = ", ".join(map(repr, values[:5])) + (", ..." if len(values) > 5 else "")
+        return f"no model has {one.sql}; there is {there or 'no value'}"
+    numbers = read_numbers(frame[column])[0].drop_nulls()
+    best = (numbers.max() if ">" in sign else numbers.min()) if len(numbers) else None
+    return f"no model has {one.sql}; " + (f"the best has {best:.6g}" if isinstance(best, (int, float)) else "none has a value")
+
+
+def no_row(archive: Archive, /) -> str:
+    """Say why an archive has no row."""
+    if archive.unfinished:
+        why = "; ".join(archive.remarks) or f"{archive.unfinished:,} are unfinished"
+        return f"no row is left to choose from: no trial of {archive.path} is complete: {why}"
+    return f"no row is left to choose from: {archive.path} holds none"
 
 
 @contextmanager

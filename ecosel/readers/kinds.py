@@ -1,0 +1,73 @@
+"""Find out by its first bytes what a file holds, or what to do where it cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from ecosel.errors import ArchiveError
+
+Kind = Literal["text", "JSON", "Parquet", "Arrow", "SQLite", "DuckDB", "workbook"]
+
+# a text, or JSON, may be packed so
+PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
+# what the name of a file promises
+_BY_SUFFIX: dict[str, Kind] = {
+    ".csv": "text", ".tsv": "text", ".txt": "text", ".md": "text", ".json": "JSON", ".ndjson": "JSON", ".jsonl": "JSON",
+    ".parquet": "Parquet", ".pq": "Parquet", ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow", ".db": "SQLite",
+    ".sqlite": "SQLite", ".sqlite3": "SQLite", ".xlsx": "workbook", ".duckdb": "DuckDB",
+}  # fmt: skip
+_DATABASES: tuple[Kind, ...] = ("SQLite", "DuckDB")
+_PICKLE = "is a pickle, and reading one runs its code; write the table as Parquet or CSV in the program that made it"
+_INSTEAD = {
+    b"\xd0\xcf\x11\xe0": "is an old Office file; save the sheet as .xlsx or CSV",
+    b"\x89HDF": "is an HDF5 file; write the table as Parquet first, e.g. pandas.read_hdf(...).to_parquet(...)",
+    b"\x93NUMPY": "is a NumPy array without column names; write it as CSV with a header",
+    b"\x80\x02": _PICKLE, b"\x80\x03": _PICKLE, b"\x80\x04": _PICKLE, b"\x80\x05": _PICKLE,
+    b"Rar!": "is a RAR file; unpack it first", b"7z\xbc\xaf": "is a 7-Zip file; unpack it first",
+    b"%PDF": "is a PDF; save its table as CSV",
+    b"\x0a\x16brain.Event": "is a TensorBoard log; write its scalars as CSV first",
+}  # fmt: skip
+
+
+def kind_of(name: str, head: bytes, /) -> Kind:
+    """Return what the first bytes of a file, unpacked, show that it holds."""
+    if head.startswith(b"PAR1"):
+        return "Parquet"
+    if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
+        return "Arrow"
+    if head.startswith(b"SQLite format 3\x00"):
+        return "SQLite"
+    if head[8:12] == b"DUCK":
+        return "DuckDB"
+    if head.startswith(b"PK\x03\x04"):
+        if b"[Content_Types].xml" in head or b"xl/" in head:
+            return "workbook"
+        raise ArchiveError(f"{name} is a zip file; unpack it first")
+    for magic, instead in _INSTEAD.items():
+        if head.startswith(magic):
+            raise ArchiveError(f"{name} {instead}")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ArchiveError(f"{name} is UTF-16 text; convert it: iconv -f utf-16 -t utf-8")
+    if b"\0" in head:
+        kinds = "CSV, TSV, JSON, NDJSON, Parquet, Arrow, SQLite, DuckDB, .xlsx"
+        raise ArchiveError(f"{name} is binary and of no kind that can be read ({kinds})")
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start[:1] in (b"{", b"["):
+        return "JSON"
+    if start[:15].lower().startswith((b"<!doctype html", b"<html")):
+        raise ArchiveError(f"{name} is a web page; save the table itself, for a file of GitHub the raw one")
+    if start.startswith(b"version https://git-lfs"):
+        raise ArchiveError(f"{name} is a pointer of Git LFS, not the file itself; fetch it: git lfs pull")
+    return "text"
+
+
+def check_promise(name: str, source: Path | bytes, holds: Kind, /) -> None:
+    """Raise ArchiveError where the name of a file says that it holds something else."""
+    if isinstance(source, bytes):
+        return
+    suffix = source.suffix.lower()
+    promised = _BY_SUFFIX.get(suffix, holds)
+    if promised == holds or suffix == ".txt" or (promised in _DATABASES and holds in _DATABASES):
+        return
+    raise ArchiveError(f"{name}: the name promises {promised}, the content is {holds}; if that is meant, rename the file")

@@ -1,0 +1,165 @@
+"""Turn delimited text (CSV, TSV, also ; and | separated, plain or compressed) into a frame."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import polars as pl
+
+from ecosel.errors import ArchiveError
+from ecosel.readers.table import RESERVED, Archive
+from ecosel.readers.text.numerals import Mark, decimal_mark, with_points
+from ecosel.readers.text.preamble import Layout, layout_of
+
+# Rows that polars looks at to find the type of a column; a later cell of another type makes it text.
+_INFER_ROWS = 1000
+_LAST = f"{RESERVED}last"
+
+
+def open_delimited(path: str, source: Path | bytes, sample: str, *, decimal: Mark | None = None) -> Archive:
+    layout = layout_of(sample)
+    options: dict[str, Any] = {"separator": layout.separator, "skip_lines": layout.skipped, "glob": False}
+    if layout.has_comments:
+        options["comment_prefix"] = "#"
+    columns = tuple(pl.scan_csv(source, infer_schema=False, **options).collect_schema().names())
+    if layout.hidden_header:
+        columns = (layout.header[0], *columns[1:])
+        options["with_column_names"] = lambda _: list(columns)
+    table = _Text(path, source, layout, columns, options, decimal)
+    return Archive(path, columns, table.load_or_explain, remarks=(layout.remark,) if layout.remark else ())
+
+
+class _Text:
+    """The columns of a delimited text, read when asked for."""
+
+    def __init__(
+        self, path: str, source: Path | bytes, layout: Layout, columns: Sequence[str], options: dict[str, Any],
+        decimal: Mark | None,
+    ) -> None:  # fmt: skip
+        self.path, self.source, self.layout, self.columns = path, source, layout, columns
+        self._options, self._decimal = options, decimal
+
+    def load_or_explain(self, wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
+        twice = [name for name in wanted if self.layout.header.count(name) > 1]
+        if twice:
+            raise ArchiveError(f"{self.path}: column {twice[0]!r} stands in the header more than once; rename one of them")
+        try:
+            frame = self._load(wanted, labels)
+        except pl.exceptions.ComputeError as error:
+            raise ArchiveError(f"{self.path}: {self._explain(str(error))}") from error
+        last = frame.drop_in_place(_LAST)
+        if last.any():
+            blank = self._blank_rows()
+            frame = frame.filter(~pl.Series(range(frame.height)).is_in(blank)) if blank else frame
+        return self._numbered(frame, labels)
+
+    def _load(self, wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
+        others = [name for name in self.columns if name not in set(wanted)]
+        # Reading no cell of a column, polars does not see that a row has too many cells, and every later cell of that
+        # row would be another column's. So all columns are parsed, the unwanted ones as text, and dropped in the stream.
+        seen = [pl.any_horizontal(pl.col(others).is_null()).alias(f"{RESERVED}seen")] if others else []
+        # polars fills up a row that has too few cells; then its last cell is missing
+        asked = [*wanted, *seen, pl.col(self.columns[-1]).is_null().alias(_LAST)]
+        if self.layout.separator == "," and self._decimal is None:
+            texts = dict.fromkeys([*others, *labels], pl.String)
+            try:
+                lazy = pl.scan_csv(self.source, schema_overrides=texts, infer_schema_length=_INFER_ROWS, **self._options)
+                return lazy.select(asked).collect(engine="streaming").select(*wanted, _LAST)
+            except pl.exceptions.ComputeError as error:
+                if "could not parse" not in str(error):
+                    raise
+            # a cell past the first rows is of another type than its column: all cells as text
+        lazy = pl.scan_csv(self.source, infer_schema=False, **self._options)
+        return lazy.select(asked).collect(engine="streaming").select(*wanted, _LAST)
+
+    def _numbered(self, frame: pl.DataFrame, labels: Sequence[str]) -> pl.DataFrame:
+        """Write numbers with a decimal point, where a file may write them otherwise."""
+        if self.layout.separator == "," and self._decimal is None:
+            return frame
+        mark = self._decimal
+        if mark is None:
+            shown = [pl.Series(values) for values in zip(*self.layout.rows, strict=True)]
+            # a file with ; between cells comes from a place that writes 3,14
+            comma = self.layout.separator == ";" and any(_has_comma(cells) for cells in shown)
+            mark = decimal_mark([*(frame[name] for name in frame.columns if name not in labels), *shown])
+            mark = mark or ("comma" if comma else None)
+        return frame.with_columns(
+            _typed(with_points(frame[name], mark, forced=self._decimal is not None))
+            for name, dtype in frame.schema.items() if dtype == pl.String and name not in labels
+        )  # fmt: skip
+
+    def _blank_rows(self) -> list[int]:
+        """Return the rows that are blank lines; raise ArchiveError for one with too few cells."""
+        width = len(self.columns)
+        blank: list[int] = []
+        if self._has_no_short_line():
+            return blank
+        for row, cells in enumerate(self._records()):
+            if row and len(cells) <= 1 and not "".join(cells).strip() and width > 1:
+                blank.append(row - 1)
+            elif row and len(cells) < width:
+                raise ArchiveError(
+                    f"{self.path}: row {row - 1} has {len(cells)} cells where the header has {width}; mend the row"
+                )
+        return blank
+
+    def _has_no_short_line(self) -> bool:
+        """Count the separators of all lines at once; not where cells in quotes may hold some."""
+        line = pl.col("line").fill_null("")
+        counts = pl.scan_lines(self.source).select(
+            least=line.str.count_matches(self.layout.separator, literal=True).slice(self.layout.skipped).min(),
+            quotes=line.str.contains('"', literal=True).any(),
+        )
+        least, quotes = counts.collect(engine="streaming").row(0)
+        return not quotes and least is not None and least >= len(self.columns) - 1
+
+    def _records(self) -> Iterator[list[str]]:
+        """Return the cells of each line, from the header on."""
+        with self._open() as stream:
+            for _ in range(self.layout.skipped):
+                stream.readline()
+            for cells in csv.reader(stream, delimiter=self.layout.separator):
+                if not (self.layout.has_comments and cells and cells[0].startswith("#")):
+                    yield cells
+
+    @contextmanager
+    def _open(self) -> Iterator[TextIO]:
+        if isinstance(self.source, bytes) or self.source.suffix.lower() in (".gz", ".zst"):
+            yield io.StringIO("\n".join(pl.read_lines(self.source)["line"].fill_null("")) + "\n")
+            return
+        with self.source.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            yield stream
+
+    def _explain(self, message: str) -> str:
+        width = len(self.columns)
+        if "more fields" in message:
+            for number, cells in enumerate(self._records(), start=-1):
+                if len(cells) > width:
+                    return (
+                        f"row {number} has {len(cells)} cells where the header has {width};"
+                        f" quote cells that hold {self.layout.separator!r}"
+                    )
+            return f"a row has more cells than the header ({width}); quote cells that hold {self.layout.separator!r}"
+        if "utf-8" in message:
+            return "the text is not UTF-8; convert it, e.g. iconv -f latin1 -t utf-8"
+        if "could not parse" in message or "malformed" in message:
+            return "a quoted cell does not end, or text stands behind the closing quote; mend the quotes"
+        return message.splitlines()[0]
+
+
+def _typed(cells: pl.Series) -> pl.Series:
+    """Return text that holds nothing but plain numbers as numbers."""
+    for dtype in (pl.Int64, pl.Float64):
+        numbers = cells.cast(dtype, strict=False)
+        if numbers.null_count() == cells.null_count() < len(cells):
+            return numbers
+    return cells
+
+
+def _has_comma(cells: pl.Series) -> bool:
+    return bool(cells.str.contains(r"^\s*[+-]?\d+,\d+\s*%?\s*$").any())

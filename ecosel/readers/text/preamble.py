@@ -1,0 +1,86 @@
+"""Find the header of a delimited text: its separator, and what stands above it or between its rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+
+_SEPARATORS = ",;\t|"
+_NUMBER = re.compile(r"\s*[+-]?[\d.,]*\d[\d.,]*\s*%?\s*")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a delimited text is laid out, as far as a sample of it shows."""
+
+    separator: str
+    skipped: int
+    """Lines above the header."""
+    has_comments: bool
+    """Lines that begin with # are no rows."""
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    """The rows of the sample that have as many cells as the header."""
+    hidden_header: bool = False
+    """The header is a comment itself: its first name begins with #."""
+    remark: str | None = None
+
+
+def layout_of(sample: str, /) -> Layout:
+    lines = sample.splitlines()
+    stated = re.fullmatch(r'\s*"?sep=(.|\\t)"?\s*', lines[0], re.IGNORECASE) if lines else None
+    skipped = 1 if stated else 0
+    separator = stated[1].replace("\\t", "\t") if stated else find_separator("\n".join(lines))
+    widths = [len(_cells(line, separator)) if line.strip() else 0 for line in lines]
+    below = [width for width, line in zip(widths, lines, strict=True) if width > 1 and not line.startswith("#")]
+    usual = max(set(below), key=below.count) if below else 1
+    hidden = False
+    first = skipped
+    # what stands above the header: blank lines, comments, and lines of one cell above rows of several
+    while first < len(lines) - 1 and usual > 1 and lines[first].count('"') % 2 == 0:
+        if lines[first].startswith("#"):
+            hidden = widths[first] == usual and _is_header(lines, widths, first, separator)
+            if hidden:
+                break
+        elif widths[first] > 1:
+            break
+        first += 1
+    comments = [k for k in range(first + 1, len(lines)) if lines[k].startswith("#")]
+    has_comments = bool(comments) and all(widths[k] != usual for k in comments)
+    header = _cells(lines[first], separator) if first < len(lines) else []
+    if hidden:
+        header[0] = header[0].lstrip("# ") or header[0]
+    rows = [tuple(row) for line in lines[first + 1 :] if len(row := _cells(line, separator)) == len(header)]
+    titles = [line for line in lines[skipped:first] if line.strip() and not line.startswith("#")]
+    remark = f"the {'line' if len(titles) == 1 else f'{len(titles)} lines'} above the header left out" if titles else None
+    return Layout(separator, first, has_comments and not hidden, tuple(header), tuple(rows), hidden, remark)
+
+
+def find_separator(sample: str, /) -> str:
+    """Return the separator that splits the lines of sample into the same number of cells, the more the better."""
+    # quoted cells, with their separators and line ends, do not count
+    lines = [line for line in re.sub(r'"[^"]*"', "", sample).splitlines() if line.strip() and not line.startswith("#")][:50]
+    if not lines:
+        return ","
+
+    def fit(separator: str) -> tuple[int, int]:
+        counts = [line.count(separator) for line in lines]
+        most = max(set(filter(None, counts)), key=counts.count, default=0)
+        return (counts.count(most) if most else 0, most)
+
+    return max(_SEPARATORS, key=fit)
+
+
+def _is_header(lines: list[str], widths: list[int], at: int, separator: str) -> bool:
+    """Tell whether a comment of as many cells as the rows names the columns: no number in it, and some in the next line."""
+    following = next((k for k in range(at + 1, len(lines)) if widths[k]), None)
+    if following is None or lines[following].startswith("#"):
+        return False
+    names, cells = _cells(lines[at], separator), _cells(lines[following], separator)
+    return not any(map(_NUMBER.fullmatch, names)) and any(map(_NUMBER.fullmatch, cells))
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return next(csv.reader(io.StringIO(line), delimiter=separator), [])

@@ -1,0 +1,1 @@
+"""What tools of machine learning write: Optuna, MLflow, Ray Tune and others."""

@@ -1,0 +1,88 @@
+"""Turn an Optuna study into a frame."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from ecosel.errors import ArchiveError
+from ecosel.objectives import Objective
+from ecosel.readers.table import Archive, as_text, frame_of, from_frame, listed
+
+
+def read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> Archive:
+    """Read the complete, feasible trials of one study; numbers, names and directions are the study's own.
+
+    Columns: the objectives by their metric names (else `value`, or `values_0`, ...), `params_<name>`, `user_attrs_<key>`.
+    """
+    studies = dict(database.execute("SELECT study_name, study_id FROM studies ORDER BY study_id").fetchall())
+    if study is None and len(studies) != 1:
+        raise ArchiveError(f"{path} holds {len(studies)} studies; name one with --study: {listed(list(studies))}")
+    if study is not None and study not in studies:
+        raise ArchiveError(f"{path}: no study {study!r}; it has: {listed(list(studies))}")
+    key = (studies[study] if study is not None else next(iter(studies.values())),)
+    directions = [direction for (direction,) in database.execute(
+        "SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", key)]  # fmt: skip
+    attributes = dict(database.execute("SELECT key, value_json FROM study_system_attributes WHERE study_id = ?", key).fetchall())
+    if "study:metric_names" in attributes:
+        names = json.loads(attributes["study:metric_names"])
+    else:
+        names = ["value"] if len(directions) == 1 else [f"values_{k}" for k in range(len(directions))]
+    # a metric may be called like another column, or two alike
+    names = [
+        f"values_{k}_{name}" if name == "number" or name.startswith(("params_", "user_attrs_")) or names.count(name) > 1 else name
+        for k, name in enumerate(names)
+    ]
+    absent = {str(number): f"its state is {state}" for number, state in database.execute(
+        "SELECT number, state FROM trials WHERE study_id = ? AND state != 'COMPLETE'", key)}  # fmt: skip
+    trials: dict[int, dict[str, Any]] = {trial: {"number": number} for trial, number in database.execute(
+        "SELECT trial_id, number FROM trials WHERE study_id = ? AND state = 'COMPLETE' ORDER BY number", key)}  # fmt: skip
+    of_study = "JOIN trials USING (trial_id) WHERE study_id = ? AND state = 'COMPLETE'"
+    for trial, k, value, value_type in database.execute(
+        f"SELECT trial_id, objective, value, value_type FROM trial_values {of_study}", key
+    ):
+        trials[trial][names[k]] = value if value_type == "FINITE" else None
+    for trial, name, value, distribution in database.execute(
+        f"SELECT trial_id, param_name, param_value, distribution_json FROM trial_params {of_study} ORDER BY param_id",
+        key,
+    ):
+        trials[trial][f"params_{name}"] = _parameter(value, json.loads(distribution))
+    for trial, name, value in database.execute(
+        f"SELECT trial_id, key, value_json FROM trial_user_attributes {of_study} ORDER BY trial_user_attribute_id", key
+    ):
+        trials[trial][f"user_attrs_{name}"] = json.loads(value)
+    # a trial is feasible where no constraint is above 0: one attribute each since Optuna 5, a list in one before
+    constraints = database.execute(
+        f"SELECT trial_id, value_json FROM trial_system_attributes {of_study}"
+        " AND (key = 'constraints' OR key LIKE 'constraints:%')",
+        key,
+    )
+    infeasible = {trial for trial, value in constraints if _violated(json.loads(value))}
+    absent |= {str(trials[trial]["number"]): "it breaks the study's constraints" for trial in infeasible}
+    feasible = [record for trial, record in trials.items() if trial not in infeasible]
+    return from_frame(
+        path,
+        frame_of(feasible, ["number", *names]),
+        objectives=tuple(
+            Objective(name, "max" if direction == "MAXIMIZE" else "min")
+            for name, direction in zip(names, directions, strict=True)
+        ),
+        row_numbers=tuple(record["number"] for record in feasible),
+        unfinished=len(absent),
+        remarks=(f"{len(infeasible)} trials break the study's constraints and count as unfinished",) if infeasible else (),
+        absent=absent,
+    )
+
+
+def _violated(constraint: Any) -> bool:
+    return any(part > 0 for part in (constraint if isinstance(constraint, list) else [constraint or 0]))
+
+
+def _parameter(value: float, distribution: dict[str, Any]) -> Any:
+    """Return a stored parameter as the objective function saw it; a categorical one is stored as an index."""
+    attributes = distribution["attributes"]
+    if "choices" in attributes:
+        choice = attributes["choices"][int(value)]
+        return choice if isinstance(choice, (bool, int, float, str)) or choice is None else as_text(choice)
+    return int(value) if distribution["name"].startswith("Int") else value
