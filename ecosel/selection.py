@@ -12,16 +12,19 @@ import polars as pl
 
 from ecosel.choosing.choice import Chosen, Group, Origin
 from ecosel.choosing.cleaning import (
-    as_frame,
     canonical_objectives,
+    errors_of,
     finished_only,
     group_key,
     grouped,
     percent_ideal,
     remark_on_errors,
+    state_columns,
     states_in_words,
     used_rows,
+    usual_end,
 )
+from ecosel.choosing.frames import as_frame, columns_of
 from ecosel.choosing.fronts import choices
 from ecosel.choosing.requirements import Requirements, refuse_all
 from ecosel.choosing.scoring import Rule, Scale
@@ -76,9 +79,11 @@ def select(
 ) -> Selection:
     """Find the fronts of a frame and choose its best trade-offs (Young et al. 2019, section IV).
 
-    frame: a polars frame, or anything with the Arrow or dataframe protocol (pandas, pyarrow). objectives: column to
-    "max" or "min"; without them the canonical columns that hold a value. Cells are cleaned as in files: text that reads
-    as a number is one, NaN and infinity are missing, rows that miss an objective are left out and counted.
+    frame: a polars or pandas frame, or anything with the Arrow or dataframe protocol; only the columns in use are read. A
+    row number is the position in the frame as it is given, from 0: of a filtered frame the position in what is left, of
+    pandas not its index, whose names can be labels. objectives: column to "max" or "min"; without them the canonical
+    columns that hold a value. Cells are cleaned as in files: text that reads as a number is one, NaN and infinity are
+    missing, rows that miss an objective are left out and counted.
     Columns `<objective>_low` and `_high` (95 % interval) or `_std` (standard deviation) are taken as measurement errors.
     limits: "ms <= 20", of any column: who keeps all of them may be chosen; ideal and scale stay those of all models.
     within: "1%" or "0.5" (points): choose the cheapest model that is so near to the best quality.
@@ -90,18 +95,12 @@ def select(
     >>> choice.front, choice.picks["trade_off"]
     ((0, 1), (0,))
     """
-    frame = as_frame(frame)
     remarks: list[str] = []
-    if objectives is None:
-        chosen: tuple[Objective, ...] = ()
-    elif isinstance(objectives, Mapping):
-        chosen = tuple(Objective(column, sense) for column, sense in objectives.items())
-    else:
-        chosen = tuple(objectives)
-    if objectives is not None and not chosen:
-        raise ValueError("no objective is named")
-    _check_columns(frame, chosen, labels, by, seed=seed, top=top, joint=joint, pairs=pairs)
-    requirements = _requirements(frame, chosen, limits, within)
+    names = columns_of(frame)
+    chosen = _objectives(objectives)
+    _check_columns(names, chosen, labels, by, seed=seed, top=top, joint=joint, pairs=pairs)
+    requirements = _requirements(names, chosen, limits, within)
+    frame = as_frame(frame, _in_use(names, chosen, [*labels, *by, *(limit.column for limit in requirements.limits)]))
     if ROW not in frame.columns:
         frame = frame.with_row_index(ROW)
     origin = origin or Origin()
@@ -119,6 +118,8 @@ def select(
     models, errors, left_out = used_rows(finished.with_columns(group_key(finished[column]) for column in by), chosen, limited)
     remark_on_errors(models, errors, remarks)
     ideal = ideal or {}
+    given = tuple(ideal)
+    remarks += [said for o in chosen if o.column not in ideal and (said := usual_end(o, models[o.column]))]
     if ACCURACY in chosen and "accuracy" not in ideal:
         ideal = {**percent_ideal(models, remarks), **ideal}
     rule = Rule(scale, weights or {}, ideal, preset)
@@ -138,18 +139,37 @@ def select(
     columns = list(dict.fromkeys([ROW, *labels, *by, *(objective.column for objective in chosen), *errors, *limited]))
     return Selection(
         origin, total, models.select(columns), left_out, chosen, rule, tuple(labels), tuple(groups), seed,
-        (*remarks, *refused), requirements, unfinished,
+        (*remarks, *refused), requirements, given, unfinished,
     )  # fmt: skip
 
 
+def _objectives(given: Mapping[str, Sense] | Sequence[Objective] | None) -> tuple[Objective, ...]:
+    if given is None:
+        return ()
+    named = [Objective(column, sense) for column, sense in given.items()] if isinstance(given, Mapping) else given
+    chosen = tuple(named)
+    if isinstance(given, str) or not all(isinstance(objective, Objective) for objective in chosen):
+        raise ValueError(f"objectives {given!r}: say of each column which end is better, as in {{'acc': 'max', 'ms': 'min'}}")
+    if not chosen:
+        raise ValueError("no objective is named")
+    return chosen
+
+
+def _in_use(names: Sequence[str], chosen: Sequence[Objective], others: Sequence[str]) -> list[str]:
+    """Return the columns that a selection reads; what else a frame holds may be of any type."""
+    measured = [objective.column for objective in chosen or CANONICAL]
+    used = {ROW, *measured, *errors_of(names, measured), *state_columns(names), *others}
+    return [name for name in dict.fromkeys(names) if name in used]
+
+
 def _requirements(
-    frame: pl.DataFrame, chosen: Sequence[Objective], limits: Sequence[str | Limit], within: str | Within | None
+    names: Sequence[str], chosen: Sequence[Objective], limits: Sequence[str | Limit], within: str | Within | None
 ) -> Requirements:
     senses = {objective.column: objective.sense for objective in chosen or CANONICAL}
 
     def column(name: str) -> str:
-        if name not in frame.columns:
-            raise ValueError(f"no column {name!r}; the columns are {', '.join(map(repr, frame.columns))}")
+        if name not in names:
+            raise ValueError(f"no column {name!r}; the columns are {', '.join(map(repr, names))}")
         return name
 
     read = [limit if isinstance(limit, Limit) else parse_limit(limit, column=column, sense=senses.get) for limit in limits]
@@ -162,7 +182,7 @@ def _requirements(
 
 
 def _check_columns(
-    frame: pl.DataFrame,
+    names: Sequence[str],
     chosen: Sequence[Objective],
     labels: Sequence[str],
     by: Sequence[str],
@@ -174,8 +194,8 @@ def _check_columns(
 ) -> None:
     columns = [objective.column for objective in chosen]
     for column in [*columns, *labels, *by]:
-        if column not in frame.columns:
-            raise ValueError(f"no column {column!r}; the columns are {', '.join(map(repr, frame.columns))}")
+        if column not in names:
+            raise ValueError(f"no column {column!r}; the columns are {', '.join(map(repr, names))}")
     twice = [column for column in columns if columns.count(column) > 1]
     if twice:
         raise ValueError(f"objective {twice[0]!r} is named twice")

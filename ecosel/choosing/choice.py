@@ -135,6 +135,8 @@ class Chosen:
     seed: int
     remarks: tuple[str, ...] = ()
     requirements: Requirements = field(default_factory=Requirements)
+    given_ideals: tuple[str, ...] = ()
+    """The columns whose ideal was given, not found."""
     unfinished: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
     """The rows that their tool calls unfinished: their numbers, the state, and the column that says it."""
 

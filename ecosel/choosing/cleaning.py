@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ecosel.choosing.robustness import Z95
 from ecosel.errors import ArchiveError
-from ecosel.objectives import CANONICAL, STATUSES, Objective
+from ecosel.objectives import ACCURACY, CANONICAL, STATUSES, Objective, is_share
 from ecosel.readers.cells import numbers, read_numbers
 from ecosel.readers.table import ROW
 
@@ -21,17 +21,9 @@ _MOST_GROUPS = 2_000
 Values = NDArray[np.float64]
 
 
-def as_frame(frame: Any, /) -> pl.DataFrame:
-    """Return a frame of any library as a polars frame."""
-    if isinstance(frame, pl.DataFrame):
-        return frame
-    if isinstance(frame, pl.LazyFrame):
-        return frame.collect()
-    if hasattr(frame, "__arrow_c_stream__"):
-        return pl.DataFrame(frame)
-    if hasattr(frame, "__dataframe__"):
-        return pl.from_dataframe(frame)
-    raise ValueError(f"{type(frame).__name__} is not a frame; give polars, pandas or Arrow")
+def errors_of(names: Sequence[str], columns: Sequence[str], /) -> list[str]:
+    """Return the columns that state the measurement errors of others."""
+    return [name for column in columns for name in (f"{column}_std", f"{column}_low", f"{column}_high") if name in names]
 
 
 def canonical_objectives(frame: pl.DataFrame, remarks: list[str], /) -> tuple[Objective, ...]:
@@ -108,6 +100,20 @@ def percent_ideal(models: pl.DataFrame, remarks: list[str]) -> dict[str, float]:
         )
     remarks.append("accuracy goes above 1 and is taken as percent: its ideal is 100")
     return {"accuracy": 100.0}
+
+
+def usual_end(objective: Objective, values: pl.Series) -> str | None:
+    """Suggest an ideal for a quality that is called as a share is, and has the values of one; never take it."""
+    if objective == ACCURACY or not objective.is_quality or not is_share(objective.column):
+        return None
+    low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
+    if low < 0 or high > 100:
+        return None
+    end = 1 if high <= 1 else 100
+    return (
+        f"{objective.column} is called as a share is, and lies within 0..{end}: if {end} is its highest possible value,"
+        f" say --ideal {objective.column}={end}"
+    )
 
 
 def used_rows(

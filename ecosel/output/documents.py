@@ -11,6 +11,7 @@ import polars as pl
 from ecosel.choosing.choice import Choice, Chosen, models_of
 from ecosel.choosing.scoring import distances
 from ecosel.dominance import nondominated_rank
+from ecosel.output.sentences import ideal_from
 from ecosel.readers import table
 from ecosel.readers.table import ROW
 
@@ -30,6 +31,7 @@ def as_document(selection: Chosen) -> dict[str, Any]:
         "rule": {
             "scale": rule.scale, "preset": rule.preset,
             "ideal": {column: _common([c.ideal[column] for c in selection.choices if column in c.ideal]) for column in columns},
+            "ideal_from": {o.column: ideal_from(selection, o) for o in selection.objectives},
             "weights": {column: rule.weights.get(column, 1.0) for column in columns},
             "seed": selection.seed,
             "limits": [limit.text for limit in selection.requirements.limits],

@@ -115,10 +115,34 @@ def summary(selection: Chosen) -> str:
     lines = [
         (f"{printable(origin.path)}: " if origin.path else "") + used,
         f"Best trade-off: lowest weighted distance to the ideal point; {_rule_in_words(selection)}.",
+        *_ideals(selection),
         *(["Limits decide who may be chosen; ideal and scale are of all models."] if selection.requirements.limits else []),
         *(f"{remark}." for remark in selection.remarks),
     ]
     return "\n".join(lines)
+
+
+def _ideals(selection: Chosen) -> list[str]:
+    """Say of the qualities other than accuracy, whose end nobody stated, which ideal they got and why."""
+    open_ended = [o.column for o in selection.objectives if ideal_from(selection, o) == "front"]
+    if not open_ended:
+        return []
+    best = ", ".join(
+        f"{column} {number(ideals.pop())}" if len(ideals) == 1 else column
+        for column in open_ended
+        if (ideals := {choice.ideal[column] for choice in selection.choices if column in choice.ideal})
+    )
+    why = "of a column with another name than accuracy nobody can know the highest possible value; --ideal says it"
+    return [printable(f"Ideal: {best}: the best on the front, as {why}.")]
+
+
+def ideal_from(selection: Chosen, objective: Objective) -> str:
+    """Return where an ideal comes from: `given`, `known` (accuracy), `zero`, or the `front`."""
+    if objective.column in selection.given_ideals:
+        return "given"
+    if objective == ACCURACY:
+        return "known"
+    return "front" if objective.is_quality or objective.column in _below_zero(selection) else "zero"
 
 
 def _rule_in_words(selection: Chosen) -> str:

@@ -31,12 +31,12 @@ TOOLS = [
 
 def models(column: str, words: list[str | None]) -> pl.DataFrame:
     rows = len(words)
-    return pl.DataFrame({"acc": [0.9 - 0.1 * k for k in range(rows)], "ms": [10.0 - k for k in range(rows)], column: words})
+    return pl.DataFrame({"score": [0.9 - 0.1 * k for k in range(rows)], "ms": [10.0 - k for k in range(rows)], column: words})
 
 
 @pytest.mark.parametrize(("column", "done", "others"), TOOLS)
 def test_only_rows_with_a_result_are_used(column: str, done: str, others: list[str]) -> None:
-    selection = select(models(column, [*others, done, done]), {"acc": "max", "ms": "min"})
+    selection = select(models(column, [*others, done, done]), {"score": "max", "ms": "min"})
     assert selection.choices[0].front == (len(others), len(others) + 1)
     assert selection.origin.unfinished == len(others)
     assert selection.unfinished["state"].to_list() == others
@@ -57,23 +57,23 @@ def test_only_rows_with_a_result_are_used(column: str, done: str, others: list[s
     ],
 )
 def test_a_foreign_column_changes_nothing(column: str, words: list[str | None]) -> None:
-    selection = select(models(column, words), {"acc": "max", "ms": "min"})
+    selection = select(models(column, words), {"score": "max", "ms": "min"})
     assert (selection.models.height, selection.origin.unfinished, selection.remarks) == (3, 0, ())
 
 
 def test_a_column_of_numbers_and_a_state_that_all_share_change_nothing() -> None:
     frame = models("status", ["COMPLETE", "COMPLETE"]).with_columns(state=pl.Series([1, 0]))
-    assert select(frame, {"acc": "max", "ms": "min"}).models.height == 2
+    assert select(frame, {"score": "max", "ms": "min"}).models.height == 2
 
 
 def test_rows_without_a_state_are_kept_beside_another_tools() -> None:
-    assert select(models("state", ["PRUNED", None, "COMPLETE"]), {"acc": "max", "ms": "min"}).choices[0].front == (1, 2)
-    assert select(models("status", ["oom", None, "ok"]), {"acc": "max", "ms": "min"}).choices[0].front == (2,)
+    assert select(models("state", ["PRUNED", None, "COMPLETE"]), {"score": "max", "ms": "min"}).choices[0].front == (1, 2)
+    assert select(models("status", ["oom", None, "ok"]), {"score": "max", "ms": "min"}).choices[0].front == (2,)
 
 
 def test_where_none_is_finished_the_states_are_named() -> None:
     with pytest.raises(ArchiveError, match="no row is left to choose from: none is finished: 2 PRUNED, 1 FAIL by state"):
-        select(models("state", ["PRUNED", "FAIL", "PRUNED"]), {"acc": "max", "ms": "min"})
+        select(models("state", ["PRUNED", "FAIL", "PRUNED"]), {"score": "max", "ms": "min"})
 
 
 def test_why_says_of_rows_that_are_not_used_why_they_are_not(tmp_path: Path, ecosel: Callable[..., Any]) -> None:

@@ -1,0 +1,63 @@
+"""Turn the columns in use of a frame of any library into a polars frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from ecosel.readers.table import column_of
+
+
+def columns_of(frame: Any, /) -> tuple[str, ...]:
+    """Return the names by which a column of a frame can be used; of pandas also those of its index."""
+    if isinstance(frame, pl.LazyFrame):
+        return tuple(frame.collect_schema().names())
+    if _is_pandas(frame):
+        names = [*frame.columns, *(name for name in frame.index.names if name is not None and name not in frame.columns)]
+        return tuple(name for name in names if isinstance(name, str))
+    if isinstance(frame, pl.DataFrame):
+        return tuple(frame.columns)
+    if hasattr(frame, "column_names"):  # pyarrow
+        return tuple(frame.column_names)
+    if hasattr(frame, "__arrow_c_stream__"):
+        return tuple(pl.DataFrame(frame).columns)
+    if hasattr(frame, "__dataframe__"):
+        return tuple(frame.__dataframe__().column_names())
+    raise ValueError(f"{type(frame).__name__} is not a frame; give polars, pandas or Arrow")
+
+
+def as_frame(frame: Any, columns: Sequence[str], /) -> pl.DataFrame:
+    """Return the named columns of a frame of any library as a polars frame; of pandas, rows are numbered by position."""
+    if isinstance(frame, (pl.DataFrame, pl.LazyFrame)):
+        return frame.lazy().select(columns).collect()
+    if _is_pandas(frame):
+        return pl.DataFrame([_pandas_column(frame, name) for name in columns])
+    if hasattr(frame, "column_names"):
+        return pl.DataFrame(frame.select(list(columns)))
+    if hasattr(frame, "__arrow_c_stream__"):
+        return pl.DataFrame(frame).select(columns)
+    return pl.DataFrame(pl.from_dataframe(frame)).select(columns)
+
+
+def _is_pandas(frame: Any) -> bool:
+    return type(frame).__module__.partition(".")[0] == "pandas" and hasattr(frame, "index") and hasattr(frame, "columns")
+
+
+def _pandas_column(frame: Any, name: str) -> pl.Series:
+    """Return a column, or a level of the index, whose cells may be of any types."""
+    cells = frame[name] if name in frame.columns else frame.index.get_level_values(name)
+    if getattr(cells, "ndim", 1) != 1:
+        raise ValueError(f"column {name!r} stands in the frame more than once; rename one of them")
+    if cells.dtype.kind in "iufb" and type(cells.dtype).__module__.startswith("numpy"):
+        return pl.Series(name, cells.to_numpy())
+    return column_of(name, [_plain(cell) for cell in cells.tolist()])
+
+
+def _plain(cell: Any) -> Any:
+    if type(cell).__name__ in ("NAType", "NaTType"):
+        return None
+    if isinstance(cell, float) and cell != cell:  # pandas has no other missing value in a column of text
+        return None
+    return cell.item() if hasattr(cell, "item") and not isinstance(cell, (str, bytes)) else cell
