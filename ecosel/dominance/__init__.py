@@ -21,8 +21,9 @@ Rows = NDArray[np.int64]
 # An elimination is worth a sample and a read of the table where that has more rows.
 _FEW_ROWS = 2048
 # What is left is tried against a window of front rows before it is sorted: nothing is faster where the front stays small,
-# and it is noticed soon where it will not. So many comparisons a row and column are granted.
-_WINDOW, _COMPARISONS = 256, 6
+# and it is noticed soon where it will not. So many comparisons a row and column are granted, fewer after an elimination:
+# what that leaves is near the front.
+_WINDOW, _COMPARISONS, _COMPARISONS_LEFT = 256, 6, 2
 # A query of the tree meets the more of its leaves the more columns there are; a walk by blocks always meets all rows. This
 # many rows are worth a tree of four columns, twice as many for each further column.
 _WORTH_TREE = 32_768
@@ -228,7 +229,7 @@ def _front(costs: Costs) -> Mask:
     kept, left = _eliminated(costs)
     mask = np.zeros(n, dtype=np.bool_)
     window = np.empty(_WINDOW, dtype=np.int64)
-    size = scan.window_front(left, window, _COMPARISONS * (d - 1))
+    size = scan.window_front(left, window, (_COMPARISONS if kept is None else _COMPARISONS_LEFT) * (d - 1))
     if size >= 0:
         front = window[:size]
         mask[front if kept is None else kept[front]] = True
