@@ -35,6 +35,7 @@ class Window:
     start_s: float
     end_s: float
     images: int
+    lost: float | None = None  # share of the processor time that the process wanted and others had
 
     @property
     def duration_s(self) -> float:
@@ -54,7 +55,7 @@ class Windows:
     idle_cold: Span | None = None  # before the device was first used
     idle_warm: Span | None = None  # with the model resident
     idle_after: Span | None = None  # right after the last group
-    others: tuple[Window, ...] = ()  # in which other models ran, in between
+    others: tuple[Window, ...] = ()  # in between: of other models, or disturbed by other programs
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -16,6 +16,7 @@ class SideFigures:
     """What was found beside time and energy; a figure that is None has its reason in `reasons`."""
 
     latencies_s: tuple[float, ...]  # of single full batches
+    loop_s: float  # that the loop around the model takes a batch, at most
     peak_memory_bytes: int | None
     peak_memory_of: str
     to_device_s: float | None  # means a batch, by CUDA events
@@ -44,6 +45,7 @@ def look_closely(inference: Inference, data: LabelledImages | None, /, *, latenc
     }
     return SideFigures(
         latencies_s=latencies,
+        loop_s=inference.loop_s(),
         peak_memory_bytes=memory,
         peak_memory_of=memory_of,
         to_device_s=transfers.to_device_s if transfers else None,

@@ -54,6 +54,10 @@ class Inference(Protocol):
     def latencies(self, *, max_s: float) -> list[float]:
         """Return the seconds of single full batches, each waited for: from the call to the result on the device."""
 
+    def loop_s(self) -> float:
+        """Return the seconds that the loop around the model takes a batch; 0 where they pass while the device computes."""
+        return 0.0
+
     def transfers(self) -> Transfers | None:
         """Return where the time of a batch goes; None where nothing is copied."""
 

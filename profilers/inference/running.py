@@ -22,6 +22,7 @@ from profilers.models.torch_errors import in_one_line, quiet
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _EVENT_BATCHES = 50
+_LOOPS = 50
 _CHANGES_INPUTS = "the model changes its inputs in place: every pass got fresh ones, copied outside the measurement"
 
 
@@ -175,6 +176,22 @@ class TorchInference:
                     break
         return seconds
 
+    def loop_s(self) -> float:
+        """Time the loop around a model that does nothing; on a GPU the loop runs ahead while the device computes."""
+        if self.device.type != "cpu":
+            return 0.0
+        module, batch = self.module, self.batches_of[0]
+        self.module = lambda *args, **kwargs: None
+        try:
+            seconds = []
+            for _ in range(_LOOPS):
+                start_s = time.perf_counter()
+                self._run([batch] * _LOOPS)
+                seconds.append((time.perf_counter() - start_s) / _LOOPS)
+        finally:
+            self.module = module
+        return float(np.median(seconds))
+
     def transfers(self) -> Transfers | None:
         """Return where the time of a batch goes, from pageable host memory; None on a CPU, where nothing is copied."""
         if self.device.type != "cuda":
@@ -224,6 +241,9 @@ class TorchInference:
         return batch.map(lambda tensor: tensor.to(self.device))
 
     def _resident(self, chosen: Sequence[Batch]) -> Iterator[Batch]:
+        if self.device.type == "cpu" or self._mode == "device":
+            yield from chosen
+            return
         if self._mode != "pipelined":
             yield from map(self.to_device, chosen)
             return

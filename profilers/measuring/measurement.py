@@ -11,6 +11,7 @@ import numpy as np
 from profilers.energy.per_image import Span, Window, Windows, derive, time_per_image
 from profilers.energy.sampler import Sampler, Stopwatch
 from profilers.energy.window import Floats, Sensor
+from profilers.machine.processor import lost_share, processor_time
 from profilers.measuring.settings import Plan, Progress, Show
 from profilers.meters import NoMeter
 from profilers.meters.base import PowerMeter
@@ -25,6 +26,8 @@ _AVERAGING_S = 1.0
 _FLAT_POWER = 0.005  # of the mean a second
 _FLAT_TEMPERATURE = 0.1  # degrees a second
 _LONGEST_PAUSE_S = 0.1
+_DISTURBED = 0.02  # of the processor time that a group wanted
+_PATIENCE = 3  # how much longer it is waited for enough groups that nobody disturbed
 _SETTLED_S = 0.3  # of idleness that is needed to know the idle power
 
 
@@ -155,7 +158,8 @@ def measure(
         if len(groups) >= _FEWEST_GROUPS or spent_s >= plan.max_s:
             what, reached = _relative(sampler, marks)
         narrow = narrow + 1 if reached <= plan.ci else 0
-        if busy_s >= plan.min_s and narrow >= _NARROW_LOOKS:
+        disturbed = len(marks.groups) == len(groups) and not all(map(_quiet, groups))
+        if busy_s >= plan.min_s * (_PATIENCE if disturbed else 1) and narrow >= _NARROW_LOOKS:
             ended_by = f"the 95 % interval of the {what} is within {plan.ci:.2%} ({reached:.2%})"
             break
         if spent_s >= plan.max_s:
@@ -194,12 +198,13 @@ def _shortest_group(sampler: Sampler | Stopwatch) -> float:
 def run_group(load: Load, sampler: Sampler | Stopwatch, batches: int, /) -> Window:
     """Run some batches, with a reading of the meter at either end."""
     batches = load.ready(batches)
+    before = processor_time()
     sampler.read()
     start_s = sampler.now()
     images = load.run(batches)
     end_s = sampler.now()
     sampler.read()
-    return Window(start_s, end_s, images)
+    return Window(start_s, end_s, images, lost_share(before, processor_time()))
 
 
 def pause(sampler: Sampler | Stopwatch, marks: Windows, rng: np.random.Generator, /) -> None:
@@ -220,8 +225,16 @@ def marks_of(sampler: Sampler | Stopwatch, /, *, idle_cold: Span | None, idle_wa
     )
 
 
+def _quiet(group: Window) -> bool:
+    return group.lost is None or group.lost <= _DISTURBED
+
+
 def _with(marks: Windows, groups: list[Window], *, idle_after: Span | None = None) -> Windows:
-    return replace(marks, groups=tuple(groups), idle_after=idle_after)
+    """Add the groups to the marks: where enough of them had the processor to themselves, these alone count."""
+    quiet = [group for group in groups if _quiet(group)]
+    used = quiet if len(quiet) >= _FEWEST_GROUPS else groups
+    others = tuple(group for group in groups if group not in used)
+    return replace(marks, groups=tuple(used), others=(*marks.others, *others), idle_after=idle_after)
 
 
 def _relative(sampler: Sampler | Stopwatch, marks: Windows) -> tuple[str, float]:

@@ -34,6 +34,7 @@ class Measured:
     correct: int | None
     latencies_s: tuple[float, ...]
     compilation: Compilation | None = None
+    loop_share: float = 0.0  # of the time, at most, that went into calling the model
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -49,13 +50,17 @@ class Measured:
             compilation=Compilation(*(Windows.from_dict(compilation[name]) for name in ("marks", "eager")))
             if compilation
             else None,
+            loop_share=plain.get("loop_share", 0.0),
         )
 
 
 def build(facts: Metadata, raw: Measured, trace: PowerTrace, /, *, no_meter: str | None = None) -> InferenceProfile:
     """Derive every headline. The same facts, raw numbers and trace give the same bits."""
     groups = raw.marks.groups
-    per_image = time_per_image(groups)
+    per_image = _allowing(time_per_image(groups), raw.loop_share)
+    energy = derive(trace, raw.marks, no_meter=no_meter)
+    if energy.per_inference is not None:
+        energy = dataclasses.replace(energy, per_inference=_allowing(energy.per_inference, raw.loop_share))
     percentiles = (
         {f"p{point}": float(np.percentile(raw.latencies_s, point)) for point in (50, 90, 95, 99)} if raw.latencies_s else {}
     )
@@ -65,11 +70,18 @@ def build(facts: Metadata, raw: Measured, trace: PowerTrace, /, *, no_meter: str
         inference_time=per_image.scaled(raw.pass_images) if raw.pass_images else None,
         throughput=_inverse(per_image),
         latency_s=percentiles,
-        energy=derive(trace, raw.marks, no_meter=no_meter),
+        energy=energy,
         groups=len(groups),
         measured_s=sum(group.duration_s for group in groups),
     )
     return _with_compilation(profile, raw.compilation, trace)
+
+
+def _allowing(estimate: Estimate, share: float) -> Estimate:
+    """Widen an interval downwards by the share that the loop around the model may have taken."""
+    if estimate.low is None or not share:
+        return estimate
+    return Estimate(estimate.value, estimate.low - estimate.value * share, estimate.high)
 
 
 def _inverse(estimate: Estimate) -> Estimate:

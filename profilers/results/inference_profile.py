@@ -56,7 +56,8 @@ class Metadata:
     runtime: str | None = None  # torch, onnxruntime
     threads: int | None = None  # of one run on a processor
     providers: str | None = None  # of ONNX Runtime, in their order
-    invalid: str | None = None
+    invalid: str | None = None  # why time and energy are not to be ranked
+    processor_lost: float | None = None  # share of the processor time that the model wanted and others had
 
     @classmethod
     def of(cls, *parts: object, **more: Any) -> Metadata:
@@ -231,6 +232,10 @@ FIGURES = (
     Figure("runtime", "TEXT", "facts.runtime"),
     Figure("threads", "INTEGER", "facts.threads"),
     Figure("providers", "TEXT", "facts.providers"),
+    Figure(
+        "processor_lost", "REAL", "facts.processor_lost",
+        Line("processor lost to others", "%", "time", "of the time that the model wanted"),
+    ),
     Figure("trace", "TEXT"),
     Figure("remarks", "TEXT", "remarks"),
     Figure("created_at", "TEXT", "facts.created_at"),

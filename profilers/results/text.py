@@ -69,7 +69,7 @@ def _shown(value: float | Estimate, unit: str) -> tuple[str, str]:
     if unit == "#":
         return f"{value:,.0f}", ""
     if not isinstance(value, Estimate):
-        return si(value, unit), ""
+        return (f"{value:.1%}" if unit == "%" else si(value, unit)), ""
     scale, prefix = (100.0, "") if unit == "%" else prefixed(value.value)
     shown = f"{value.value * scale:.4g} {prefix}{unit}"
     if value.low is None or value.high is None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
-from profilers.energy.per_image import derive
+from profilers.energy.per_image import Windows, derive
 from profilers.energy.sampler import Stopwatch
 from profilers.measuring.measurement import Measurement, measure, rest
 from profilers.measuring.settings import Plan
@@ -157,3 +161,27 @@ def test_groups_last_as_long_as_the_meter_needs_though_the_load_stumbles_while_t
     needed_s = 0.025 + 1.25 * 0.1 + 5 * 0.1
     assert min(group.duration_s for group in measured.marks.groups) > needed_s / 2
     assert derive(sampler.trace(), measured.marks).disagreement == pytest.approx(0, abs=0.02)
+
+
+def shared(monkeypatch: pytest.MonkeyPatch, shares: Iterator[float]) -> None:
+    """Let others have these shares of the processor in one group after the other."""
+    monkeypatch.setattr("profilers.measuring.measurement.lost_share", lambda before, after: next(shares))
+
+
+def test_groups_that_others_disturbed_are_left_out_where_enough_were_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared(monkeypatch, itertools.cycle([0.0, 0.5]))
+    measured, sampler, load = run(Board(tick_s=0.02), 8)
+    assert {group.lost for group in measured.marks.groups} == {0.0}
+    assert {group.lost for group in measured.marks.others} == {0.5}
+    assert abs(len(measured.marks.groups) - len(measured.marks.others)) <= 1
+    energy = derive(sampler.trace(), measured.marks)
+    assert energy.counter is not None
+    assert energy.counter.value == pytest.approx(load.truth_j, rel=0.002)
+    assert Windows.from_dict(json.loads(json.dumps(measured.marks.to_dict()))) == measured.marks
+
+
+def test_groups_that_were_all_disturbed_are_all_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared(monkeypatch, itertools.repeat(0.5))
+    measured, _, _ = run(Board(tick_s=0.02), 9)
+    assert measured.marks.others == ()
+    assert len(measured.marks.groups) >= 10
