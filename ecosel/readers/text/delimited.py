@@ -123,9 +123,15 @@ class _Text:
         with self._open() as stream:
             for _ in range(self.layout.skipped):
                 stream.readline()
-            for cells in csv.reader(stream, delimiter=self.layout.separator):
-                if not (self.layout.has_comments and cells and cells[0].startswith("#")):
-                    yield cells
+            records = csv.reader(stream, delimiter=self.layout.separator)
+            try:
+                for cells in records:
+                    if not (self.layout.has_comments and cells and cells[0].startswith("#")):
+                        yield cells
+            except csv.Error as error:
+                line = self.layout.skipped + records.line_num
+                reason = str(error).partition(" - ")[0]
+                raise ArchiveError(f"{self.path}: line {line} cannot be split into cells ({reason}); mend the line") from error
 
     @contextmanager
     def _open(self) -> Iterator[TextIO]:
