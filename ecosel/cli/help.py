@@ -10,7 +10,10 @@ from collections.abc import Mapping, Sequence
 import click
 
 _COMPARE = ("What to compare", ("--maximize", "--minimize", "--by", "--label"))
-_ROWS = ("Which models", ("--where", "--limit", "--within", "--derive", "--table", "--study", "--decimal", "--max-size"))
+_ROWS = (
+    "Which models",
+    ("--where", "--limit", "--within", "--derive", "--join", "--table", "--study", "--decimal", "--max-size"),
+)
 _RULE = ("How to choose", ("--weight", "--ideal", "--scale", "--preset", "--joint", "--pairs", "--seed"))
 
 # command: headings, each with the options under it; --help comes last of all

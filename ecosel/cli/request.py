@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import click
@@ -20,7 +20,9 @@ from ecosel.objectives import CANONICAL, Objective
 from ecosel.readers import Archive, open_archive
 from ecosel.readers.bounds import Bounds, parse_size
 from ecosel.readers.cells import looks_numeric
+from ecosel.readers.combining import join, parse_key
 from ecosel.readers.expressions import Expression, filter_rows, find_column, no_row
+from ecosel.readers.opening import expand
 from ecosel.readers.table import RESERVED
 from ecosel.readers.text.numerals import Mark
 from ecosel.selection import Selection, select
@@ -50,6 +52,8 @@ _SHARED = (
     click.option("--joint/--no-joint", default=True, help="Choose over all objectives together."),
     click.option("--pairs/--no-pairs", default=True, help="Choose for each quality against each cost."),
     click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the samples."),
+    click.option("--join", "joins", multiple=True, metavar="KEY",
+                 help='Join the files where a column is equal, or two are: model, "name = model". Repeatable.'),
     click.option("--table", metavar="NAME", help="Table or view of a database, or key of a JSON object."),
     click.option("--decimal", type=click.Choice(["point", "comma"]), help="Decimal mark, where the file leaves it open."),
     click.option("--study", metavar="NAME", help="Optuna study, or MLflow experiment."),
@@ -86,6 +90,8 @@ class SelectOptions:
     study: str | None
     decimal: Mark | None
     max_size: str
+    joins: tuple[str, ...]
+    left_out: bool = False
 
     def run(self, paths: Sequence[str], *, top: int = 1, all_columns: bool = False) -> tuple[Selection, pl.DataFrame]:
         """Read the archive and choose; return the selection and the rows it chose from (with ROW), before any were left out."""
@@ -94,7 +100,10 @@ class SelectOptions:
 
     def open(self, paths: Sequence[str]) -> Archive:
         bounds = Bounds(parse_size(self.max_size))
-        return open_archive(paths, table=self.table, study=self.study, decimal=self.decimal, bounds=bounds)
+        keys = [parse_key(text) for text in self.joins]
+        parts = [[path] for path in expand(paths)] if keys else [paths]
+        archives = [open_archive(part, table=self.table, study=self.study, decimal=self.decimal, bounds=bounds) for part in parts]
+        return join(archives, keys) if keys else archives[0]
 
     def choose(
         self, archive: Archive, paths: Sequence[str], *, top: int = 1, all_columns: bool = False
@@ -141,6 +150,7 @@ class SelectOptions:
         )  # fmt: skip
         for remark in archive.remarks:
             click.echo(f"ecosel: {remark}", err=True)
+        selection = replace(selection, remarks=(*archive.later(self.left_out), *selection.remarks))
         return selection, kept, filtered
 
     def _derived(self) -> dict[str, Expression]:

@@ -66,7 +66,7 @@ def select(
     writer = None if front is None else _frame_writer(front)
     if form == "parquet" and output in (None, "-") and sys.stdout is not None and sys.stdout.isatty():
         raise ValueError("Parquet is not for a terminal; name a file with -o")
-    selection, rows = SelectOptions(**shared).run(archives, top=top, all_columns=front is not None)
+    selection, rows = SelectOptions(**shared, left_out=left_out).run(archives, top=top, all_columns=front is not None)
     answer = _render(selection, form, to_terminal=output in (None, "-") and sys.stdout is not None and sys.stdout.isatty())
     write(*([(writer(marked_frame(selection, rows)), front)] if writer else []), (answer, output))
     if left_out:

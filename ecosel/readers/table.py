@@ -36,6 +36,8 @@ class Archive:
     remarks: tuple[str, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
     """Why a trial, by its number or name, is not among the rows."""
+    later: Callable[[bool], tuple[str, ...]] = lambda _: ()
+    """Remarks that only reading shows; where asked, with all rows that they are about."""
     lacking: Mapping[str, str] = field(default_factory=dict)
     """Of several files, one that has no such column."""
 
@@ -46,8 +48,10 @@ class Archive:
                 raise ArchiveError(f"{self.path}: a column cannot be called {column!r}, which is a pattern here; rename it")
         # contiguous columns once, here: NumPy would copy each column of several pieces again and again
         frame = self.load(columns or self.columns[:1], labels).rechunk()
-        numbers = range(frame.height) if self.row_numbers is None else self.row_numbers
-        frame = frame.insert_column(0, pl.Series(ROW, numbers, dtype=pl.Int64)).select(ROW, *columns)
+        if ROW not in frame.columns:  # a join knows the rows of its first table
+            numbers = range(frame.height) if self.row_numbers is None else self.row_numbers
+            frame = frame.insert_column(0, pl.Series(ROW, numbers, dtype=pl.Int64))
+        frame = frame.select(ROW, *columns)
         texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
         padded = [name for name in texts if frame[name].str.contains(r"^\s|\s$").any()]
         return frame.with_columns(pl.col(padded).str.strip_chars()) if padded else frame
