@@ -195,6 +195,8 @@ def _sensor(sensor: IdentifiedSensor) -> str:
         words.append(f"updates every {_milliseconds(sensor.update_period_s)}")
     if sensor.averaging_window_s is not None:
         words.append(f"averages over {_milliseconds(sensor.averaging_window_s)}")
+    if sensor.time_constant_s is not None:
+        words.append(f"time constant {_milliseconds(sensor.time_constant_s)}")
     return "; ".join([*words, *sensor.reasons])
 
 

@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+Floats = NDArray[np.float64]
+
+_BATCHES, _STEP_EXPLAINS = 5, 0.9
 _Z = 1.959963984540054
 # Student's t, 97.5 % point, for 1 to 9 degrees of freedom; the expansion below is exact to 1e-4 from 10 on.
 _T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
@@ -27,6 +30,16 @@ class Estimate:
         if self.low is None or self.high is None or not self.value:
             return math.inf
         return (self.high - self.low) / 2 / abs(self.value)
+
+    @property
+    def half(self) -> float:
+        """Return half the interval; infinite where there is none."""
+        return math.inf if self.low is None or self.high is None else (self.high - self.low) / 2
+
+    def widened(self, error: float, /) -> Estimate:
+        """Return it with a further, independent half interval."""
+        half = math.hypot(self.half, error)
+        return Estimate(self.value, self.value - half, self.value + half) if math.isfinite(half) else self
 
     def scaled(self, factor: float, /) -> Estimate:
         low, high = (None if bound is None else bound * factor for bound in (self.low, self.high))
@@ -49,12 +62,16 @@ def t_quantile(freedom: int, /) -> float:
     )
 
 
-def ratio(numerators: ArrayLike, denominators: ArrayLike, /) -> Estimate:
+def ratio(numerators: ArrayLike, denominators: ArrayLike, /, *, block: int = 1) -> Estimate:
     """Return sum / sum over groups [n], for instance joules over images, with a t interval over the groups.
 
     The variance is that of a ratio estimator: Cochran 1977, Sampling Techniques, eq. 6.13, without finite correction.
+    `block` groups in a row that were laid out together (evenly over the phases of a sensor) count as one: within a block
+    their errors cancel, and only blocks are independent. Groups of a block that was not finished are left out.
     """
     over, under = np.asarray(numerators, float), np.asarray(denominators, float)
+    if (blocks := len(over) // block) >= 2:
+        over, under = (part[: blocks * block].reshape(blocks, block).sum(axis=1) for part in (over, under))
     value = float(over.sum() / under.sum())
     if len(over) < 2:
         return Estimate(value)
@@ -63,6 +80,32 @@ def ratio(numerators: ArrayLike, denominators: ArrayLike, /) -> Estimate:
     error = math.sqrt(float(np.square(residuals).sum()) / (len(over) - 1) / len(over)) / float(under.mean())
     half = t_quantile(len(over) - 1) * error
     return Estimate(value, value - half, value + half)
+
+
+def mean_error(values: ArrayLike, /) -> float:
+    """Return half the 95 % interval of the mean of a series [n >= 2] in order of time, by the means of five batches.
+
+    Neighbours may be alike (a sensor in step with a load): batches that differ say so, where single values hide it.
+    """
+    series = np.asarray(values, float)
+    cut = _step(series)
+    if cut is not None:  # a window over load and idleness: each has a mean of its own
+        parts = [mean_error(part) * len(part) for part in np.split(series, [cut])]
+        return math.hypot(*parts) / len(series)
+    batches = series if len(series) < 2 * _BATCHES else np.array([part.mean() for part in np.array_split(series, _BATCHES)])
+    return t_quantile(len(batches) - 1) * float(batches.std(ddof=1)) / math.sqrt(len(batches))
+
+
+def _step(series: Floats) -> int | None:
+    """Return where one step explains nearly all of the variance, with at least two batches' worth on either side."""
+    count, least = len(series), 2 * _BATCHES
+    if count < 2 * least:
+        return None
+    first = np.arange(least, count - least + 1)
+    sums, whole = np.cumsum(series - series.mean())[first - 1], float(np.square(series - series.mean()).sum())
+    explained = np.square(sums) * count / (first * (count - first))
+    at = int(explained.argmax())
+    return int(first[at]) if whole > 0 and explained[at] > _STEP_EXPLAINS * whole else None
 
 
 def share(hits: int, trials: int, /) -> Estimate:

@@ -18,6 +18,7 @@ from profilers.meters import NoMeter
 from profilers.meters.base import Conditions, PowerMeter, Reading
 
 _SPIN_S = 0.002
+_EARLY = 0.01  # of an interval: a wait may end before its time
 _FIRST_CAPACITY = 1024
 _live: weakref.WeakSet[Sampler] = weakref.WeakSet()
 
@@ -103,13 +104,16 @@ class Sampler:
             warnings=tuple(f"{text} ({count} of {len(edges)} readings)" for text, count in sorted(troubles.items())),
         )
 
+    def poll_every(self, seconds: float, /) -> None:
+        """Read at another interval from the next reading on."""
+        self.interval_s = seconds
+
     def _sample(self) -> None:
         start_s = self.now()
-        tick = 0
         stop = self._stop  # a fork replaces it
         while True:
             # the next deadline that is not over: a late reading does not shift those after it
-            tick = max(tick + 1, math.ceil((self.now() - start_s) / self.interval_s))
+            tick = math.floor((self.now() - start_s) / self.interval_s + _EARLY) + 1
             if stop.wait(max(0.0, start_s + tick * self.interval_s - self.now())):
                 return
             self._record(edge=False)

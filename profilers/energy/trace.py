@@ -17,7 +17,7 @@ from profilers.energy.window import Floats
 from profilers.errors import ProfilerError
 
 # Raised by one whenever a reader of an older version would misread the file.
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,9 @@ def read_trace(path: Path, /) -> tuple[PowerTrace, dict[str, Any]]:
     if not isinstance(header, dict) or not {*COLUMNS, "edge", "slowdowns"} <= set(frame.columns):
         raise ProfilerError(f"{path} is not a trace that ecosel wrote (--trace FILE writes one)")
     if header.get("schema") != SCHEMA:
-        raise ProfilerError(f"{path} has trace schema {header.get('schema')}, this version reads {SCHEMA}; upgrade ecosel")
+        older = isinstance(header.get("schema"), int) and header["schema"] < SCHEMA
+        cure = "its energy was derived otherwise: measure again" if older else "upgrade ecosel"
+        raise ProfilerError(f"{path} has trace schema {header.get('schema')}, this version reads {SCHEMA}; {cure}")
     columns = {name: frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in COLUMNS}
     trace = PowerTrace(
         **columns,

@@ -1,8 +1,6 @@
-"""Turn a trace of power or of an energy counter, and a time window, into joules.
+"""Turn a trace of power and a time window into joules, with the error of sampling.
 
-All functions are pure and take arrays [n] of times in seconds (sorted, any origin), watts or joules.
-A sensor is described by its update period (how often the number changes) and its averaging window (over how long before
-an update it averages); both are 0 for an ideal sensor. See Yang et al. 2023 (arXiv 2312.02741) for what real ones do.
+All functions are pure and take arrays [n] of times in seconds (sorted, any origin) and watts.
 """
 
 from __future__ import annotations
@@ -11,161 +9,286 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from profilers.energy.intervals import Estimate, mean_error
+from profilers.energy.readings import Floats, Part, Sensor, area, check_inside, counter_energy, integral, naive_energy
 from profilers.errors import WindowTooShort
 
-Floats = NDArray[np.float64]
+__all__ = ["Floats", "Sensor", "counter_energy", "integral", "naive_energy", "power_energy", "power_estimate"]
 
-# Fewer readings than this inside a window say nothing about it.
+# Fewer clean readings than this inside a window say nothing about it.
 _ENOUGH = 3
-# Samples that are integrated at once: the differences stay in the cache.
-_BLOCK = 1 << 13
-
-
-@dataclass(frozen=True)
-class Sensor:
-    """How a power reading lags behind the power, in seconds."""
-
-    update_period_s: float = 0.0
-    averaging_window_s: float = 0.0
-
-    @property
-    def lag_s(self) -> float:
-        """Return the longest time after which a reading no longer shows anything from before a step."""
-        return self.update_period_s + self.averaging_window_s
-
-
-def integral(time_s: Floats, power_w: Floats, /, start_s: float, end_s: float) -> float:
-    """Integrate power, linear between samples and interpolated at both ends, in joules.
-
-    Raise WindowTooShort where the window is not inside the trace, ValueError where it is empty or a sample is not finite.
-    """
-    _inside(time_s, start_s, end_s)
-    first, last = np.searchsorted(time_s, start_s, "right"), np.searchsorted(time_s, end_s, "left")
-    ends = np.interp([start_s, end_s], time_s, power_w)
-    inner_t, inner_w = time_s[first:last], power_w[first:last]
-    if not len(inner_t):
-        area = (end_s - start_s) * (ends[0] + ends[1]) / 2
-    else:
-        area = 0.0
-        for block in range(0, len(inner_t) - 1, _BLOCK):
-            t, w = inner_t[block : block + _BLOCK + 1], inner_w[block : block + _BLOCK + 1]
-            # Differences first: times are far from 0. No dot product: BLAS rounds as the processor likes, and a trace must give
-            # the same bits everywhere.
-            area += float(((t[1:] - t[:-1]) * (w[1:] + w[:-1])).sum()) / 2
-        area += (inner_t[0] - start_s) * (ends[0] + inner_w[0]) / 2 + (end_s - inner_t[-1]) * (ends[1] + inner_w[-1]) / 2
-    if not np.isfinite(area):
-        raise ValueError(f"power between {start_s:.3f} and {end_s:.3f} s holds a sample that is not finite")
-    return float(area)
+# Parts of the load's level: a smaller step is no edge of a load, a larger spread no idleness; a reading
+# that is farther from those of a sharp edge shows a load that begins or ends gently; the spread of a steady load.
+_STEP, _FLAT, _SHARP, _STEADY = 0.25, 0.02, 0.05, 0.02
+# Of half the lag and a poll: readings that are farther off show another edge than the window's.
+_LATE = 0.35
+# Of an update period or poll: by how much the updates of real boards are off their grid (RTX 3090, RTX 4090).
+_JITTER = 0.15
+# Standard deviation of readings of real boards from the external meter, after gain and offset.
+_FOLLOWS = 0.0015
+_Z = 1.96
 
 
 def power_energy(
-    time_s: Floats, power_w: Floats, /, start_s: float, end_s: float, *, sensor: Sensor, before_w: float | None = None
-) -> float:
-    """Return the joules of a load that ran from start to end, from a sensor that lags.
-
-    Where at least three readings lie in the load with their whole averaging window, the power at both ends is that of the
-    nearest of them: a reading that straddles an end mixes load and idle. Otherwise the window is extended past the load
-    by the lag of the sensor, and the idle energy of the extension taken off: an average conserves area.
-    `before_w` is the idle power before the load; without it, readings before the load tell.
-    Raise WindowTooShort, saying what to do, where neither is possible.
-    """
-    if not end_s > start_s:
-        raise ValueError(f"window from {start_s} to {end_s} s is empty")
-    if sensor.lag_s == 0:
-        return integral(time_s, power_w, start_s, end_s)
-    # with 1.25 periods: readers see updates late, and updates jitter
-    clean_s = start_s + sensor.averaging_window_s + 1.25 * sensor.update_period_s
-    first, last = np.searchsorted(time_s, clean_s, "left"), np.searchsorted(time_s, end_s, "right")
-    if last - first >= _ENOUGH:
-        # a reading stands for the middle of its averaging window, and is half a period old on average
-        middle_s = time_s[first:last] - sensor.averaging_window_s / 2 - sensor.update_period_s / 2
-        times = np.concatenate(([start_s], np.clip(middle_s, start_s, end_s), [end_s]))
-        powers = np.concatenate(([power_w[first]], power_w[first:last], [power_w[last - 1]]))
-        return integral(times, powers, start_s, end_s)
-    return _extended(time_s, power_w, start_s, end_s, sensor=sensor, before_w=before_w)
-
-
-def _extended(time_s: Floats, power_w: Floats, start_s: float, end_s: float, *, sensor: Sensor, before_w: float | None) -> float:
-    lag = sensor.lag_s + sensor.update_period_s
-    past_s = end_s + lag
-    if time_s[-1] < past_s or time_s[0] > start_s:
-        raise WindowTooShort(
-            f"a load of {end_s - start_s:.2f} s is too short for a sensor that averages over {sensor.averaging_window_s:.2f} s, "
-            f"and the trace does not go on for {lag:.2f} s of idleness after it; run more batches"
-        )
-    after = power_w[time_s >= past_s]
-    before = power_w[time_s <= start_s]
-    after_w = float(after[:_ENOUGH].mean())
-    if before_w is None:
-        before_w = float(before[-_ENOUGH:].mean())
-    # an instant before the load is still seen in part, as one after it is: half a window each, plus the age of a reading
-    early = (sensor.averaging_window_s + sensor.update_period_s) / 2
-    return integral(time_s, power_w, start_s, past_s) - before_w * early - after_w * (lag - early)
-
-
-def counter_energy(
     time_s: Floats,
-    energy_j: Floats,
+    power_w: Floats,
     /,
     start_s: float,
     end_s: float,
     *,
-    idle_w: float = 0.0,
-    idle_since_s: float = -math.inf,
-    idle_until_s: float = math.inf,
+    sensor: Sensor,
+    idle_since_s: float | None = None,
+    idle_until_s: float | None = None,
 ) -> float:
-    """Return the joules of a load between two ticks of a counter, read densely (every 2 ms, say) around both ends.
+    """Return the joules of `power_estimate`."""
+    limits = {"idle_since_s": idle_since_s, "idle_until_s": idle_until_s}
+    return power_estimate(time_s, power_w, start_s, end_s, sensor=sensor, **limits).value
 
-    The counter is read at the last reading up to `start_s` (a tick was awaited before the load began) and at the first
-    change after the first reading from `end_s` on; the idle energy between the end of the load and that tick, at `idle_w`,
-    is taken off. `idle_since_s` and `idle_until_s` are when the load before ended and the one after begins.
-    Raise WindowTooShort where the trace does not reach so far, or no tick lies in the idleness on either side.
+
+def power_estimate(
+    time_s: Floats,
+    power_w: Floats,
+    /,
+    start_s: float,
+    end_s: float,
+    *,
+    sensor: Sensor,
+    idle_since_s: float | None = None,
+    idle_until_s: float | None = None,
+) -> Estimate:
+    """Return the joules of a window, from a sensor that lags, with the 95 % interval of sampling.
+
+    Where the device idles beside the window, the area under the readings is taken from before the load to past its lag, and the
+    idle energy off: a lag conserves area. Inside a load, the power at an end is that of the nearest reading whose averaging
+    window lies in the window. The readings tell which it is; `idle_since_s` and `idle_until_s` (when the load before ended
+    and the next begins) state that it is idleness, and the interval is of the edges
+    alone. Raise WindowTooShort, saying what to do, where neither is possible.
     """
-    if not end_s > start_s:
-        raise ValueError(f"window from {start_s} to {end_s} s is empty")
-    begin = int(np.searchsorted(time_s, start_s, "right")) - 1
-    stop = int(np.searchsorted(time_s, end_s, "left"))
-    if begin < 0 or stop >= len(time_s):
-        raise WindowTooShort(f"the counter was not read before {start_s:.3f} and after {end_s:.3f} s; run more batches")
-    changed = np.flatnonzero(energy_j[stop:] > energy_j[stop])
-    if not len(changed):
-        raise WindowTooShort(f"the counter did not tick after {end_s:.3f} s; run more batches")
-    tick = stop + changed[0]
-    # the tick lies between two readings; half-way is the least wrong
-    tick_s = max(end_s, (time_s[tick] + time_s[tick - 1]) / 2)
-    begin_s = _tick_time(time_s, energy_j, begin)
-    if begin_s < idle_since_s or tick_s > idle_until_s:
+    check_inside(time_s, start_s, end_s)
+    if sensor.lag_s == 0:
+        return Estimate(integral(time_s, power_w, start_s, end_s))
+    near = _Near.of(time_s, power_w, start_s, end_s, sensor)
+    pause_s = sensor.settled_s + 3 * near.poll_s
+    start, end = near.start(idle_since_s), near.end(idle_until_s)
+    if start is None or end is None:
+        where = "on both sides" if idle_since_s is None else "after it" if start else "before it"
         raise WindowTooShort(
-            f"no tick of the counter was seen between the load from {start_s:.3f} to {end_s:.3f} s and another beside it; "
-            "the counter is too slow, or could not be read there"
+            f"a window of {end_s - start_s:.2f} s is too short for a sensor that averages over {sensor.averaging_window_s:.2f} s "
+            f"and is read every {near.poll_s:.2f} s, without {pause_s:.2f} s of steady idleness {where}; run more batches"
         )
-    return float(energy_j[tick] - energy_j[begin] - idle_w * (tick_s - end_s) - idle_w * max(0.0, start_s - begin_s))
+    return near.joules(start, end, alone=idle_since_s is None)
 
 
-def _tick_time(time_s: Floats, energy_j: Floats, at: int) -> float:
-    """Return when the value of a reading first stood in the trace."""
-    since = int(np.searchsorted(energy_j[: at + 1], energy_j[at], "left"))
-    return float((time_s[since] + time_s[since - 1]) / 2 if since else time_s[0])
+@dataclass(frozen=True)
+class _Near:
+    """The readings in and beside a window."""
 
+    t: Floats
+    w: Floats
+    start_s: float
+    end_s: float
+    sensor: Sensor
+    poll_s: float
+    clean: slice  # readings of power in the window alone
 
-def naive_energy(time_s: Floats, power_w: Floats, /, start_s: float, end_s: float) -> float | None:
-    """Return what the paper's recipe gives: the trapezoid from the first to the last sample inside the window, in joules.
+    @classmethod
+    def of(cls, time_s: Floats, power_w: Floats, start_s: float, end_s: float, sensor: Sensor) -> _Near:
+        margin_s = 3 * sensor.lag_s + 1
+        first = min(np.searchsorted(time_s, start_s - margin_s), max(0, np.searchsorted(time_s, start_s) - 12))
+        last = max(np.searchsorted(time_s, end_s + margin_s), np.searchsorted(time_s, end_s) + 12)
+        t, w = time_s[first:last], power_w[first:last]
+        if not np.isfinite(w).all():
+            raise ValueError(f"power near {start_s:.3f} to {end_s:.3f} s holds a sample that is not finite")
+        clean = slice(int(np.searchsorted(t, start_s + sensor.clean_s, "left")), int(np.searchsorted(t, end_s, "right")))
+        beside = t[max(0, int(np.searchsorted(t, start_s)) - 3) : int(np.searchsorted(t, end_s)) + 3]
+        return cls(t, w, start_s, end_s, sensor, float(np.median(np.diff(beside))), clean)
 
-    Young et al. 2019, III.A: power is polled every 100 ms and integrated. Kept beside the other figures for comparison;
-    None with fewer than two samples inside.
-    """
-    first, last = np.searchsorted(time_s, start_s, "left"), np.searchsorted(time_s, end_s, "right")
-    if last - first < 2:
-        return None
-    inner = slice(first, last)
-    return float(np.trapezoid(power_w[inner], time_s[inner]))
+    @property
+    def enough(self) -> bool:
+        return int(self.clean.stop) - int(self.clean.start) >= _ENOUGH
 
+    @property
+    def middle(self) -> int:
+        """Return the reading at which the window is cut into its first and its last part."""
+        return self.clean.start if self.enough else self.at(self.start_s)
 
-def _inside(time_s: Floats, start_s: float, end_s: float) -> None:
-    if not end_s > start_s:
-        raise ValueError(f"window from {start_s} to {end_s} s is empty")
-    if len(time_s) < 2 or not time_s[0] <= start_s < end_s <= time_s[-1]:
-        span = f"{time_s[0]:.3f} to {time_s[-1]:.3f} s" if len(time_s) else "empty"
-        raise WindowTooShort(f"window {start_s:.3f} to {end_s:.3f} s is not inside the trace ({span}); run more batches")
+    def at(self, time_s: float) -> int:
+        """Return the last reading up to a time."""
+        return int(np.searchsorted(self.t, time_s, "right")) - 1
+
+    def area(self, first: int, last: int) -> float:
+        return area(self.t[first : last + 1], self.w[first : last + 1])
+
+    @property
+    def span_s(self) -> float:
+        """Return the time over which an idle level is taken: three updates that are three readings."""
+        return max(3 * self.poll_s, 3 * self.sensor.update_period_s, min(self.sensor.averaging_window_s, 0.3)) + 1e-9
+
+    @property
+    def settled(self) -> int:
+        """Return the first reading that shows no more of the window."""
+        return int(np.searchsorted(self.t, self.end_s + self.sensor.settled_s, "left"))
+
+    def before(self, since_s: float | None) -> Floats:
+        """Return the readings of the power before the window."""
+        last = self.at(self.start_s)
+        first_s = float(self.t[last]) - self.span_s
+        first_s = first_s if since_s is None else max(first_s, since_s + self.sensor.settled_s)
+        return self.w[np.searchsorted(self.t, first_s, "left") : last + 1]
+
+    def after(self, until_s: float | None) -> Floats:
+        """Return the readings of the power after the window."""
+        first = self.settled
+        if first >= len(self.t):
+            return self.w[:0]
+        last_s = float(self.t[first]) + self.span_s
+        return self.w[first : self.at(last_s if until_s is None else min(last_s, until_s)) + 1]
+
+    def levels(self) -> tuple[float, float]:
+        """Return the power at the first and last clean readings, or for want of them that of the highest reading."""
+        if not self.enough:
+            seen = self.w[(self.t >= self.start_s) & (self.t <= self.end_s + self.sensor.delay_s)]
+            return (float(seen.max()),) * 2 if len(seen) else (math.nan,) * 2
+        inside = self.w[self.clean]
+        return float(inside[:_ENOUGH].mean()), float(inside[-_ENOUGH:].mean())
+
+    def _start_from_idle(self, idle: Floats) -> Part | None:
+        """Take the area from the last reading before the load, which cannot show it yet."""
+        at = self.at(self.start_s)
+        if len(idle) < 2:
+            return None
+        idle_s = self.start_s - float(self.t[at]) + self.sensor.delay_s
+        return Part(self.area(at, self.middle) - float(idle.mean()) * idle_s, self._edge_error(idle, self.levels()[0]))
+
+    def _end_in_idle(self, idle: Floats) -> Part | None:
+        """Take the area up to the first reading of the idleness after the load."""
+        sensor, at = self.sensor, self.settled
+        if len(idle) < 2:
+            return None
+        level, error_j = float(idle.mean()), self._edge_error(idle, self.levels()[1])
+        if self.end_s - self.start_s >= 1.7 * sensor.lag_s and self._hangs():
+            return self._end_by_average(level, error_j)
+        return Part(self.area(self.middle, at) - level * (float(self.t[at]) - sensor.delay_s - self.end_s), error_j)
+
+    def _hangs(self) -> bool:
+        """Say whether a long average stopped updating before it had left the load: some update once a second in idleness."""
+        sensor = self.sensor
+        if sensor.averaging_window_s < 3 * sensor.update_period_s:
+            return False
+        last = self.at(self.end_s + sensor.averaging_window_s + 1.5 * sensor.update_period_s + self.poll_s)
+        late = self.w[self.at(self.end_s + sensor.averaging_window_s) : last + 1]
+        return bool(np.all(late == late[:1]))
+
+    def _end_by_average(self, idle_w: float, error_j: float) -> Part | None:
+        """Take the last second of a load from readings soon after it.
+
+        A reading at t is the mean from t - age - window to t - age, of which the part past the end idled.
+        """
+        window_s, age_s = self.sensor.averaging_window_s, self.sensor.update_period_s / 2
+        first, last = self.at(self.end_s + 3 * age_s) + 1, self.at(self.end_s + window_s / 2)
+        joules = [
+            integral(self.t, self.w, float(self.t[self.middle]), time_s - window_s / 2)
+            + window_s * watts
+            - (time_s - age_s - self.end_s) * idle_w
+            for time_s, watts in zip(self.t[first : last + 1].tolist(), self.w[first : last + 1].tolist(), strict=True)
+        ]
+        return Part(sum(joules) / len(joules), 1.5 * error_j) if joules else None
+
+    def start(self, since_s: float | None) -> Part | None:
+        """Return the first part: from idleness since a time, or as the readings tell."""
+        idle, level = self.before(since_s), self.levels()[0]
+        from_idle = None
+        # a load that began earlier would have lifted the readings right after the start already
+        if since_s is not None or (self._is_step(idle, level) and self._lateness(self.start_s, idle, level) > -self._tolerance_s):
+            from_idle = self._start_from_idle(idle)
+        if not self.enough:
+            return from_idle
+        missing_s = float(self.t[self.middle]) - self.sensor.delay_s - self.start_s
+        held = Part(float(self.w[self.middle]) * missing_s, float(self.w[self.clean].std()) * missing_s)
+        if from_idle is None:
+            return None if since_s is not None else held
+        sharp = self._is_sharp(self.start_s, self.clean.start, float(idle.mean()), level)
+        return from_idle.towards(held, self._trust) if sharp else from_idle
+
+    def end(self, until_s: float | None) -> Part | None:
+        """Return the last part: to idleness until a time, or as the readings tell."""
+        idle, level = self.after(until_s), self.levels()[1]
+        in_idle = None
+        if until_s is not None or (self._is_step(idle, level) and self._lateness(self.end_s, idle, level) < self._tolerance_s):
+            in_idle = self._end_in_idle(idle)
+        if not self.enough:
+            return in_idle
+        last = self.clean.stop - 1
+        missing_s = self.end_s - float(self.t[last]) + self.sensor.delay_s
+        error_j = float(self.w[self.clean].std()) * missing_s
+        held = Part(self.area(self.middle, last) + float(self.w[last]) * missing_s, error_j)
+        if in_idle is None:
+            return None if until_s is not None else held
+        sharp = self._is_sharp(self.end_s, self.settled, level, float(idle.mean()))
+        return in_idle.towards(held, self._trust) if sharp else in_idle
+
+    def _is_step(self, idle: Floats, level: float) -> bool:
+        if len(idle) < _ENOUGH or math.isnan(level):
+            return False
+        step = abs(level - float(idle.mean()))
+        if float(np.ptp(idle)) > max(0.1 * step, _FLAT * level):
+            return False
+        return step >= _STEP * level if self.enough else self._is_short_load(step)
+
+    def _is_short_load(self, step_w: float) -> bool:
+        """Say whether a load that no reading shows alone begins and ends at much the same power, and no later than the window."""
+        before, after = self.before(None), self.after(None)
+        over = self.t > self.end_s + self.sensor.update_period_s + self.poll_s
+        seen, late = self.w[(self.t >= self.start_s) & ~over], self.w[over & (self.t <= self.end_s + self.sensor.settled_s)]
+        if not (len(before) and len(after) and len(seen)):
+            return False
+        alike = abs(float(before.mean()) - float(after.mean())) <= _STEP * step_w
+        return alike and float(late.max(initial=0)) <= float(seen.max()) + 0.1 * step_w
+
+    @property
+    def _trust(self) -> float:
+        """Return the weight of a steady power that is held to a sharp edge: it has no error of sampling, and may miss a ramp."""
+        sensor = self.sensor
+        return 0.25 if sensor.averaging_window_s >= 3 * sensor.update_period_s or sensor.time_constant_s else 0.5
+
+    def _is_sharp(self, edge_s: float, until: int, old_w: float, new_w: float) -> bool:
+        """Say whether a steady power that jumps at the edge could give the readings after it, of any age up to an update's."""
+        sensor, inside = self.sensor, self.w[self.clean]
+        if old_w == new_w or float(inside.std()) > _STEADY * float(inside.mean()):
+            return False
+        beside = slice(self.at(edge_s) + 1, until)
+        times, share = self.t[beside], (self.w[beside] - old_w) / (new_w - old_w)
+        window_s = max(sensor.averaging_window_s + 3 * sensor.time_constant_s, 1e-9)
+        least = np.clip((times - 1.1 * sensor.update_period_s - edge_s) / window_s, 0, 1)
+        most = 1.0 if sensor.assumed else np.clip((times - edge_s) / window_s, 0, 1)
+        return bool(np.all((share >= least - _SHARP) & (share <= most + _SHARP)))
+
+    @property
+    def _tolerance_s(self) -> float:
+        unseen_s = (1 - self.sensor.seen(self.poll_s)) * max(self.poll_s, self.sensor.update_period_s)
+        return _LATE * (self.sensor.lag_s / 2 + self.poll_s) + unseen_s / 2
+
+    def _lateness(self, edge_s: float, idle: Floats, level: float) -> float:
+        """Return how many seconds later than from a step at the edge the readings come to the idle level or leave it."""
+        first, last = self.at(edge_s), int(np.searchsorted(self.t, edge_s + self.sensor.settled_s, "left"))
+        if not self.enough or last >= len(self.t):
+            return 0.0
+        share = (self.w[first : last + 1] - float(idle.mean())) / (level - float(idle.mean()))
+        share = 1 - share if edge_s == self.start_s else share
+        return area(self.t[first : last + 1], share) - (edge_s - float(self.t[first])) - self.sensor.delay_s
+
+    def _edge_error(self, idle: Floats, level: float) -> float:
+        """Return the standard error of the joules at an edge: when it was seen, and the idle level that is taken off."""
+        apart_s = max(self.poll_s, self.sensor.update_period_s)
+        late_s = apart_s * math.hypot((1 - self.sensor.seen(self.poll_s)) / math.sqrt(12), _JITTER)
+        return math.hypot(abs(level - float(idle.mean())) * late_s, float(idle.std()) * self.sensor.delay_s)
+
+    def joules(self, start: Part, end: Part, *, alone: bool) -> Estimate:
+        """Add up; for a window that stands alone, what the sensor did not see is guessed from the spread of its readings."""
+        value = start.joules + end.joules
+        unseen = 1 - self.sensor.seen(self.poll_s) if alone and self.enough else 0.0
+        sampling_w = mean_error(self.w[self.clean]) * math.sqrt(unseen) if unseen else 0.0
+        error_j = math.hypot(start.error_j, end.error_j, _FOLLOWS * value)
+        half = math.hypot(_Z * error_j, sampling_w * (self.end_s - self.start_s))
+        return Estimate(value, value - half, value + half)

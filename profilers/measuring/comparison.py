@@ -13,7 +13,7 @@ from profilers.energy.intervals import Estimate, ratio
 from profilers.energy.per_image import Window, Windows, joules_of
 from profilers.energy.sampler import Sampler, Stopwatch
 from profilers.energy.trace import PowerTrace
-from profilers.measuring.measurement import Load, group_size, pause, run_group, warm_up
+from profilers.measuring.measurement import Load, group_size, pause, phases_of, run_group, warm_up
 from profilers.measuring.settings import Plan, Progress, Show
 
 # As many as the groups of a measurement of one model.
@@ -60,16 +60,17 @@ def compare(
     model: with n of them it takes up to n times its seconds.
     """
     warm = warm_up(loads[0], sampler, plan, show)
-    sizes = [group_size(load, sampler, plan) for load in loads]
+    sizes = [group_size(load, sampler, plan, base) for load in loads]
     rounds: list[list[Window]] = []
     start_s, narrow = sampler.now(), 0
     longest_s = plan.max_s * len(loads)
-    pause(sampler, base, rng)
+    phases = phases_of(rng)
+    pause(sampler, base, next(phases))
     while True:
         groups: dict[int, Window] = {}
         for model in rng.permutation(len(loads)).tolist():
             groups[model] = run_group(loads[model], sampler, sizes[model])
-            pause(sampler, base, rng)
+            pause(sampler, base, next(phases))
         rounds.append([groups[model] for model in range(len(loads))])
         found = Rounds(tuple(zip(*rounds, strict=True)), base, warm, "")
         widest = max((found.time_ratio(model).relative for model in range(1, len(loads))), default=0.0)

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from profilers.energy.per_image import Span, Window, Windows, derive, time_per_image
+from profilers.energy.per_image import PHASES, Span, Window, Windows, derive, time_per_image
 from profilers.energy.sampler import Sampler, Stopwatch
+from profilers.energy.sensor import identify
 from profilers.energy.window import Floats, Sensor
 from profilers.machine.processor import lost_share, processor_time
 from profilers.measuring.settings import Plan, Progress, Show
 from profilers.meters import NoMeter
 from profilers.meters.base import PowerMeter
+from profilers.meters.known_boards import known_lag
 
 # A t interval over fewer groups stops too early too often: see test_the_interval_covers_the_true_value.
 _FEWEST_GROUPS = 10
+_FEWEST_BLOCKS = 5
 # Stopping at the first narrow interval prefers those that are narrow by chance.
 _NARROW_LOOKS = 2
 # An update period and an averaging window that hold for a board that does not tell them: the slowest that are known.
-_UNKNOWN_SENSOR = Sensor(0.1, 0.1)
+_UNKNOWN_SENSOR = Sensor(0.1, 0.1, assumed=True)
 _AVERAGING_S = 1.0
+# Fast enough for all known boards, for long enough to see the slowest of them update 25 times.
+_FAST_S, _LEARN_S = 0.005, 2.5
 _FLAT_POWER = 0.005  # of the mean a second
 _FLAT_TEMPERATURE = 0.1  # degrees a second
 _LONGEST_PAUSE_S = 0.1
 _DISTURBED = 0.02  # of the processor time that a group wanted
 _PATIENCE = 3  # how much longer it is waited for enough groups that nobody disturbed
+_LEVEL_READINGS = 2.5  # in a pause, so that two of them tell the idle power whatever their phase
 _SETTLED_S = 0.3  # of idleness that is needed to know the idle power
 
 
@@ -54,17 +61,39 @@ class Measurement:
     ended_by: str
 
 
-def sensor_of(meter: PowerMeter | NoMeter, /) -> tuple[str | None, Sensor]:
-    """Return the column of a trace whose power is to be integrated, and how that reading lags."""
+def sensor_of(meter: PowerMeter | NoMeter, /, *, period_s: float | None = None) -> tuple[str | None, Sensor]:
+    """Return the column of a trace whose power is to be integrated, and how that reading lags; `period_s` was found."""
     can = meter.capabilities()
     if not can.power and not can.average_power:
         return None, Sensor()
     usual = _UNKNOWN_SENSOR if can.power else Sensor(_UNKNOWN_SENSOR.update_period_s, _AVERAGING_S)
-    period, window = can.update_period_s, can.averaging_window_s
-    return (
-        "power_w" if can.power else "average_power_w",
-        Sensor(usual.update_period_s if period is None else period, usual.averaging_window_s if window is None else window),
+    lag = known_lag(getattr(getattr(meter, "board", None), "name", "")) if can.power else None
+    if lag is not None:
+        usual = Sensor(lag.update_period_s, lag.averaging_window_s, lag.time_constant_s)
+    stated_s = period_s if period_s is not None else can.update_period_s
+    sensor = replace(
+        usual,
+        update_period_s=usual.update_period_s if stated_s is None else stated_s,
+        averaging_window_s=usual.averaging_window_s if can.averaging_window_s is None else can.averaging_window_s,
+        assumed=usual.assumed and can.averaging_window_s is None,
     )
+    return "power_w" if can.power else "average_power_w", sensor
+
+
+def find_period(load: Load, sampler: Sampler | Stopwatch, /) -> float | None:
+    """Find the update period under load by fast polls, and go on to poll at it; None where the readings do not tell."""
+    column, _ = sensor_of(sampler.meter)
+    if isinstance(sampler, Stopwatch) or column is None or sampler.meter.name.startswith("constant"):
+        return None
+    usual_s, start_s = sampler.interval_s, sampler.now()
+    sampler.poll_every(_FAST_S)
+    while sampler.now() - start_s < _LEARN_S:
+        load.run(1)
+    times, watts = sampler.trace().series(column, edges=False)
+    found = identify(times[times >= start_s], watts[times >= start_s]).update_period_s
+    period_s = None if found is None else found.value
+    sampler.poll_every(min(usual_s, sensor_of(sampler.meter, period_s=period_s)[1].update_period_s or usual_s))
+    return period_s
 
 
 def rest(sampler: Sampler | Stopwatch, plan: Plan, phase: str, show: Show, /) -> Span | None:
@@ -135,29 +164,33 @@ def measure(
 ) -> Measurement:
     """Repeat groups of batches until the interval of the energy, or without a meter of the time, is within `plan.ci`.
 
-    Before each group passes a random time, so that no rhythm of the load keeps in step with that of a sensor.
+    Before each group the device idles until the sensor shows nothing of the group before, and on to the next of evenly spread
+    phases of the sensor's update period, so that no rhythm of the load keeps in step with that of the sensor.
     """
     warm = warm_up(load, sampler, plan, show)
-    batches = group_size(load, sampler, plan)
+    base = marks_of(sampler, idle_cold=idle_cold, idle_warm=idle_warm, period_s=find_period(load, sampler))
+    batches = group_size(load, sampler, plan, base)
     groups: list[Window] = []
-    base = marks_of(sampler, idle_cold=idle_cold, idle_warm=idle_warm)
     start_s = sampler.now()
     narrow = 0
-    too_short_s = _shortest_group(sampler) / 2
-    pause(sampler, base, rng)
+    too_short_s = _shortest_group(base)
+    phases = phases_of(rng)
+    pause(sampler, base, next(phases))
     while True:
         group = run_group(load, sampler, batches)
-        pause(sampler, base, rng)
-        if group.duration_s < too_short_s and sampler.now() - start_s < plan.max_s:
+        pause(sampler, base, next(phases))
+        if group.duration_s < too_short_s:
             batches *= 2  # other work on the machine had slowed the load while its groups were sized
             continue
         groups.append(group)
         marks = _with(base, groups)
         busy_s, spent_s = sum(group.duration_s for group in groups), sampler.now() - start_s
         what, reached = "energy", math.inf
-        if len(groups) >= _FEWEST_GROUPS or spent_s >= plan.max_s:
+        block = 1 if base.counter else base.block
+        looked = len(groups) >= max(_FEWEST_GROUPS, _FEWEST_BLOCKS * block) and len(groups) % block == 0
+        if looked or spent_s >= plan.max_s:
             what, reached = _relative(sampler, marks)
-        narrow = narrow + 1 if reached <= plan.ci else 0
+            narrow = narrow + 1 if reached <= plan.ci else 0
         disturbed = len(marks.groups) == len(groups) and not all(map(_quiet, groups))
         if busy_s >= plan.min_s * (_PATIENCE if disturbed else 1) and narrow >= _NARROW_LOOKS:
             ended_by = f"the 95 % interval of the {what} is within {plan.ci:.2%} ({reached:.2%})"
@@ -173,7 +206,7 @@ def measure(
     return Measurement(marks, warm, ended_by)
 
 
-def group_size(load: Load, sampler: Sampler | Stopwatch, plan: Plan, /) -> int:
+def group_size(load: Load, sampler: Sampler | Stopwatch, plan: Plan, marks: Windows, /) -> int:
     """Return how many batches last about `group_s`: whole passes where a pass is shorter."""
     begin_s = sampler.now()
     count = 1
@@ -182,17 +215,16 @@ def group_size(load: Load, sampler: Sampler | Stopwatch, plan: Plan, /) -> int:
         count *= 2
         begin_s = sampler.now()
         load.run(count)
-    group_s = max(plan.group_s, _shortest_group(sampler))
+    group_s = max(plan.group_s, _shortest_group(marks))
     wanted = group_s * count / taken_s
     if wanted >= load.batches:
         return load.batches * max(1, round(wanted / load.batches))
     return max(1, round(wanted))
 
 
-def _shortest_group(sampler: Sampler | Stopwatch) -> float:
+def _shortest_group(marks: Windows) -> float:
     """Return a length in which several readings fall with their whole averaging window."""
-    _, sensor = sensor_of(sampler.meter)
-    return sensor.averaging_window_s + 1.25 * sensor.update_period_s + 5 * sampler.interval_s if sensor.lag_s else 0.0
+    return marks.sensor.clean_s + 5 * marks.interval_s if marks.sensor.lag_s else 0.0
 
 
 def run_group(load: Load, sampler: Sampler | Stopwatch, batches: int, /) -> Window:
@@ -207,22 +239,34 @@ def run_group(load: Load, sampler: Sampler | Stopwatch, batches: int, /) -> Wind
     return Window(start_s, end_s, images, lost_share(before, processor_time()))
 
 
-def pause(sampler: Sampler | Stopwatch, marks: Windows, rng: np.random.Generator, /) -> None:
-    """Wait for the counter's tick after a load, a random time, and the tick before the next load."""
+def phases_of(rng: np.random.Generator, /) -> Iterator[float]:
+    """Yield parts of a period: in each block of groups evenly spread, from a phase that is drawn anew."""
+    while True:
+        first = float(rng.uniform())
+        yield from (first + 2 * number / PHASES for number in range(PHASES))
+
+
+def pause(sampler: Sampler | Stopwatch, marks: Windows, phase: float, /) -> None:
+    """Wait for the counter's tick after a load, idleness that the sensor shows, the phase, and the tick before the next load."""
+    end_s = sampler.now()
     if marks.counter:
         sampler.await_tick()
-    sampler.wait(float(rng.uniform(0, _LONGEST_PAUSE_S)))
+    sampler.wait((marks.pause_s or 0.0) - (sampler.now() - end_s))
+    period_s = marks.sensor.update_period_s or _LONGEST_PAUSE_S
+    sampler.wait((phase * period_s - sampler.now()) % period_s)
     if marks.counter:
         sampler.await_tick()
 
 
-def marks_of(sampler: Sampler | Stopwatch, /, *, idle_cold: Span | None, idle_warm: Span | None) -> Windows:
-    """Return the marks of a measurement that is yet to run."""
-    column, sensor = sensor_of(sampler.meter)
+def marks_of(
+    sampler: Sampler | Stopwatch, /, *, idle_cold: Span | None, idle_warm: Span | None, period_s: float | None = None
+) -> Windows:
+    """Return the marks of a measurement that is yet to run; `period_s` is the update period that was found."""
+    column, sensor = sensor_of(sampler.meter, period_s=period_s)
     can = sampler.meter.capabilities()
-    return Windows(
-        (), sampler.meter.name, column, can.energy, sensor, sampler.interval_s, idle_cold=idle_cold, idle_warm=idle_warm
-    )
+    spans = {"idle_cold": idle_cold, "idle_warm": idle_warm}
+    pause_s = sensor.settled_s + _LEVEL_READINGS * sampler.interval_s if column else None
+    return Windows((), sampler.meter.name, column, can.energy, sensor, sampler.interval_s, **spans, pause_s=pause_s)
 
 
 def _quiet(group: Window) -> bool:

@@ -43,6 +43,8 @@ class Capabilities:
     energy: bool
     update_period_s: float | None = None  # of power, where known
     averaging_window_s: float | None = None  # of the power that would be integrated, where known
+    gain_error: float | None = None  # of power and counter against a reference meter, as a share: what no repetition shows
+    offset_error_w: float | None = None
     notes: tuple[str, ...] = ()  # what is missing and why, or what the number covers ("shared by 3 MIG instances")
 
 

@@ -85,6 +85,7 @@ class SimulatedSampler(Sampler):
         self.clock_s = 0.0
         self.edge_s: list[float] = []
         self.regular_s = np.empty(0)
+        self.first_s, self.polled = 0.0, 0  # of the regular readings at this interval
 
     def now(self) -> float:
         return self.clock_s
@@ -114,10 +115,19 @@ class SimulatedSampler(Sampler):
         self.read()
         return True
 
-    def trace(self) -> PowerTrace:
-        more = np.arange(len(self.regular_s), math.floor(self.clock_s / self.interval_s) + 1)
+    def poll_every(self, seconds: float, /) -> None:
+        self._poll()
+        self.interval_s, self.first_s = seconds, self.clock_s
+        self.polled = 0
+
+    def _poll(self) -> None:
+        more = np.arange(self.polled, math.floor((self.clock_s - self.first_s) / self.interval_s) + 1)
         shifts = self.rng.uniform(0, self.jitter, len(more))
-        self.regular_s = np.concatenate((self.regular_s, (more + shifts) * self.interval_s))
+        self.regular_s = np.concatenate((self.regular_s, self.first_s + (more + shifts) * self.interval_s))
+        self.polled += len(more)
+
+    def trace(self) -> PowerTrace:
+        self._poll()
         regular = self.regular_s[self.regular_s <= self.clock_s]
         times = np.concatenate((regular, self.edge_s))
         edge = np.arange(len(times)) >= len(regular)

@@ -17,6 +17,7 @@ import pynvml
 from profilers.errors import MeterError
 from profilers.meters.base import Capabilities, Conditions, Reading
 from profilers.meters.counter import GrowingCounter, first_to_grow
+from profilers.meters.known_boards import GAIN_ERROR, OFFSET_ERROR_W
 from profilers.meters.nvml.boards import Board, ask
 from profilers.meters.nvml.fields import (
     AVERAGE,
@@ -160,6 +161,8 @@ class NvmlMeter:
             average_power=found[1] is not None,
             energy=found[2] is not None,
             averaging_window_s=_AVERAGE_S if found[0] is None and found[1] is not None else None,
+            gain_error=GAIN_ERROR,
+            offset_error_w=OFFSET_ERROR_W,
             notes=tuple(notes),
         )
 

@@ -55,9 +55,9 @@ def random_sensor(seed: int, rng: np.random.Generator) -> Synthetic:
     return Synthetic(period_s, window_s, rng.uniform(0, 0.3 * period_s), rng.uniform(0, 0.02), rng.uniform(0, 0.03))
 
 
-def test_two_hundred_random_sensors_are_identified() -> None:
+def test_random_sensors_are_identified() -> None:
     inside = 0
-    for seed in range(200):
+    for seed in range(50):
         rng = np.random.default_rng(seed)
         sensor, load_s = random_sensor(seed, rng), loads(rng)
         found = identify(*sensor.readings(rng, load_s, 11.0, poll_s=rng.choice([0.001, 0.003])), load_s)
@@ -69,7 +69,7 @@ def test_two_hundred_random_sensors_are_identified() -> None:
         assert period.value == pytest.approx(sensor.period_s, rel=0.05), (seed, sensor, found)
         assert window.value == pytest.approx(sensor.window_s, rel=0.15), (seed, sensor, found)
         inside += window.low <= sensor.window_s <= window.high
-    assert 180 <= inside <= 200, inside  # 95 % of 200 is 190, with a standard deviation of 3
+    assert inside >= 43, inside  # 95 % of 50 is 47.5, with a standard deviation of 1.5
 
 
 def test_a_flat_trace_is_unidentifiable() -> None:

@@ -58,9 +58,10 @@ def test_an_empty_window_and_a_sample_that_is_no_number_are_refused() -> None:
 
 def test_inputs_are_not_changed() -> None:
     times, watts = np.linspace(0, 4, 41), np.linspace(10, 20, 41)
-    times.flags.writeable = watts.flags.writeable = False
+    load = np.where((times >= 1.1) & (times < 1.3), 200.0, 50.0)
+    times.flags.writeable = watts.flags.writeable = load.flags.writeable = False
     power_energy(times, watts, 1.0, 2.0, sensor=Sensor(0.1, 0.1))
-    power_energy(times, watts, 1.0, 1.2, sensor=Sensor(0.1, 0.1))
+    power_energy(times, load, 1.0, 1.2, sensor=Sensor(0.1, 0.1))
     counter_energy(times, watts, 1.0, 2.0)
     naive_energy(times, watts, 1.0, 2.0)
 

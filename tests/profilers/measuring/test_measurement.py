@@ -45,14 +45,14 @@ def test_a_steady_load_gives_its_true_energy_by_counter_and_by_power(sensor: tup
 
 def test_the_interval_covers_the_true_value() -> None:
     inside = 0
-    for seed in range(1000):
+    for seed in range(200):
         measured, sampler, load = run(Board(tick_s=0.02), seed, spread=0.015, plan=Plan(warm_up_s=0.2, flat_s=0.2, idle_s=0.5))
         estimate = derive(sampler.trace(), measured.marks).per_inference
         assert estimate is not None
         assert estimate.low is not None
         assert estimate.high is not None
         inside += estimate.low <= load.truth_j <= estimate.high
-    assert 930 <= inside <= 970
+    assert 180 <= inside <= 199  # 95 % of 200 is 190, with a standard deviation of 3
 
 
 def test_a_counter_that_halves_the_energy_is_suspect_and_not_used() -> None:
@@ -159,7 +159,7 @@ def test_groups_last_as_long_as_the_meter_needs_though_the_load_stumbles_while_t
     warm = rest(sampler, plan, "idle", lambda progress: None)
     measured = measure(load, sampler, plan, rng=np.random.default_rng(7), show=lambda progress: None, idle_warm=warm)
     needed_s = 0.025 + 1.25 * 0.1 + 5 * 0.1
-    assert min(group.duration_s for group in measured.marks.groups) > needed_s / 2
+    assert min(group.duration_s for group in measured.marks.groups) >= needed_s
     assert derive(sampler.trace(), measured.marks).disagreement == pytest.approx(0, abs=0.02)
 
 

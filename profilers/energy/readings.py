@@ -1,0 +1,166 @@
+"""How readings of power trail the power, the area under them, and the joules between two ticks of a counter.
+
+Real sensors: Yang et al. 2023 (arXiv 2312.02741). An average and an exponential delay power and conserve its area.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from profilers.errors import WindowTooShort
+
+Floats = NDArray[np.float64]
+
+# Samples that are integrated at once: the differences stay in the cache.
+_BLOCK = 1 << 13
+# Of each update period, the least that any known sensor sees (A100: 25 of 101 ms).
+_LEAST_SEEN = 0.25
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """How a power reading lags behind the power, in seconds.
+
+    The number changes every update period. It is the mean over the averaging window before, or follows the power exponentially
+    with a time constant. `assumed`: usual figures, for a board that does not state its own.
+    """
+
+    update_period_s: float = 0.0
+    averaging_window_s: float = 0.0
+    time_constant_s: float = 0.0
+    assumed: bool = False
+
+    @property
+    def lag_s(self) -> float:
+        """Return the longest time after which a reading no longer shows anything from before a step (of e^5)."""
+        return self.update_period_s + self.averaging_window_s + 5 * self.time_constant_s
+
+    @property
+    def delay_s(self) -> float:
+        """Return how far the readings trail the power on average."""
+        return (self.update_period_s + self.averaging_window_s) / 2 + self.time_constant_s
+
+    @property
+    def clean_s(self) -> float:
+        """Return the time from a step to the first reading without it: readers see updates late, and updates jitter."""
+        return self.lag_s + self.update_period_s / 4
+
+    @property
+    def settled_s(self) -> float:
+        """Return the time from the end of a load to readings of idleness, with one update that may be left out."""
+        return self.lag_s + self.update_period_s
+
+    def seen(self, poll_s: float, /) -> float:
+        """Return the share of time that enters the readings taken every `poll_s`."""
+        apart_s = max(self.update_period_s, poll_s)
+        share = min(1.0, (self.averaging_window_s + 2 * self.time_constant_s) / apart_s)
+        return min(_LEAST_SEEN, share) if self.assumed else share
+
+
+@dataclass(frozen=True)
+class Part:
+    """The joules of one part of a window, and their standard error."""
+
+    joules: float
+    error_j: float
+
+    def towards(self, other: Part, share: float, /) -> Part:
+        """Go a share of the way to another estimate; the way gone counts as an error."""
+        step_j = share * (other.joules - self.joules)
+        return Part(self.joules + step_j, math.hypot(step_j, (1 - share) * self.error_j))
+
+
+def integral(time_s: Floats, power_w: Floats, /, start_s: float, end_s: float) -> float:
+    """Integrate power, linear between samples and interpolated at both ends, in joules.
+
+    Raise WindowTooShort where the window is not inside the trace, ValueError where it is empty or a sample is not finite.
+    """
+    check_inside(time_s, start_s, end_s)
+    first, last = np.searchsorted(time_s, start_s, "right"), np.searchsorted(time_s, end_s, "left")
+    ends = np.interp([start_s, end_s], time_s, power_w)
+    times = np.concatenate(([start_s], time_s[first:last], [end_s]))
+    joules = area(times, np.concatenate((ends[:1], power_w[first:last], ends[1:])))
+    if not np.isfinite(joules):
+        raise ValueError(f"power between {start_s:.3f} and {end_s:.3f} s holds a sample that is not finite")
+    return joules
+
+
+def area(times: Floats, watts: Floats, /) -> float:
+    """Return the area under samples, linear between them."""
+    total = 0.0
+    for block in range(0, len(times) - 1, _BLOCK):
+        t, w = times[block : block + _BLOCK + 1], watts[block : block + _BLOCK + 1]
+        # Differences first: times are far from 0. No dot product: BLAS rounds as the processor likes, and a trace must give
+        # the same bits everywhere.
+        total += float(((t[1:] - t[:-1]) * (w[1:] + w[:-1])).sum()) / 2
+    return total
+
+
+def check_inside(time_s: Floats, start_s: float, end_s: float) -> None:
+    """Raise ValueError for an empty window, WindowTooShort for one that reaches out of the trace."""
+    if not end_s > start_s:
+        raise ValueError(f"window from {start_s} to {end_s} s is empty")
+    if len(time_s) < 2 or not time_s[0] <= start_s < end_s <= time_s[-1]:
+        span = f"{time_s[0]:.3f} to {time_s[-1]:.3f} s" if len(time_s) else "empty"
+        raise WindowTooShort(f"window {start_s:.3f} to {end_s:.3f} s is not inside the trace ({span}); run more batches")
+
+
+def counter_energy(
+    time_s: Floats,
+    energy_j: Floats,
+    /,
+    start_s: float,
+    end_s: float,
+    *,
+    idle_w: float = 0.0,
+    idle_since_s: float = -math.inf,
+    idle_until_s: float = math.inf,
+) -> float:
+    """Return the joules of a load between two ticks of a counter, read densely (every 2 ms, say) around both ends.
+
+    The counter is read at the last reading up to `start_s` (a tick was awaited before the load began) and at the first
+    change after the first reading from `end_s` on; the idle energy between the end of the load and that tick, at `idle_w`,
+    is taken off. `idle_since_s` and `idle_until_s` are when the load before ended and the one after begins.
+    Raise WindowTooShort where the trace does not reach so far, or no tick lies in the idleness on either side.
+    """
+    if not end_s > start_s:
+        raise ValueError(f"window from {start_s} to {end_s} s is empty")
+    begin = int(np.searchsorted(time_s, start_s, "right")) - 1
+    stop = int(np.searchsorted(time_s, end_s, "left"))
+    if begin < 0 or stop >= len(time_s):
+        raise WindowTooShort(f"the counter was not read before {start_s:.3f} and after {end_s:.3f} s; run more batches")
+    changed = np.flatnonzero(energy_j[stop:] > energy_j[stop])
+    if not len(changed):
+        raise WindowTooShort(f"the counter did not tick after {end_s:.3f} s; run more batches")
+    tick = stop + changed[0]
+    # the tick lies between two readings; half-way is the least wrong
+    tick_s = max(end_s, (time_s[tick] + time_s[tick - 1]) / 2)
+    begin_s = _tick_time(time_s, energy_j, begin)
+    if begin_s < idle_since_s or tick_s > idle_until_s:
+        raise WindowTooShort(
+            f"no tick of the counter was seen between the load from {start_s:.3f} to {end_s:.3f} s and another beside it; "
+            "the counter is too slow, or could not be read there"
+        )
+    return float(energy_j[tick] - energy_j[begin] - idle_w * (tick_s - end_s) - idle_w * max(0.0, start_s - begin_s))
+
+
+def _tick_time(time_s: Floats, energy_j: Floats, at: int) -> float:
+    """Return when the value of a reading first stood in the trace."""
+    since = int(np.searchsorted(energy_j[: at + 1], energy_j[at], "left"))
+    return float((time_s[since] + time_s[since - 1]) / 2 if since else time_s[0])
+
+
+def naive_energy(time_s: Floats, power_w: Floats, /, start_s: float, end_s: float) -> float | None:
+    """Return what the paper's recipe gives: the trapezoid from the first to the last sample inside the window, in joules.
+
+    Young et al. 2019, III.A: power is polled every 100 ms and integrated. Kept beside the other figures for comparison;
+    None with fewer than two samples inside.
+    """
+    first, last = np.searchsorted(time_s, start_s, "left"), np.searchsorted(time_s, end_s, "right")
+    if last - first < 2:
+        return None
+    return area(time_s[first:last], power_w[first:last])
