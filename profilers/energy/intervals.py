@@ -116,3 +116,17 @@ def share(hits: int, trials: int, /) -> Estimate:
     middle = (value + z2 / (2 * trials)) / (1 + z2 / trials)
     half = _Z / (1 + z2 / trials) * math.sqrt(value * (1 - value) / trials + z2 / (4 * trials**2))
     return Estimate(value, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def line(x: ArrayLike, y: ArrayLike, /) -> tuple[Estimate, Estimate]:
+    """Return slope and intercept of the line of least squares through points [n >= 3], with their t intervals."""
+    over, up = np.asarray(x, float), np.asarray(y, float)
+    if len(over) < 3 or len(over) != len(up) or not np.ptp(over) > 0:
+        raise ValueError(f"{len(over)} points at {len(np.unique(over))} places give no line; three at two places do")
+    spread = float(np.square(over - over.mean()).sum())
+    slope = float(((over - over.mean()) * (up - up.mean())).sum()) / spread
+    start = float(up.mean()) - slope * float(over.mean())
+    error = math.sqrt(float(np.square(up - slope * over - start).sum()) / (len(over) - 2)) * t_quantile(len(over) - 2)
+    halves = error / math.sqrt(spread), error * math.sqrt(1 / len(over) + float(over.mean()) ** 2 / spread)
+    first, second = (Estimate(value, value - half, value + half) for value, half in zip((slope, start), halves, strict=True))
+    return first, second

@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from profilers.energy.intervals import Estimate, ratio
+from profilers.energy.marks import PHASES, Energy, Span, Window, Windows
 from profilers.energy.trace import PowerTrace
-from profilers.energy.window import Floats, Sensor, counter_energy, naive_energy, power_estimate
+from profilers.energy.window import Floats, counter_energy, naive_energy, power_estimate
 from profilers.errors import WindowTooShort
+
+__all__ = ["PHASES", "Energy", "Span", "Window", "Windows", "derive", "joules_of", "time_per_image"]
 
 # Of the issue's figures: what is worth a remark, and what makes a counter unbelievable (Zeus issue 181: half the energy).
 _DISAGREEMENT = 0.02
@@ -23,86 +25,11 @@ _SUSPECT = 0.10
 _INVALIDATING = {"thermal", "sw-thermal", "hw-thermal", "hw-slowdown", "power-brake"}
 _SLOW_SHARE = 0.01
 _CLOCK_SPREAD = 0.05
-# Groups in a row start at so many evenly spread phases of the sensor's update period, from a phase that is drawn.
-PHASES = 5
 # By how much less than by independent groups the phases leave of the error at edges (a quarter in simulated experiments).
 _PHASE_GAIN = 4
-# A sensor that sees less than this share of the time is blind to parts of a load.
-_ALL_SEEN = 0.9
+# Half an interval, and the spread of the readings, as shares: from which on an interval is wide, and a load swings.
+_WIDE, _SWING = 0.01, 0.1
 _STARVED = 3  # sampling intervals without a reading
-
-Span = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Window:
-    """Batches that ran back to back without a synchronisation inside, and how many images they held."""
-
-    start_s: float
-    end_s: float
-    images: int
-    lost: float | None = None  # share of the processor time that the process wanted and others had
-
-    @property
-    def duration_s(self) -> float:
-        return self.end_s - self.start_s
-
-
-@dataclass(frozen=True)
-class Windows:
-    """What has to be known beside the readings to derive the energy."""
-
-    groups: tuple[Window, ...]
-    meter: str  # its name: nvml, rapl, replay, constant:65
-    column: str | None  # of the trace whose power is integrated: power_w, average_power_w, or neither
-    counter: bool  # whether the meter has an energy counter
-    sensor: Sensor
-    interval_s: float
-    idle_cold: Span | None = None  # before the device was first used
-    idle_warm: Span | None = None  # with the model resident
-    idle_after: Span | None = None  # right after the last group
-    others: tuple[Window, ...] = ()  # in between: of other models, or disturbed by other programs
-    pause_s: float | None = None  # of idleness before each group and after the last, at least; None: not known to be idle
-
-    @property
-    def block(self) -> int:
-        """Return how many groups in a row are laid out together, for a sensor that does not see all of the time."""
-        lagging = self.column is not None and self.pause_s is not None and self.sensor.lag_s > 0 and not self.others
-        return PHASES if lagging and self.sensor.seen(self.interval_s) < _ALL_SEEN else 1
-
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any], /) -> Windows:
-        """Read what `to_dict` gave, also after a round through JSON; raise TypeError, KeyError or ValueError else."""
-        spans = {name: tuple(plain[name]) if plain[name] else None for name in ("idle_cold", "idle_warm", "idle_after")}
-        groups = tuple(Window(**group) for group in plain["groups"])
-        others = tuple(Window(**group) for group in plain.get("others", ()))
-        if not groups or not all(group.images > 0 and group.end_s > group.start_s for group in groups):
-            raise ValueError("a group is missing, or holds no images or no time")
-        return cls(**{**plain, **spans, "groups": groups, "others": others, "sensor": Sensor(**plain["sensor"])})
-
-
-@dataclass(frozen=True)
-class Energy:
-    """Joules per image by each source, with 95 % intervals; what is None has its reason in `reasons`."""
-
-    source: str | None = None
-    per_inference: Estimate | None = None
-    counter: Estimate | None = None
-    power: Estimate | None = None
-    naive_j: float | None = None
-    mean_power_w: float | None = None
-    peak_power_w: float | None = None
-    idle_cold_w: float | None = None
-    idle_warm_w: float | None = None
-    idle_after_w: float | None = None
-    above_idle_j: float | None = None  # per image, over the idle power with the model resident
-    disagreement: float | None = None  # counter over integrated power, minus 1
-    reasons: tuple[str, ...] = ()
-    invalid: str | None = None
-    warnings: tuple[str, ...] = ()
 
 
 def derive(trace: PowerTrace, marks: Windows, /, *, no_meter: str | None = None) -> Energy:
@@ -121,14 +48,14 @@ def derive(trace: PowerTrace, marks: Windows, /, *, no_meter: str | None = None)
     busy_s = sum(group.duration_s for group in marks.groups)
     images = sum(group.images for group in marks.groups)
     warm_w = idle["idle_warm"]
-    return Energy(
+    found = Energy(
         source=None if chosen is None else f"nvml-{source}" if marks.meter == "nvml" else marks.meter,
         per_inference=chosen,
         counter=counter,
         power=power,
         naive_j=_naive(trace, marks),
         mean_power_w=chosen.value * images / busy_s if chosen else None,
-        peak_power_w=_peak(trace, marks),
+        highest_reading_w=_highest(trace, marks),
         idle_cold_w=idle["idle_cold"],
         idle_warm_w=warm_w,
         idle_after_w=idle["idle_after"],
@@ -136,8 +63,11 @@ def derive(trace: PowerTrace, marks: Windows, /, *, no_meter: str | None = None)
         disagreement=disagreement,
         reasons=tuple(reason for reason in (no_counter, no_power) if reason),
         invalid=_invalid(trace, marks),
-        warnings=(*trace.warnings, *_remarks(trace, marks, disagreement)),
+        gain_error=marks.gain_error,
+        offset_error_w=marks.offset_error_w,
+        warnings=(*trace.warnings, *_remarks(trace, marks, disagreement), *_in_step(trace, marks, chosen, power)),
     )
+    return found if marks.calibration is None else found.calibrated(marks.calibration, busy_s / images)
 
 
 def joules_of(trace: PowerTrace, marks: Windows, /) -> list[float] | None:
@@ -236,7 +166,7 @@ def _idle(trace: PowerTrace, marks: Windows, span: Span | None) -> float | None:
     return float((joules[chosen][-1] - joules[chosen][0]) / (times[chosen][-1] - times[chosen][0]))
 
 
-def _peak(trace: PowerTrace, marks: Windows) -> float | None:
+def _highest(trace: PowerTrace, marks: Windows) -> float | None:
     if marks.column is not None:
         times, watts = trace.series(marks.column)
     else:
@@ -297,6 +227,22 @@ def _remarks(trace: PowerTrace, marks: Windows, disagreement: float | None) -> I
     others = trace.other_processes[during]
     if (others > 0).any():
         yield f"other processes used the board ({int(np.nanmax(others))} at most): their energy is in the figures"
+
+
+def _in_step(trace: PowerTrace, marks: Windows, chosen: Estimate | None, power: Estimate | None) -> Iterable[str]:
+    """Say why an interval is wide: the load swings faster than a sensor can follow that sees a part of the time."""
+    if marks.column is None or chosen is None or chosen is not power or not chosen.relative > _WIDE:
+        return
+    times, watts = trace.series(marks.column, edges=False)
+    inside = watts[_within(times, marks.groups)]
+    seen = marks.sensor.seen(marks.interval_s)
+    if len(inside) and seen < 0.9 and float(inside.std()) > _SWING * float(inside.mean()):
+        period_s = max(marks.sensor.update_period_s, marks.interval_s)
+        part = "an unknown part" if marks.sensor.assumed else f"{seen * period_s * 1e3:.0f}"
+        yield (
+            f"the interval is wide because the load is in step with the sensor, which sees {part} of every {period_s * 1e3:.0f} "
+            "ms: take another batch size, or measure longer"
+        )
 
 
 def time_per_image(groups: tuple[Window, ...], /) -> Estimate:

@@ -18,6 +18,8 @@ from profilers.errors import ProfilerError
 
 # Raised by one whenever a reader of an older version would misread the file.
 SCHEMA = 2
+# Traces of this one hold the same readings, but their energy was derived otherwise.
+ENERGY_ANEW = 1
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,8 @@ def read_trace(path: Path, /) -> tuple[PowerTrace, dict[str, Any]]:
         raise ProfilerError(f"{path} is not a trace that ecosel wrote: {str(error).splitlines()[0]}") from None
     if not isinstance(header, dict) or not {*COLUMNS, "edge", "slowdowns"} <= set(frame.columns):
         raise ProfilerError(f"{path} is not a trace that ecosel wrote (--trace FILE writes one)")
-    if header.get("schema") != SCHEMA:
-        older = isinstance(header.get("schema"), int) and header["schema"] < SCHEMA
-        cure = "its energy was derived otherwise: measure again" if older else "upgrade ecosel"
-        raise ProfilerError(f"{path} has trace schema {header.get('schema')}, this version reads {SCHEMA}; {cure}")
+    if header.get("schema") not in (ENERGY_ANEW, SCHEMA):
+        raise ProfilerError(f"{path} has trace schema {header.get('schema')}, this version reads {SCHEMA}; upgrade ecosel")
     columns = {name: frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in COLUMNS}
     trace = PowerTrace(
         **columns,

@@ -264,9 +264,10 @@ def marks_of(
     """Return the marks of a measurement that is yet to run; `period_s` is the update period that was found."""
     column, sensor = sensor_of(sampler.meter, period_s=period_s)
     can = sampler.meter.capabilities()
-    spans = {"idle_cold": idle_cold, "idle_warm": idle_warm}
     pause_s = sensor.settled_s + _LEVEL_READINGS * sampler.interval_s if column else None
-    return Windows((), sampler.meter.name, column, can.energy, sensor, sampler.interval_s, **spans, pause_s=pause_s)
+    base = Windows((), sampler.meter.name, column, can.energy, sensor, sampler.interval_s, pause_s=pause_s)
+    errors = replace(base, gain_error=can.gain_error, offset_error_w=can.offset_error_w)
+    return replace(errors, idle_cold=idle_cold, idle_warm=idle_warm)
 
 
 def _quiet(group: Window) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from profilers.energy.intervals import Estimate, share
 from profilers.energy.per_image import Windows, derive, time_per_image
-from profilers.energy.trace import PowerTrace
+from profilers.energy.trace import ENERGY_ANEW, PowerTrace
 from profilers.errors import ProfilerError
 from profilers.results.inference_profile import InferenceProfile, Metadata
 
@@ -106,6 +106,10 @@ def _with_compilation(profile: InferenceProfile, compilation: Compilation | None
     )
 
 
+# What an older version derived otherwise from the same readings.
+_OF_ENERGY = {"energy", "warnings", "status", "compile_energy_j", "break_even_images"}
+
+
 def verify(trace: PowerTrace, header: Mapping[str, Any], /) -> tuple[InferenceProfile, list[str]]:
     """Derive a recorded profile again; return it and the names of the figures that came out otherwise, to the bit."""
     try:
@@ -115,5 +119,5 @@ def verify(trace: PowerTrace, header: Mapping[str, Any], /) -> tuple[InferencePr
         again = json.loads(json.dumps(profile.to_dict()))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ProfilerError(f"the trace's record is not complete: {type(error).__name__} {error}") from None
-    names = sorted({*again, *stored})
+    names = sorted({*again, *stored} - (_OF_ENERGY if header.get("schema") == ENERGY_ANEW else set()))
     return profile, [name for name in names if again.get(name) != stored.get(name)]

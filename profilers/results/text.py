@@ -26,7 +26,13 @@ def profile_text(profile: InferenceProfile, /) -> str:
     ends += [f"Not measured: {reason}." for reason in _missing(profile)]
     ends += [f"Note: {warning}." for warning in profile.warnings]
     if facts.meter == "nvml" and profile.energy.per_inference:
-        ends.append(f"Energy is the board's ({facts.meter_scope}); {SENSOR_GAIN}.")
+        gain, offset_w = profile.energy.gain_error, profile.energy.offset_error_w
+        words = (
+            SENSOR_GAIN.format(gain=gain, offset=offset_w)
+            if gain is not None and offset_w is not None
+            else "its error is unknown"
+        )
+        ends.append(f"Energy is the board's ({facts.meter_scope}); {words}.")
     wrapped = [textwrap.fill(_printable(end), _WIDTH, subsequent_indent="  ", break_on_hyphens=False) for end in ends]
     return "\n".join([*(_printable(line) for line in (*_head(profile), *body)), "", *wrapped]) + "\n"
 

@@ -39,7 +39,7 @@ def test_a_steady_load_gives_its_joules_per_image() -> None:
     assert energy.power is not None
     assert energy.power.value == pytest.approx(2.0, rel=0.1)
     assert energy.idle_warm_w == 50
-    assert energy.peak_power_w == 200
+    assert energy.highest_reading_w == 200
     assert energy.invalid is None
 
 
@@ -69,7 +69,7 @@ def test_a_meter_without_power_is_measured_by_its_counter() -> None:
     assert energy.power is None
     assert energy.naive_j is None
     assert energy.idle_warm_w == pytest.approx(50)
-    assert energy.peak_power_w == pytest.approx(200)
+    assert energy.highest_reading_w == pytest.approx(200)
 
 
 def test_hot_clocks_make_a_run_invalid_and_a_power_cap_is_only_said() -> None:

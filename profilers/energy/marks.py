@@ -1,0 +1,133 @@
+"""The marks of a measurement: when its groups ran, and what must be known to derive their energy; and the figures derived."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from profilers.energy.intervals import Estimate
+from profilers.energy.readings import Sensor
+from profilers.meters.calibration import Calibration
+
+# Groups in a row start at so many evenly spread phases of the sensor's update period, from a phase that is drawn.
+PHASES = 5
+# A sensor that sees less than this share of the time is blind to parts of a load.
+_ALL_SEEN = 0.9
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Batches that ran back to back without a synchronisation inside, and how many images they held."""
+
+    start_s: float
+    end_s: float
+    images: int
+    lost: float | None = None  # share of the processor time that the process wanted and others had
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What has to be known beside the readings to derive the energy."""
+
+    groups: tuple[Window, ...]
+    meter: str  # its name: nvml, rapl, replay, constant:65
+    column: str | None  # of the trace whose power is integrated: power_w, average_power_w, or neither
+    counter: bool  # whether the meter has an energy counter
+    sensor: Sensor
+    interval_s: float
+    idle_cold: Span | None = None  # before the device was first used
+    idle_warm: Span | None = None  # with the model resident
+    idle_after: Span | None = None  # right after the last group
+    others: tuple[Window, ...] = ()  # in between: of other models, or disturbed by other programs
+    gain_error: float | None = None  # of the meter against a reference, as a share
+    offset_error_w: float | None = None
+    calibration: Calibration | None = None
+    pause_s: float | None = None  # of idleness before each group and after the last, at least; None: not known to be idle
+
+    @property
+    def block(self) -> int:
+        """Return how many groups in a row are laid out together, for a sensor that does not see all of the time."""
+        lagging = self.column is not None and self.pause_s is not None and self.sensor.lag_s > 0 and not self.others
+        return PHASES if lagging and self.sensor.seen(self.interval_s) < _ALL_SEEN else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any], /) -> Windows:
+        """Read what `to_dict` gave, also after a round through JSON; raise TypeError, KeyError or ValueError else."""
+        spans = {name: tuple(plain[name]) if plain[name] else None for name in ("idle_cold", "idle_warm", "idle_after")}
+        groups = tuple(Window(**group) for group in plain["groups"])
+        others = tuple(Window(**group) for group in plain.get("others", ()))
+        if not groups or not all(group.images > 0 and group.end_s > group.start_s for group in groups):
+            raise ValueError("a group is missing, or holds no images or no time")
+        calibration = Calibration(**plain["calibration"]) if plain.get("calibration") else None
+        return cls(
+            **{
+                **plain,
+                **spans,
+                "calibration": calibration,
+                "groups": groups,
+                "others": others,
+                "sensor": Sensor(**plain["sensor"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Joules per image by each source, with 95 % intervals; what is None has its reason in `reasons`."""
+
+    source: str | None = None
+    per_inference: Estimate | None = None
+    counter: Estimate | None = None
+    power: Estimate | None = None
+    naive_j: float | None = None
+    mean_power_w: float | None = None
+    highest_reading_w: float | None = None  # not the peak: 292 W where a meter saw 468 W in a millisecond
+    idle_cold_w: float | None = None
+    idle_warm_w: float | None = None
+    idle_after_w: float | None = None
+    above_idle_j: float | None = None  # per image, over the idle power with the model resident
+    gain_error: float | None = None  # of the meter, as a share: what no repetition shows, and no interval here holds
+    offset_error_w: float | None = None  # likewise, at any load; the differences of two loads are free of it
+    disagreement: float | None = None  # counter over integrated power, minus 1
+    reasons: tuple[str, ...] = ()
+    invalid: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def calibrated(self, calibration: Calibration, time_s: float, /) -> Energy:
+        """Return every figure as a reference meter would have given it; an image takes `time_s`."""
+
+        def joules(value: float | None) -> float | None:
+            return None if value is None else calibration.joules(value, time_s)
+
+        def watts(value: float | None) -> float | None:
+            return None if value is None else calibration.watts(value)
+
+        def estimate(one: Estimate | None) -> Estimate | None:
+            return None if one is None else Estimate(calibration.joules(one.value, time_s), joules(one.low), joules(one.high))
+
+        return dataclasses.replace(
+            self,
+            per_inference=estimate(self.per_inference),
+            counter=estimate(self.counter),
+            power=estimate(self.power),
+            naive_j=joules(self.naive_j),
+            above_idle_j=None if self.above_idle_j is None else self.above_idle_j / calibration.gain,
+            mean_power_w=watts(self.mean_power_w),
+            highest_reading_w=watts(self.highest_reading_w),
+            idle_cold_w=watts(self.idle_cold_w),
+            idle_warm_w=watts(self.idle_warm_w),
+            idle_after_w=watts(self.idle_after_w),
+            gain_error=calibration.gain_error / calibration.gain,
+            offset_error_w=calibration.offset_error_w / calibration.gain,
+        )
