@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from profilers.cli.progress import progress_bar
 from profilers.errors import ProfilerError
 
 if TYPE_CHECKING:
-    from profilers.measuring.settings import ProfileSettings, Progress, Show
+    from profilers.measuring.settings import ProfileSettings
     from profilers.results.inference_profile import InferenceProfile
 
 
@@ -38,7 +36,9 @@ if TYPE_CHECKING:
 )
 @click.option("--trust", is_flag=True, help="Open a file that can run code; only if you know who made it.")
 @click.option(
-    "--dataset", metavar="DATA", help="Labelled images: digits, cifar10, cifar100, a class-per-folder tree, or Parquet."
+    "--dataset",
+    metavar="DATA",
+    help="Labelled images: digits, cifar10, cifar100, a class-per-folder tree, Parquet, .npz; or your own: file.py:callable.",
 )
 @click.option("--split", default="test", show_default=True, help="Split of the data set.")
 @click.option("--limit", type=click.IntRange(1), help="Take so many images of the data set.")
@@ -46,8 +46,12 @@ if TYPE_CHECKING:
     "--normalise",
     default="dataset",
     show_default=True,
-    help="Mean and deviation: dataset (of its training split), imagenet, none.",
+    help="Mean and deviation: dataset (of its training split), imagenet, none, or numbers: 0.5,0.5.",
 )
+@click.option("--resize", metavar="SIZE", help="Resize images: the shorter side (256), or height and width (224x224).")
+@click.option("--crop", metavar="SIZE", help="Cut the middle out of each image: 224, or 224x192.")
+@click.option("--metric", metavar="CODE", help="A score of your own: file.py:callable, called with (outputs, labels).")
+@click.option("--better", type=click.Choice(["larger", "smaller"]), help="Which numbers of --metric are better.")
 @click.option("--download", is_flag=True, help="Download the data set where torchvision offers it.")
 @click.option(
     "--input",
@@ -133,7 +137,7 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
         raise ProfilerError(f"{trace} exists; name another file for the trace")
     if trace is not None and not os.access(trace.absolute().parent, os.W_OK | os.X_OK):
         raise ProfilerError(f"cannot write {trace}: {trace.absolute().parent} is no folder that can be written to")
-    with stdout_aside(), _progress() as show:
+    with stdout_aside(), progress_bar() as show:
         profiled = run(request, show=show)
     found = profiled.profile
     try:
@@ -160,7 +164,7 @@ def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, form
     if len(todo) < len(wanted):
         click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} combinations are in {archive}", err=True)
     rows = []
-    with _progress(len(todo)) as show:
+    with progress_bar(len(todo)) as show:
         for point in sweep(todo, show=show):
             names = {"candidate": point.request.candidate, "configuration": point.request.configuration}
             if point.profile is not None:
@@ -219,6 +223,10 @@ def _request(model: str, options: dict[str, Any]) -> ProfileSettings:
         "split",
         "limit",
         "normalise",
+        "resize",
+        "crop",
+        "metric",
+        "better",
         "download",
         "device",
         "mode",
@@ -262,30 +270,3 @@ def _arguments(text: str | None) -> dict[str, Any] | None:
     if not isinstance(arguments, dict):
         raise ValueError('--factory-args must be a JSON object of keyword arguments, such as {"num_classes": 10}')
     return arguments
-
-
-def _say_waiting(progress: Progress) -> None:
-    """Without a bar, say only what would look like a program that hangs."""
-    if progress.phase.startswith("waiting"):
-        click.echo(progress.phase, err=True)
-
-
-@contextmanager
-def _progress(points: int = 1) -> Iterator[Show]:
-    """Show a bar on standard error where a person looks at it."""
-    if not sys.stderr.isatty() or not points:
-        yield _say_waiting
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=1.0, left="")
-
-        def show(progress: Progress) -> None:
-            left = f"{progress.left_s:.0f} s left" if progress.left_s else ""
-            bar.update(task, description=progress.phase, completed=progress.done, left=left)
-
-        yield show

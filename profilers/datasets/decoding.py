@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from profilers.datasets.sizes import AS_IT_IS, Fit
 from profilers.errors import DataError
 
 # An image larger than this is refused by its header, before it is decoded.
@@ -30,8 +31,8 @@ class Source:
     pixels: Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 
 
-def decode(names: Sequence[str], read: Callable[[int], bytes]) -> NDArray[np.uint8]:
-    """Return uint8 [n, channels, height, width] of n encoded images (FORMATS); `read` gives the bytes of one.
+def decode(names: Sequence[str], read: Callable[[int], bytes], fit: Fit = AS_IT_IS) -> NDArray[np.uint8]:
+    """Return uint8 [n, channels, height, width] of n encoded images (FORMATS); `read` gives the bytes of one, `fit` its size.
 
     Grey stays one channel where all are grey; everything else becomes RGB.
     Raises DataError, naming the image, where one cannot be decoded or is of another size than the first.
@@ -39,22 +40,22 @@ def decode(names: Sequence[str], read: Callable[[int], bytes]) -> NDArray[np.uin
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchvision 0.29 announces TorchCodec as its successor; Pillow warns of odd tags
         try:
-            return _decoded(names, read, colour=False)
+            return _decoded(names, read, fit, colour=False)
         except _MixedChannels:
-            return _decoded(names, read, colour=True)
+            return _decoded(names, read, fit, colour=True)
 
 
 class _MixedChannels(Exception):  # noqa: N818
     """Images are not all grey or all RGB."""
 
 
-def _decoded(names: Sequence[str], read: Callable[[int], bytes], *, colour: bool) -> NDArray[np.uint8]:
+def _decoded(names: Sequence[str], read: Callable[[int], bytes], fit: Fit, *, colour: bool) -> NDArray[np.uint8]:
     images: NDArray[np.uint8] | None = None
     encoded = 0
     for row, name in enumerate(names):
         content = read(row)
         encoded += len(content)
-        image = _pixels(name, content, colour=colour)
+        image = fit(_pixels(name, content, colour=colour))
         if not colour and image.shape[0] not in (1, 3):
             raise _MixedChannels
         if images is None:
@@ -63,7 +64,7 @@ def _decoded(names: Sequence[str], read: Callable[[int], bytes], *, colour: bool
             if image.shape[1:] == images.shape[2:]:
                 raise _MixedChannels
             sizes = [f"{shape[-1]}x{shape[-2]}" for shape in (images.shape, image.shape)]
-            raise DataError(f"images of several sizes: {names[0]} is {sizes[0]}, {name} is {sizes[1]}; resize them to one")
+            raise DataError(f"images of several sizes: {names[0]} is {sizes[0]}, {name} is {sizes[1]}; give --resize and --crop")
         if (row + 1) * image.nbytes > max(_MOST_BYTES, _MOST_TIMES * encoded):
             raise DataError(
                 f"the first {row + 1} images unpack to more than {_MOST_TIMES} times their files and more than 1 GB;"

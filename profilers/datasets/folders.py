@@ -13,7 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from profilers.datasets.arrays import of_npz
 from profilers.datasets.decoding import Source, decode
+from profilers.datasets.sizes import Fit
 from profilers.errors import DataError
 
 _SPLIT_OF = {
@@ -25,29 +27,31 @@ _IMAGE_COLUMNS, _LABEL_COLUMNS = ("img", "image"), ("label", "labels", "fine_lab
 _TRAIN_SHARE = 0.8
 
 
-def find(spec: str) -> dict[str, Source]:
+def find(spec: str, fit: Fit) -> dict[str, Source]:
     """Return the splits under a folder, or in the Parquet files that a path or pattern names."""
     path = Path(spec)
     if path.is_dir():
         files = sorted(path.rglob("*.parquet"))
-        return _parquet(spec, files, base=path) if files else _tree(path)
+        return _parquet(spec, files, fit, base=path) if files else _tree(path, fit)
     files = [path] if path.is_file() else [Path(name) for name in sorted(glob.glob(spec, recursive=True))]
     if not files:
         hint = "; get it from https://datashare.ed.ac.uk/handle/10283/3192 and name its folder" if spec == "cinic10" else ""
         raise DataError(f"no data set {spec}: it is not digits, cifar10 or cifar100, nor a folder or Parquet file here{hint}")
-    return _parquet(spec, files, base=files[0].parent)
+    if [file.suffix.lower() for file in files] == [".npz"]:
+        return of_npz(files[0])
+    return _parquet(spec, files, fit, base=files[0].parent)
 
 
-def _tree(root: Path) -> dict[str, Source]:
+def _tree(root: Path, fit: Fit) -> dict[str, Source]:
     """Read train/ and test|val|valid/ with a folder a class in each, or one such folder, which is split here."""
     below = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and not folder.name.startswith(".")]
     splits = {_SPLIT_OF[folder.name.lower()]: folder for folder in below if folder.name.lower() in _SPLIT_OF}
     if splits and len(splits) == len(below):
-        return {split: _labelled(root, folder) for split, folder in splits.items()}
-    return _split(_labelled(root, root))
+        return {split: _labelled(root, folder, fit) for split, folder in splits.items()}
+    return _split(_labelled(root, root, fit))
 
 
-def _labelled(root: Path, folder: Path) -> Source:
+def _labelled(root: Path, folder: Path, fit: Fit) -> Source:
     classes = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
     if not classes:
         raise DataError(f"{folder} holds no folder a class with images in it")
@@ -59,12 +63,12 @@ def _labelled(root: Path, folder: Path) -> Source:
             raise DataError(f"class folder {child} holds no images ({', '.join(sorted(_PICTURES))})")
         files += found
         labels += [label] * len(found)
-    return Source(root.name, tuple(child.name for child in classes), np.asarray(labels, np.int64), partial(_of_files, files))
+    return Source(root.name, tuple(child.name for child in classes), np.asarray(labels, np.int64), partial(_of_files, files, fit))
 
 
-def _of_files(files: list[Path], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _of_files(files: list[Path], fit: Fit, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     chosen = [files[row] for row in rows]
-    return decode([repr(str(file)) for file in chosen], lambda row: chosen[row].read_bytes())
+    return decode([repr(str(file)) for file in chosen], lambda row: chosen[row].read_bytes(), fit)
 
 
 def _split(whole: Source) -> dict[str, Source]:
@@ -85,7 +89,7 @@ def _among(whole: Source, kept: NDArray[np.int64], rows: NDArray[np.int64]) -> N
     return whole.pixels(kept[rows])
 
 
-def _parquet(spec: str, files: list[Path], *, base: Path) -> dict[str, Source]:
+def _parquet(spec: str, files: list[Path], fit: Fit, *, base: Path) -> dict[str, Source]:
     groups: dict[str | None, list[Path]] = {}
     for file in files:
         groups.setdefault(_named_split(file.relative_to(base)), []).append(file)
@@ -97,7 +101,7 @@ def _parquet(spec: str, files: list[Path], *, base: Path) -> dict[str, Source]:
     values = {split: column.unique().sort().to_list() for split, column in labels.items()}
     name = base.name if len(files) > 1 else files[0].stem
     (classes,) = named
-    sources = {split or "": _of_table(name, tables[split][0], labels[split], classes, values[split]) for split in tables}
+    sources = {split or "": _of_table(name, tables[split][0], labels[split], classes, values[split], fit) for split in tables}
     if set(sources) == {""}:
         return _split(sources[""])
     if "" in sources:
@@ -150,7 +154,9 @@ def _class_names(metadata: dict[str, str], label: str) -> tuple[str, ...] | None
         return None
 
 
-def _of_table(name: str, table: pl.DataFrame, labels: pl.Series, names: tuple[str, ...] | None, values: list[object]) -> Source:
+def _of_table(
+    name: str, table: pl.DataFrame, labels: pl.Series, names: tuple[str, ...] | None, values: list[object], fit: Fit
+) -> Source:
     if names is None:
         classes, index = tuple(map(str, values)), {value: row for row, value in enumerate(values)}
     else:
@@ -158,9 +164,9 @@ def _of_table(name: str, table: pl.DataFrame, labels: pl.Series, names: tuple[st
         if odd := [value for value in values if value not in index]:
             raise DataError(f"{name}: label {odd[0]!r} is not one of {len(names)} named classes")
     rows = np.fromiter((index[value] for value in labels), np.int64, len(labels))
-    return Source(name, classes, rows, partial(_of_column, name, table["image"]))
+    return Source(name, classes, rows, partial(_of_column, name, table["image"], fit))
 
 
-def _of_column(name: str, column: pl.Series, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _of_column(name: str, column: pl.Series, fit: Fit, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     chosen = column.gather(rows).to_list()
-    return decode([f"{row} of {name}" for row in rows], lambda row: bytes(chosen[row]))
+    return decode([f"{row} of {name}" for row in rows], lambda row: bytes(chosen[row]), fit)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profilers.datasets.decoding import Source
+from profilers.datasets.sizes import AS_IT_IS, Fit
 from profilers.errors import DataError
 
 SPLITS = ("train", "valid", "test")
@@ -29,19 +30,28 @@ class LabelledImages:
     std: tuple[float, ...] | None
 
 
-def load_dataset(spec: str, *, split: str = "test", download: bool = False, limit: int | None = None) -> LabelledImages:
-    """Load one split of "digits", "cifar10", "cifar100", a folder of class folders, or Parquet (file, folder or pattern).
+def load_dataset(
+    spec: str,
+    *,
+    split: str = "test",
+    download: bool = False,
+    limit: int | None = None,
+    fitting: Fit = AS_IT_IS,
+    statistics: bool = True,
+) -> LabelledImages:
+    """Load one split of "digits", "cifar10", "cifar100", a folder of class folders, Parquet (file, folder, pattern), or .npz.
 
     A data set without splits is split here, 80 % of every class to train, and its name says so.
     Where there is no test split, "test" is the validation split.
-    `limit` keeps that many images, spread evenly over the rows.
+    `limit` keeps that many images, spread evenly over the rows; `fitting` brings those of files to one size; without
+    `statistics` the training images are not read.
     Raises DataError where the data is missing, damaged or not labelled images of one size.
     """
     if split not in SPLITS:
         raise ValueError(f"split {split!r}: choose {', '.join(SPLITS)}")
     if limit is not None and limit < 1:
         raise ValueError(f"limit {limit}: at least 1 image")
-    sources = _sources(spec, download=download)
+    sources = _sources(spec, download=download, fit=fitting)
     wanted = split if split in sources or split != "test" else "valid"
     if wanted not in sources:
         raise DataError(f"{spec} has no {split} split (it has {', '.join(sorted(sources))})")
@@ -51,7 +61,8 @@ def load_dataset(spec: str, *, split: str = "test", download: bool = False, limi
     rows = np.arange(count, dtype=np.int64)
     kept = rows if limit is None or limit >= count else rows[:limit] * count // limit
     images = source.pixels(kept)
-    mean, std = _statistics(sources.get("train"), images if wanted == "train" and len(kept) == count else None)
+    train = sources.get("train") if statistics else None
+    mean, std = _statistics(train, images if wanted == "train" and len(kept) == count else None)
     if mean is not None and (len(mean), images.shape[1]) == (3, 1):  # all grey by chance, in a data set of colours
         images = np.repeat(images, 3, axis=1)
     if mean is not None and len(mean) != images.shape[1]:
@@ -66,12 +77,12 @@ def splits(spec: str, *, download: bool = False) -> tuple[str, ...]:
     return tuple(split for split in SPLITS if split in found)
 
 
-def _sources(spec: str, *, download: bool) -> dict[str, Source]:
+def _sources(spec: str, *, download: bool, fit: Fit = AS_IT_IS) -> dict[str, Source]:
     from profilers.datasets import bundled, folders
 
     if spec in bundled.LOADERS:
         return bundled.LOADERS[spec](download)
-    return folders.find(spec)
+    return folders.find(spec, fit)
 
 
 def _check(sources: dict[str, Source]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from profilers.datasets import LabelledImages
-from profilers.inference.protocol import Inference
+from profilers.inference.protocol import Inference, Labelled
 from profilers.inference.scores import count_correct
+
+if TYPE_CHECKING:
+    from profilers.inference.metrics import Metric
 
 _CHANGED_LATE = "the model changed some inputs in place, and was measured on what it had changed"
 
@@ -26,19 +30,25 @@ class SideFigures:
     flops: int | None  # per image, a multiply-add is two
     reasons: dict[str, str]
     notes: tuple[str, ...]
+    metric: str | None = None  # the code of the user's own, and which numbers are better
+    metric_value: float | None = None
+    metric_better: str | None = None
     invalid: str | None = None  # why time and energy are not to be ranked
 
 
-def look_closely(inference: Inference, data: LabelledImages | None, /, *, latency_s: float) -> SideFigures:
+def look_closely(
+    inference: Inference, data: Labelled | None, /, *, latency_s: float, metric: Metric | None = None
+) -> SideFigures:
     """Look at a model that was measured, for `latency_s` seconds at its latency; counting comes last, as it takes memory."""
     transfers = inference.transfers()
     latencies = tuple(inference.latencies(max_s=latency_s))
     memory, memory_of = inference.peak_memory()
     changed = inference.changes_inputs
-    correct, no_accuracy, notes = _correct(inference, data)
+    scored = _scored(inference, data, metric)
     flops, no_flops = inference.flops()
     reasons = {
-        "accuracy": no_accuracy,
+        "accuracy": scored.no_accuracy,
+        "metric": scored.no_metric if metric is not None else None,
         "flops": no_flops,
         "transfers": None if transfers else "nothing is copied on a CPU",
         "peak_memory": None if memory is not None else memory_of,
@@ -51,18 +61,45 @@ def look_closely(inference: Inference, data: LabelledImages | None, /, *, latenc
         to_device_s=transfers.to_device_s if transfers else None,
         compute_s=transfers.compute_s if transfers else None,
         to_host_s=transfers.to_host_s if transfers else None,
-        correct=correct,
+        correct=scored.correct,
         flops=flops,
         reasons={name: reason for name, reason in reasons.items() if reason},
-        notes=notes,
+        notes=scored.notes,
+        metric=metric.code if metric is not None else None,
+        metric_value=scored.metric_value,
+        metric_better=metric.better if metric is not None else None,
         invalid=_CHANGED_LATE if inference.changes_inputs and not changed else None,
     )
 
 
-def _correct(inference: Inference, data: LabelledImages | None) -> tuple[int | None, str | None, tuple[str, ...]]:
-    """Return the number of images that are classified right, or why it is not known, and notes."""
+@dataclass(frozen=True)
+class _Scored:
+    correct: int | None = None
+    no_accuracy: str | None = None
+    notes: tuple[str, ...] = ()
+    metric_value: float | None = None
+    no_metric: str | None = None
+
+
+def _scored(inference: Inference, data: Labelled | None, metric: Metric | None) -> _Scored:
+    """Run one pass and score it: top-1 accuracy, and the metric that is asked for."""
     if data is None:
-        return None, "there are no labels (--dataset)", ()
-    hits, broken = count_correct(inference.outputs(), data.labels, len(data.classes))
+        return _Scored(no_accuracy="there are no labels (--dataset)", no_metric="there are no labels (--dataset)")
+    outputs: Iterable[tuple[object, int]] = inference.outputs()
+    value = no_metric = None
+    if metric is not None:
+        from profilers.inference.metrics import kept, measure_metric
+
+        outputs = [(kept(output), images) for output, images in outputs]
+        value, no_metric = measure_metric(metric, [output for output, _ in outputs], data.labels)
+    labels = data.labels
+    if not data.classes:
+        from profilers.inference.metrics import class_labels
+
+        labels = class_labels(labels)
+        if isinstance(labels, str):
+            return _Scored(None, labels, (), value, no_metric)
+    hits, broken = count_correct(outputs, labels, len(data.classes))
     notes = (f"the scores of {broken} images are not numbers (NaN); these images count as wrong",) if broken else ()
-    return (None, hits, notes) if isinstance(hits, str) else (hits, None, notes)
+    known, reason = (None, hits) if isinstance(hits, str) else (hits, None)
+    return _Scored(known, reason, notes, value, no_metric)

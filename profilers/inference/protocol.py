@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,19 @@ class Transfers:
     to_device_s: float
     compute_s: float
     to_host_s: float
+
+
+class Labelled(Protocol):
+    """The labels of a pass, in the order of its batches; `classes` is empty where they are not told."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def labels(self) -> Any: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
 
 
 class Inference(Protocol):

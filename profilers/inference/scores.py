@@ -27,10 +27,12 @@ def scores(output: object, images: int, classes: int, /) -> NDArray[Any] | str:
 def count_correct(outputs: Iterable[tuple[object, int]], labels: NDArray[np.int64], classes: int, /) -> tuple[int | str, int]:
     """Return how many images get their own class the highest score, or why that cannot be said; and how many have a NaN score.
 
-    An image with a NaN among its scores counts as wrong.
+    An image with a NaN among its scores counts as wrong. With 0 classes there are as many as the first output has scores.
     """
     hits = broken = first = 0
     for output, images in outputs:
+        if not classes and (told := next(iter(tensors_of(output)), None)) is not None and told.ndim == 2:
+            classes = max(int(told.shape[1]), int(labels.max()) + 1)
         found = scores(output, images, classes)
         if isinstance(found, str):
             return found, 0

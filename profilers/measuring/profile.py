@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from profilers.meters import NoMeter
 from profilers.results.building import Compilation, Measured, build
 from profilers.results.inference_profile import InferenceProfile, Metadata
 from profilers.results.units import si
+
+if TYPE_CHECKING:
+    from profilers.inference.metrics import Metric
 
 # Of the processor time that a model wanted: what is worth a remark, and what makes a figure worthless for ranking.
 _NOTICED, _RUINED = 0.02, 0.2
@@ -55,8 +58,16 @@ def profile(settings: ProfileSettings, /, *, show: Show = lambda progress: None)
         prepared = runtime.prepare(settings, device.place)
         measured = measure_inference(prepared.inference, device, plan, seed=seed, show=show, compiled=settings.compile)
         show(Progress("looking closely", 0.0, 0.0))
-        looked = look_closely(prepared.inference, prepared.data, latency_s=plan.min_s / 4)
+        looked = look_closely(prepared.inference, prepared.data, latency_s=plan.min_s / 4, metric=_metric(settings))
         return _profiled(settings, runtime, device, prepared, measured, looked)
+
+
+def _metric(settings: ProfileSettings) -> Metric | None:
+    if settings.metric is None or settings.better is None:
+        return None
+    from profilers.inference.metrics import Metric
+
+    return Metric(settings.metric, settings.better)
 
 
 def _profiled(

@@ -12,9 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-from profilers.datasets import LabelledImages
 from profilers.errors import ModelError, ProfilerError
-from profilers.inference.protocol import Inference
+from profilers.inference.protocol import Inference, Labelled
 from profilers.measuring.device import Device
 from profilers.measuring.settings import ProfileSettings
 from profilers.models.opening import check_model
@@ -39,7 +38,7 @@ class Prepared:
     sha256: str | None
     precision: str
     inference: Inference
-    data: LabelledImages | None
+    data: Labelled | None
     parameters: Parameters
     inputs: str
     notes: tuple[str, ...]

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from profilers.inference.modes import Mode, Precision
 
@@ -71,6 +71,10 @@ class ProfileSettings:
     split: str = "test"
     limit: int | None = None
     normalise: str = "dataset"
+    resize: str | None = None
+    crop: str | None = None
+    metric: str | None = None
+    better: Literal["larger", "smaller"] | None = None
     download: bool = False
     device: str = "auto"
     mode: Mode = "paper"
@@ -90,6 +94,8 @@ class ProfileSettings:
 
         if not self.model and not self.factory:
             raise ValueError("there is no model: name a file, or a --factory that builds one")
+        if (self.metric is None) != (self.better is None):
+            raise ValueError("--metric and --better go together: say whether larger or smaller numbers are better")
         if self.dataset and self.batch_axis:
             raise ValueError("--batch-axis is of an --input; the images of a data set are counted by the first dimension")
 
@@ -114,7 +120,8 @@ class ProfileSettings:
             name: value for name, value in dataclasses.asdict(self).items() if name not in ("plan", "seed", "trust", "download")
         }
         # options of later versions, where they are not used, leave the text as older ones wrote it
-        for name, unused in (("entry", None), ("rename", ()), ("strict", True), ("batch_axis", None)):
+        later = (("resize", None), ("crop", None), ("metric", None), ("better", None))
+        for name, unused in (*later, ("entry", None), ("rename", ()), ("strict", True), ("batch_axis", None)):
             if plain[name] == unused:
                 del plain[name]
         file = Path(self.model)

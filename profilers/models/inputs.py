@@ -172,7 +172,7 @@ def normalisation(
     elif normalise == "none":
         mean, std = (0.0,) * channels, (1.0,) * channels
     elif isinstance(normalise, str):
-        raise ValueError(f"normalise {normalise!r}: choose dataset, imagenet, none, or a mean and a deviation a channel")
+        mean, std = _numbers(normalise, channels)
     else:
         mean, std = (tuple(float(number) for number in numbers) for numbers in normalise)
     if len(mean) != channels or len(std) != channels:
@@ -180,6 +180,21 @@ def normalisation(
     if not all(math.isfinite(number) for number in mean) or not all(0 < number < math.inf for number in std):
         raise ValueError(f"normalise: means {mean} must be finite, deviations {std} above 0")
     return np.asarray(mean, np.float32), np.asarray(std, np.float32)
+
+
+def _numbers(text: str, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Read "0.5,0.5", a mean and a deviation for all channels, or first the means and then the deviations of each."""
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) == 2:
+        return numbers[:1] * channels, numbers[1:] * channels
+    if len(numbers) != 2 * channels:
+        raise ValueError(
+            f"normalise {text!r}: choose dataset, imagenet, none, or a mean and a deviation (0.5,0.5), or {channels} of each"
+        )
+    return numbers[:channels], numbers[channels:]
 
 
 def image_batch(

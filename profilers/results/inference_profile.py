@@ -61,6 +61,9 @@ class Metadata:
     threads: int | None = None  # of one run on a processor
     providers: str | None = None  # of ONNX Runtime, in their order
     invalid: str | None = None  # why time and energy are not to be ranked
+    metric: str | None = None  # the code of the user's own, its number, and which numbers are better: larger, smaller
+    metric_value: float | None = None
+    metric_better: str | None = None
     processor_lost: float | None = None  # share of the processor time that the model wanted and others had
 
     @classmethod
@@ -148,6 +151,10 @@ class Figure:
         if self.column is None:
             return ()
         return (self.column, f"{self.column}_low", f"{self.column}_high") if self.bounds else (self.column,)
+
+
+def _metric(profile: InferenceProfile) -> str:
+    return f"{profile.facts.metric}: {profile.facts.metric_better} is better"
 
 
 def _energy_source(profile: InferenceProfile) -> str:
@@ -242,6 +249,9 @@ FIGURES = (
         "processor_lost", "REAL", "facts.processor_lost",
         Line("processor lost to others", "%", "time", "of the time that the model wanted"),
     ),
+    Figure("metric", "TEXT", "facts.metric"),
+    Figure("metric_value", "REAL", "facts.metric_value", Line("metric", "", "quality", _metric)),
+    Figure("metric_better", "TEXT", "facts.metric_better"),
     Figure("trace", "TEXT"),
     Figure("remarks", "TEXT", "remarks"),
     Figure("created_at", "TEXT", "facts.created_at"),

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
-from profilers.datasets import load_dataset
+from profilers.datasets import Fit, LabelledImages, load_dataset
 from profilers.errors import ModelError
+from profilers.inference.own_data import OwnData, is_own, own_data
 from profilers.inference.running import DTYPES, TorchInference, set_precision
 from profilers.measuring.device import Device
 from profilers.measuring.runtime import Prepared
@@ -53,9 +54,7 @@ def prepare(request: ProfileSettings, device: str) -> Prepared:
     if request.precision == "tf32" and (device == "cpu" or torch.cuda.get_device_capability(device) < (8, 0)):
         raise ValueError(f"precision 'tf32' is of NVIDIA boards since Ampere, and the device is {device}; choose another")
     set_precision(request.precision)
-    data = None
-    if request.dataset:
-        data = load_dataset(request.dataset, split=request.split, download=request.download, limit=request.limit)
+    data = _data(request)
     saved = open_model(
         request.model,
         factory=request.factory,
@@ -83,6 +82,21 @@ def prepare(request: ProfileSettings, device: str) -> Prepared:
         inputs=shapes,
         notes=(*saved.notes, *notes, *more),
         threads=torch.get_num_threads() if device == "cpu" else None,
+    )
+
+
+def _data(request: ProfileSettings) -> LabelledImages | OwnData | None:
+    if not request.dataset:
+        return None
+    if is_own(request.dataset):
+        return own_data(request.dataset, batch_size=request.batch_size, limit=request.limit)
+    return load_dataset(
+        request.dataset,
+        split=request.split,
+        download=request.download,
+        limit=request.limit,
+        fitting=Fit.of(request.resize, request.crop),
+        statistics=request.normalise == "dataset",
     )
 
 

@@ -1,0 +1,40 @@
+"""Show where a measurement stands, where a person looks at it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from profilers.measuring.settings import Progress, Show
+
+
+def _say_waiting(progress: Progress) -> None:
+    """Without a bar, say only what would look like a program that hangs."""
+    if progress.phase.startswith("waiting"):
+        click.echo(progress.phase, err=True)
+
+
+@contextmanager
+def progress_bar(points: int = 1) -> Iterator[Show]:
+    """Show a bar on standard error where a person looks at it."""
+    if not sys.stderr.isatty() or not points:
+        yield _say_waiting
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1.0, left="")
+
+        def show(progress: Progress) -> None:
+            left = f"{progress.left_s:.0f} s left" if progress.left_s else ""
+            bar.update(task, description=progress.phase, completed=progress.done, left=left)
+
+        yield show

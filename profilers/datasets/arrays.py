@@ -1,0 +1,60 @@
+"""Read images and labels from a file of NumPy arrays (.npz), which runs no code."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from profilers.datasets.decoding import Source
+from profilers.errors import DataError
+
+_IMAGES, _LABELS = ("images", "x", "inputs", "data", "imgs"), ("labels", "y", "targets", "target", "label")
+_SPLITS = {"train": "train", "test": "test", "val": "valid", "valid": "valid"}
+
+
+def of_npz(file: Path) -> dict[str, Source]:
+    """Return the splits of a file: x_train, y_train, x_test, y_test and the like, or one pair of arrays as the test split."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, zipfile.BadZipFile, MemoryError) as error:
+        raise DataError(f"{file} is no file of plain NumPy arrays ({str(error).splitlines()[0][:100]})") from error
+    sources = {}
+    for suffix, split in {"": "test", **{f"_{word}": split for word, split in _SPLITS.items()}}.items():
+        images, labels = (_named(arrays, names, suffix) for names in (_IMAGES, _LABELS))
+        if images is not None and labels is not None:
+            sources[split] = _source(file, images, labels)
+    if not sources:
+        raise DataError(f"{file} holds {', '.join(arrays) or 'nothing'}; name the arrays images and labels, or x_test and y_test")
+    return sources
+
+
+def _named(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...], suffix: str) -> NDArray[Any] | None:
+    lower = {name.lower(): array for name, array in arrays.items()}
+    return next((lower[name + suffix] for name in names if name + suffix in lower), None)
+
+
+def _source(file: Path, images: NDArray[Any], labels: NDArray[Any]) -> Source:
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        found = f"{file}: images are {images.dtype} of shape {images.shape}, not uint8 [n, height, width, channels]"
+        raise DataError(f"{found}; for other inputs give --dataset file.py:callable")
+    pixels = images[:, np.newaxis] if images.ndim == 3 else images
+    if pixels.shape[1] not in (1, 3) and pixels.shape[-1] in (1, 3):
+        pixels = pixels.transpose(0, 3, 1, 2)
+    labels = labels.reshape(-1)
+    if not np.issubdtype(labels.dtype, np.integer) or len(labels) != len(pixels) or not len(labels) or labels.min() < 0:
+        raise DataError(
+            f"{file}: labels are {labels.dtype} of shape {labels.shape}, not a class (0, 1, ...) for each of {len(pixels)}"
+        )
+    classes = tuple(map(str, range(int(labels.max()) + 1)))
+    return Source(file.stem, classes, labels.astype(np.int64), partial(_taken, np.ascontiguousarray(pixels)))
+
+
+def _taken(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    return pixels[rows]
