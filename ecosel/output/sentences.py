@@ -18,6 +18,8 @@ def gain(choice: Choice, parts: Mapping[str, Measure], name: Name, /) -> str:
 
     "Against B, the most accurate (81.9 %): 2 points less accuracy, 50 % less inference time."
     """
+    if choice.used == 1:
+        return ""
     k = reference_of(choice.objectives)
     columns = [o.column for o in choice.objectives]
     measured = [parts[column] for column in columns]
@@ -52,6 +54,8 @@ def bounds(choice: Choice, parts: Mapping[str, Measure], name: Name, /) -> list[
 
 def certainty(choice: Choice, name: Name, /) -> str:
     """Say how far the choice depends on the weights, and on the measurements where their errors are known."""
+    if choice.used == 1:
+        return "It is the only model."
     if choice.role == "within":
         return "It is the cheapest model so near to the best quality."
     shares = choice.win_shares()
@@ -219,9 +223,5 @@ def answer(group: Group, choice: Choice, parts: Mapping[str, Measure], name: Nam
     numbers = ", ".join(parts[o.column].phrase(value) for o, value in zip(choice.objectives, values, strict=True))
     tied = f" (and {len(pick) - 1:,} more that tie)" if len(pick) > 1 else ""
     where = f" for {printable(key_of(group))[:-2]}" if group.key else ""
-    return [
-        f"Choose {name(pick[0])}{tied}{where}: {numbers}.",
-        gain(choice, parts, name),
-        certainty(choice, name),
-        *bounds(choice, parts, name),
-    ]
+    said = [gain(choice, parts, name), certainty(choice, name), *bounds(choice, parts, name)]
+    return [f"Choose {name(pick[0])}{tied}{where}: {numbers}.", *filter(None, said)]

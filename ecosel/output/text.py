@@ -216,7 +216,7 @@ def _sentences(selection: Chosen, group: Group, choice: Choice) -> list[str]:
         return tie
     name = _namer(selection, choice)
     parts = measures(selection)
-    return [*tie, gain(choice, parts, name), certainty(choice, name), *bounds(choice, parts, name)]
+    return [*tie, *filter(None, [gain(choice, parts, name), certainty(choice, name), *bounds(choice, parts, name)])]
 
 
 def _namer(selection: Chosen, choice: Choice) -> Callable[[int], str]:

@@ -80,6 +80,7 @@ const nameOf = (group, at) => group.models.name[at];
 const referenceOf = (ks) => ks.find((k) => objectives[k].isQuality) ?? ks[0];
 
 function gain(group, ks, at) {
+  if (usedOf(group) === 1) return "";
   const k = referenceOf(ks);
   const front = frontOf(group, ks);
   const within = isLimited(group) ? " within the limits" : "";
@@ -100,7 +101,9 @@ function share(part, sampled) {
 const rivalOf = (shares, picks) => [...shares].filter(([p, part]) => part > 0 && !picks.includes(p)).sort((p, q) => q[1] - p[1] || p[0] - q[0])[0];
 
 // How far the choice depends on the weights, and at the weights of the command on the measurements.
+const usedOf = (group) => (isLimited(group) ? left(group).length : group.total);
 function certainty(group, picks) {
+  if (usedOf(group) === 1) return "It is the only model.";
   const ks = page.answer;
   const [at] = picks;
   const { front } = deviationsOf(group, ks);

@@ -135,7 +135,7 @@ function drawParallel(view) {
 
 // A title as long as the room between two axes.
 function fitted(title, step) {
-  const most = Math.max(8, Math.floor(step / 7));
+  const most = Math.max(8, Math.floor(Math.min(step, 2 * SIDE) / 7));
   return title.length > most ? `${title.slice(0, most - 1)}…` : title;
 }
 

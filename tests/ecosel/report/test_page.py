@@ -31,7 +31,7 @@ def test_a_page_opens_offline_in_silence(case: str, opened: Open, tmp_path: Path
     assert shown.page.locator(".chart:visible svg").count() == shown.page.locator(".chart:visible").count()
     shown.page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     for name, value in (("range", "all"), ("scaleX", "log"), ("scaleY", "log"), ("scaleX", "linear")):
-        if shown.page.locator(f"#{name}").count():
+        if shown.page.locator(f"#{name}:visible").count():
             shown.page.select_option(f"#{name}", value)
     shown.weigh([0.0] * 4)
     shown.weigh([0.3, 2.0, 0.0, 1.0])

@@ -69,7 +69,9 @@ def test_axe_finds_nothing_in_light_dark_and_on_a_phone(case: str, opened: Open,
         shown.page.emulate_media(color_scheme="dark" if look == "dark" else "light")
         if look == "phone":
             shown.resize(390, 844)
-        found = Axe().run(shown.page)
+        # axe cannot tell the contrast of drawings: theirs is reckoned from the colours below
+        rules = {"runOnly": ["color-contrast"]} if look == "dark" else {}
+        found = Axe().run(shown.page, context={"exclude": [[".chart svg"], [".parallel svg"]]}, options=rules)
         assert [(look, one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found["violations"]] == []
 
 
