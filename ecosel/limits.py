@@ -13,6 +13,7 @@ from ecosel.objectives import Sense
 Relation = Literal["<=", ">=", "<", ">"]
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_UNIT = r"[A-Za-zµμ][A-Za-zµμ/]*"
 _FORM = "write COLUMN <= VALUE or COLUMN >= VALUE"
 _READS: dict[str, Relation] = {"<=": "<=", "≤": "<=", ">=": ">=", "≥": ">=", "<": "<", ">": ">"}
 _TURNED: dict[Relation, Relation] = {"<=": ">=", ">=": "<=", "<": ">", ">": "<"}
@@ -27,6 +28,8 @@ class Limit:
     column: str
     value: float
     relation: Relation = "<="
+    unit: str = ""
+    """Of the value, where it is not that of the column."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
@@ -36,7 +39,7 @@ class Limit:
 
     @property
     def text(self) -> str:
-        return f"{self.column} {self.relation} {self.value:.15g}"
+        return f"{self.column} {self.relation} {self.value:.15g}{' ' if self.unit else ''}{self.unit}"
 
     @property
     def is_floor(self) -> bool:
@@ -58,12 +61,12 @@ def parse_limit(text: str, /, *, column: Callable[[str], str], sense: Callable[[
     column returns the full name of a column or raises ValueError; sense what is better in it, if that is known: with `=`,
     the value is the largest of a cost or the smallest of a quality. A percent sign divides by 100, as in cells.
     """
-    found = re.fullmatch(rf"\s*(.*\S)\s*(<=|>=|≤|≥|(?<![<>])=|<|>)\s*({_NUMBER})\s*(%?)\s*", text)
-    turned = None if found else re.fullmatch(rf"\s*({_NUMBER})\s*(%?)\s*(<=|>=|≤|≥|<|>)\s*(\S.*?)\s*", text)
+    found = re.fullmatch(rf"\s*(.*[^\s<>=])\s*(<=|>=|≤|≥|(?<![<>])=|<|>)\s*({_NUMBER})\s*(%|{_UNIT})?\s*", text)
+    turned = None if found else re.fullmatch(rf"\s*({_NUMBER})\s*(%|{_UNIT})?\s*(<=|>=|≤|≥|<|>)\s*(\S.*?)\s*", text)
     if found:
-        name, sign, number, percent = found.groups()
+        name, sign, number, unit = found.groups()
     elif turned:
-        number, percent, sign, name = turned.groups()
+        number, unit, sign, name = turned.groups()
     else:
         raise ValueError(f"--limit {text!r}: {_FORM}")
     name = column(_unquoted(name))
@@ -74,7 +77,9 @@ def parse_limit(text: str, /, *, column: Callable[[str], str], sense: Callable[[
         relation: Relation = "<=" if better == "min" else ">="
     else:
         relation = _READS[sign] if found else _TURNED[_READS[sign]]
-    return Limit(name, float(number) / (100 if percent else 1), relation)
+    if unit == "%":
+        return Limit(name, float(number) / 100, relation)
+    return Limit(name, float(number), relation, unit or "")
 
 
 def _unquoted(name: str) -> str:

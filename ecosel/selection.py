@@ -17,8 +17,10 @@ from ecosel.choosing.cleaning import (
     finished_only,
     group_key,
     grouped,
+    in_one_unit,
     percent_ideal,
     remark_on_errors,
+    renamed_errors,
     state_columns,
     states_in_words,
     used_rows,
@@ -26,6 +28,7 @@ from ecosel.choosing.cleaning import (
 )
 from ecosel.choosing.frames import as_frame, columns_of
 from ecosel.choosing.fronts import choices
+from ecosel.choosing.repeats import REPEATS, averaged, repeats_in_words
 from ecosel.choosing.requirements import Requirements, refuse_all
 from ecosel.choosing.scoring import Rule, Scale
 from ecosel.errors import ArchiveError
@@ -71,6 +74,7 @@ def select(
     preset: Literal["paper"] | None = None,
     limits: Sequence[str | Limit] = (),
     within: str | Within | None = None,
+    mean_over: Sequence[str] = (),
     top: int = 1,
     joint: bool = True,
     pairs: bool = True,
@@ -87,6 +91,7 @@ def select(
     Columns `<objective>_low` and `_high` (95 % interval) or `_std` (standard deviation) are taken as measurement errors.
     limits: "ms <= 20", of any column: who keeps all of them may be chosen; ideal and scale stay those of all models.
     within: "1%" or "0.5" (points): choose the cheapest model that is so near to the best quality.
+    mean_over: columns that tell repeats apart (seed, fold): one model for each configuration, the mean of its rows.
 
     Raises ValueError for an argument that does not fit, ArchiveError for cells that cannot be used.
 
@@ -98,9 +103,10 @@ def select(
     remarks: list[str] = []
     names = columns_of(frame)
     chosen = _objectives(objectives)
-    _check_columns(names, chosen, labels, by, seed=seed, top=top, joint=joint, pairs=pairs)
+    _check_columns(names, chosen, labels, [*by, *mean_over], seed=seed, top=top, joint=joint, pairs=pairs)
     requirements = _requirements(names, chosen, limits, within)
-    frame = as_frame(frame, _in_use(names, chosen, [*labels, *by, *(limit.column for limit in requirements.limits)]))
+    others = [*labels, *by, *(limit.column for limit in requirements.limits)]
+    frame = as_frame(frame, names if mean_over else _in_use(names, chosen, others))
     if ROW not in frame.columns:
         frame = frame.with_row_index(ROW)
     origin = origin or Origin()
@@ -115,8 +121,16 @@ def select(
     origin = replace(origin, unfinished=origin.unfinished + unfinished.height, statuses=statuses)
     chosen = chosen or canonical_objectives(finished, remarks)
     limited = [limit.column for limit in requirements.limits]
+    measured = list(dict.fromkeys([*(objective.column for objective in chosen), *limited]))
+    renamed = {} if mean_over else renamed_errors(finished.columns, measured)
+    remarks += [f"{name} is taken as the error of {of.removesuffix('_std')}" for name, of in renamed.items()]
+    finished, units = in_one_unit(finished.rename(renamed), measured, remarks)
     models, errors, left_out = used_rows(finished.with_columns(group_key(finished[column]) for column in by), chosen, limited)
+    if mean_over:
+        models, errors = averaged(models, mean_over, chosen=chosen, limited=limited, errors=errors, keys=[*labels, *by])
+        remarks.append(repeats_in_words(models, mean_over))
     remark_on_errors(models, errors, remarks)
+    requirements = requirements.in_units(units)
     ideal = ideal or {}
     given = tuple(ideal)
     remarks += [said for o in chosen if o.column not in ideal and (said := usual_end(o, models[o.column]))]
@@ -137,9 +151,10 @@ def select(
     if not groups:
         raise ArchiveError(refused[0])
     columns = list(dict.fromkeys([ROW, *labels, *by, *(objective.column for objective in chosen), *errors, *limited]))
+    columns += [REPEATS] if mean_over else []
     return Selection(
         origin, total, models.select(columns), left_out, chosen, rule, tuple(labels), tuple(groups), seed,
-        (*remarks, *refused), requirements, given, unfinished,
+        (*remarks, *refused), requirements, given, unfinished, units,
     )  # fmt: skip
 
 

@@ -139,6 +139,8 @@ class Chosen:
     """The columns whose ideal was given, not found."""
     unfinished: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
     """The rows that their tool calls unfinished: their numbers, the state, and the column that says it."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """The unit of the cells of a column, where they carry one that its name does not say."""
 
     @property
     def choices(self) -> tuple[Choice, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from ecosel.choosing.robustness import Z95
 from ecosel.errors import ArchiveError
-from ecosel.objectives import ACCURACY, CANONICAL, STATUSES, Objective, is_share
+from ecosel.objectives import ACCURACY, CANONICAL, METRICS, STATUSES, Objective, is_share
 from ecosel.readers.cells import numbers, read_numbers
 from ecosel.readers.table import ROW
+from ecosel.readers.units import read_quantities
 
 # A choice for each group is a thing to read; a column that names every row is a mistake, and would take minutes.
 _MOST_GROUPS = 2_000
@@ -21,9 +23,30 @@ _MOST_GROUPS = 2_000
 Values = NDArray[np.float64]
 
 
+# What else than `_std` people call the error of a column.
+_ERROR = re.compile(r"(?:[ _./-]\(?|\()(std|sd|stdev|stddev|std_dev|stderr|std_err|se|sem|standard_error)\)?", re.IGNORECASE)
+
+
 def errors_of(names: Sequence[str], columns: Sequence[str], /) -> list[str]:
     """Return the columns that state the measurement errors of others."""
-    return [name for column in columns for name in (f"{column}_std", f"{column}_low", f"{column}_high") if name in names]
+    usual = [name for column in columns for name in (f"{column}_std", f"{column}_low", f"{column}_high") if name in names]
+    return [*usual, *renamed_errors(names, columns)]
+
+
+def renamed_errors(names: Sequence[str], columns: Sequence[str], /) -> dict[str, str]:
+    """Return `<column>_std` by the other usual name under which the error of a column stands: `acc_stderr`, `std_acc`."""
+    found = {}
+    for column in columns:
+        if f"{column}_std" in names:
+            continue
+        stem, comma, filter_ = column.partition(",")  # acc,none and acc_stderr,none of lm-evaluation-harness
+        for name in names:
+            own = name.removesuffix(f"{comma}{filter_}") if comma and name.endswith(f"{comma}{filter_}") else name
+            is_error = own.startswith(stem) and _ERROR.fullmatch(own[len(stem) :]) and len(own) > len(stem) + 1
+            if is_error or own.lower() in (f"std_{stem}".lower(), f"stderr_{stem}".lower()):
+                found[name] = f"{column}_std"
+                break
+    return found
 
 
 def canonical_objectives(frame: pl.DataFrame, remarks: list[str], /) -> tuple[Objective, ...]:
@@ -114,6 +137,30 @@ def usual_end(objective: Objective, values: pl.Series) -> str | None:
         f"{objective.column} is called as a share is, and lies within 0..{end}: if {end} is its highest possible value,"
         f" say --ideal {objective.column}={end}"
     )
+
+
+def in_one_unit(frame: pl.DataFrame, columns: Sequence[str], remarks: list[str], /) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Read the cells of columns as numbers, each of one unit; return the frame and the units that are not in the names."""
+    units: dict[str, str] = {}
+    read: list[pl.Series] = []
+    for column in columns:
+        metric = METRICS.get(column)
+        stated = None if metric is None or metric.unit == "%" else metric.unit
+        found = read_quantities(frame[column], rows=frame[ROW], unit=stated)
+        read.append(found.numbers)
+        if found.unit:
+            units[column] = found.unit
+        if found.remark:
+            remarks.append(found.remark)
+        if found.errors is not None and f"{column}_std" not in frame.columns:
+            read.append(found.errors.alias(f"{column}_std"))
+            remarks.append(f"what stands after ± in {column} is taken as its standard deviation")
+    frame = frame.with_columns(read)
+    ends = [name for name in errors_of(frame.columns, columns) if name not in columns and frame[name].dtype == pl.String]
+    of = {name: next(column for column in columns if name.startswith(column)) for name in ends}
+    return frame.with_columns(
+        read_quantities(frame[name], rows=frame[ROW], unit=units.get(of[name])).numbers for name in ends
+    ), units
 
 
 def used_rows(

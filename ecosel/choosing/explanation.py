@@ -96,6 +96,9 @@ def find_row(selection: Chosen, model: str, /, others: pl.DataFrame | None = Non
         if found.height:
             raise ValueError(_not_one(model, used if used.height else found, selection.labels))
     if is_number:
+        missing = dict(selection.left_out.iter_rows()).get(int(model))
+        if missing:
+            raise ValueError(f"row {model} was left out: it has no value in {missing}")
         raise ValueError(f"row {model} is not among the {selection.models.height:,} rows used")
     by = f"no {' or '.join(selection.labels)} is {model!r}" if labels else "name a row number, or a label column with --label"
     raise ValueError(f"{model!r} names no model: {by}")

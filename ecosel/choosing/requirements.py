@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ecosel.limits import Limit, Within
-from ecosel.objectives import ACCURACY, Objective, is_share
+from ecosel.objectives import ACCURACY, METRICS, Objective, is_share
+from ecosel.readers.units import factor_of
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -27,9 +28,24 @@ class Requirements:
     def __bool__(self) -> bool:
         return bool(self.limits) or self.within is not None
 
+    def in_units(self, units: Mapping[str, str], /) -> Requirements:
+        """Convert limits that name a unit to that of their column."""
+        return replace(self, limits=tuple(_in_unit(limit, units.get(limit.column, "")) for limit in self.limits))
+
     def kept(self, rows: pl.DataFrame, /) -> tuple[Mask, ...]:
         """Return for each limit which rows [n] keep it; one without a value does not."""
         return tuple(_keeps(limit, rows[limit.column]) for limit in self.limits)
+
+
+def _in_unit(limit: Limit, unit: str) -> Limit:
+    metric = METRICS.get(limit.column)
+    own = factor_of(unit or (metric.unit if metric and metric.unit != "%" else ""))
+    given = factor_of(limit.unit)
+    if not limit.unit:
+        return limit
+    if own is None or given is None or own[0] != given[0]:
+        raise ValueError(f"the limit {limit.text}: {limit.column} is in {unit or 'plain numbers'}, not in {limit.unit}")
+    return Limit(limit.column, limit.value * given[1] / own[1], limit.relation)
 
 
 def _keeps(limit: Limit, cells: pl.Series) -> Mask:

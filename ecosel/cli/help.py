@@ -12,7 +12,7 @@ import click
 _COMPARE = ("What to compare", ("--maximize", "--minimize", "--by", "--label"))
 _ROWS = (
     "Which models",
-    ("--where", "--limit", "--within", "--derive", "--join", "--table", "--study", "--decimal", "--max-size"),
+    ("--where", "--limit", "--within", "--derive", "--mean-over", "--join", "--table", "--study", "--decimal", "--max-size"),
 )
 _RULE = ("How to choose", ("--weight", "--ideal", "--scale", "--preset", "--joint", "--pairs", "--seed"))
 

@@ -11,7 +11,7 @@ import click
 import polars as pl
 
 from ecosel.choosing.choice import Origin
-from ecosel.choosing.cleaning import state_columns
+from ecosel.choosing.cleaning import errors_of, state_columns
 from ecosel.choosing.scoring import Scale
 from ecosel.cli.completion import complete_column
 from ecosel.errors import ArchiveError
@@ -45,6 +45,8 @@ _SHARED = (
     click.option("--limit", "limits", multiple=True, metavar='"COL <= V"',
                  help="Choose only among models that keep this. Repeatable."),
     click.option("--within", metavar="P%|POINTS", help="Choose the cheapest model so near to the best quality: 1%, 0.5."),
+    click.option("--mean-over", "mean_over", multiple=True, metavar="COL",
+                 help="Average the rows that differ only in this column (seed, fold) into one model. Repeatable."),
     click.option("--scale", type=click.Choice(["max", "range", "archive-range", "none"]), default="max",
                  help="Divide by the largest value on the front, the range on the front, the range over all rows, or nothing."),
     click.option("--preset", type=click.Choice(["paper"]),
@@ -91,6 +93,7 @@ class SelectOptions:
     decimal: Mark | None
     max_size: str
     joins: tuple[str, ...]
+    mean_over: tuple[str, ...]
     left_out: bool = False
 
     def run(self, paths: Sequence[str], *, top: int = 1, all_columns: bool = False) -> tuple[Selection, pl.DataFrame]:
@@ -126,11 +129,12 @@ class SelectOptions:
         senses = {o.column: o.sense for o in objectives or CANONICAL}
         limits = [parse_limit(text, column=find, sense=senses.get) for text in self.limits]
         measured = [o.column for o in objectives or CANONICAL if o.column in names]
-        wanted = [*measured, *(f"{c}_{end}" for c in measured for end in ("low", "high", "std")), *labels, *by]
+        wanted = [*measured, *errors_of(names, measured), *labels, *by]
         wanted += [*(limit.column for limit in limits), *state_columns(archive.columns)]
         for expression in [*expressions.values(), *filters]:
             wanted += [find(c) if c not in names else c for c in expression.columns]
-        read = archive.columns if all_columns else [c for c in dict.fromkeys(wanted) if c in archive.columns]
+        over = [find(c.strip()) for text in self.mean_over for c in ([text] if text in names else text.split(","))]
+        read = archive.columns if all_columns or over else [c for c in dict.fromkeys(wanted) if c in archive.columns]
         for column in measured:
             if column in archive.lacking:
                 raise ArchiveError(f"{archive.lacking[column]} has no column {column!r}; an objective must stand in every file")
@@ -145,7 +149,7 @@ class SelectOptions:
         kept, filtered = filter_rows(frame, filters)
         selection = select(
             kept, objectives or None, labels=labels, by=by, weights=weights, ideal=ideal, scale=self.scale, preset=self.preset,
-            limits=limits, within=self.within, top=top, joint=self.joint, pairs=self.pairs, seed=self.seed,
+            limits=limits, within=self.within, mean_over=over, top=top, joint=self.joint, pairs=self.pairs, seed=self.seed,
             origin=Origin(archive.path, filtered.height, archive.unfinished),
         )  # fmt: skip
         for remark in archive.remarks:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from ecosel.choosing.choice import Choice, Chosen, models_of
+from ecosel.choosing.repeats import REPEATS
 from ecosel.choosing.scoring import distances
 from ecosel.dominance import nondominated_rank
 from ecosel.output.sentences import ideal_from
@@ -41,6 +42,7 @@ def as_document(selection: Chosen) -> dict[str, Any]:
             {"group": group.key, "selections": [_choice_document(selection, choice) for choice in group.choices]}
             for group in selection.groups
         ],
+        **({"units": dict(selection.units)} if selection.units else {}),
         "remarks": list(selection.remarks),
     }  # fmt: skip
 
@@ -73,6 +75,9 @@ def _choice_document(selection: Chosen, choice: Choice) -> dict[str, Any]:
         "values": {str(row): dict(zip(columns, choice.values[choice.at(row)].tolist(), strict=True)) for row in shown},
         "labels": {str(row): selection.label(row) for row in shown} if selection.labels else {},
     }  # fmt: skip
+    if REPEATS in selection.models.columns:
+        counts = dict(selection.models.select(ROW, REPEATS).iter_rows())
+        document["repeats"] = {str(row): counts[row] for row in shown}
     if choice.resampling is not None:
         document["resamples"] = choice.resampling.resamples
         for k, key in enumerate(("probability_on_front", "probability_pick")):

@@ -101,10 +101,13 @@ class Measure:
 
 def measures(selection: Chosen, /) -> dict[str, Measure]:
     """Return by column how its values are written; one unit for all models of an objective."""
-    return {objective.column: measure(objective, selection.models[objective.column]) for objective in selection.objectives}
+    return {
+        objective.column: measure(objective, selection.models[objective.column], selection.units.get(objective.column, ""))
+        for objective in selection.objectives
+    }
 
 
-def measure(objective: Objective, values: pl.Series, /) -> Measure:
+def measure(objective: Objective, values: pl.Series, unit: str = "", /) -> Measure:
     low, high = (float(end) for end in (values.min(), values.max()))  # type: ignore[arg-type]
     metric = METRICS.get(objective.column)
     if metric is not None and metric.objective != objective:  # its owner wants it the other way
@@ -112,7 +115,7 @@ def measure(objective: Objective, values: pl.Series, /) -> Measure:
     if objective == ACCURACY:
         return Measure(objective, metric, "%", 100.0 if high <= 1 else 1.0, low < 0)
     if metric is None or not metric.unit:
-        return Measure(objective, metric, "", 1.0, low < 0)
+        return Measure(objective, metric, unit, 1.0, low < 0)
     middle = abs(float(values.cast(pl.Float64).median() or 0.0)) or max(abs(low), abs(high)) or 1.0  # type: ignore[arg-type]
     prefixes, least = (_OF_BYTES, 1.0) if metric.unit == "B" else (_PREFIXES, 0.1)
     prefix = next((p for p, factor in prefixes.items() if middle * factor >= least), list(prefixes)[-1])

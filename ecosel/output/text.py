@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ecosel.choosing.choice import Choice, Chosen, Group, shown_choices
+from ecosel.choosing.repeats import REPEATS
 from ecosel.output.measures import measures
 from ecosel.output.names import names_of, printable
 from ecosel.output.sentences import answer, bounds, certainty, gain, number, share, summary, title
@@ -193,12 +194,17 @@ def _table(selection: Chosen, choice: Choice) -> _Table:
         longest = _LABEL if len(choice.objectives) <= 2 else _SHORT_LABEL
         labels = [_shorten(printable(selection.label(row) or ""), longest) for row in rows]
         names.append(_Column(" / ".join(selection.labels), labels, nothing, is_text=True))
+    if REPEATS in selection.models.columns:
+        counts = dict(selection.models.select(ROW, REPEATS).iter_rows())
+        names.append(_Column("n", [str(counts[row]) for row in rows], nothing))
     objectives = []
     for k, objective in enumerate(choice.objectives):
         best = set(picks[f"best:{objective.column}"])
         cells = [number(choice.values[i, k]) + (" *" if row in best else "  ") for row, i in zip(rows, at, strict=True)]
         stated = [choice.ideal, choice.scale, choice.weights][: len(rule)]
-        objectives.append(_Column(objective.column, cells, [number(part[objective.column]) + "  " for part in stated]))
+        unit = selection.units.get(objective.column)
+        head = f"{objective.column} ({unit})" if unit else objective.column
+        objectives.append(_Column(head, cells, [number(part[objective.column]) + "  " for part in stated]))
     wins = [share(float(choice.wins.shares[i]), sampled=choice.wins.error > 0) for i in at]
     verdict = [_Column("distance", [f"{choice.distance[i]:.4g}" for i in at], nothing), _Column("wins", wins, nothing)]
     if choice.resampling is not None:

@@ -14,6 +14,7 @@ import polars as pl
 from ecosel.errors import ArchiveError
 from ecosel.readers.cells import looks_numeric, read_numbers
 from ecosel.readers.table import ROW, Archive
+from ecosel.readers.units import read_quantities
 
 # Characters of an expression; the time to parse one grows faster than its length.
 _LONGEST = 2_000
@@ -64,6 +65,8 @@ class Expression:
         for column, series in cells.items():
             if series.dtype.is_numeric() or (series.dtype == pl.String and looks_numeric(series)):
                 series = read_numbers(series)[0]
+            elif series.dtype == pl.String and "'" not in self.sql:
+                series = _quantities(series, frame)
             cells[column] = series.cast(pl.Float64) if floats and series.dtype.is_numeric() else series
         result: pl.Series = self._told_plainly(
             lambda: frame.with_columns(cells.values()).select(self._expression.alias("ecosel:result")).to_series()
@@ -89,6 +92,15 @@ class Expression:
             raise
         except (Exception, pl.exceptions.PanicException) as error:  # a panic of the SQL parser is no Exception
             raise ValueError(f"{self._what}: {(str(error).splitlines() or ['not understood'])[0]}") from error
+
+
+def _quantities(cells: pl.Series, frame: pl.DataFrame) -> pl.Series:
+    """Return cells with a unit as numbers; text as it is."""
+    rows = frame[ROW] if ROW in frame.columns else pl.Series(range(frame.height))
+    try:
+        return read_quantities(cells, rows=rows).numbers
+    except ArchiveError:
+        return cells
 
 
 def filter_rows(frame: pl.DataFrame, filters: Sequence[Expression], /) -> tuple[pl.DataFrame, pl.DataFrame]:
