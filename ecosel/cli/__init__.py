@@ -25,6 +25,7 @@ COMMANDS = {
     "why": ("ecosel.cli.why:why", "Say why one model is, or is not, the choice."),
     "report": ("ecosel.cli.report:report", "Write one offline page that shows the choice."),
     "profile": ("profilers.cli.profile:profile", "Measure accuracy, energy and time of a saved model."),
+    "compress": ("profilers.cli.compress:compress", "Make smaller, faster variants of a model, and measure them beside it."),
     "evolve": ("evolver.cli:evolve", "Search for networks, and fill an archive with them."),
     "devices": ("profilers.cli.devices:devices", "Show what can be measured here, by which meter, and why not."),
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from profilers.cli.common import factory_arguments, plan_of
 from profilers.cli.progress import progress_bar
 from profilers.errors import ProfilerError
 
@@ -206,12 +207,8 @@ def _print(found: InferenceProfile, format_: str) -> None:
 
 
 def _request(model: str, options: dict[str, Any]) -> ProfileSettings:
-    from profilers.measuring.settings import Plan, ProfileSettings
+    from profilers.measuring.settings import ProfileSettings
 
-    ci, quick, max_s = _share(options["ci"]), options["quick"], options["max_seconds"]
-    if max_s is not None and not 0 < max_s < 1e9:
-        raise ValueError(f"--max-seconds is {max_s}; it must be above 0")
-    plan = Plan.quick(ci=ci, max_s=max_s or 10.0) if quick else Plan(ci=ci, max_s=max_s or 60.0, min_s=min(10.0, max_s or 60.0))
     names = (
         "factory",
         "trust",
@@ -238,9 +235,9 @@ def _request(model: str, options: dict[str, Any]) -> ProfileSettings:
         **chosen,
         rename=options["renames"],
         batch_axis=_axes(options["batch_axis"]),
-        factory_args=_arguments(options["factory_args"]),
+        factory_args=factory_arguments(options["factory_args"]),
         compile=options["compile_"],
-        plan=plan,
+        plan=plan_of(options["ci"], quick=options["quick"], max_s=options["max_seconds"]),
     )
 
 
@@ -251,22 +248,3 @@ def _axes(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise ValueError(f"--batch-axis {text!r} is not a dimension, counted from 0, or one for each input: 1,0") from None
-
-
-def _share(text: str) -> float:
-    try:
-        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        raise ValueError(f"--ci {text!r} is not a share such as 1% or 0.01") from None
-
-
-def _arguments(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        arguments = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"--factory-args is not JSON: {error}") from None
-    if not isinstance(arguments, dict):
-        raise ValueError('--factory-args must be a JSON object of keyword arguments, such as {"num_classes": 10}')
-    return arguments

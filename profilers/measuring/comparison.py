@@ -13,7 +13,7 @@ from profilers.energy.intervals import Estimate, ratio
 from profilers.energy.per_image import Window, Windows, joules_of
 from profilers.energy.sampler import Sampler, Stopwatch
 from profilers.energy.trace import PowerTrace
-from profilers.measuring.measurement import Load, group_size, pause, phases_of, run_group, warm_up
+from profilers.measuring.measurement import Load, group_size, is_quiet, pause, phases_of, run_group, warm_up
 from profilers.measuring.settings import Plan, Progress, Show
 
 # As many as the groups of a measurement of one model.
@@ -23,16 +23,33 @@ _NARROW_LOOKS = 2
 
 @dataclass(frozen=True)
 class Rounds:
-    """The groups of each model, one a round in a random order; `marks` of a model knows when the others ran."""
+    """The groups of each model, one a round in a random order; `marks` of a model knows when the others ran.
+
+    Where enough rounds had the processor to themselves, these alone count; `unused` holds the groups of the rest.
+    """
 
     groups: tuple[tuple[Window, ...], ...]
+    unused: tuple[tuple[Window, ...], ...]
     base: Windows
     warm_up: str
-    ended_by: str
+    ended_by: str = ""
+
+    @classmethod
+    def of(cls, rounds: Sequence[Sequence[Window]], /, *, base: Windows, warm_up: str) -> Rounds:
+        quiet = [row for row in rounds if all(map(is_quiet, row))]
+        used = quiet if len(quiet) >= _FEWEST_ROUNDS else rounds
+        unused = [row for row in rounds if row not in used]
+        return cls(tuple(zip(*used, strict=True)), tuple(zip(*unused, strict=True)) or ((),) * len(rounds[0]), base, warm_up)
 
     def marks(self, model: int, /) -> Windows:
-        others = [group for number, groups in enumerate(self.groups) if number != model for group in groups]
-        return dataclasses.replace(self.base, groups=self.groups[model], others=tuple(others))
+        # what others lost is no word on this model
+        others = [
+            dataclasses.replace(group, lost=None)
+            for number, groups in enumerate(zip(self.groups, self.unused, strict=True))
+            for group in (*groups[0], *groups[1])
+            if number != model
+        ]
+        return dataclasses.replace(self.base, groups=self.groups[model], others=(*others, *self.unused[model]))
 
     def time_ratio(self, model: int, /) -> Estimate:
         """Return the time of a model over that of the first, from pairs of the same round."""
@@ -72,7 +89,7 @@ def compare(
             groups[model] = run_group(loads[model], sampler, sizes[model])
             pause(sampler, base, next(phases))
         rounds.append([groups[model] for model in range(len(loads))])
-        found = Rounds(tuple(zip(*rounds, strict=True)), base, warm, "")
+        found = Rounds.of(rounds, base=base, warm_up=warm)
         widest = max((found.time_ratio(model).relative for model in range(1, len(loads))), default=0.0)
         spent_s = sampler.now() - start_s
         narrow = narrow + 1 if widest <= plan.ci and len(rounds) >= _FEWEST_ROUNDS else 0

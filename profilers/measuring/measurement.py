@@ -191,7 +191,7 @@ def measure(
         if looked or spent_s >= plan.max_s:
             what, reached = _relative(sampler, marks)
             narrow = narrow + 1 if reached <= plan.ci else 0
-        disturbed = len(marks.groups) == len(groups) and not all(map(_quiet, groups))
+        disturbed = len(marks.groups) == len(groups) and not all(map(is_quiet, groups))
         if busy_s >= plan.min_s * (_PATIENCE if disturbed else 1) and narrow >= _NARROW_LOOKS:
             ended_by = f"the 95 % interval of the {what} is within {plan.ci:.2%} ({reached:.2%})"
             break
@@ -270,13 +270,14 @@ def marks_of(
     return replace(errors, idle_cold=idle_cold, idle_warm=idle_warm)
 
 
-def _quiet(group: Window) -> bool:
+def is_quiet(group: Window, /) -> bool:
+    """Say whether a group had the processor to itself."""
     return group.lost is None or group.lost <= _DISTURBED
 
 
 def _with(marks: Windows, groups: list[Window], *, idle_after: Span | None = None) -> Windows:
     """Add the groups to the marks: where enough of them had the processor to themselves, these alone count."""
-    quiet = [group for group in groups if _quiet(group)]
+    quiet = [group for group in groups if is_quiet(group)]
     used = quiet if len(quiet) >= _FEWEST_GROUPS else groups
     others = tuple(group for group in groups if group not in used)
     return replace(marks, groups=tuple(used), others=(*marks.others, *others), idle_after=idle_after)

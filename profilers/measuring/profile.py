@@ -59,7 +59,7 @@ def profile(settings: ProfileSettings, /, *, show: Show = lambda progress: None)
         measured = measure_inference(prepared.inference, device, plan, seed=seed, show=show, compiled=settings.compile)
         show(Progress("looking closely", 0.0, 0.0))
         looked = look_closely(prepared.inference, prepared.data, latency_s=plan.min_s / 4, metric=_metric(settings))
-        return _profiled(settings, runtime, device, prepared, measured, looked)
+        return assemble(settings, runtime, device, prepared, measured, looked)
 
 
 def _metric(settings: ProfileSettings) -> Metric | None:
@@ -70,7 +70,7 @@ def _metric(settings: ProfileSettings) -> Metric | None:
     return Metric(settings.metric, settings.better)
 
 
-def _profiled(
+def assemble(
     settings: ProfileSettings,
     runtime: Runtime,
     device: ReservedDevice,
@@ -79,6 +79,7 @@ def _profiled(
     looked: SideFigures,
     /,
 ) -> Profiled:
+    """Put together what was found of a model that was measured."""
     measurement, compilation = measured
     facts = _facts(settings, runtime, device, prepared, measurement, looked)
     raw = Measured(
@@ -132,6 +133,7 @@ def _facts(
         runtime=runtime.name,
         threads=prepared.threads,
         providers=prepared.providers,
+        file_bytes=_file_bytes(Path(settings.model)),
         compiled=settings.compile,
         device=place.code,
         device_name=place.name,
@@ -150,6 +152,14 @@ def _facts(
         processor_lost=lost,
         invalid=looked.invalid or _disturbed(lost) if place.code == "cpu" else looked.invalid,
     )
+
+
+def _file_bytes(path: Path) -> int | None:
+    """Return the size of a model's file, with those beside it that ONNX keeps data in; None of what is no file."""
+    if not path.is_file():
+        return None
+    outside = path.with_name(f"{path.name}.data")
+    return path.stat().st_size + (outside.stat().st_size if outside.is_file() else 0)
 
 
 def _loop_share(measurement: Measurement, inference: Inference, loop_s: float) -> float:

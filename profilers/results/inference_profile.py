@@ -58,6 +58,7 @@ class Metadata:
     reasons: dict[str, str]
     notes: tuple[str, ...] = ()
     runtime: str | None = None  # torch, onnxruntime
+    file_bytes: int | None = None  # with the data outside, of a format that keeps some there
     threads: int | None = None  # of one run on a processor
     providers: str | None = None  # of ONNX Runtime, in their order
     invalid: str | None = None  # why time and energy are not to be ranked
@@ -242,6 +243,20 @@ FIGURES = (
     ),
     Figure("energy_gain_error", "REAL", "energy.gain_error"),
     Figure("energy_offset_error_w", "REAL", "energy.offset_error_w"),
+    Figure("file_bytes", "INTEGER", "facts.file_bytes", Line("file", "B")),
+    # of a variant: the name of what was made, its parent's row, and how it was verified and compared
+    Figure("variant", "TEXT"),
+    Figure("parent", "TEXT"),
+    Figure("precision_executed", "TEXT"),
+    Figure("max_logit_difference"),
+    Figure("agreement"),
+    Figure("quantised_layers", "TEXT"),
+    Figure("changes", "TEXT"),
+    Figure("finetune_epochs", "INTEGER"),
+    Figure("finetune_time_s"),
+    Figure("finetune_energy_j"),
+    Figure("time_ratio", bounds=True),
+    Figure("energy_ratio", bounds=True),
     Figure("runtime", "TEXT", "facts.runtime"),
     Figure("threads", "INTEGER", "facts.threads"),
     Figure("providers", "TEXT", "facts.providers"),

@@ -16,12 +16,14 @@ from profilers.inference.running import DTYPES, TorchInference, set_precision
 from profilers.measuring.device import Device
 from profilers.measuring.runtime import Prepared
 from profilers.measuring.settings import ProfileSettings
-from profilers.models.opening import count_parameters, open_model
+from profilers.models.opening import SavedModel, count_parameters, open_model
 from profilers.models.parameters import is_lazy
 from profilers.models.torch_errors import in_one_line
 from profilers.models.weights.filling import Fitting
 from profilers.runtimes.torch_batches import make_batches
 from profilers.runtimes.torch_devices import find_device
+
+_SHORT = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float64: "fp64"}
 
 
 class PyTorch:
@@ -65,7 +67,7 @@ def prepare(request: ProfileSettings, device: str) -> Prepared:
         fitting=Fitting(request.entry, request.rename, request.strict),
     )
     batches, notes = make_batches(request, saved, data)
-    module, more = _converted(request, saved.module)
+    module, precision, more = _converted(request, saved)
     if isinstance(module, torch.nn.Module):
         batches = [batch.map(_fit(request)) for batch in batches]
     inference = TorchInference(module, batches, device=torch.device(device), mode=request.mode, seed=request.seed)
@@ -75,7 +77,7 @@ def prepare(request: ProfileSettings, device: str) -> Prepared:
     return Prepared(
         format=saved.format,
         sha256=saved.sha256,
-        precision=request.precision,
+        precision=precision,
         inference=inference,
         data=data,
         parameters=count_parameters(saved.module),
@@ -110,9 +112,12 @@ def _fit(request: ProfileSettings) -> Callable[[torch.Tensor], torch.Tensor]:
     return fit
 
 
-def _converted(request: ProfileSettings, module: Callable[..., object]) -> tuple[Callable[..., object], list[str]]:
-    """Return the module in the precision and layout that are asked for, and notes; complex numbers stay what they are."""
-    name, dtype, notes = request.name, DTYPES[request.precision], list[str]()
+def _converted(request: ProfileSettings, saved: SavedModel) -> tuple[Callable[..., object], str, list[str]]:
+    """Return the module in the precision and layout that are asked for, that precision, and notes.
+
+    Complex numbers stay what they are, and so does a program that turns its inputs into a narrower type by itself.
+    """
+    module, name, dtype, notes = saved.module, request.name, DTYPES[request.precision], list[str]()
     if request.compile and (isinstance(module, torch.jit.ScriptModule) or not isinstance(module, torch.nn.Module)):
         raise ModelError(f"{name} is a compiled program, which torch.compile does not take; profile it without --compile")
     if not isinstance(module, torch.nn.Module):
@@ -120,10 +125,13 @@ def _converted(request: ProfileSettings, module: Callable[..., object]) -> tuple
             raise ModelError(
                 f"{name} has its precision and memory layout compiled in; profile it without --precision and --channels-last"
             )
-        return module, notes
+        return module, request.precision, notes
     if dtype != torch.float32 and any(tensor.is_complex() for tensor in module.parameters()):
         raise ModelError(f"{name} has complex weights, which {request.precision} cannot hold; profile it without --precision")
     saved_as = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()} - {dtype}
+    if saved_as and _casts_inside(request, saved):
+        precision = " + ".join(sorted(_SHORT.get(one, str(one)) for one in saved_as))
+        return module, precision, [f"the program computes in {precision} by itself"]
     if saved_as and torch.float32 not in saved_as:
         notes.append(f"the model is saved as {', '.join(map(str, saved_as))} and runs in {request.precision}")
     with in_one_line(f"{name} in {request.precision}"):
@@ -134,4 +142,10 @@ def _converted(request: ProfileSettings, module: Callable[..., object]) -> tuple
             module.to(dtype=dtype)
         if request.channels_last:
             module.to(memory_format=torch.channels_last)
-    return module, notes
+    return module, request.precision, notes
+
+
+def _casts_inside(request: ProfileSettings, saved: SavedModel) -> bool:
+    """Say whether a program takes float32 and computes in another type: then its weights must stay as they are."""
+    inputs = {given.dtype for given in saved.inputs or () if given.shape is not None}
+    return saved.format == "export" and request.precision == "fp32" and not request.channels_last and inputs == {"float32"}

@@ -1,0 +1,40 @@
+"""Options that the commands which measure share, as values."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from profilers.measuring.settings import Plan
+
+
+def plan_of(ci: str, *, quick: bool, max_s: float | None) -> Plan:
+    """Return how long to measure, from --ci, --quick and --max-seconds."""
+    from profilers.measuring.settings import Plan
+
+    if max_s is not None and not 0 < max_s < 1e9:
+        raise ValueError(f"--max-seconds is {max_s}; it must be above 0")
+    if quick:
+        return Plan.quick(ci=_share(ci), max_s=max_s or 10.0)
+    return Plan(ci=_share(ci), max_s=max_s or 60.0, min_s=min(10.0, max_s or 60.0))
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise ValueError(f"--ci {text!r} is not a share such as 1% or 0.01") from None
+
+
+def factory_arguments(text: str | None) -> dict[str, Any] | None:
+    """Return the keyword arguments of a factory, from JSON."""
+    if text is None:
+        return None
+    try:
+        arguments = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"--factory-args is not JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise ValueError('--factory-args must be a JSON object of keyword arguments, such as {"num_classes": 10}')
+    return arguments

@@ -1,0 +1,115 @@
+"""Find where each channel of a layer is read, so that it can be cut together with what reads it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import fx, nn
+
+from profilers.variants.rewriting.graph import calls, layer_of, shape_of, weighted
+
+# operators that leave every channel where it is
+_CHANNELWISE = (
+    "relu", "leaky_relu", "elu", "tanh", "sigmoid", "hardtanh", "relu6", "silu", "gelu", "hardswish", "hardsigmoid",
+    "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "contiguous", "clone",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A layer that reads the channels of another: channel c is its `spread` inputs from offset + c * spread on."""
+
+    layer: str
+    spread: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A convolution or linear layer whose output channels can be cut, and all that reads them."""
+
+    layer: str
+    readers: tuple[Reader, ...]
+
+
+def sources(module: fx.GraphModule, /) -> tuple[list[Source], list[str]]:
+    """Return the layers whose channels can be cut with their readers alone, and the names of the others but the last.
+
+    The last layers give the scores, and keep every channel. Others are bound to one another, by an addition for instance.
+    """
+    free, bound = [], []
+    for node, layer in weighted(module):
+        if _gives_scores(node):
+            continue
+        readers = None if isinstance(layer, nn.Conv2d) and layer.groups > 1 else _readers(module, node)
+        if readers is None:
+            bound.append(str(node.target))
+        else:
+            free.append(Source(str(node.target), tuple(readers)))
+    return free, bound
+
+
+def _gives_scores(node: fx.Node) -> bool:
+    """Say whether a layer's output reaches the output with no other weighted layer behind it."""
+    return any(user.op == "output" or (user.op != "call_module" and _gives_scores(user)) for user in node.users)
+
+
+def _readers(module: fx.GraphModule, node: fx.Node, spread: int = 1, offset: int = 0) -> list[Reader] | None:
+    found: list[Reader] = []
+    for user in node.users:
+        if (step := _step(module, node, user, spread, offset)) is None:
+            return None
+        reader, passed = step
+        found += [reader] if reader else []
+        if passed is not None:
+            behind = _readers(module, user, *passed)
+            if behind is None:
+                return None
+            found += behind
+    return found
+
+
+def _step(
+    module: fx.GraphModule, node: fx.Node, user: fx.Node, spread: int, offset: int
+) -> tuple[Reader | None, tuple[int, int] | None] | None:
+    """Return what reads the channels at a node, and where they lie behind it; None where they cannot be followed."""
+    layer = layer_of(module, user)
+    reader = Reader(str(user.target), spread, offset)
+    if isinstance(layer, nn.Dropout) or calls(user, *_CHANNELWISE):
+        return None, (spread, offset)
+    if isinstance(layer, nn.BatchNorm2d):
+        return reader, (spread, offset)
+    if isinstance(layer, nn.Conv2d) and layer.groups == 1:
+        return reader, None
+    if isinstance(layer, nn.Linear) and len(shape_of(node)) == 1:
+        return reader, None
+    if calls(user, "flatten") and len(shape_of(user)) == 1 and shape_of(node):
+        values = math.prod(shape_of(node)[1:])
+        return None, (spread * values, offset * values)
+    if calls(user, "mean") and len(shape_of(node)) == 3 and _over_places(user.args):
+        return None, (spread, offset)
+    if calls(user, "cat") and _joins_channels(node, user):
+        return None, (spread, offset + sum(_before(node, user)))
+    return None
+
+
+def _joins_channels(node: fx.Node, joined: fx.Node) -> bool:
+    """Say whether a concatenation is along the channels, with a node as one of its inputs."""
+    axes = len(shape_of(node)) + 1
+    axis = joined.args[1] if len(joined.args) > 1 else 0
+    return axes in (2, 4) and isinstance(axis, int) and axis % axes == 1 and list(joined.args[0]).count(node) == 1
+
+
+def _over_places(arguments: tuple[object, ...]) -> bool:
+    axes = arguments[1] if len(arguments) > 1 else ()
+    return isinstance(axes, list | tuple) and {axis % 4 for axis in axes} == {2, 3}
+
+
+def _before(node: fx.Node, joined: fx.Node) -> Iterator[int]:
+    """Yield how many channels each input of a concatenation has that stands before a node."""
+    for other in joined.args[0]:
+        if other is node:
+            return
+        yield shape_of(other)[0]

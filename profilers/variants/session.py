@@ -1,0 +1,190 @@
+"""Make the variants of a model and measure them beside it, in one session on one device: settings → rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from profilers.datasets import load_dataset
+from profilers.energy.intervals import Estimate
+from profilers.energy.per_image import Windows, derive
+from profilers.energy.trace import PowerTrace
+from profilers.errors import ModelError, OutOfMemory, ProfilerError
+from profilers.inference.looking import look_closely
+from profilers.inference.running import TorchInference
+from profilers.inference.scores import scores
+from profilers.measuring.comparison import Rounds, compare
+from profilers.measuring.device import ReservedDevice, reserve
+from profilers.measuring.measurement import Measurement, marks_of, rest
+from profilers.measuring.profile import assemble
+from profilers.measuring.runtime import Prepared, Runtime, runtime_of
+from profilers.measuring.settings import Plan, ProfileSettings, Progress, Show
+from profilers.meters import NoMeter
+from profilers.results.inference_profile import InferenceProfile
+from profilers.variants.execution import Execution, execution_of_module
+from profilers.variants.making import FineTuning, Made, Material, check_pruning, make
+from profilers.variants.names import Variant
+from profilers.variants.rewriting.graph import layered
+from profilers.variants.settings import CompressSettings, check_settings
+
+_SHARED = "several models share the process"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A variant that could not be made, and why; there is no file of it."""
+
+    variant: Variant
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """The parent (`made` is None), or a variant that was made; ratios are to the parent."""
+
+    settings: ProfileSettings
+    profile: InferenceProfile
+    execution: Execution
+    made: Made | None = None
+    time_ratio: Estimate | None = None
+    energy_ratio: Estimate | None = None
+    finetune_energy_j: float | None = None
+    break_even_images: float | None = None  # by energy
+
+
+@dataclass(frozen=True)
+class Compression:
+    """The parent and its variants, as measured side by side, and the variants that failed."""
+
+    parent: Model
+    variants: tuple[Model, ...]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    settings: ProfileSettings
+    runtime: Runtime
+    prepared: Prepared
+    execution: Execution
+    made: Made | None = None
+
+
+def compress(settings: CompressSettings, /, *, show: Show = lambda progress: None) -> Compression:
+    """Make, verify and measure. Raises ProfilerError, before anything is written, where the parent cannot be used."""
+    check_settings(settings)
+    parent = settings.parent
+    runtime = runtime_of(parent)
+    with reserve(runtime.find_device(parent.device), meter=parent.meter, plan=parent.plan, show=show) as device:
+        show(Progress("opening the model", 0.0, 0.0))
+        prepared = runtime.prepare(parent, device.place)
+        if not isinstance(prepared.inference, TorchInference):
+            raise ModelError(f"{parent.model} is {prepared.format}; variants are made of PyTorch's models")
+        material = _material(settings, prepared, prepared.inference)
+        check_pruning(material.network, settings.variants)
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        how = execution_of_module(prepared.inference.eager, material.images[:2])
+        opened, failures = [_Opened(parent, runtime, prepared, how)], []
+        for number, variant in enumerate(settings.variants):
+            show(Progress(f"making {variant.name}", number / len(settings.variants), 0.0))
+            try:
+                made = make(variant, material, settings.path(variant), device, epochs=settings.finetune)
+                opened.append(_opened(parent, made, device))
+            except ProfilerError as error:
+                settings.path(variant).unlink(missing_ok=True)  # verified, and yet it cannot be measured
+                status = "oom" if isinstance(error, OutOfMemory) else "invalid"
+                failures.append(Failure(variant, status, str(error)))
+        models = list(_measured(opened, device, parent.plan, seed=parent.seed, show=show))
+    return Compression(models[0], tuple(models[1:]), tuple(failures))
+
+
+def _material(settings: CompressSettings, prepared: Prepared, inference: TorchInference) -> Material:
+    parent, data = settings.parent, prepared.data
+    assert data is not None
+    images = np.concatenate([batch.tensors[0].numpy() for batch in inference.batches_of])
+    found = []
+    for output, count in inference.outputs():
+        given = scores(output, count, len(data.classes))
+        if isinstance(given, str):
+            raise ModelError(f"{parent.model}: {given}")
+        found.append(given)
+    training = None
+    if settings.needs_training_images:
+        training = load_dataset(parent.dataset or "", split="train", download=parent.download)
+    return Material(
+        network=layered(inference.eager, torch.from_numpy(images[:2])),
+        images=images,
+        scores=np.concatenate(found).astype(np.float32),
+        labels=data.labels[: len(images)],
+        training=training,
+        normalise=parent.normalise,
+        batch=parent.batch_size,
+        threads=torch.get_num_threads(),
+        seed=parent.seed,
+    )
+
+
+def _opened(parent: ProfileSettings, made: Made, device: ReservedDevice) -> _Opened:
+    """Open a file that was verified, in this process."""
+    # trusted, as it was written here
+    settings = dataclasses.replace(parent, model=str(made.path), trust=True, factory=None, factory_args=None)
+    runtime = runtime_of(settings)
+    prepared = runtime.prepare(settings, device.place)
+    return _Opened(settings, runtime, dataclasses.replace(prepared, precision=made.checked.execution.precision),
+                   made.checked.execution, made)  # fmt: skip
+
+
+def _measured(opened: list[_Opened], device: ReservedDevice, plan: Plan, /, *, seed: int, show: Show) -> Iterator[Model]:
+    plan = plan.of_time_alone() if isinstance(device.meter, NoMeter) else plan
+    inferences = [one.prepared.inference for one in opened]
+    for inference in inferences:
+        inference.run_each_size()
+    warm = rest(device.sampler, plan, "idle power with the models", show)
+    base = marks_of(device.sampler, idle_cold=device.idle, idle_warm=warm)
+    rounds = compare(inferences, device.sampler, plan, rng=np.random.default_rng(seed), show=show, base=base)
+    show(Progress("looking closely", 0.0, 0.0))
+    profiles = []
+    for number, one in enumerate(opened):
+        looked = look_closely(one.prepared.inference, one.prepared.data, latency_s=plan.min_s / 4)
+        looked = dataclasses.replace(looked, peak_memory_bytes=None, reasons=looked.reasons | {"peak_memory": _SHARED})
+        measurement = Measurement(rounds.marks(number), rounds.warm_up, rounds.ended_by)
+        found = assemble(one.settings, one.runtime, device, one.prepared, (measurement, None), looked).profile
+        # who shares the processor slows them all alike: that is remarked, and no reason not to rank them
+        profiles.append(dataclasses.replace(found, facts=dataclasses.replace(found.facts, invalid=looked.invalid)))
+    trace = device.sampler.trace()
+    for number, (one, profile) in enumerate(zip(opened, profiles, strict=True)):
+        yield _model(one, profile, profiles[0], rounds, number, trace)
+
+
+def _model(
+    one: _Opened, profile: InferenceProfile, parent: InferenceProfile, rounds: Rounds, number: int, trace: PowerTrace, /
+) -> Model:
+    if one.made is None:
+        return Model(one.settings, profile, one.execution)
+    spent = _joules(one.made.fine_tuning, rounds.marks(number), trace)
+    ours, theirs = profile.energy.per_inference, parent.energy.per_inference
+    saved = theirs.value - ours.value if ours and theirs else None
+    return Model(
+        one.settings,
+        profile,
+        one.execution,
+        one.made,
+        rounds.time_ratio(number),
+        rounds.energy_ratio(number, trace),
+        spent,
+        spent / saved if spent is not None and saved is not None and saved > 0 else None,
+    )
+
+
+def _joules(tuning: FineTuning | None, marks: Windows, trace: PowerTrace) -> float | None:
+    """Return what fine-tuning took; None where there was none, or no meter."""
+    if tuning is None:
+        return None
+    others = (*marks.groups, *marks.others)
+    spent = derive(trace, dataclasses.replace(marks, groups=(tuning.window,), others=others)).per_inference
+    return spent.value * tuning.window.images if spent else None
