@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Protocol
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from profilers.inference.batches import Batch
 from profilers.inference.flop_formulas import Uncountable, flops_of
-from profilers.inference.running import TorchInference
 from profilers.models.torch_errors import quiet, some
 
 
-def count_flops(inference: TorchInference, /) -> tuple[int | None, str | None]:
+class OnDevice(Protocol):
+    """A torch model and its batches on a device."""
+
+    eager: Callable[..., object]
+    batches_of: list[Batch]
+
+    def fresh(self, batch: Batch) -> Batch: ...
+
+    def to_device(self, batch: Batch) -> Batch: ...
+
+    def running(self, batch: Batch) -> AbstractContextManager[None]: ...
+
+
+def count_flops(inference: OnDevice, /) -> tuple[int | None, str | None]:
     """Return floating-point operations per image (a multiply-add is two), or None and why they cannot be counted."""
     batch = inference.to_device(inference.fresh(inference.batches_of[0]))
     with quiet(), inference.running(batch), _unfused(), _Counter() as counter:

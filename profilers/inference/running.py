@@ -15,6 +15,7 @@ from torch._inductor.utils import fresh_cache
 
 from profilers.errors import ModelError, ProfilerError
 from profilers.inference.batches import Batch
+from profilers.inference.flops import count_flops
 from profilers.inference.modes import Mode, Precision
 from profilers.inference.protocol import Transfers, process_peak_memory
 from profilers.inference.scores import tensors_of
@@ -214,8 +215,6 @@ class TorchInference:
         return Transfers(*(float(np.mean(column)) for column in zip(*spans, strict=True)))
 
     def flops(self) -> tuple[int | None, str | None]:
-        from profilers.inference.flops import count_flops
-
         try:
             return count_flops(self)
         except ProfilerError as error:

@@ -81,6 +81,8 @@ def check(settings: ProfileSettings, /) -> EntryPoint:
     for package in packages:
         if find_spec(package) is None:
             raise ProfilerError(f"{package} is not installed: pip install 'ecosel[{extra}]'")
+    if recognised.format == "onnx":
+        _check_onnx(settings)
     return EntryPoint(name, OURS[name], GROUP)
 
 
@@ -101,3 +103,23 @@ def _loaded(point: EntryPoint) -> Runtime:
     except (ImportError, AttributeError) as error:
         raise ProfilerError(f"the runtime {point.name} ({point.value}) cannot be loaded: {error}") from error
     return runtime
+
+
+def _check_onnx(settings: ProfileSettings) -> None:
+    """Refuse an ONNX file that needs more than its operators and its folder, and settings that are PyTorch's."""
+    from profilers.models.onnx.checking import check_file
+
+    if settings.compile:
+        raise ValueError("--compile compiles PyTorch models; ONNX Runtime compiles every model as it opens it")
+    if settings.precision != "fp32" or settings.channels_last:
+        raise ValueError(f"{settings.model} has its precision and layout in the file; leave --precision and --channels-last out")
+    if settings.entry or settings.rename or not settings.strict or settings.batch_axis:
+        raise ValueError(f"{settings.model} is an ONNX model; --entry, --rename, --no-strict and --batch-axis are of PyTorch's")
+    code, _, name = (settings.dataset or "").rpartition(":")
+    if settings.metric or (code and name.isidentifier()):
+        raise ValueError("--metric, and a --dataset that is code, are run by PyTorch; an ONNX model takes images from files")
+    if (settings.resize or settings.crop) and find_spec("torchvision") is None:
+        raise ProfilerError("torchvision, which resizes images, is not installed: pip install 'ecosel[torch]'")
+    if settings.mode == "pipelined":
+        raise ValueError("mode 'pipelined' is PyTorch's; use 'paper' for ONNX models")
+    check_file(Path(settings.model))

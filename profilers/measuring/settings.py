@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from profilers.inference.modes import Mode, Precision
+from profilers.models.onnx.checking import digest_of
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,5 @@ class ProfileSettings:
                 del plain[name]
         file = Path(self.model)
         if file.is_file():
-            with file.open("rb") as content:
-                plain["model"] = f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
+            plain["model"] = f"sha256:{digest_of(file)}"
         return json.dumps(plain, sort_keys=True, default=str)

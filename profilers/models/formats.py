@@ -35,6 +35,7 @@ _FOREIGN = (
     (0, b"\x89HDF\r\n\x1a\n", f"an HDF5 file, as Keras writes it; {_WEIGHTS}"),
     (0, b"GGUF", f"a GGUF file (llama.cpp), which torch cannot run; {_WEIGHTS}"),
     (4, b"TFL3", f"a TensorFlow Lite model; {_WEIGHTS}"),
+    (4, b"ORTM", "a model in ONNX Runtime's own format; profile the .onnx that it was made from"),
     (4, b"ET12", "an ExecuTorch program; profile the .pt2 that it was made from"),
     (4, b"PTMF", "a TorchScript flatbuffer for mobile; profile the TorchScript archive that it was made from"),
     (0, b"\x7fELF", "a bare native library; profile the .pt2 of torch._inductor.aoti_compile_and_package"),
@@ -109,6 +110,8 @@ def _of_content(path: Path, file: IO[bytes], size: int) -> Recognised:
     if head[257:262] == b"ustar" and tarfile.is_tarfile(path):
         raise ModelError(f"{path} is a tar archive; unpack it, or save the state_dict() again with a newer torch")
     if (foreign := _protobuf(file)) is not None:
+        if foreign == "onnx":
+            return Recognised("onnx")
         raise ModelError(f"{path} is {foreign}; {_WEIGHTS}")
     raise ModelError(f"{path} is not a saved PyTorch model (it begins with {head[:8]!r}); {_WEIGHTS}")
 
@@ -224,7 +227,7 @@ def _protobuf(file: IO[bytes]) -> str | None:
         return None
     kinds = {field for field in fields if field is not None}
     if (1, 0) in kinds and (7, 2) in kinds:  # ModelProto: ir_version, graph
-        return "an ONNX model"
+        return "onnx"
     if (1, 0) in kinds and (2, 2) in kinds and len(kinds) == 2:  # SavedModel: schema version, meta graphs
         return "a TensorFlow SavedModel"
     if (1, 2) in kinds and (4, 2) in kinds:  # GraphDef: nodes, versions

@@ -197,15 +197,28 @@ def _numbers(text: str, channels: int) -> tuple[tuple[float, ...], tuple[float, 
     return numbers[:channels], numbers[channels:]
 
 
+def image_array(
+    data: LabelledImages,
+    rows: slice | NDArray[np.int64] = slice(None),
+    *,
+    normalise: str | tuple[Sequence[float], Sequence[float]] = "dataset",
+) -> NDArray[np.float32]:
+    """Return images as float32 [n, channels, height, width]: (pixel / 255 - mean) / deviation."""
+    mean, std = (numbers.reshape(-1, 1, 1) for numbers in normalisation(data, normalise))
+    pixels: NDArray[np.float32] = data.images[rows].astype(np.float32)
+    pixels /= np.float32(255)
+    pixels -= mean
+    pixels /= std
+    return pixels
+
+
 def image_batch(
     data: LabelledImages,
     rows: slice | NDArray[np.int64] = slice(None),
     *,
     normalise: str | tuple[Sequence[float], Sequence[float]] = "dataset",
 ) -> Tensor:
-    """Return images as float32 [n, channels, height, width] on the CPU: (pixel / 255 - mean) / deviation."""
+    """Return the same as a tensor on the CPU."""
     import torch
 
-    mean, std = (torch.from_numpy(numbers).view(-1, 1, 1) for numbers in normalisation(data, normalise))
-    pixels = torch.from_numpy(data.images[rows]).to(torch.float32)
-    return pixels.div_(255).sub_(mean).div_(std)
+    return torch.from_numpy(image_array(data, rows, normalise=normalise))

@@ -67,6 +67,8 @@ def open_model(
     """
     recognised = check_model(path, factory=factory, trust=trust)
     _check_device(device)
+    if recognised.format == "onnx":
+        raise ModelError(f"{path} is an ONNX model, which PyTorch does not run; ecosel profile runs it in ONNX Runtime")
     file = Path(path)
     with quiet(), in_one_line(path or str(factory)):
         if recognised.format == "genome":
@@ -110,7 +112,7 @@ def check_model(path: str, *, factory: str | None = None, trust: bool = False) -
         raise ModelError(f"{path} is {what}; {_FIT}")
     if factory is None and recognised.format in ("state_dict", "safetensors"):
         raise ModelError(f"{path} holds weights without a network; name what builds it: --factory torchvision:resnet18, say")
-    if factory is not None and recognised.format in ("torchscript", "export", "aotinductor"):
+    if factory is not None and recognised.format in ("torchscript", "export", "aotinductor", "onnx"):
         raise ValueError(f"factory {factory!r}: {path} is {recognised.format}, which holds its network")
     return recognised
 

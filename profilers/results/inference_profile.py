@@ -178,10 +178,11 @@ def _both(profile: InferenceProfile) -> bool:
 
 def _shares(profile: InferenceProfile) -> str:
     facts = profile.facts
-    every = facts.trainable_parameters == facts.parameters
-    trainable = "all trainable" if every else f"{facts.trainable_parameters:,} trainable"
-    buffers = f", {facts.buffers:,} in buffers" if facts.buffers else ""
-    return trainable + buffers + (f", {si(facts.parameter_bytes, 'B')}" if facts.parameter_bytes is not None else "")
+    parts = [f"{facts.trainable_parameters:,} trainable"] if facts.trainable_parameters is not None else []
+    if facts.trainable_parameters == facts.parameters:
+        parts = ["all trainable"]
+    parts += [f"{facts.buffers:,} in buffers"] if facts.buffers else []
+    return ", ".join([*parts, *([si(facts.parameter_bytes, "B")] if facts.parameter_bytes is not None else [])])
 
 
 _EVENTS = "a batch, by CUDA events"

@@ -73,3 +73,21 @@ def broken() -> nn.Module:
 
 def a_number() -> int:
     return 3
+
+
+class Exported(nn.Module):  # type: ignore[misc]
+    """What ONNX export must carry: grouped, strided and transposed convolutions, attention by hand, a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU6(), nn.Conv2d(8, 8, 3, groups=8)
+        )
+        self.up = nn.ConvTranspose2d(8, 6, 2, 2)
+        self.qkv, self.head = nn.Linear(6, 18), nn.Linear(6, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.up(self.stem(x)).flatten(2).transpose(1, 2)
+        query, key, value = self.qkv(x).chunk(3, dim=-1)
+        x = (query @ key.transpose(1, 2)).softmax(-1) @ value
+        return self.head(x.mean(1))

@@ -16,6 +16,7 @@ import pytest
 
 from profilers.errors import ModelError
 from profilers.models.formats import recognise
+from profilers.models.opening import open_model
 
 
 def refused(path: Path) -> str:
@@ -42,13 +43,19 @@ SAVED_MODEL = protobuf((1, 1), (2, b"\x0a\x00"))
 GRAPH = protobuf((1, b"\x0a\x01x"), (4, b"\x08\x16"))
 
 
+def test_an_onnx_model_is_recognised_and_pytorch_does_not_open_it(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(ONNX)
+    assert recognise(tmp_path / "model.pt").format == "onnx"
+    with pytest.raises(ModelError, match="is an ONNX model, which PyTorch does not run"):
+        open_model(str(tmp_path / "model.pt"))
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         (b"", "is empty (0 bytes)"),
         (LFS, "is a Git LFS pointer, not the model (44678912 bytes); run git lfs pull"),
         (b"<!DOCTYPE html><html>Sign in</html>", "is a web page"),
-        (ONNX, "is an ONNX model; save the state_dict()"),
         (SAVED_MODEL, "is a TensorFlow SavedModel; save"),
         (GRAPH, "is a TensorFlow graph; save"),
         (b"\x1c\0\0\0TFL3" + bytes(40), "is a TensorFlow Lite model"),

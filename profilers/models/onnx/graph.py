@@ -1,0 +1,107 @@
+"""Walk an ONNX model: all of its graphs, nodes and tensors, those inside control flow and attributes too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+# Bits of an element by the number of its type in onnx.proto; text is 0 and unknown ones are missing.
+BITS = {
+    1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 8: 0, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16,
+    17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2,
+}  # fmt: skip
+# Operators that hand on the numbers of their first input, rearranged or in another type.
+_SAME_NUMBERS = {
+    "DequantizeLinear", "QuantizeLinear", "Cast", "CastLike", "Transpose", "Reshape", "Identity", "Squeeze", "Unsqueeze",
+    "Flatten",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Nested:
+    """A graph, and the operators of the nodes that hold it, outermost first."""
+
+    graph: Any  # onnx.GraphProto, which has no types
+    inside: tuple[str, ...]
+
+
+def graphs(model: Any) -> Iterator[Nested]:
+    """Yield the main graph and those in attributes of nodes, without recursion: their depth is the file's to choose."""
+    waiting = [Nested(model.graph, ())]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        for node in found.graph.node:
+            for attribute in node.attribute:
+                inner = [attribute.g] if attribute.HasField("g") else []
+                waiting += [Nested(graph, (*found.inside, node.op_type)) for graph in (*inner, *attribute.graphs)]
+
+
+def tensors(model: Any) -> Iterator[Any]:
+    """Yield every tensor that a model holds."""
+    for nested in graphs(model):
+        graph = nested.graph
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+        for node in graph.node:
+            for attribute in node.attribute:
+                yield from [attribute.t] if attribute.HasField("t") else []
+                yield from attribute.tensors
+                for sparse in [
+                    *([attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []),
+                    *attribute.sparse_tensors,
+                ]:
+                    yield from (sparse.values, sparse.indices)
+
+
+def elements(tensor: Any) -> int:
+    return math.prod(tensor.dims)
+
+
+def size_bytes(tensor: Any) -> int:
+    """Return the bytes of a tensor by its shape and type, however it is stored."""
+    return (elements(tensor) * BITS.get(tensor.data_type, 0) + 7) // 8
+
+
+class Constants:
+    """The tensors of a model by the names under which nodes take them."""
+
+    def __init__(self, model: Any) -> None:
+        self.tensors: dict[str, Any] = {}
+        self._made_by: dict[str, Any] = {}
+        for nested in graphs(model):
+            self.tensors |= {tensor.name: tensor for tensor in nested.graph.initializer}
+            for node in nested.graph.node:
+                if node.op_type == "Constant":
+                    value = next((attribute.t for attribute in node.attribute if attribute.name == "value"), None)
+                    if value is not None and node.output:
+                        self.tensors[node.output[0]] = value
+                else:
+                    self._made_by |= {name: node for name in node.output if name}
+
+    def source(self, name: str) -> tuple[str, Any] | None:
+        """Return the name and the tensor whose numbers a value is, through dequantisation and rearrangement, or None."""
+        seen: set[str] = set()
+        while name not in self.tensors:
+            node = self._made_by.get(name)
+            if node is None or node.op_type not in _SAME_NUMBERS or not node.input or name in seen:
+                return None
+            seen.add(name)
+            name = node.input[0]
+        return name, self.tensors[name]
+
+    def is_dequantised(self, name: str) -> bool:
+        """Say whether a value comes from whole numbers by way of a DequantizeLinear."""
+        seen: set[str] = set()
+        while (node := self._made_by.get(name)) is not None and node.op_type in _SAME_NUMBERS and node.input and name not in seen:
+            if node.op_type == "DequantizeLinear":
+                return True
+            seen.add(name)
+            name = node.input[0]
+        return False
+
+    def made_by(self, name: str) -> Any | None:
+        return self._made_by.get(name)

@@ -1,0 +1,170 @@
+"""ONNX Runtime as a runtime: open the ONNX file of a request and make its batches; no torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from profilers.datasets import Fit, load_dataset
+from profilers.errors import MeterError, ModelError, ProfilerError
+from profilers.measuring.device import Device
+from profilers.measuring.runtime import Prepared
+from profilers.measuring.settings import ProfileSettings
+from profilers.meters.nvml.boards import machine
+from profilers.meters.nvml.cuda import cuda_devices, device_named
+from profilers.meters.rapl import processor_name
+from profilers.models.onnx.checking import check_file, digest
+from profilers.models.onnx.flops import count_flops, shapes_needed
+from profilers.models.onnx.graph import Constants
+from profilers.models.onnx.parameters import count_parameters, left_out
+from profilers.models.onnx.precision import precision_of
+from profilers.models.onnx.shapes import check_memory, inputs_of, shapes_of
+from profilers.models.torch_errors import in_one_line
+from profilers.runtimes.onnx_batches import FeedBatch, make_batches
+from profilers.runtimes.onnx_inference import OnnxInference
+
+_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+_FATAL = 4  # the lowest severity of its log that is shown; what fails is raised too
+
+
+class OnnxRuntime:
+    """Runs ONNX files with the operators that ONNX Runtime brings; a library of other operators is never loaded."""
+
+    name = "onnxruntime"
+
+    def opens(self, path: Path, /) -> bool:
+        return False  # an ONNX file is known by its content already
+
+    def find_device(self, device: str, /) -> Device:
+        has_cuda = _CUDA in onnxruntime.get_available_providers()
+        if device == "auto":
+            device = "cuda:0" if has_cuda else "cpu"
+        if device == "cpu":
+            return Device("cpu", f"{processor_name()}, {threads()} threads", "cpu")
+        if not re.fullmatch(r"cuda(:\d+)?", device):
+            raise ValueError(f"--device {device!r} is none of auto, cpu, cuda, cuda:N, which ONNX Runtime runs on")
+        if not has_cuda:
+            raise ModelError(
+                f"--device {device}: this ONNX Runtime runs on the processor only; pip install onnxruntime-gpu, or use cpu"
+            )
+        name = "cuda:0" if device == "cuda" else device
+        try:
+            found = machine()
+            if (one := device_named(name, cuda_devices(found))) is not None:
+                return Device(one.name, one.board.name, one.board.uuid, found.driver)
+        except MeterError:  # without NVML there is no meter, and the rest can still be measured
+            return Device(name, name, name.replace(":", "-"))
+        raise ModelError(f"there is no device {device}; `ecosel devices` lists what there is")
+
+    def prepare(self, settings: ProfileSettings, device: Device, /) -> Prepared:
+        file = Path(settings.model)
+        data = None
+        if settings.dataset:
+            data = load_dataset(
+                settings.dataset,
+                split=settings.split,
+                download=settings.download,
+                limit=settings.limit,
+                fitting=Fit.of(settings.resize, settings.crop),
+                statistics=settings.normalise == "dataset",
+            )
+        model = check_file(file)
+        sha256, constants = digest(file, model), Constants(model)
+        parameters, precision, rest = (
+            count_parameters(model, constants),
+            precision_of(model, constants),
+            left_out(model, constants),
+        )
+        batches = make_batches(settings, inputs_of(model), data)
+        full = max(batches, key=lambda batch: batch.images)
+        shapes = shapes_of(model, {name: array.shape for name, array in full.feeds.items()})
+        check_memory(shapes)
+        if needed := shapes_needed(model, shapes):
+            shapes |= _shapes_seen(file, full, needed)
+        total, no_flops = count_flops(model, shapes)
+        del model, constants
+        session = _session(file, str(file), device)
+        flops = (None if total is None else round(total / full.images), no_flops)
+        notes = [rest] if rest else []
+        if data is not None and (dropped := len(data.labels) - sum(batch.images for batch in batches)):
+            notes.append(f"the last {dropped} images are left out: the model takes batches of {settings.batch_size} only")
+        if full.images < settings.batch_size:
+            notes.append(f"batches hold {full.images} images, which are all that there are")
+        if data is None:
+            notes.append("inputs are random: energy can differ from that of real ones")
+        return Prepared(
+            format="onnx",
+            sha256=sha256,
+            precision=precision,
+            inference=OnnxInference(session, batches, seed=settings.seed, flops=flops),
+            data=data,
+            parameters=parameters,
+            inputs=batches[0].shapes,
+            notes=tuple(notes),
+            threads=threads() if device.code == "cpu" else None,
+            providers=",".join(session.get_providers()),
+        )
+
+    def versions(self) -> dict[str, str]:
+        return {name: metadata.version(name) for name in ("onnx", "onnxruntime", "onnxruntime-gpu") if _installed(name)}
+
+
+def _session(file: Path, model: str | bytes, device: Device) -> Any:
+    """Open a file that was checked, or a model made from it; its graph is optimised here, with a thread for every core."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL
+    options.intra_op_num_threads, options.inter_op_num_threads = threads(), 1
+    if isinstance(model, bytes):
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(file.parent.absolute()))
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    kind, _, index = device.code.partition(":")
+    providers: list[Any] = [(_CUDA, {"device_id": index or "0"}), _CPU] if kind == "cuda" else [_CPU]
+    with in_one_line(f"{file}"):
+        session = onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
+    if kind == "cuda" and session.get_providers()[0] != _CUDA:  # it falls back to the processor without an error
+        raise ModelError(f"ONNX Runtime cannot use {device.code} here, and would run on the processor; check CUDA and cuDNN")
+    return session
+
+
+def _shapes_seen(file: Path, batch: FeedBatch, names: list[str]) -> dict[str, tuple[int, ...]]:
+    """Run one batch, with the shapes of some values as its outputs; nothing where that fails."""
+    model = check_file(file)
+    graph = model.graph
+    del graph.output[:]
+    for number, name in enumerate(names):
+        graph.node.add(op_type="Shape", input=[name], output=[f"ecosel_shape_{number}"])
+        graph.output.add(name=f"ecosel_shape_{number}")
+    try:
+        session = _session(file, model.SerializeToString(), Device("cpu", "cpu", "cpu"))
+        with in_one_line("the shapes"):
+            found = session.run(None, batch.feeds)
+    except ProfilerError:
+        return {}
+    return {name: tuple(shape.tolist()) for name, shape in zip(names, found, strict=True)}
+
+
+def threads() -> int:
+    """Return how many threads a run on the processor uses: OMP_NUM_THREADS as PyTorch does, or one for every core."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    cores = set()
+    for processor in os.sched_getaffinity(0):
+        try:
+            cores.add(Path(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list").read_text())
+        except OSError:
+            cores.add(str(processor))
+    return max(1, len(cores))
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
