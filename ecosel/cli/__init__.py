@@ -26,6 +26,7 @@ COMMANDS = {
     "report": ("ecosel.cli.report:report", "Write one offline page that shows the choice."),
     "profile": ("profilers.cli.profile:profile", "Measure accuracy, energy and time of a saved model."),
     "compress": ("profilers.cli.compress:compress", "Make smaller, faster variants of a model, and measure them beside it."),
+    "energy": ("profilers.cli.energy:energy", "Turn a log of power and windows into joules per inference."),
     "evolve": ("evolver.cli:evolve", "Search for networks, and fill an archive with them."),
     "devices": ("profilers.cli.devices:devices", "Show what can be measured here, by which meter, and why not."),
 }

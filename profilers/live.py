@@ -1,0 +1,161 @@
+"""Windows of somebody's own loop: begin and end around any work → joules with their interval, from a meter sampled beside it."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from types import TracebackType
+
+from profilers.energy.intervals import Estimate
+from profilers.energy.per_image import Window, Windows, derive
+from profilers.energy.readings import Sensor
+from profilers.energy.sampler import Sampler
+from profilers.errors import MeterError
+from profilers.meters import NoMeter, find_meter
+from profilers.meters.base import Reading
+
+_TICK_S = 0.1  # the slowest counters of boards; those of processors tick every millisecond
+_LEVEL_READINGS = 4
+_running: dict[tuple[str, str | None], _Running] = {}
+_lock = threading.Lock()
+
+
+class Measured:
+    """One window: `joules`, `low`, `high`, `seconds`, `warnings`, once it has ended; asking waits until the sensor has settled.
+
+    Raises MeterError or WindowTooShort where the energy cannot be told; it is never 0 for want of a reading.
+    """
+
+    def __init__(self, device: str = "cuda", *, meter: str | None = None) -> None:
+        self._device = device
+        self._shared = _Running.of(device, meter)
+        _synchronise(device)
+        self._first = self._shared.sampler.read()
+        self.start_s = self._shared.sampler.now()
+        self.end_s: float | None = None
+        self._last: Reading | None = None
+        self._found: Estimate | None = None
+        self._notes: tuple[str, ...] = ()
+
+    def __enter__(self) -> Measured:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.end()
+
+    def end(self) -> Measured:
+        """End the window; a second call changes nothing."""
+        if self.end_s is None:
+            _synchronise(self._device)
+            self.end_s = self._shared.sampler.now()
+            self._last = self._shared.sampler.read()
+        return self
+
+    @property
+    def seconds(self) -> float:
+        return self._ended() - self.start_s
+
+    @property
+    def joules(self) -> float:
+        return self._estimate().value
+
+    @property
+    def low(self) -> float | None:
+        return self._estimate().low
+
+    @property
+    def high(self) -> float | None:
+        return self._estimate().high
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        self._estimate()
+        return self._notes
+
+    def _ended(self) -> float:
+        if self.end_s is None:
+            raise ValueError("the window has not ended; call end() first")
+        return self.end_s
+
+    def _estimate(self) -> Estimate:
+        end_s = self._ended()
+        if self._found is None:
+            self._found, self._notes = self._shared.energy(self.start_s, end_s, self._first, self._last)
+            self._shared.leave()
+        return self._found
+
+
+class _Running:
+    """A meter and its sampler, shared by all windows that are open on one device."""
+
+    def __init__(self, key: tuple[str, str | None]) -> None:
+        found = find_meter(key[1], key[0])
+        if isinstance(found, NoMeter):
+            raise MeterError(found.reason)
+        self._key, self._meter, self._open = key, found, 0
+        self.sampler = Sampler(found)
+        self.sampler.__enter__()
+
+    @classmethod
+    def of(cls, device: str, meter: str | None) -> _Running:
+        with _lock:
+            key = (device, meter)
+            shared = _running.get(key) or _running.setdefault(key, cls(key))
+            shared._open += 1
+            return shared
+
+    def leave(self) -> None:
+        """Stop the sampler when the last window has its energy."""
+        with _lock:
+            self._open -= 1
+            if self._open == 0:
+                _running.pop(self._key, None)
+                self.sampler.__exit__(None, None, None)
+                self._meter.close()
+
+    def energy(
+        self, start_s: float, end_s: float, first: Reading | None, last: Reading | None
+    ) -> tuple[Estimate, tuple[str, ...]]:
+        from profilers.measuring.measurement import sensor_of
+
+        column, sensor = sensor_of(self._meter)
+        if column is None:
+            return _counted(self._meter.name, end_s - start_s, first, last), ()
+        if self._meter.name.startswith("constant"):
+            sensor = Sensor()
+        interval_s = self.sampler.interval_s
+        self.sampler.wait(end_s + sensor.settled_s + _LEVEL_READINGS * interval_s - self.sampler.now())
+        can = self._meter.capabilities()
+        group = Window(start_s, end_s, 1)
+        marks = Windows((group,), self._meter.name, column, False, sensor, interval_s, None, None, None)
+        found = derive(self.sampler.trace(), marks)
+        if found.power is None:
+            raise MeterError("; ".join(found.reasons) or "the meter gave no power in this window")
+        gain = () if can.gain_error is None else (
+            f"the error of the board's sensor comes on top: gain ± {can.gain_error:.0%} and ± {can.offset_error_w:g} W",
+        )  # fmt: skip
+        return found.power, (*found.warnings, *gain)
+
+
+def _counted(name: str, seconds: float, first: Reading | None, last: Reading | None) -> Estimate:
+    """Return the difference of a counter, off by a tick at either end at most."""
+    if first is None or last is None or first.energy_j is None or last.energy_j is None:
+        raise MeterError(f"{name}: the energy counter could not be read at both ends of the window")
+    joules = last.energy_j - first.energy_j
+    if not joules > 0:
+        raise MeterError(f"{name}: the energy counter did not move within {seconds:.3f} s; take a longer window")
+    half = joules / seconds * (0.002 if name == "rapl" else _TICK_S) * math.sqrt(2)
+    return Estimate(joules, joules - half, joules + half)
+
+
+def _synchronise(device: str) -> None:
+    """Wait for what was put on a GPU, where torch did."""
+    torch = sys.modules.get("torch")
+    if torch is not None and device.startswith("cuda") and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize(device)
+
+
+def window(device: str = "cuda", *, meter: str | None = None) -> Measured:
+    """Begin a window on a device ("cuda:1", "cpu"), as a `with` block or until `end()`; windows may nest and overlap."""
+    return Measured(device, meter=meter)

@@ -1,0 +1,128 @@
+"""Turn the lines of a CSV log into cells with names, as nvidia-smi and meters write them."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from profilers.energy.readings import Floats
+from profilers.errors import MeterError
+
+_MISSING = re.compile(r"^$|^\[?(n/?a|not supported|unknown error|insufficient permissions|gpu is lost.*|err!?|nan)\]?$", re.I)
+_NUMBER = re.compile(r"^([-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?)\s*(mw|kw|w|s|ms)?$", re.I)
+_STAMP = re.compile(r"^\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?\s*(Z|[-+]\d\d:?\d\d)?$")
+_CELL_SCALES = {"mw": 1e-3, "kw": 1e3}
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Rows of a log as text, with the names of their columns in small letters and the number of each line."""
+
+    path: str
+    names: tuple[str, ...]
+    table: tuple[tuple[str, ...], ...]
+    lines: tuple[int, ...]
+    warnings: tuple[str, ...] = ()
+
+    def numbers(self, column: int, /) -> Floats:
+        """Return a column as numbers, in W where cells have units; NaN where it is not available."""
+        return np.array([self._number(row[column], line) for row, line in zip(self.table, self.lines, strict=True)])
+
+    def _number(self, cell: str, line: int) -> float:
+        if _MISSING.match(cell):
+            return math.nan
+        found = _NUMBER.match(cell)
+        if found is None:
+            raise MeterError(f"{self.path} line {line}: {cell[:40]!r} is no number")
+        return float(found[1]) * _CELL_SCALES.get((found[2] or "").lower(), 1.0)
+
+    def values(self, name: str, /) -> list[str] | None:
+        place = next((k for k, one in enumerate(self.names) if one.split(" [")[0] == name), None)
+        return None if place is None else [row[place] for row in self.table]
+
+    def value(self, name: str, /) -> str | None:
+        values = self.values(name)
+        return values[0] if values else None
+
+    def stamps(self, column: int | None = None, /) -> Floats | None:
+        """Return the time stamps in seconds, of a column or the one that holds any; None where there are none."""
+        if not self.table:
+            return None
+        places = [k for k, cell in enumerate(self.table[0]) if is_stamp(cell)]
+        place = column if column is not None else places[0] if places else None
+        if place is None or place not in places:
+            return None
+        for row, line in zip(self.table, self.lines, strict=True):
+            if not is_stamp(row[place]):
+                raise MeterError(f"{self.path} line {line}: {row[place][:40]!r} is no time stamp")
+        return np.array([seconds_of(row[place]) for row in self.table])
+
+    def rows(self, kept: Sequence[bool], /) -> Cells:
+        chosen = [k for k, one in enumerate(kept) if one]
+        return replace(self, table=tuple(self.table[k] for k in chosen), lines=tuple(self.lines[k] for k in chosen))
+
+
+def is_stamp(text: str, /) -> bool:
+    return bool(_STAMP.match(text))
+
+
+def seconds_of(text: str, /) -> float:
+    """Return the seconds of a time stamp: its own where it states a zone, else on a clock without one."""
+    stamp = datetime.fromisoformat(re.sub(r"\s+(?=Z|[-+]\d\d:?\d\d$)", "", text.strip()).replace("/", "-"))
+    return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
+
+
+def cells_of(path: str, text: str, /) -> Cells:
+    """Cut a CSV log into cells; a first line of names is made up where a log has none. Raise MeterError with the bad line."""
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise MeterError(f"{path} is empty")
+    counts = {mark: lines[0][1].count(mark) for mark in (",", ";", "\t")}
+    mark = max(counts, key=lambda one: counts[one])
+    rows = [(number, tuple(cell.strip() for cell in next(csv.reader([line], delimiter=mark)))) for number, line in lines]
+    names = _names(path, rows[0][1])
+    headed = names == tuple(cell.lower() for cell in rows[0][1])
+    warnings: tuple[str, ...] = ()
+    body = [(number, row) for number, row in rows[1 if headed else 0 :] if tuple(map(str.lower, row)) != names]
+    if body and (len(body[-1][1]) != len(names) or (not text.endswith("\n") and not body[-1][1][-1])):
+        warnings = (f"the last line ({body[-1][0]}) is not whole and is left out",)
+        body.pop()
+    for number, row in body:
+        if len(row) != len(names):
+            raise MeterError(f"{path} line {number} has {len(row)} cells instead of {len(names)}: {mark.join(row)[:60]!r}")
+    if not body:
+        raise MeterError(f"{path} has no rows")
+    return Cells(path, names, tuple(row for _, row in body), tuple(number for number, _ in body), warnings)
+
+
+def _names(path: str, first: tuple[str, ...]) -> tuple[str, ...]:
+    if not any(is_stamp(cell) or _NUMBER.match(cell) for cell in first):
+        return tuple(cell.lower() for cell in first)
+    names, powers = [], 0
+    for cell in first:
+        number = _NUMBER.match(cell)
+        if is_stamp(cell):
+            names.append("timestamp")
+        elif number and ((number[2] or "").lower() in ("w", "mw", "kw") or "." in cell):
+            names.append("power.draw [w]")
+            powers += 1
+        elif number and "." not in cell:
+            names.append("index")
+        else:
+            names.append("uuid" if cell.startswith("GPU-") else "name")
+    if powers != 1 or names.count("timestamp") != 1:
+        raise MeterError(f"{path} has no line of names, and {powers} columns that may be the power; log it with a header")
+    return tuple(names)
+
+
+def power_columns(cells: Cells, /) -> list[int]:
+    """Return the columns of nvidia-smi's power, the best to integrate first."""
+    order = {"power.draw.instant": 0, "power.draw": 1, "power.draw.average": 2}
+    found = [(order[name.split(" [")[0]], k) for k, name in enumerate(cells.names) if name.split(" [")[0] in order]
+    return [k for _, k in sorted(found)]

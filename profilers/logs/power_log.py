@@ -1,0 +1,177 @@
+"""Turn a log of power (nvidia-smi, a wall meter's CSV, a trace of ours) into times and watts of one board."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from profilers.energy.readings import Floats, Sensor
+from profilers.errors import MeterError
+from profilers.logs.nvidia_smi import Cells, cells_of, is_stamp, power_columns, seconds_of
+from profilers.meters.known_boards import GAIN_ERROR, OFFSET_ERROR_W, known_lag
+
+_ASSUMED = Sensor(0.1, 0.1, assumed=True)
+_AVERAGE = Sensor(0.1, 1.0)
+_SCALES = {"mw": 1e-3, "w": 1.0, "watt": 1.0, "watts": 1.0, "kw": 1e3}
+_TIMES, _POWERS = ("time_s", "time", "timestamp", "seconds", "t", "datetime", "date"), ("power", "watts", "w", "p")
+
+
+@dataclass(frozen=True)
+class PowerLog:
+    """Readings [n] of one board; `origin_s` is what the log's own clock said at time 0 of `time_s`."""
+
+    path: str
+    time_s: Floats
+    power_w: Floats
+    sensor: Sensor
+    origin_s: float = 0.0
+    stamped: bool = False  # time stamps, rather than seconds
+    device: str | None = None
+    gain_error: float | None = None
+    offset_error_w: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    def at(self, text: str, /) -> float:
+        """Return a time that somebody gave, a time stamp or seconds, on the clock of `time_s`."""
+        text = text.strip()
+        try:
+            seconds = float(text)
+        except ValueError:
+            if not self.stamped or not is_stamp(text):
+                form = "seconds from its first row, or a time stamp as in it" if self.stamped else "seconds on its own clock"
+                raise MeterError(f"{text!r} is no time of {self.path}; give {form}") from None
+            return seconds_of(text) - self.origin_s
+        return seconds if self.stamped else seconds - self.origin_s
+
+    def told(self, time_s: float, /) -> float:
+        """Return a time as the log's own clock gives it: seconds from the first row where the log has time stamps."""
+        return time_s if self.stamped else time_s + self.origin_s
+
+
+def read_log(path: Path, /, *, gpu: str | None = None) -> PowerLog:
+    """Read a log; raise MeterError, in one line, for what is none or cannot be told apart."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise MeterError(f"{path} cannot be read: {error.strerror}") from None
+    if raw[:4] == b"PAR1":
+        return _checked(_trace(path, raw, gpu))
+    try:
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise MeterError(f"{path} is no text; a log is CSV of nvidia-smi or of a meter, or a trace in Parquet") from None
+    cells = cells_of(str(path), text)
+    return _checked(_nvidia_smi(path, cells, gpu) if power_columns(cells) else _meter(path, cells, gpu))
+
+
+def _checked(log: PowerLog) -> PowerLog:
+    known = np.isfinite(log.power_w) & (log.power_w > 0)
+    times, watts = log.time_s[known], log.power_w[known]
+    lost = len(log.time_s) - len(times)
+    back = np.flatnonzero(np.diff(times) < 0)
+    if len(back):
+        at = log.told(float(times[back[0]]))
+        raise MeterError(
+            f"the clock of {log.path} goes back after {at:.3f} s, by {-np.diff(times)[back[0]]:.3f} s; cut the log there"
+        )
+    kept = np.concatenate((np.diff(times) > 0, [True])) if len(times) else known[:0]
+    if kept.sum() < 3:
+        raise MeterError(f"{log.path} holds {int(kept.sum())} readings of power; a log needs three or more")
+    words = (f"{lost} of {len(log.time_s)} rows have no power",) if lost else ()
+    return replace(log, time_s=times[kept], power_w=watts[kept], warnings=(*log.warnings, *words))
+
+
+def _trace(path: Path, raw: bytes, gpu: str | None) -> PowerLog:
+    if gpu is not None:
+        raise MeterError(f"{path} is a trace of one board; leave --gpu out")
+    try:
+        frame = pl.read_parquet(io.BytesIO(raw))
+        columns = [name for name in ("power_w", "average_power_w") if name in frame.columns and frame[name].drop_nulls().len()]
+        if "time_s" not in frame.columns or not columns:
+            raise MeterError(f"{path} has no columns time_s and power_w (it has {', '.join(frame.columns)})")
+        frame = frame.filter(~pl.col("edge")) if "edge" in frame.columns else frame
+        times, watts = (frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in ("time_s", columns[0]))
+    except pl.exceptions.PolarsError as error:
+        raise MeterError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+    if not len(times):
+        raise MeterError(f"{path} is empty")
+    sensor = _ASSUMED if columns[0] == "power_w" else _AVERAGE
+    return PowerLog(str(path), times - times[0], watts, sensor, 0.0, False, None, GAIN_ERROR, OFFSET_ERROR_W)
+
+
+def _nvidia_smi(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
+    cells = _of_one_board(path, cells, gpu)
+    column = next((one for one in power_columns(cells) if np.isfinite(cells.numbers(one)).any()), None)
+    if column is None:
+        raise MeterError(f"{path} holds no power: {cells.names[power_columns(cells)[0]]} is not available in any row")
+    stamps = cells.stamps()
+    if stamps is None:
+        raise MeterError(f"{path} has no column timestamp; log with --query-gpu=timestamp,power.draw.instant")
+    origin_s = float(stamps[0])
+    kind, name = cells.names[column], cells.value("name")
+    lag = known_lag(name or "")
+    sensor = _ASSUMED if lag is None else Sensor(lag.update_period_s, lag.averaging_window_s, lag.time_constant_s)
+    warnings = list(cells.warnings)
+    if "average" in kind:
+        sensor = _AVERAGE
+    elif "instant" not in kind:
+        warnings.append("power.draw is a one-second average on some boards since Ampere: log power.draw.instant to be sure")
+    if sensor.assumed:
+        warnings.append("the board is not named, so its sensor is not known: log name too")
+    return PowerLog(
+        str(path),
+        stamps - origin_s,
+        cells.numbers(column),
+        sensor,
+        origin_s,
+        True,
+        name,
+        GAIN_ERROR,
+        OFFSET_ERROR_W,
+        tuple(warnings),
+    )
+
+
+def _of_one_board(path: Path, cells: Cells, gpu: str | None) -> Cells:
+    for key in ("index", "uuid", "gpu_uuid", "pci.bus_id", "gpu_bus_id"):
+        names = cells.values(key)
+        boards = sorted(set(names)) if names else []
+        if gpu is not None and names and any(board == gpu or (key != "index" and board.startswith(gpu)) for board in boards):
+            matches = {board for board in boards if board == gpu or (key != "index" and board.startswith(gpu))}
+            if len(matches) > 1:
+                raise MeterError(f"--gpu {gpu} names several boards of {path}: {', '.join(sorted(matches))}")
+            return cells.rows([name in matches for name in names])
+        if gpu is None and len(boards) > 1:
+            raise MeterError(f"{path} holds {len(boards)} GPUs ({', '.join(boards)}); name one with --gpu")
+    if gpu is not None and gpu != "0":
+        raise MeterError(f"{path} holds no GPU {gpu}")
+    stamps = cells.stamps()
+    if stamps is not None and len(stamps) > 3 and (np.diff(stamps) <= 0.001).mean() > 0.3:
+        raise MeterError(f"{path} seems to hold several GPUs in turn and does not name them; log index too")
+    return cells
+
+
+def _meter(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
+    if gpu is not None:
+        raise MeterError(f"{path} is of one meter; leave --gpu out")
+    plain = [re.split(r"[\[\(_ /]", name)[0] for name in cells.names]
+    time_at = next((k for k, name in enumerate(plain) if name in _TIMES), None)
+    power_at = next((k for k, name in enumerate(plain) if name in _POWERS or name.startswith("power")), None)
+    if time_at is None or power_at is None or time_at == power_at:
+        raise MeterError(f"{path} has no columns of time and power (it has {', '.join(cells.names)}); name them time and power_w")
+    units = re.findall(r"[a-z]+", cells.names[power_at].replace("power", ""))
+    scale = next((_SCALES[unit] for unit in reversed(units) if unit in _SCALES), 1.0)
+    stamps = cells.stamps(time_at)
+    times = cells.numbers(time_at) if stamps is None else stamps
+    if not np.isfinite(times).all():
+        raise MeterError(f"{path} line {cells.lines[int(np.argmin(np.isfinite(times)))]}: that time cannot be read")
+    if re.search(r"(^|[^a-z])ms\b", cells.names[time_at]):
+        times = times / 1e3
+    watts = cells.numbers(power_at) * scale
+    # the lag of a meter is not known: the area under a load with idleness around it does not depend on it
+    return PowerLog(str(path), times - times[0], watts, _ASSUMED, float(times[0]), stamps is not None, warnings=cells.warnings)
