@@ -11,20 +11,33 @@ The rooms, in the order of the flow:
 - inference: run a module over its batches, score its outputs, look at it closely
 - measuring: reserve a device, prepare, warm up, measure, sweep
 - cli: the commands `profile`, `energy` and `devices`
+
+From Python, or in a notebook: `from profilers import measure_module, measure_callable, window`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from profilers.library import Cost, measure_callable, measure_module
     from profilers.live import Measured, window
+    from profilers.measuring.settings import Plan, ProfileSettings
 
-__all__ = ["Measured", "window"]
+_FACE = {
+    "Cost": "profilers.library",
+    "measure_callable": "profilers.library",
+    "measure_module": "profilers.library",
+    "Measured": "profilers.live",
+    "window": "profilers.live",
+    "Plan": "profilers.measuring.settings",
+    "ProfileSettings": "profilers.measuring.settings",
+}
+__all__ = ["Cost", "Measured", "Plan", "ProfileSettings", "measure_callable", "measure_module", "window"]
 
 
 def __getattr__(name: str) -> Any:
     """Load the library only when it is asked for: `import profilers` stays light (PEP 562)."""
-    if name in __all__:
-        from profilers import live
+    if name not in _FACE:
+        raise AttributeError(f"module 'profilers' has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(live, name)
-    raise AttributeError(f"module 'profilers' has no attribute {name!r}")
+    return getattr(import_module(_FACE[name]), name)

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from profilers.cli.common import factory_arguments, plan_of
-from profilers.cli.progress import progress_bar
 from profilers.errors import ProfilerError
+from profilers.progress import progress_bar
 from profilers.variants.names import parse_variants
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from profilers.cli.common import factory_arguments, plan_of
-from profilers.cli.progress import progress_bar
 from profilers.errors import ProfilerError
+from profilers.progress import progress_bar
 
 if TYPE_CHECKING:
     from profilers.measuring.settings import ProfileSettings
@@ -165,7 +165,7 @@ def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, form
     if len(todo) < len(wanted):
         click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} combinations are in {archive}", err=True)
     rows = []
-    with progress_bar(len(todo)) as show:
+    with progress_bar(bool(todo)) as show:
         for point in sweep(todo, show=show):
             names = {"candidate": point.request.candidate, "configuration": point.request.configuration}
             if point.profile is not None:

@@ -31,7 +31,7 @@ OURS = {
     "replay": "profilers.meters.replay:open_meter",
     "constant": "profilers.meters.constant:open_meter",
 }
-_SPECS = "nvml, nvml:INDEX-or-UUID, rapl, hwmon:NAME[/LABEL], scmi, battery, pmic, replay:FILE or constant:WATTS"
+_SPECS = "nvml, nvml:INDEX-or-UUID, rapl, rapl:FOLDER, hwmon:NAME[/LABEL], scmi, battery, pmic, replay:FILE or constant:WATTS"
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,9 +171,9 @@ def _zone_name(folder: Path) -> str | None:
 
 
 def open_meter(rest: str, device: str) -> RaplMeter:
-    if rest:
-        raise ValueError(f"rapl:{rest} is no meter; rapl reads all processor packages and takes nothing after it")
-    return RaplMeter()
+    if rest and not rest.startswith("/"):
+        raise ValueError(f"rapl:{rest} is no meter; write rapl, or rapl:/host/sys/class/powercap for counters elsewhere")
+    return RaplMeter(Path(rest)) if rest else RaplMeter()
 
 
 def _close(zones: list[_Zone]) -> None:

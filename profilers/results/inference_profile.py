@@ -266,7 +266,7 @@ FIGURES = (
         Line("processor lost to others", "%", "time", "of the time that the model wanted"),
     ),
     Figure("metric", "TEXT", "facts.metric"),
-    Figure("metric_value", "REAL", "facts.metric_value", Line("metric", "", "quality", _metric)),
+    Figure("metric_value", "REAL", "facts.metric_value", Line("metric", "=", "quality", _metric)),
     Figure("metric_better", "TEXT", "facts.metric_better"),
     Figure("trace", "TEXT"),
     Figure("remarks", "TEXT", "remarks"),

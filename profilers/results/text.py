@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from profilers.energy.intervals import Estimate
 from profilers.results.inference_profile import FIGURES, SENSOR_GAIN, InferenceProfile
-from profilers.results.units import prefixed, si
+from profilers.results.units import digits, prefixed, si
 
 _PARTS = ("quality", "energy", "time", "compilation", "size")
 _WIDTH = 80
@@ -76,8 +76,8 @@ def _shown(value: float | Estimate, unit: str) -> tuple[str, str]:
         return f"{value:,.0f}", ""
     if not isinstance(value, Estimate):
         return (f"{value:.1%}" if unit == "%" else si(value, unit)), ""
-    scale, prefix = (100.0, "") if unit == "%" else prefixed(value.value)
-    shown = f"{value.value * scale:.4g} {prefix}{unit}"
+    scale, prefix = (100.0, "") if unit == "%" else prefixed(value.value, unit)
+    shown = f"{digits(value.value * scale)} {prefix}{unit}"
     if value.low is None or value.high is None:
         return shown, ""
     low, high = (bound * scale for bound in (value.low, value.high))

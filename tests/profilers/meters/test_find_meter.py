@@ -119,3 +119,8 @@ def test_two_packages_with_one_name_are_refused(other_package: Path, tmp_path: P
     monkeypatch.syspath_prepend(second.parent)
     with pytest.raises(MeterError, match="several packages bring a meter fruit: "):
         find_meter("fruit", "cpu")
+
+
+def test_rapl_is_read_below_another_folder_that_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MeterError, match=f"no RAPL on this machine .{tmp_path} has no package counter"):
+        find_meter(f"rapl:{tmp_path}", "cpu")

@@ -20,9 +20,10 @@ def _say_waiting(progress: Progress) -> None:
 
 
 @contextmanager
-def progress_bar(points: int = 1) -> Iterator[Show]:
-    """Show a bar on standard error where a person looks at it."""
-    if not sys.stderr.isatty() or not points:
+def progress_bar(shown: bool = True) -> Iterator[Show]:
+    """Show a bar on standard error where a person looks at it, or in a notebook."""
+    notebook = "ipykernel" in sys.modules
+    if not shown or not (notebook or sys.stderr.isatty()):
         yield _say_waiting
         return
     from rich.console import Console
@@ -30,7 +31,7 @@ def progress_bar(points: int = 1) -> Iterator[Show]:
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console() if notebook else Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=1.0, left="")
 
         def show(progress: Progress) -> None:
