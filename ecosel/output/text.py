@@ -235,7 +235,8 @@ def _namer(selection: Chosen, choice: Choice) -> Callable[[int], str]:
     ]
     rows = list(dict.fromkeys(mentioned))[:50]
     own = pl.DataFrame({ROW: rows}, schema={ROW: selection.models.schema[ROW]})
-    called = names_of(own.join(selection.models, on=ROW, how="left", maintain_order="left"), selection.labels)
+    few = selection.models.filter(pl.col(ROW).is_in(rows))  # a join would hash all models
+    called = names_of(own.join(few, on=ROW, how="left", maintain_order="left"), selection.labels)
     names = dict(zip(rows, called, strict=True))
 
     def name(row: int) -> str:
