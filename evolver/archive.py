@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import fields
@@ -236,6 +237,29 @@ def _has_room(path: Path) -> bool:
     return state.f_bavail * state.f_frsize > 1 << 20
 
 
+# A genome of as many slots as are read (`Genome.from_json`) is far shorter; settings and genomes are the longest cells.
+_LONGEST, _PATIENCE_S = 1_000_000, 10.0
+
+
+@contextmanager
+def foreign(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open an archive that may be a stranger's, for reading: a view of it may not run for ever, nor give cells without end.
+
+    Raises sqlite3.Error and OSError.
+    """
+    with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as database:
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+        end = time.monotonic() + _PATIENCE_S
+        database.set_progress_handler(lambda: time.monotonic() > end, 10_000)
+        database.execute("PRAGMA trusted_schema = OFF")
+        try:
+            yield database
+        except sqlite3.OperationalError as error:
+            if str(error) != "interrupted":
+                raise
+            raise sqlite3.OperationalError(f"a query of it, a view, takes more than {_PATIENCE_S:g} s") from error
+
+
 def genomes(path: Path, most: int) -> tuple[str, ...]:
     """Return the genome of a JSON file, or those of an archive's candidates with the highest accuracy, at most so many.
 
@@ -243,11 +267,12 @@ def genomes(path: Path, most: int) -> tuple[str, ...]:
     """
     try:
         with path.open("rb") as file:
-            is_database = file.read(16) == b"SQLite format 3\0"
-        if not is_database:
-            return (path.read_text("utf-8").strip(),)
-        with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as database:
-            database.execute("PRAGMA trusted_schema = OFF")
+            start = file.read(_LONGEST + 1)
+        if not start.startswith(b"SQLite format 3\0"):
+            if len(start) > _LONGEST:
+                raise EvolverError(f"--start: {path} is no genome: it is longer than {_LONGEST:,} bytes")
+            return (start.decode("utf-8").strip(),)
+        with foreign(path) as database:
             found = database.execute(
                 "SELECT genome FROM archive WHERE status = 'ok' AND genome IS NOT NULL ORDER BY accuracy DESC, birth LIMIT ?",
                 (most,),

@@ -150,8 +150,8 @@ def _slot_record(slot: Slot) -> dict[str, object]:
 
 
 def _slots(records: object, part: str, *, allowed: tuple[str, ...]) -> tuple[Slot, ...]:
-    if not isinstance(records, list):
-        _refuse(f"{part} must be a list")
+    if not isinstance(records, list) or len(records) > _MOST_SLOTS:
+        _refuse(f"{part} must be a list of at most {_MOST_SLOTS:,} slots")
     slots = []
     for number, record in enumerate(records):
         place = f"{part}[{number}]"
@@ -173,6 +173,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "Optimizer": get_args(Optimizer),
     "Padding": get_args(Padding),
 }
+_MOST_SLOTS = 1000  # in each part; a space has a few dozen
 _LARGEST = 10**6  # of any integer gene: keeps shapes and counts of a stranger's genome in sane integers
 
 

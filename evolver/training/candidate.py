@@ -8,10 +8,9 @@ from pathlib import Path
 
 from torch import nn
 
+from evolver.archive import foreign
 from evolver.architectures.canonical import canonical
-from evolver.architectures.genome import (
-    Genome,
-)
+from evolver.architectures.genome import Genome
 from evolver.architectures.space import Space
 from evolver.errors import EvolverError
 from evolver.training.network import build
@@ -26,14 +25,11 @@ def candidate_network(archive_path: str | Path, candidate_id: str) -> tuple[nn.M
     if not path.is_file():
         raise EvolverError(f"{path}: no such archive")
     try:
-        with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as database:
+        with foreign(path) as database:
             row = database.execute("SELECT genome FROM archive WHERE candidate_id = ?", (candidate_id,)).fetchone()
             settings = database.execute("SELECT settings FROM run").fetchone()
     except sqlite3.Error as error:
         raise EvolverError(f"{path}: not an archive of `ecosel evolve` ({error})") from None
-    finally:
-        if "database" in locals():
-            database.close()
     if row is None or row[0] is None:
         raise EvolverError(f"{path}: holds no candidate {candidate_id}; its column candidate_id names those that it holds")
     try:

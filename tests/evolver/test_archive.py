@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from ecosel.objectives import STATUSES as ECOSEL_STATUSES
-from evolver.archive import Archive
+from evolver import archive as archives
+from evolver.archive import Archive, genomes
 from evolver.errors import EvolverError
 from evolver.jobs import STATUSES, Outcome
 from evolver.search.optimizer import Birth
@@ -175,3 +176,30 @@ def test_select_reads_while_the_master_writes_and_after_it_was_killed(tmp_path: 
         assert Path(f"{path}-wal").exists()
     with Archive(path) as archive:
         assert len(list(archive.outcomes())) == 50
+
+
+STRANGERS = {
+    "a view that never ends": "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT '{}', 'ok', n, n FROM t",
+    "a view that gives no row": "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT '', 'ok', n, n FROM t WHERE n < 0",
+    "a cell of 900 MB": "SELECT zeroblob(900000000), 'ok', 1, 1",
+}
+
+
+@pytest.mark.parametrize("case", STRANGERS)
+def test_a_strangers_archive_can_neither_hang_nor_fill_the_machine(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "_PATIENCE_S", 0.1)
+    with closing(sqlite3.connect(tmp_path / "run.db")) as database:
+        database.execute(f"CREATE VIEW archive (genome, status, accuracy, birth) AS {STRANGERS[case]}")
+    with pytest.raises(EvolverError, match="--start: cannot read .*(more than 0.1 s|too big)"):
+        genomes(tmp_path / "run.db", 10)
+
+
+def test_a_genome_without_end_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "genome.json"
+    path.write_text("{}")
+    assert genomes(path, 10) == ("{}",)
+    os.truncate(path, 10**11)
+    with pytest.raises(EvolverError, match="longer than 1,000,000 bytes"):
+        genomes(path, 10)

@@ -44,6 +44,7 @@ REFUSED: dict[str, str] = {
     "[]": "must be an object with features, classifier and training",
     '{"features": [], "classifier": []}': "must be an object with features, classifier and training",
     _with(lambda genome: genome.update(features={})): "features must be a list",
+    _with(lambda genome: genome.update(features=genome["features"] * 1001)): "features must be a list of at most 1,000 slots",
     _with(lambda genome: genome["features"].append(3)): "features[3] must be an object with on: true or false",
     _with(lambda genome: genome["features"][0].update(on=1)): "features[0] must be an object with on: true or false",
     _with(
