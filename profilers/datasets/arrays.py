@@ -15,12 +15,15 @@ from profilers.datasets.decoding import Source
 from profilers.errors import DataError
 
 _IMAGES, _LABELS = ("images", "x", "inputs", "data", "imgs"), ("labels", "y", "targets", "target", "label")
+# Arrays that unpack to more bytes than this and to more than so many times their file are a bomb, not a data set.
+_MOST_BYTES, _MOST_TIMES, _MOST_CLASSES = 4 << 30, 200, 100_000
 _SPLITS = {"train": "train", "test": "test", "val": "valid", "valid": "valid"}
 
 
 def of_npz(file: Path) -> dict[str, Source]:
     """Return the splits of a file: x_train, y_train, x_test, y_test and the like, or one pair of arrays as the test split."""
     try:
+        _check_size(file)
         with np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, zipfile.BadZipFile, MemoryError) as error:
@@ -33,6 +36,13 @@ def of_npz(file: Path) -> dict[str, Source]:
     if not sources:
         raise DataError(f"{file} holds {', '.join(arrays) or 'nothing'}; name the arrays images and labels, or x_test and y_test")
     return sources
+
+
+def _check_size(file: Path) -> None:
+    with zipfile.ZipFile(file) as members:
+        unpacked = sum(member.file_size for member in members.infolist())  # no more than that is ever read of one
+    if unpacked > max(_MOST_BYTES, _MOST_TIMES * file.stat().st_size):
+        raise DataError(f"{file} unpacks to {unpacked:,} bytes, more than {_MOST_TIMES} times its size; write it less compressed")
 
 
 def _named(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...], suffix: str) -> NDArray[Any] | None:
@@ -52,6 +62,8 @@ def _source(file: Path, images: NDArray[Any], labels: NDArray[Any]) -> Source:
         raise DataError(
             f"{file}: labels are {labels.dtype} of shape {labels.shape}, not a class (0, 1, ...) for each of {len(pixels)}"
         )
+    if labels.max() >= _MOST_CLASSES:
+        raise DataError(f"{file}: label {labels.max()} is more than {_MOST_CLASSES - 1:,}; number the classes 0, 1, ...")
     classes = tuple(map(str, range(int(labels.max()) + 1)))
     return Source(file.stem, classes, labels.astype(np.int64), partial(_taken, np.ascontiguousarray(pixels)))
 

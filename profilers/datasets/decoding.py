@@ -52,10 +52,12 @@ class _MixedChannels(Exception):  # noqa: N818
 
 def _decoded(names: Sequence[str], read: Callable[[int], bytes], fit: Fit, *, colour: bool) -> NDArray[np.uint8]:
     images: NDArray[np.uint8] | None = None
-    encoded = 0
+    encoded, known = 0, set[int]()
     for row, name in enumerate(names):
         content = read(row)
-        encoded += len(content)
+        if hash(content) not in known:  # equal images are one in a Parquet file
+            known.add(hash(content))
+            encoded += len(content)
         image = fit(_pixels(name, content, colour=colour))
         if not colour and image.shape[0] not in (1, 3):
             raise _MixedChannels

@@ -24,6 +24,7 @@ _SPLIT_OF = {
 }  # fmt: skip
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"}
 _IMAGE_COLUMNS, _LABEL_COLUMNS = ("img", "image"), ("label", "labels", "fine_label")
+_MOST_ROWS = 20_000_000  # a few bytes of Parquet can declare any number of equal rows
 _TRAIN_SHARE = 0.8
 
 
@@ -123,6 +124,8 @@ def _table(files: list[Path]) -> tuple[pl.DataFrame, str, tuple[str, ...] | None
             schema = pl.read_parquet_schema(file)
             image = _column(file, schema, _IMAGE_COLUMNS, "image")
             label = _column(file, schema, _LABEL_COLUMNS, "label")
+            if (rows := pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()) > _MOST_ROWS:
+                raise DataError(f"{file} declares {rows:,} images; at most {_MOST_ROWS:,} are read")
             frames.append(pl.read_parquet(file, columns=[image, label]).rename({image: "image"}))
             names = _class_names(pl.read_parquet_metadata(file), label)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
@@ -168,5 +171,5 @@ def _of_table(
 
 
 def _of_column(name: str, column: pl.Series, fit: Fit, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    chosen = column.gather(rows).to_list()
+    chosen = column.gather(rows)  # taken one by one: a file holds an image that stands in many rows only once
     return decode([f"{row} of {name}" for row in rows], lambda row: bytes(chosen[row]), fit)

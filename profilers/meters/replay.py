@@ -8,11 +8,18 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from profilers.errors import MeterError
 from profilers.meters.base import Capabilities, Conditions, Reading
 from profilers.meters.counter import GrowingCounter
 
+if TYPE_CHECKING:
+    import polars as pl
+
+# The end of what is read: 6 days at 10 Hz.
+_MOST_SAMPLES, _MOST_BYTES = 5_000_000, 500_000_000
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"x\x01", b"x\x9c", b"x\xda")
 _NUMBERS = ("power_w", "average_power_w", "energy_j")
 
 
@@ -89,13 +96,29 @@ def _believable(power_w: float | None, warnings: list[str]) -> float | None:
     return None
 
 
+def _frame(path: Path) -> pl.DataFrame:
+    """Read a recording that is no longer than a recording is; a few bytes can declare, or unpack to, any number of rows."""
+    import polars as pl
+
+    with path.open("rb") as file:
+        raw = file.read(_MOST_BYTES + 1)
+    if raw.startswith(_COMPRESSED):
+        raise MeterError(f"the trace {path} is compressed; unpack it first")
+    is_parquet = raw.startswith(b"PAR1")
+    rows = pl.scan_parquet(io.BytesIO(raw)).select(pl.len()).collect().item() if is_parquet else raw.count(b"\n")
+    if rows > _MOST_SAMPLES or len(raw) > _MOST_BYTES:
+        raise MeterError(
+            f"the trace {path} has more than {_MOST_SAMPLES:,} rows or {_MOST_BYTES:,} bytes; cut it to the time that is to be played"
+        )
+    return pl.read_parquet(io.BytesIO(raw)) if is_parquet else pl.read_csv(raw, comment_prefix="#")
+
+
 def _load(path: Path) -> tuple[list[float], dict[str, list[float | None]]]:
     """Read the columns as lists; raise MeterError with the row where time does not grow."""
     import polars as pl
 
     try:
-        raw = path.read_bytes()
-        frame = pl.read_parquet(io.BytesIO(raw)) if raw[:4] == b"PAR1" else pl.read_csv(raw, comment_prefix="#")
+        frame = _frame(path)
         if "time_s" not in frame.columns:
             raise MeterError(f"the trace {path} has no column time_s (it has {', '.join(frame.columns)})")
         frame = frame.select(

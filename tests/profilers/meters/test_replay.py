@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import polars as pl
@@ -103,3 +104,17 @@ def test_what_is_no_trace_is_refused_in_one_line(tmp_path: Path, text: str, mess
 def test_a_missing_trace_is_named(tmp_path: Path) -> None:
     with pytest.raises(MeterError, match=r"none\.parquet cannot be read"):
         ReplayMeter(tmp_path / "none.parquet")
+
+
+def test_a_recording_without_end_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("profilers.meters.replay._MOST_SAMPLES", 3)
+    whole = "time_s,power_w\n0,1\n1,1\n"
+    (tmp_path / "a.csv").write_text(whole)
+    ReplayMeter(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text(whole + "2,1\n")
+    (tmp_path / "b.csv").write_bytes(gzip.compress(whole.encode()))
+    cases = {"a.csv": "more than 3 rows", "b.csv": "is compressed; unpack it first"}
+    cases[parquet(tmp_path, time_s=[0.0, 1, 2, 3], power_w=[1.0] * 4).name] = "more than 3 rows"
+    for name, says in cases.items():
+        with pytest.raises(MeterError, match=says):
+            ReplayMeter(tmp_path / name)
