@@ -94,7 +94,7 @@ def from_records(
         if len(records) * len(columns) > bounds.cells(size):
             bounds.refuse(path, f"{len(records):,} records of {len(columns):,} names are too much for its size")
         try:
-            return pl.DataFrame([column_of(name, [record.get(name) for record in records]) for name in columns])
+            return pl.DataFrame({name: column_of(name, [record.get(name) for record in records]) for name in columns})
         except UnicodeEncodeError as error:
             raise ArchiveError(f"{path}: a text holds half of a character (\\ud800 to \\udfff)") from error
 
@@ -105,7 +105,7 @@ def frame_of(records: Iterable[Mapping[str, Any]], /, columns: Sequence[str] = (
     """Make a frame of records whose cells may be of any JSON type; what is not a number becomes text."""
     records = list(records)
     names = dict.fromkeys([*columns, *(key for record in records for key in record)])
-    return pl.DataFrame([column_of(name, [record.get(name) for record in records]) for name in names])
+    return pl.DataFrame({name: column_of(name, [record.get(name) for record in records]) for name in names})
 
 
 def column_of(name: str, cells: list[Any]) -> pl.Series:
