@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import nn
 
-from evolver.archive import foreign
 from evolver.architectures.canonical import canonical
 from evolver.architectures.genome import Genome
 from evolver.architectures.space import Space
+from evolver.archive import foreign
 from evolver.errors import EvolverError
 from evolver.training.network import build
 

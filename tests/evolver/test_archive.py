@@ -192,7 +192,7 @@ def test_a_strangers_archive_can_neither_hang_nor_fill_the_machine(
     monkeypatch.setattr(archives, "_PATIENCE_S", 0.1)
     with closing(sqlite3.connect(tmp_path / "run.db")) as database:
         database.execute(f"CREATE VIEW archive (genome, status, accuracy, birth) AS {STRANGERS[case]}")
-    with pytest.raises(EvolverError, match="--start: cannot read .*(more than 0.1 s|too big)"):
+    with pytest.raises(EvolverError, match=r"--start: cannot read .*(more than 0\.1 s|too big)"):
         genomes(tmp_path / "run.db", 10)
 
 
