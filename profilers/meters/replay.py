@@ -108,7 +108,7 @@ def _frame(path: Path) -> pl.DataFrame:
     rows = pl.scan_parquet(io.BytesIO(raw)).select(pl.len()).collect().item() if is_parquet else raw.count(b"\n")
     if rows > _MOST_SAMPLES or len(raw) > _MOST_BYTES:
         raise MeterError(
-            f"the trace {path} has more than {_MOST_SAMPLES:,} rows or {_MOST_BYTES:,} bytes; cut it to the time that is to be played"
+            f"the trace {path} has more than {_MOST_SAMPLES:,} rows or {_MOST_BYTES:,} bytes; cut it to what is to be played"
         )
     return pl.read_parquet(io.BytesIO(raw)) if is_parquet else pl.read_csv(raw, comment_prefix="#")
 

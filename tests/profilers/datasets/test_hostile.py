@@ -63,8 +63,7 @@ def test_rows_without_end_are_refused_unread(tmp_path: Path, monkeypatch: pytest
 
 
 def test_one_image_in_many_rows_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Image = pytest.importorskip("PIL.Image")
-    Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "a.png")
+    pytest.importorskip("PIL.Image").fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "a.png")
     row = (tmp_path / "a.png").read_bytes()
     pl.DataFrame({"image": [row] * 2000, "label": [0, 1] * 1000}).write_parquet(tmp_path / "a.parquet")
     assert len(load_dataset(str(tmp_path / "a.parquet"), limit=100).labels) == 100
