@@ -46,6 +46,8 @@ def main() -> None:
     ]  # fmt: skip
     if given.target in COMMANDS:  # an abort of the library under the reader is told by the command line; look on
         options += ["-fork=1", "-ignore_crashes=1"]
+    for content in contents[:1]:
+        target(content)  # imports what it needs, which is no part of the time of an execution
     atheris.Setup([sys.argv[0], *options], target)
     atheris.Fuzz()
 
