@@ -34,6 +34,8 @@ from ecosel.choosing.scoring import Rule, Scale
 from ecosel.errors import ArchiveError
 from ecosel.limits import Limit, Within, parse_limit, parse_within
 from ecosel.objectives import ACCURACY, CANONICAL, STATUSES, Objective, Sense
+from ecosel.output.systematic import COLUMNS as SYSTEMATIC
+from ecosel.output.systematic import systematic_remarks
 from ecosel.readers.table import ROW
 
 
@@ -105,7 +107,7 @@ def select(
     chosen = _objectives(objectives)
     _check_columns(names, chosen, labels, [*by, *mean_over], seed=seed, top=top, joint=joint, pairs=pairs)
     requirements = _requirements(names, chosen, limits, within)
-    others = [*labels, *by, *(limit.column for limit in requirements.limits)]
+    others = [*labels, *by, *(limit.column for limit in requirements.limits), *(c for c in SYSTEMATIC if c in names)]
     frame = as_frame(frame, names if mean_over else _in_use(names, chosen, others))
     if ROW not in frame.columns:
         frame = frame.with_row_index(ROW)
@@ -150,6 +152,7 @@ def select(
         groups.append(Group(key, tuple(found)))
     if not groups:
         raise ArchiveError(refused[0])
+    remarks += systematic_remarks(models, groups)
     columns = list(dict.fromkeys([ROW, *labels, *by, *(objective.column for objective in chosen), *errors, *limited]))
     columns += [REPEATS] if mean_over else []
     return Selection(

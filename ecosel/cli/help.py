@@ -41,6 +41,11 @@ GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("Where to run", ("--devices", "--workers", "--executor")),
         ("What to keep and show", ("--archive", "--page", "--dry-run", "--quiet", "--plain", "--format")),
     ),
+    "energy": (
+        ("The windows", ("--start", "--end", "--inferences", "--label", "--windows")),
+        ("The log", ("--gpu", "--calibration")),
+        ("What to keep", ("--archive", "--format")),
+    ),
     "devices": (("What to show", ("--probe", "--format")),),
 }
 
@@ -76,6 +81,10 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "ecosel evolve --dataset digits --archive run.db --births 200",
         "ecosel evolve --dataset cifar10 --archive run.db --time 6h --objectives accuracy,parameters --limit parameters=1e6",
         "ecosel select run.db",
+    ),
+    "energy": (
+        "ecosel energy power.csv --start '2026/01/31 12:00:05.250' --end '2026/01/31 12:01:05.250' --inferences 10000",
+        "ecosel energy trace.parquet --windows windows.csv --archive runs.db",
     ),
     "devices": ("ecosel devices", "ecosel devices --probe --format json"),
 }

@@ -17,6 +17,7 @@ from ecosel.cli.completion import complete_column
 from ecosel.errors import ArchiveError
 from ecosel.limits import parse_limit
 from ecosel.objectives import CANONICAL, Objective
+from ecosel.output.systematic import COLUMNS as SYSTEMATIC
 from ecosel.readers import Archive, open_archive
 from ecosel.readers.bounds import Bounds, parse_size
 from ecosel.readers.cells import looks_numeric
@@ -130,7 +131,7 @@ class SelectOptions:
         limits = [parse_limit(text, column=find, sense=senses.get) for text in self.limits]
         measured = [o.column for o in objectives or CANONICAL if o.column in names]
         wanted = [*measured, *errors_of(names, measured), *labels, *by]
-        wanted += [*(limit.column for limit in limits), *state_columns(archive.columns)]
+        wanted += [*(limit.column for limit in limits), *state_columns(archive.columns), *SYSTEMATIC]
         for expression in [*expressions.values(), *filters]:
             wanted += [find(c) if c not in names else c for c in expression.columns]
         over = [find(c.strip()) for text in self.mean_over for c in ([text] if text in names else text.split(","))]
