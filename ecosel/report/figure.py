@@ -16,7 +16,13 @@ Format = Literal["svg", "png", "pdf"]
 # Width of a figure in px of 1/72 inch: one and two columns of an IEEE conference paper (3.5 and 7.16 inches).
 _COLUMN_PX = {1: 252, 2: 516}
 _FONT_PX = 7.0
-_MARKS = ("□ lowest cost, △ highest quality, ", "◆ best trade-off, ○ best trade-off of all objectives")
+_MARKS = (
+    "● Pareto front, bars: 95 %, □ lowest cost, △ highest quality, ",
+    "◆ best trade-off, ○ best trade-off of all objectives",
+)
+    "● Pareto front, bars: 95 %, □ lowest cost, △ highest quality, ",
+    "◆ best trade-off, ○ best trade-off of all objectives",
+)
 _LEGEND: dict[str, Any] = {
     "orient": "bottom", "fontWeight": "normal", "fontSize": _FONT_PX, "offset": 4,
 }  # fmt: skip

@@ -188,12 +188,6 @@ def robustness(view: GroupView, choice: Choice, /, *, data: bool = True) -> alt.
     return chart
 
 
-def pick_of(view: GroupView, choice: Choice, /) -> alt.LayerChart:
-    """Draw the best trade-off of a choice alone: the page reads from it who that is under the weights of now."""
-    front = marked("front", "point", "pick").properties(name="pick")
-    return layered(_with_distance(front, view, choice), width=1, height=1).add_params(*_weights(view, choice))
-
-
 def _weights(view: GroupView, choice: Choice) -> list[alt.Parameter]:
     return [alt.param(f"w{field(view, column)}", value=weight) for column, weight in choice.weights.items()]
 

@@ -67,7 +67,7 @@ function tellShares(group, g) {
     const probabilities = isLimited(group) ? ["", ""] : (group.again[at] ?? [0, 0]).map((p) => share(p, true));
     if (!isAsBegun()) probabilities[1] = "";
     return make("tr", { class: at === pick ? "now" : "" }, make("td", { class: "name" }, ...called(group, at)),
-      make("td", {}, make("progress", { max: 1, value: part, "aria-hidden": "true" }), " ", make("span", {}, share(part, error > 0))),
+      make("td", {}, make("progress", { max: Math.max(...shares.values(), 0.0001), value: part, "aria-hidden": "true" }), " ", make("span", {}, share(part, error > 0))),
       ...(measured ? probabilities.map((text) => make("td", { class: "number" }, text)) : []));
   }));
 }
