@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import textwrap
 from typing import Any
 
@@ -61,12 +62,13 @@ def _folded(line: str) -> str:
 
 
 def _lines(selection: Selection, e: Explanation) -> list[str]:
-    rule = ", ".join(
-        f"{column} to {number(e.choice.ideal[column])} / {number(e.choice.scale[column])}"
-        + (f" x {number(weight)}" if weight != 1 else "")
+    rule = "; ".join(
+        f"{column}: ideal {number(e.choice.ideal[column])}, scale {number(e.choice.scale[column])}"
+        + (f", weight {number(weight)}" if weight != 1 else "")
         for column, weight in e.choice.weights.items()
     )
-    return [*_verdict(selection, e), f"Distance {e.distance:.4g}: {rule}."]
+    nearest = "" if e.is_pick else f" (that of the best trade-off: {float(e.choice.distance.min()):.4g})"
+    return [*_verdict(selection, e), f"Distance to the ideal point {e.distance:.4g}{nearest}; {rule}."]
 
 
 def _verdict(selection: Selection, e: Explanation) -> list[str]:
@@ -92,10 +94,10 @@ def _verdict(selection: Selection, e: Explanation) -> list[str]:
     else:
         lines = [f"On the front, not the best trade-off: that is {_name(selection, pick[0])}."]
     if e.weighting is not None:
-        weighting = ", ".join(f"{column} {weight:.3g}" for column, weight in e.weighting.items())
+        weighting = " ".join(shlex.join(["--weight", f"{column}={weight:.3g}"]) for column, weight in e.weighting.items())
         about = f" (± {100 * e.choice.wins.error:.0f} %)" if e.choice.wins.error else ""
         under = f"{share(e.wins)}{about} of all weightings" if e.wins else "few weightings"
-        lines.append(f"The best trade-off under {under}, for example {weighting}.")
+        lines.append(f"The best trade-off under {under}, for example with {weighting}.")
     else:
         sampled = "" if len(e.choice.objectives) <= 2 else " that was tried"
         lines.append(f"The best trade-off under no weighting{sampled}: under each one another model of the front is nearer.")

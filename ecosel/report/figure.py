@@ -20,9 +20,6 @@ _MARKS = (
     "● Pareto front, bars: 95 %, □ lowest cost, △ highest quality, ",
     "◆ best trade-off, ○ best trade-off of all objectives",
 )
-    "● Pareto front, bars: 95 %, □ lowest cost, △ highest quality, ",
-    "◆ best trade-off, ○ best trade-off of all objectives",
-)
 _LEGEND: dict[str, Any] = {
     "orient": "bottom", "fontWeight": "normal", "fontSize": _FONT_PX, "offset": 4,
 }  # fmt: skip

@@ -199,7 +199,7 @@ def test_every_form_states_the_rule(ecosel: Callable[..., Any]) -> None:
         out = ecosel("select", YOUNG, "--weight", "accuracy=3", "--format", form).out
         frame = (pl.read_csv if form == "csv" else pl.read_ndjson)(out.encode())
         assert json.loads(frame["rule"][0])["weights"]["accuracy"] == 3
-    assert "accuracy to 1 / 1 x 3" in ecosel("why", YOUNG, "0", "--weight", "accuracy=3").out
+    assert "accuracy: ideal 1, scale 1, weight 3" in ecosel("why", YOUNG, "0", "--weight", "accuracy=3").out
 
 
 def test_rows_left_out_are_counted_and_listed_on_request(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
