@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from ecosel.cli.watching import page_beside
 from ecosel.limits import Limit, parse_limit
 from ecosel.objectives import METRICS, Objective
 from evolver.jobs import Outcome, Settings
@@ -102,6 +101,7 @@ def evolve(**options: Any) -> int:
     Ctrl-C or SIGTERM lets running jobs finish; a second one stops at once. Run the same command again to resume, even after a
     crash. Exit status: 0 done, 130 after Ctrl-C, 143 after SIGTERM (or SIGUSR1, SIGUSR2), 1 failed, 2 wrong usage.
     """
+    from ecosel.cli.watching import page_beside
     from evolver.run import session
 
     request = _request(options)
