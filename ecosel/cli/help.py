@@ -29,7 +29,7 @@ GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ),
         ("Or random inputs", ("--input", "--value", "--batch-axis")),
         ("How it runs", ("--device", "--mode", "--batch-size", "--precision", "--channels-last", "--compile")),
-        ("How it is measured", ("--meter", "--ci", "--max-seconds", "--quick", "--seed", "--sweep")),
+        ("How it is measured", ("--meter", "--calibration", "--ci", "--max-seconds", "--quick", "--seed", "--sweep")),
         ("What to keep", ("--format", "--archive", "--trace", "--verify")),
     ),
     "evolve": (
@@ -46,7 +46,7 @@ GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("The log", ("--gpu", "--calibration")),
         ("What to keep", ("--archive", "--format")),
     ),
-    "devices": (("What to show", ("--probe", "--format")),),
+    "devices": (("What to show", ("--probe", "--calibrate", "--format")),),
 }
 
 EXAMPLES: Mapping[str, Sequence[str]] = {

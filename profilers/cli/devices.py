@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,16 +45,45 @@ class Found:
 @click.command()
 @click.option("--probe", is_flag=True, help=f"Find update period and averaging window of each meter, {PROBE_S:.0f} s each.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the answer (default: text).")
-def devices(probe: bool, form: str) -> None:
+@click.option(
+    "--calibrate",
+    type=click.Path(path_type=Path),
+    metavar="READINGS.csv",
+    help="Fit gain and offset of a board to pairs meter_w,board_w of mean power, and print them for --calibration.",
+)
+def devices(probe: bool, form: str, calibrate: Path | None) -> None:
     """Show the devices of this machine and the meter that serves each.
 
     Devices are named as CUDA names them under CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER; boards that CUDA does not show can
     still be read with --meter nvml:INDEX. --probe switches a load on and off where torch can, so it wants an idle board.
     """
+    if calibrate is not None:
+        click.echo(_calibration(calibrate))
+        return
     machine, driver_reason = _machine()
     found = list(survey(machine, PROBE_S if probe else None))
     driver = None if machine is None else machine.driver
     click.echo(_as_json(found, driver, driver_reason) if form == "json" else _as_text(found, driver, driver_reason))
+
+
+def _calibration(path: Path) -> str:
+    """Fit a calibration to a CSV of mean powers, of an external meter and of the board, a line for each load."""
+    import csv
+
+    from profilers.energy.intervals import line
+    from profilers.meters.calibration import Calibration
+
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+        pairs = [(float(row["meter_w"]), float(row["board_w"])) for row in rows]
+        gain, offset_w = line([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+        return Calibration(gain.value, offset_w.value, gain.half, offset_w.half).to_json()
+    except (OSError, UnicodeDecodeError) as error:
+        raise MeterError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except (KeyError, TypeError):
+        raise MeterError(f"{path} has no columns meter_w and board_w: mean powers at three or more loads") from None
+    except ValueError as error:
+        raise MeterError(f"{path}: {error}") from None
 
 
 def _machine() -> tuple[Machine | None, str | None]:

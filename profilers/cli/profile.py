@@ -15,6 +15,7 @@ from profilers.progress import progress_bar
 
 if TYPE_CHECKING:
     from profilers.measuring.settings import ProfileSettings
+    from profilers.meters.calibration import Calibration
     from profilers.results.inference_profile import InferenceProfile
 
 
@@ -80,6 +81,9 @@ if TYPE_CHECKING:
 @click.option("--channels-last", is_flag=True, help="Store images channel by channel in the innermost place.")
 @click.option(
     "--compile", "compile_", is_flag=True, help="Measure torch.compile too: its cost, and after how many images it pays off."
+)
+@click.option(
+    "--calibration", type=click.Path(path_type=Path), metavar="FILE", help="Gain and offset of the board: devices --calibrate."
 )
 @click.option(
     "--meter",
@@ -206,6 +210,12 @@ def _print(found: InferenceProfile, format_: str) -> None:
     click.echo(json.dumps(found.to_dict(), indent=1) if format_ == "json" else profile_text(found), nl=format_ == "json")
 
 
+def _calibration(path: Path | None) -> Calibration | None:
+    from profilers.meters.calibration import read_calibration
+
+    return None if path is None else read_calibration(path)
+
+
 def _request(model: str, options: dict[str, Any]) -> ProfileSettings:
     from profilers.measuring.settings import ProfileSettings
 
@@ -233,6 +243,7 @@ def _request(model: str, options: dict[str, Any]) -> ProfileSettings:
     return ProfileSettings(
         model,
         **chosen,
+        calibration=_calibration(options["calibration"]),
         rename=options["renames"],
         batch_axis=_axes(options["batch_axis"]),
         factory_args=factory_arguments(options["factory_args"]),

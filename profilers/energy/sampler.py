@@ -16,6 +16,7 @@ from profilers.energy.trace import COLUMNS, PowerTrace
 from profilers.errors import MeterError
 from profilers.meters import NoMeter
 from profilers.meters.base import Conditions, PowerMeter, Reading
+from profilers.meters.calibration import Calibration
 
 _SPIN_S = 0.002
 _EARLY = 0.01  # of an interval: a wait may end before its time
@@ -28,6 +29,8 @@ class Sampler:
 
     In a forked child the thread starts anew with an empty trace: threads and driver handles do not survive a fork.
     """
+
+    calibration: Calibration | None = None  # of the meter; readings are kept as they are, and their energy is corrected
 
     def __init__(self, meter: PowerMeter, /, *, interval_s: float = 0.1, conditions_every_s: float = 1.0) -> None:
         if not interval_s > 0:
@@ -170,6 +173,7 @@ class Stopwatch:
     """Stands where a sampler would where there is no meter: it knows the time, and its trace is empty."""
 
     interval_s = 0.0
+    calibration: Calibration | None = None
 
     def __init__(self, meter: NoMeter = NoMeter("there is no meter"), /) -> None:  # noqa: B008  frozen
         self.meter = meter

@@ -12,6 +12,7 @@ from profilers.measuring.measurement import rest
 from profilers.measuring.settings import Plan, Progress, Show
 from profilers.meters import NoMeter, find_meter
 from profilers.meters.base import PowerMeter
+from profilers.meters.calibration import Calibration
 from profilers.meters.locks import board_lock
 
 # Another measurement of the same board is waited for.
@@ -44,7 +45,9 @@ class ReservedDevice:
 
 
 @contextmanager
-def reserve(place: Device, /, *, meter: str | None, plan: Plan, show: Show) -> Iterator[ReservedDevice]:
+def reserve(
+    place: Device, /, *, meter: str | None, plan: Plan, show: Show, calibration: Calibration | None = None
+) -> Iterator[ReservedDevice]:
     """Keep others from measuring the device, open its meter and sample its idle power; undo all that at the end."""
     found = find_meter(meter, place.code)
     with ExitStack() as stack:
@@ -53,5 +56,6 @@ def reserve(place: Device, /, *, meter: str | None, plan: Plan, show: Show) -> I
         for name in sorted({place.lock, getattr(found, "uuid", place.lock)}):
             stack.enter_context(board_lock(name, _WAIT_S, waiting=lambda words: show(Progress(f"waiting: {words}", 0.0, 0.0))))
         sampler: Sampler | Stopwatch = Stopwatch(found) if isinstance(found, NoMeter) else Sampler(found)
+        sampler.calibration = calibration
         stack.enter_context(sampler)
         yield ReservedDevice(place, found, sampler, rest(sampler, plan, "idle power", show))

@@ -266,7 +266,7 @@ def marks_of(
     can = sampler.meter.capabilities()
     pause_s = sensor.settled_s + _LEVEL_READINGS * sampler.interval_s if column else None
     base = Windows((), sampler.meter.name, column, can.energy, sensor, sampler.interval_s, pause_s=pause_s)
-    errors = replace(base, gain_error=can.gain_error, offset_error_w=can.offset_error_w)
+    errors = replace(base, gain_error=can.gain_error, offset_error_w=can.offset_error_w, calibration=sampler.calibration)
     return replace(errors, idle_cold=idle_cold, idle_warm=idle_warm)
 
 

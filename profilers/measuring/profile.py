@@ -53,7 +53,9 @@ def profile(settings: ProfileSettings, /, *, show: Show = lambda progress: None)
     """Measure a model. Raises ProfilerError where it cannot be opened, run or measured, ValueError for wrong arguments."""
     plan, seed = settings.plan, settings.seed
     runtime = runtime_of(settings)
-    with reserve(runtime.find_device(settings.device), meter=settings.meter, plan=plan, show=show) as device:
+    with reserve(
+        runtime.find_device(settings.device), meter=settings.meter, plan=plan, show=show, calibration=settings.calibration
+    ) as device:
         show(Progress("opening the model", 0.0, 0.0))
         prepared = runtime.prepare(settings, device.place)
         measured = measure_inference(prepared.inference, device, plan, seed=seed, show=show, compiled=settings.compile)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from profilers.inference.modes import Mode, Precision
+from profilers.meters.calibration import Calibration
 from profilers.models.onnx.checking import digest_of
 
 
@@ -83,6 +84,7 @@ class ProfileSettings:
     channels_last: bool = False
     compile: bool = False
     meter: str | None = None
+    calibration: Calibration | None = None
     plan: Plan = Plan()
     seed: int = 0
 

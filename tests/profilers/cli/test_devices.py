@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from profilers.meters.calibration import read_calibration
 from tests.conftest import ROOT, Outcome, environment
 from tests.profilers.conftest import run_child
 
@@ -168,3 +169,19 @@ cli.main(["fails"])
 """
     done = subprocess.run([sys.executable, "-c", code], env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "ecosel: the board is lost; restart it\n")
+
+
+def test_a_calibration_is_fitted_to_pairs_of_meter_and_board(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("meter_w,board_w\n69.2,51.9\n100,84.2\n200,188.9\n387,384.8\n")
+    outcome = ecosel("devices", "--calibrate", pairs)
+    fitted = json.loads(outcome.out)
+    assert fitted["gain"] == pytest.approx(1.0475, abs=0.001)
+    assert fitted["offset_w"] == pytest.approx(-20.57, abs=0.2)
+    assert 0 < fitted["gain_error"] < 0.01
+    file = tmp_path / "board.json"
+    file.write_text(outcome.out)
+    assert read_calibration(file).watts(384.8) == pytest.approx(387, abs=0.5)
+    pairs.write_text("meter_w,board_w\n69.2,51.9\n")
+    refused = ecosel("devices", "--calibrate", pairs)
+    assert (refused.status, refused.err.count("\n")) == (1, 1)

@@ -11,6 +11,7 @@ import pytest
 from profilers.energy.per_image import Energy, Window, Windows, derive
 from profilers.energy.trace import PowerTrace
 from profilers.energy.window import Sensor
+from profilers.meters.calibration import Calibration
 
 GROUPS = tuple(Window(start, start + 1.0, 100) for start in (1.0, 3.0, 5.0))
 MARKS = Windows(GROUPS, "nvml", "power_w", True, Sensor(), 0.1, idle_warm=(0.0, 0.9))
@@ -124,3 +125,24 @@ def test_readings_of_a_counter_that_fail_between_two_loads_give_no_number_by_it(
     assert energy.counter is None
     assert any("no tick of the counter was seen" in reason for reason in energy.reasons)
     assert energy.source == "nvml-power"
+
+
+def test_a_calibration_corrects_every_figure_and_brings_its_own_errors() -> None:
+    plain = derive(trace(), MARKS)
+    corrected = derive(trace(), replace(MARKS, calibration=Calibration(1.25, 10.0, 0.01, 0.5)))
+    assert plain.per_inference is not None
+    assert corrected.per_inference is not None
+    # 100 images a second: 10 ms of 10 W are taken off
+    assert corrected.per_inference.value == pytest.approx((plain.per_inference.value - 0.1) / 1.25)
+    assert corrected.highest_reading_w == pytest.approx((200 - 10) / 1.25)
+    assert corrected.idle_warm_w == pytest.approx(32)
+    assert (corrected.gain_error, corrected.offset_error_w) == (0.008, 0.4)
+    assert Windows.from_dict(json.loads(json.dumps(replace(MARKS, calibration=Calibration(1.25, 10.0)).to_dict()))).calibration
+
+
+def test_a_load_in_step_with_a_sensor_that_sees_a_part_is_named() -> None:
+    power = trace().power_w.copy()
+    power[10:62:3] *= 0.4
+    marks = replace(MARKS, counter=False, sensor=Sensor(0.1, 0.025))
+    found = derive(trace(power_w=power), marks)
+    assert any("in step with the sensor, which sees 25 of every 100 ms" in warning for warning in found.warnings), found
