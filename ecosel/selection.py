@@ -27,7 +27,7 @@ from ecosel.choosing.cleaning import (
     usual_end,
 )
 from ecosel.choosing.frames import as_frame, columns_of
-from ecosel.choosing.fronts import choices
+from ecosel.choosing.fronts import Pick, choices
 from ecosel.choosing.repeats import REPEATS, averaged, repeats_in_words
 from ecosel.choosing.requirements import Requirements, refuse_all
 from ecosel.choosing.scoring import Rule, Scale
@@ -77,6 +77,7 @@ def select(
     limits: Sequence[str | Limit] = (),
     within: str | Within | None = None,
     mean_over: Sequence[str] = (),
+    pick: Pick = "distance",
     top: int = 1,
     joint: bool = True,
     pairs: bool = True,
@@ -93,6 +94,7 @@ def select(
     Columns `<objective>_low` and `_high` (95 % interval) or `_std` (standard deviation) are taken as measurement errors.
     limits: "ms <= 20", of any column: who keeps all of them may be chosen; ideal and scale stay those of all models.
     within: "1%" or "0.5" (points): choose the cheapest model that is so near to the best quality.
+    pick: "knee" chooses where the front bends most (Das 1999), beside the best trade-off.
     mean_over: columns that tell repeats apart (seed, fold): one model for each configuration, the mean of its rows.
 
     Raises ValueError for an argument that does not fit, ArchiveError for cells that cannot be used.
@@ -107,6 +109,8 @@ def select(
     chosen = _objectives(objectives)
     _check_columns(names, chosen, labels, [*by, *mean_over], seed=seed, top=top, joint=joint, pairs=pairs)
     requirements = _requirements(names, chosen, limits, within)
+    if pick not in ("distance", "knee") or (pick == "knee" and within is not None):
+        raise ValueError(f"pick is {pick!r}; it must be 'distance' or 'knee', and without within")
     others = [*labels, *by, *(limit.column for limit in requirements.limits), *(c for c in SYSTEMATIC if c in names)]
     frame = as_frame(frame, names if mean_over else _in_use(names, chosen, others))
     if ROW not in frame.columns:
@@ -147,18 +151,27 @@ def select(
             refused.append(refuse_all(rows, requirements.limits, kept, key))
             continue
         found = choices(
-            chosen, rule, rows, errors, requirements=requirements, joint=joint, pairs=pairs, top=top, seed=seed
+            chosen, rule, rows, errors, requirements=requirements, pick=pick, joint=joint, pairs=pairs, top=top, seed=seed
         )  # fmt: skip
         groups.append(Group(key, tuple(found)))
     if not groups:
         raise ArchiveError(refused[0])
     remarks += systematic_remarks(models, groups)
+    if pick == "knee":
+        remarks += without_knee(groups)
     columns = list(dict.fromkeys([ROW, *labels, *by, *(objective.column for objective in chosen), *errors, *limited]))
     columns += [REPEATS] if mean_over else []
     return Selection(
         origin, total, models.select(columns), left_out, chosen, rule, tuple(labels), tuple(groups), seed,
         (*remarks, *refused), requirements, given, unfinished, units,
     )  # fmt: skip
+
+
+def without_knee(groups: Sequence[Group]) -> list[str]:
+    """Say of the fronts that bend nowhere towards the ideal that their best trade-off is the answer."""
+    flat = [choice for group in groups for choice in group.choices if choice.role != "knee"]
+    names = dict.fromkeys(", ".join(o.column for o in choice.objectives) for choice in flat)
+    return [f"the front of {name} has no knee; its best trade-off is the choice" for name in names]
 
 
 def _objectives(given: Mapping[str, Sense] | Sequence[Objective] | None) -> tuple[Objective, ...]:

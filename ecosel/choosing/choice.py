@@ -21,7 +21,7 @@ from ecosel.readers.table import ROW
 Values = NDArray[np.float64]
 
 
-Role = Literal["trade_off", "within"]
+Role = Literal["trade_off", "within", "knee"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Choice:
     role: Role = "trade_off"
     """What makes the answer the answer."""
     restrictions: tuple[Restriction, ...] = ()
+    worst: Mapping[str, float] = field(default_factory=dict)
+    """The worst value of each objective among all models used, the reference point of the hypervolume."""
 
     @cached_property
     def picks(self) -> dict[str, tuple[int, ...]]:

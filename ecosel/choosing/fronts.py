@@ -14,7 +14,7 @@ from ecosel.choosing.choice import Choice, Restriction, Role
 from ecosel.choosing.cleaning import measured_error
 from ecosel.choosing.requirements import Mask, Requirements, near_best, point_of
 from ecosel.choosing.robustness import Resampling, resample, win_shares
-from ecosel.choosing.scoring import Rule, distances, nearest, spread
+from ecosel.choosing.scoring import Rule, distances, knee, nearest, spread
 from ecosel.dominance import nondominated_rows
 from ecosel.limits import Within
 from ecosel.objectives import Objective
@@ -22,11 +22,12 @@ from ecosel.readers.table import ROW
 
 Values = NDArray[np.float64]
 Positions = NDArray[np.int64]
+Pick = Literal["distance", "knee"]
 
 
 def choices(
     objectives: tuple[Objective, ...], rule: Rule, rows: pl.DataFrame, errors: Sequence[str], *,
-    requirements: Requirements, joint: bool, pairs: bool, top: int, seed: int,
+    requirements: Requirements, pick: Pick = "distance", joint: bool, pairs: bool, top: int, seed: int,
 ) -> Iterator[Choice]:  # fmt: skip
     wanted: list[tuple[Literal["pair", "joint"], tuple[Objective, ...]]] = []
     if pairs:
@@ -37,6 +38,7 @@ def choices(
     values = {o.column: rows[o.column].cast(pl.Float64).to_numpy() for o in objectives}
     costs = {o.column: o.costs(rows[o.column]) for o in objectives}
     ranges = {column: spread(cells) for column, cells in values.items()}
+    worst = {o.column: float(values[o.column].min() if o.is_quality else values[o.column].max()) for o in objectives}
     kept = requirements.kept(rows)
     may = np.logical_and.reduce(kept) if kept else None
     for kind, some in wanted:
@@ -55,12 +57,13 @@ def choices(
         ideals, divisors, weighting = (
             MappingProxyType(dict(zip(columns, part.tolist(), strict=True))) for part in (ideal, scales, weights)
         )
-        answer, role, restrictions = _answer(chooser, requirements, kept, numbers, front=front)
+        answer, role, restrictions = _answer(chooser, requirements, kept, numbers, front=front, pick=pick)
         used = rows if may is None else rows.filter(pl.Series(may))
         member = _resampling(some, used, errors, ideal=ideal, scales=scales, weights=weights, seed=seed) if errors else None
         yield Choice(
             kind, some, used.height, tuple(numbers[front].tolist()), front_values, distances(deviations, weights),
             ideals, divisors, weighting, win_shares(deviations, seed=seed), member, top, answer, role, restrictions,
+            {o.column: worst[o.column] for o in some},
         )  # fmt: skip
 
 
@@ -90,6 +93,9 @@ class _Chooser:
     def trade_off(self, front: Positions) -> Positions:
         return front[nearest(self._distances(front, self._weights))]
 
+    def knee(self, front: Positions) -> Positions:
+        return front[knee(np.stack([column[front] for column in self._costs], axis=1))]
+
     def cheapest(self, front: Positions, near: Mask) -> Positions:
         """Return those of a front that are nearest to the ideal in all but the reference, among those that are near."""
         front = front[near[front]]
@@ -111,18 +117,27 @@ class _Chooser:
 
 
 def _answer(
-    chooser: _Chooser, requirements: Requirements, kept: Sequence[Mask], numbers: NDArray[np.int64], *, front: Positions
+    chooser: _Chooser,
+    requirements: Requirements,
+    kept: Sequence[Mask],
+    numbers: NDArray[np.int64],
+    *,
+    front: Positions,
+    pick: Pick,
 ) -> tuple[tuple[int, ...], Role, tuple[Restriction, ...]]:
     """Return the rows to choose, what makes them so, and each restriction with what would be chosen without it."""
     trade_off = chooser.trade_off(front)
-    if not requirements:
+    if not requirements and pick == "distance":
         return tuple(numbers[trade_off].tolist()), "trade_off", ()
     within = requirements.within
     all_rows = np.ones(len(numbers), dtype=np.bool_)
 
     def answer(may: Mask) -> Positions:
         front = chooser.front(may)
-        return chooser.trade_off(front) if within is None else chooser.cheapest(front, chooser.near_best(within, may)[0])
+        if within is not None:
+            return chooser.cheapest(front, chooser.near_best(within, may)[0])
+        found = chooser.knee(front) if pick == "knee" else front[:0]
+        return found if len(found) else chooser.trade_off(front)
 
     def restriction(text: str, mask: Mask, without: Positions) -> Restriction:
         binds = set(without.tolist()) != set(chosen.tolist())
@@ -131,6 +146,8 @@ def _answer(
 
     may = np.logical_and.reduce([all_rows, *kept])
     chosen = answer(may)
+    bends = pick == "knee" and len(chooser.knee(front)) > 0
+    role: Role = "within" if within is not None else "knee" if bends else "trade_off"
     restrictions = []
     for k, (limit, mask) in enumerate(zip(requirements.limits, kept, strict=True)):
         others = [other for j, other in enumerate(kept) if j != k]
@@ -138,7 +155,7 @@ def _answer(
     if within is not None:
         near, text = chooser.near_best(within, may)
         restrictions.append(restriction(text, near & may, trade_off))
-    return tuple(numbers[chosen].tolist()), "trade_off" if within is None else "within", tuple(restrictions)
+    return tuple(numbers[chosen].tolist()), role, tuple(restrictions)
 
 
 def _resampling(

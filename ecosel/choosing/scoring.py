@@ -111,6 +111,31 @@ def distances(deviations: Values, weights: Values, /) -> Values:
     return norms
 
 
+def knee(costs: Values, /) -> NDArray[np.int64]:
+    """Return the positions on a front, costs [n, d], that lie farthest from the plane through its ends, towards the ideal.
+
+    The plane goes through the best row of each objective, each objective in units of its range on the front: the knee of
+    Das 1999, "On characterizing the 'knee' of the Pareto curve based on normal-boundary intersection". Where these rows
+    span no plane that falls in every objective, it is the one through 1 on each axis. Empty where nothing bends.
+    """
+    extent = np.array([spread(column) for column in costs.T])
+    costs, extent = costs[:, extent > 0], extent[extent > 0]
+    if len(extent) < 2:
+        return np.array([], dtype=np.int64)
+    unit = costs / extent - costs.min(axis=0) / extent
+    ends = unit[[np.lexsort((unit.sum(axis=1), column))[0] for column in unit.T]]
+    try:
+        plane = np.linalg.solve(ends, np.ones(len(ends)))
+    except np.linalg.LinAlgError:
+        plane = np.ones(len(ends))
+    if not (np.isfinite(plane).all() and (plane > 0).all()):
+        plane = np.ones(len(ends))
+    bend = (1.0 - unit @ plane) / np.linalg.norm(plane)
+    return np.flatnonzero(bend >= bend.max() * (1 - _TIE)) if bend.max() > _FLAT else np.array([], dtype=np.int64)
+
+
+# A front whose farthest row is nearer to the plane than this, in ranges of its objectives, is flat.
+_FLAT = 1e-9
 # Distances this close to the smallest one are ties: a change of units moves them by a few units in the last place.
 _TIE = 1e-12
 

@@ -14,11 +14,16 @@ _ROWS = (
     "Which models",
     ("--where", "--limit", "--within", "--derive", "--mean-over", "--join", "--table", "--study", "--decimal", "--max-size"),
 )
-_RULE = ("How to choose", ("--weight", "--ideal", "--scale", "--preset", "--joint", "--pairs", "--seed"))
+_RULE = ("How to choose", ("--weight", "--ideal", "--scale", "--preset", "--pick", "--joint", "--pairs", "--seed"))
 
 # command: headings, each with the options under it; --help comes last of all
 GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
-    "select": (_COMPARE, _ROWS, _RULE, ("What to show", ("--top", "--left-out", "--format", "--output", "--front"))),
+    "select": (
+        _COMPARE,
+        _ROWS,
+        _RULE,
+        ("What to show", ("--top", "--left-out", "--hypervolume", "--format", "--output", "--front")),
+    ),
     "why": (_COMPARE, _ROWS, _RULE, ("What to show", ("--format",))),
     "report": (_COMPARE, _ROWS, _RULE, ("What to write", ("--output", "--static", "--columns", "--force", "--watch", "--open"))),
     "profile": (

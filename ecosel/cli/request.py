@@ -12,6 +12,7 @@ import polars as pl
 
 from ecosel.choosing.choice import Origin
 from ecosel.choosing.cleaning import errors_of, state_columns
+from ecosel.choosing.fronts import Pick
 from ecosel.choosing.scoring import Scale
 from ecosel.cli.completion import complete_column
 from ecosel.errors import ArchiveError
@@ -46,6 +47,8 @@ _SHARED = (
     click.option("--limit", "limits", multiple=True, metavar='"COL <= V"',
                  help="Choose only among models that keep this. Repeatable."),
     click.option("--within", metavar="P%|POINTS", help="Choose the cheapest model so near to the best quality: 1%, 0.5."),
+    click.option("--pick", type=click.Choice(["distance", "knee"]), default="distance",
+                 help="Choose by the weighted distance, or where the front bends most."),
     click.option("--mean-over", "mean_over", multiple=True, metavar="COL",
                  help="Average the rows that differ only in this column (seed, fold) into one model. Repeatable."),
     click.option("--scale", type=click.Choice(["max", "range", "archive-range", "none"]), default="max",
@@ -95,6 +98,7 @@ class SelectOptions:
     max_size: str
     joins: tuple[str, ...]
     mean_over: tuple[str, ...]
+    pick: Pick
     left_out: bool = False
 
     def run(self, paths: Sequence[str], *, top: int = 1, all_columns: bool = False) -> tuple[Selection, pl.DataFrame]:
@@ -150,7 +154,8 @@ class SelectOptions:
         kept, filtered = filter_rows(frame, filters)
         selection = select(
             kept, objectives or None, labels=labels, by=by, weights=weights, ideal=ideal, scale=self.scale, preset=self.preset,
-            limits=limits, within=self.within, mean_over=over, top=top, joint=self.joint, pairs=self.pairs, seed=self.seed,
+            limits=limits, within=self.within, mean_over=over, pick=self.pick,
+            top=top, joint=self.joint, pairs=self.pairs, seed=self.seed,
             origin=Origin(archive.path, filtered.height, archive.unfinished),
         )  # fmt: skip
         for remark in archive.remarks:

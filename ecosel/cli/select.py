@@ -35,6 +35,7 @@ _SUFFIXES = {
 @shared_options
 @click.option("--top", type=int, default=1, show_default=True, metavar="K", help="Show the K models nearest to the ideal point.")
 @click.option("--left-out", is_flag=True, help="List the rows left out for a missing value, on stderr.")
+@click.option("--hypervolume", is_flag=True, help="Show the hypervolume of each front; JSON always has it.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv", "ndjson", "parquet", "markdown"]),
               help="Form of the answer (default: by the name of -o, else a table).")  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Write the answer to a file instead of standard output.")
@@ -47,6 +48,7 @@ def select(
     archives: tuple[str, ...],
     top: int,
     left_out: bool,
+    hypervolume: bool,
     form: str | None,
     output: str | None,
     front: str | None,
@@ -67,23 +69,26 @@ def select(
     if form == "parquet" and output in (None, "-") and sys.stdout is not None and sys.stdout.isatty():
         raise ValueError("Parquet is not for a terminal; name a file with -o")
     selection, rows = SelectOptions(**shared, left_out=left_out).run(archives, top=top, all_columns=front is not None)
-    answer = _render(selection, form, to_terminal=output in (None, "-") and sys.stdout is not None and sys.stdout.isatty())
+    to_terminal = output in (None, "-") and sys.stdout is not None and sys.stdout.isatty()
+    answer = _render(selection, form, to_terminal=to_terminal, hypervolume=hypervolume)
     write(*([(writer(marked_frame(selection, rows)), front)] if writer else []), (answer, output))
     if left_out:
         for row, missing in selection.left_out.iter_rows():
             click.echo(f"row {row}: no value in {missing}", err=True)
 
 
-def _render(selection: Selection, form: str, *, to_terminal: bool) -> str | bytes:
+def _render(selection: Selection, form: str, *, to_terminal: bool, hypervolume: bool) -> str | bytes:
     if form == "json":
         return as_json(selection)
     if form == "markdown":
         return as_markdown(selection)
     if form == "table":
         if not to_terminal:
-            return as_text(selection)
+            return as_text(selection, hypervolume=hypervolume)
         color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        return as_text(selection, color=color, width=max(80, min(shutil.get_terminal_size().columns, 120)))
+        return as_text(
+            selection, color=color, hypervolume=hypervolume, width=max(80, min(shutil.get_terminal_size().columns, 120))
+        )
     return _frame_writer(f"picks.{form}")(picks_frame(selection))
 
 

@@ -12,7 +12,7 @@ from ecosel.choosing.choice import Choice, Chosen, models_of
 from ecosel.choosing.repeats import REPEATS
 from ecosel.choosing.scoring import distances
 from ecosel.dominance import nondominated_rank
-from ecosel.output.sentences import ideal_from
+from ecosel.output.sentences import hypervolume_of, ideal_from
 from ecosel.readers import table
 from ecosel.readers.table import ROW
 
@@ -68,6 +68,7 @@ def _choice_document(selection: Chosen, choice: Choice) -> dict[str, Any]:
              "values": dict(zip(columns, bound.values, strict=False))}
             for bound in choice.restrictions
         ],
+        "hypervolume": _hypervolume(choice),
         "distance": float(choice.distance.min()),
         "nearest": [[row, float(choice.distance[choice.at(row)])] for row in choice.nearest],
         "acceptability": {str(row): part for row, part in choice.win_shares().items()},
@@ -83,6 +84,11 @@ def _choice_document(selection: Chosen, choice: Choice) -> dict[str, Any]:
         for k, key in enumerate(("probability_on_front", "probability_pick")):
             document[key] = {str(row): shares[k] for row, shares in choice.resampling.rows.items()}
     return document
+
+
+def _hypervolume(choice: Choice) -> dict[str, Any]:
+    value, meaning = hypervolume_of(choice)
+    return {"value": value, "meaning" if value is not None else "reason": meaning, "reference": dict(choice.worst)}
 
 
 def as_json(selection: Chosen) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+
 from ecosel.choosing.choice import Choice, Chosen, Group
 from ecosel.objectives import ACCURACY, Objective
 from ecosel.output.measures import Measure, trade
@@ -58,6 +60,10 @@ def certainty(choice: Choice, name: Name, /) -> str:
         return "It is the only model."
     if choice.role == "within":
         return "It is the cheapest model so near to the best quality."
+    if choice.role == "knee":
+        trade_off = choice.picks["trade_off"][0]
+        besides = "" if trade_off in choice.answer else f" By weighted distance the choice would be {name(trade_off)}."
+        return f"It is the knee of the front, farthest from the plane through its ends (Das 1999).{besides}"
     shares = choice.win_shares()
     pick, tied = choice.picks["trade_off"][0], set(choice.picks["trade_off"])
     error = choice.wins.error
@@ -86,6 +92,21 @@ def certainty(choice: Choice, name: Name, /) -> str:
         rarely = other is None or not member.of(other)[1]
         text += "." if rarely or other is None else f", {name(other)} in {share(member.of(other)[1], sampled=True)}."
     return text
+
+
+def hypervolume_of(choice: Choice, /) -> tuple[float | None, str]:
+    """Return the share of the box between the ideal and the worst values that the front dominates, or None and the reason."""
+    if len(choice.objectives) > 3:
+        return None, "it is found for two or three objectives"
+    columns = [o.column for o in choice.objectives]
+    extent = np.array([abs(choice.worst[column] - choice.ideal[column]) for column in columns])
+    if not (extent > 0).all():
+        return None, f"all models are equal in {columns[int(np.argmin(extent))]}"
+    ideal = np.array([choice.ideal[column] for column in columns])
+    shares = np.abs(choice.values / extent - ideal / extent)
+    from ecosel.dominance import hypervolume
+
+    return hypervolume(shares, np.ones(len(columns))), "share of the box between the ideal and the worst values"
 
 
 def share(part: float, /, *, sampled: bool = False) -> str:

@@ -14,7 +14,7 @@ from ecosel.choosing.choice import Choice, Chosen, Group, shown_choices
 from ecosel.choosing.repeats import REPEATS
 from ecosel.output.measures import measures
 from ecosel.output.names import names_of, printable
-from ecosel.output.sentences import answer, bounds, certainty, gain, number, share, summary, title
+from ecosel.output.sentences import answer, bounds, certainty, gain, hypervolume_of, number, share, summary, title
 from ecosel.readers.table import ROW
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class _Table:
 _HEAD, _LABEL, _SHORT_LABEL = 12, 34, 18
 
 
-def as_text(selection: Chosen, *, color: bool = False, width: int = WIDTH) -> str:
+def as_text(selection: Chosen, *, color: bool = False, width: int = WIDTH, hypervolume: bool = False) -> str:
     """Return the choice as text: the answer of each group, then tables, readable in 80 columns; numbers are never cut."""
     from rich.console import Console
     from rich.text import Text
@@ -80,6 +80,9 @@ def as_text(selection: Chosen, *, color: bool = False, width: int = WIDTH) -> st
         for line in _folded([title(group, choice)], width):
             console.print(Text(line, style="bold" if color else ""))
         _print_table(console, _table(selection, choice), color=color, width=width)
+        if hypervolume:
+            value, meaning = hypervolume_of(choice)
+            console.print(Text(f" hypervolume: {'none: ' if value is None else f'{value:.4g}, '}{meaning}"))
         for line in _folded([f" {sentence}" for sentence in _sentences(selection, group, choice)], width):
             console.print(line)
     console.print()
