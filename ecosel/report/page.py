@@ -16,10 +16,10 @@ from markupsafe import Markup
 
 from ecosel.output.measures import Measure
 from ecosel.output.names import shortened
+from ecosel.report.charts.legend import legend
 from ecosel.report.sections.answers import answers
 from ecosel.report.sections.contents import contents
 from ecosel.report.sections.html import Figure, text, whole
-from ecosel.report.sections.legend import legend
 from ecosel.report.sections.provenance import provenance
 from ecosel.report.sections.run import run_figures
 from ecosel.report.sections.table import table_lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -101,6 +102,12 @@ def opened(browser: Browser) -> Iterator[Callable[..., Opened]]:
     yield open_file
     for context in contexts:
         context.close()
+
+
+def address(shown: Opened) -> str:
+    """Return what the page keeps in its address, once it has written it."""
+    shown.page.evaluate("() => new Promise((done) => setTimeout(done, 170))")
+    return re.sub(r"^[^#]*", "", shown.page.url)
 
 
 def selected(frame: pl.DataFrame, **options: Any) -> tuple[Selection, pl.DataFrame]:
