@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from ecosel.choosing.choice import Chosen, Group, Origin
+from ecosel.choosing.choice import Chosen, Group, Origin, lineage_columns
 from ecosel.choosing.cleaning import (
     canonical_objectives,
     errors_of,
@@ -111,7 +111,9 @@ def select(
     requirements = _requirements(names, chosen, limits, within)
     if pick not in ("distance", "knee") or (pick == "knee" and within is not None):
         raise ValueError(f"pick is {pick!r}; it must be 'distance' or 'knee', and without within")
-    others = [*labels, *by, *(limit.column for limit in requirements.limits), *(c for c in SYSTEMATIC if c in names)]
+    lineage = lineage_columns(names)
+    others = [*labels, *by, *(limit.column for limit in requirements.limits)]
+    others += [*lineage, *(column for column in SYSTEMATIC if column in names)]
     frame = as_frame(frame, names if mean_over else _in_use(names, chosen, others))
     if ROW not in frame.columns:
         frame = frame.with_row_index(ROW)
@@ -160,7 +162,7 @@ def select(
     if pick == "knee":
         remarks += without_knee(groups)
     columns = list(dict.fromkeys([ROW, *labels, *by, *(objective.column for objective in chosen), *errors, *limited]))
-    columns += [REPEATS] if mean_over else []
+    columns += [REPEATS] if mean_over else [column for column in lineage if column not in columns]
     return Selection(
         origin, total, models.select(columns), left_out, chosen, rule, tuple(labels), tuple(groups), seed,
         (*remarks, *refused), requirements, given, unfinished, units,

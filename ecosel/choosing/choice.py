@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -156,6 +156,20 @@ class Chosen:
         known = at < self.models.height and self.models[ROW][at] == row
         cells = [] if not known else [self.models[column][at] for column in self.labels]
         return " / ".join("" if cell is None else str(cell) for cell in cells)
+
+    def lineage(self, row: int, /) -> tuple[str, str] | None:
+        """Return the variant that a row is and the model it was made of; None where it is no variant, or that is not known."""
+        if not {"variant", "parent"} <= set(self.models.columns):
+            return None
+        at = self.models[ROW].search_sorted(row)
+        if at >= self.models.height or self.models[ROW][at] != row or self.models["variant"][at] is None:
+            return None
+        return str(self.models["variant"][at]), str(self.models["parent"][at])
+
+
+def lineage_columns(names: Sequence[str], /) -> tuple[str, ...]:
+    """Return the columns that say which variant of which model a row is, where `ecosel compress` wrote them."""
+    return ("variant", "parent") if {"variant", "parent", "precision_executed"} <= set(names) else ()
 
 
 def models_of(selection: Chosen, group: Group) -> pl.DataFrame:

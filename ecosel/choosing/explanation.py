@@ -219,6 +219,7 @@ def as_document(selection: Chosen, group: Group, explanations: tuple[Explanation
 
     return {
         "row": row, "label": selection.label(row), "group": group.key,
+        **({"variant": lineage[0], "parent": lineage[1]} if (lineage := selection.lineage(row)) is not None else {}),
         "values": {column: value for e in explanations for column, value in e.values.items()},
         "selections": [
             {

@@ -37,6 +37,13 @@ GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("How it is measured", ("--meter", "--calibration", "--ci", "--max-seconds", "--quick", "--seed", "--sweep")),
         ("What to keep", ("--format", "--archive", "--trace", "--verify")),
     ),
+    "compress": (
+        ("The model", ("--factory", "--factory-args", "--trust")),
+        ("Its data", ("--dataset", "--split", "--limit", "--normalise", "--resize", "--crop", "--download")),
+        ("What to make", ("--variants", "--finetune", "--output")),
+        ("How it is measured", ("--batch-size", "--meter", "--ci", "--max-seconds", "--quick", "--seed")),
+        ("What to keep", ("--format", "--archive")),
+    ),
     "evolve": (
         ("What to search for", ("--dataset", "--objectives", "--limit", "--start", "--feature-slots", "--classifier-slots")),
         ("How long", ("--births", "--time", "--joules")),
@@ -81,6 +88,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "ecosel profile program.pt2 --trust --compile",
         "ecosel profile 'run.db#22' --dataset digits --sweep batch=1,8,32",
         "ecosel profile --verify run.parquet",
+    ),
+    "compress": (
+        "ecosel compress model.pt --factory model.py:build --dataset cifar10 --variants fold,bf16,onnx,int8 -o out/",
+        "ecosel compress model.pt --factory model.py:build --dataset cifar10 --variants prune-25,prune-50 --finetune 3 -o out/",
+        "ecosel compress 'run.db#22' --dataset digits --variants onnx,int8 -o out/ --archive variants.db",
     ),
     "evolve": (
         "ecosel evolve --dataset digits --archive run.db --births 200",

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import click
 import polars as pl
 
-from ecosel.choosing.choice import Origin
+from ecosel.choosing.choice import Origin, lineage_columns
 from ecosel.choosing.cleaning import errors_of, state_columns
 from ecosel.choosing.fronts import Pick
 from ecosel.choosing.scoring import Scale
@@ -136,6 +136,7 @@ class SelectOptions:
         measured = [o.column for o in objectives or CANONICAL if o.column in names]
         wanted = [*measured, *errors_of(names, measured), *labels, *by]
         wanted += [*(limit.column for limit in limits), *state_columns(archive.columns), *SYSTEMATIC]
+        wanted += [*lineage, "precision_executed"] if (lineage := lineage_columns(names)) else []
         for expression in [*expressions.values(), *filters]:
             wanted += [find(c) if c not in names else c for c in expression.columns]
         over = [find(c.strip()) for text in self.mean_over for c in ([text] if text in names else text.split(","))]

@@ -13,7 +13,7 @@ from ecosel.choosing.explanation import Explanation, absent, as_document, explai
 from ecosel.cli.request import SelectOptions, shared_options
 from ecosel.cli.writing import write
 from ecosel.output.names import printable
-from ecosel.output.sentences import number, share, title
+from ecosel.output.sentences import number, of_parent, share, title
 from ecosel.output.text import WIDTH, joint_first
 from ecosel.selection import Selection
 
@@ -50,6 +50,7 @@ def why(archives: tuple[str, ...], model: str, form: str, **shared: Any) -> None
     row = explanations[0].row
     values = {column: value for e in explanations for column, value in e.values.items()}
     lines = [f"{_name(selection, row)}: " + ", ".join(f"{column} {number(value)}" for column, value in values.items())]
+    lines += [f"It is {lineage}."] if (lineage := of_parent(selection, row)) is not None else []
     by_choice = {id(explanation.choice): explanation for explanation in explanations}
     for explanation in (by_choice[id(choice)] for of, choice in joint_first(selection) if of is group):
         lines += ["", title(group, explanation.choice), *(f"  {line}" for line in _lines(selection, explanation))]

@@ -76,6 +76,11 @@ def _choice_document(selection: Chosen, choice: Choice) -> dict[str, Any]:
         "values": {str(row): dict(zip(columns, choice.values[choice.at(row)].tolist(), strict=True)) for row in shown},
         "labels": {str(row): selection.label(row) for row in shown} if selection.labels else {},
     }  # fmt: skip
+    lineages = {row: selection.lineage(row) for row in shown}
+    if any(lineages.values()):
+        document["variants"] = {
+            str(row): {"variant": found[0], "parent": found[1]} for row, found in lineages.items() if found is not None
+        }
     if REPEATS in selection.models.columns:
         counts = dict(selection.models.select(ROW, REPEATS).iter_rows())
         document["repeats"] = {str(row): counts[row] for row in shown}

@@ -237,6 +237,12 @@ def key_of(group: Group) -> str:
     return f"{key}: " if key else ""
 
 
+def of_parent(selection: Chosen, row: int) -> str | None:
+    """Say which variant of which model a row is; None where it is none."""
+    lineage = selection.lineage(row)
+    return None if lineage is None else printable(f"the variant {lineage[0]} of {lineage[1]}")
+
+
 def answer(group: Group, choice: Choice, parts: Mapping[str, Measure], name: Name) -> list[str]:
     """Say which model is the choice of a group, with its numbers, what it gives up, and how sure that is."""
     pick = choice.answer

@@ -14,7 +14,7 @@ from ecosel.choosing.choice import Choice, Chosen, Group, shown_choices
 from ecosel.choosing.repeats import REPEATS
 from ecosel.output.measures import measures
 from ecosel.output.names import names_of, printable
-from ecosel.output.sentences import answer, bounds, certainty, gain, hypervolume_of, number, share, summary, title
+from ecosel.output.sentences import answer, bounds, certainty, gain, hypervolume_of, number, of_parent, share, summary, title
 from ecosel.readers.table import ROW
 
 if TYPE_CHECKING:
@@ -132,6 +132,8 @@ def _answers(selection: Chosen) -> list[str]:
     for group in selection.groups:
         choice = group.choices[-1]
         first, *rest = answer(group, choice, parts, _namer(selection, choice))
+        if (lineage := of_parent(selection, choice.answer[0])) is not None:
+            rest.insert(0, f"It is {lineage}.")
         lines += [first, *(f"  {sentence}" for sentence in rest), ""]
     return lines
 
