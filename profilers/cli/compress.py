@@ -23,6 +23,8 @@ from profilers.variants.names import parse_variants
 @click.option("--split", default="test", show_default=True, help="Split of the data set to verify and measure on.")
 @click.option("--limit", type=click.IntRange(1), help="Use at most N images of that split.")
 @click.option("--normalise", default="dataset", show_default=True, help="Mean and deviation: dataset, imagenet, none.")
+@click.option("--resize", metavar="SIZE", help="Resize images: the shorter side (256), or height and width (224x224).")
+@click.option("--crop", metavar="SIZE", help="Cut the middle out of each image: 224, or 224x192.")
 @click.option("--download", is_flag=True, help="Download the data set where torchvision offers it.")
 @click.option(
     "--variants",
@@ -50,10 +52,6 @@ def compress(model: str, variants: str, finetune: int, folder: Path, archive: Pa
 
     Each variant is a file that was verified in a fresh process. Parent and variants are measured in turn on this processor, so
     that their ratios hold whatever else runs here. Needs ecosel[compress].
-
-    \b
-    ecosel compress small.pt --factory net.py:small --dataset digits --variants fold,prune-50,int8 -o out/ --archive runs.db
-    ecosel select runs.db --objective accuracy:max --objective file_bytes:min
     """
     from profilers.measuring.settings import ProfileSettings
     from profilers.measuring.stdout import stdout_aside

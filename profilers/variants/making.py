@@ -103,7 +103,7 @@ def _written(variant: Variant, material: Material, file: Path, device: ReservedD
         if epochs:
             tuning = _tuned(network, material, device, epochs)
     integer = variant.kind == "int8"
-    network, simpler = folded(network, pool_first=not integer)
+    network, simpler = folded(network, pool_first=variant.suffix != ".onnx")
     changes += simpler
     if variant.suffix == ".onnx":
         source = file.with_name("float.onnx") if integer else file

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from profilers.datasets import load_dataset
+from profilers.datasets import Fit, LabelledImages, load_dataset
 from profilers.energy.intervals import Estimate
 from profilers.energy.per_image import Windows, derive
 from profilers.energy.trace import PowerTrace
@@ -105,7 +105,8 @@ def compress(settings: CompressSettings, /, *, show: Show = lambda progress: Non
 
 def _material(settings: CompressSettings, prepared: Prepared, inference: TorchInference) -> Material:
     parent, data = settings.parent, prepared.data
-    assert data is not None
+    if not isinstance(data, LabelledImages):
+        raise ModelError(f"--dataset {parent.dataset}: variants are made with labelled images of one size; name such a data set")
     images = np.concatenate([batch.tensors[0].numpy() for batch in inference.batches_of])
     found = []
     for output, count in inference.outputs():
@@ -115,7 +116,9 @@ def _material(settings: CompressSettings, prepared: Prepared, inference: TorchIn
         found.append(given)
     training = None
     if settings.needs_training_images:
-        training = load_dataset(parent.dataset or "", split="train", download=parent.download)
+        training = load_dataset(
+            parent.dataset or "", split="train", download=parent.download, fitting=Fit.of(parent.resize, parent.crop)
+        )
     return Material(
         network=layered(inference.eager, torch.from_numpy(images[:2])),
         images=images,

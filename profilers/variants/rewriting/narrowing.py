@@ -78,7 +78,7 @@ def in_bfloat16(network: fx.GraphModule, images: Tensor, /) -> tuple[nn.Module, 
     both = [BFloat16(network, channels_last=last).eval() for last in (False, True)]
     plain_s, last_s = _median_seconds(both, images)
     name = "channels-last" if last_s < plain_s else "contiguous"
-    return both[last_s < plain_s], (f"{name}: channels-last takes {last_s / plain_s:.2f} of the time of contiguous here",)
+    return both[last_s < plain_s], (f"{name} layout (channels-last takes {last_s / plain_s:.2f} of the time of contiguous here)",)
 
 
 def _median_seconds(networks: Sequence[nn.Module], images: Tensor) -> list[float]:
