@@ -39,6 +39,7 @@ class Sampler:
         self.interval_s = interval_s
         self._conditions_every_s = conditions_every_s
         self._running = False
+        self._started_s = 0.0
         self._clear()
         _live.add(self)
 
@@ -55,6 +56,7 @@ class Sampler:
 
     def __enter__(self) -> Sampler:
         self._running = True
+        self._started_s = self.now()
         self._record(edge=False)
         self._thread.start()
         return self
@@ -66,6 +68,7 @@ class Sampler:
 
     def _after_fork(self) -> None:
         self._clear()
+        self._started_s = self.now()
         if self._running:
             self._thread.start()
 
@@ -112,8 +115,7 @@ class Sampler:
         self.interval_s = seconds
 
     def _sample(self) -> None:
-        start_s = self.now()
-        stop = self._stop  # a fork replaces it
+        start_s, stop = self._started_s, self._stop  # a fork replaces it
         while True:
             # the next deadline that is not over: a late reading does not shift those after it
             tick = math.floor((self.now() - start_s) / self.interval_s + _EARLY) + 1
