@@ -27,7 +27,7 @@ GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
     "why": (_COMPARE, _ROWS, _RULE, ("What to show", ("--format",))),
     "report": (_COMPARE, _ROWS, _RULE, ("What to write", ("--output", "--static", "--columns", "--force", "--watch", "--open"))),
     "profile": (
-        ("The model", ("--factory", "--factory-args", "--entry", "--rename", "--strict", "--trust")),
+        ("The model", ("--factory", "--factory-args", "--entry", "--rename", "--strict", "--trust", "--manifest")),
         (
             "Its data",
             ("--dataset", "--split", "--limit", "--normalise", "--resize", "--crop", "--download", "--metric", "--better"),
@@ -81,6 +81,8 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "ecosel profile --factory torchvision:resnet18 --input 3x224x224 --quick",
         "ecosel profile model.pt --factory model.py:build --dataset cifar10 --trace run.parquet",
         "ecosel profile checkpoint.ckpt --factory model.py:build --entry state_dict_ema --dataset photos --resize 256 --crop 224",
+        "ecosel profile a.onnx b.onnx c.pt2 --trust --dataset digits --archive runs.db",
+        "ecosel profile --manifest models.csv --device cpu --format json",
         "ecosel profile bert/ --input input_ids=128:int64'<30522'",
         "ecosel profile model.pt --factory model.py:build --dataset data.py:batches --metric data.py:error_rate --better smaller",
         "ecosel profile scripted.pt --trust --input 512 --value sr=16000",

@@ -53,8 +53,8 @@ def compress(model: str, variants: str, finetune: int, folder: Path, archive: Pa
     Each variant is a file that was verified in a fresh process. Parent and variants are measured in turn on this processor, so
     that their ratios hold whatever else runs here. Needs ecosel[compress].
     """
+    from profilers.machine.stdout import stdout_aside
     from profilers.measuring.settings import ProfileSettings
-    from profilers.measuring.stdout import stdout_aside
     from profilers.results.archive import done
     from profilers.variants.settings import CompressSettings, check_settings
 

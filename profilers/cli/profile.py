@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from profilers.cli.common import factory_arguments, plan_of
+from profilers.cli.several import measure_several, read_manifest, row_line
 from profilers.errors import ProfilerError
 from profilers.progress import progress_bar
 
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", required=False)
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option(
+    "--manifest",
+    type=click.Path(path_type=Path),
+    help="CSV with a line for each model: file, factory, input. Several models are measured in turn on one device.",
+)
 @click.option(
     "--factory",
     metavar="CODE",
@@ -106,31 +112,46 @@ if TYPE_CHECKING:
 @click.option("--archive", type=click.Path(path_type=Path), help="Append a row for `ecosel select`: .db (SQLite) or .ndjson.")
 @click.option("--trace", type=click.Path(path_type=Path), help="Keep every sample in a Parquet file.")
 @click.option("--verify", type=click.Path(path_type=Path), help="Derive every figure of a recorded trace again, to the bit.")
-def profile(model: str | None, verify: Path | None, **options: Any) -> int:
-    """Measure accuracy, energy per inference, time and size of a saved MODEL.
+def profile(models: tuple[str, ...], manifest: Path | None, verify: Path | None, **options: Any) -> int:
+    """Measure accuracy, energy per inference, time and size of a saved MODEL, or of several in turn.
 
     Energy needs a meter: an NVIDIA board, or RAPL for a CPU. Without one everything else is measured.
     """
     if verify is not None:
-        if model is not None:
+        if models or manifest is not None:
             raise click.UsageError("--verify reads a trace and takes no MODEL")
         return _verify(verify, options["format_"])
-    if model is None and not options["factory"]:
+    if not models and manifest is None and not options["factory"]:
         raise click.UsageError("name a MODEL, a --factory that builds one, or a trace to --verify")
-    request = _request(model or "", options)
+    requests = _requests(models, manifest, options)
     archive, trace = options["archive"], options["trace"]
+    if len(requests) > 1:
+        if options["sweeps"] or trace is not None or options["compile_"]:
+            raise click.UsageError("--sweep, --trace and --compile take one MODEL; leave them out, or measure each by itself")
+        measure_several(requests, archive=archive, format_=options["format_"])
+        return 0
     if options["sweeps"]:
         if archive is None or trace is not None:
             raise click.UsageError("--sweep needs --archive, which keeps its rows, and keeps no --trace")
-        return _sweep(request, options["sweeps"], archive, options["format_"])
-    _measure(request, archive=archive, trace=trace, format_=options["format_"])
+        return _sweep(requests[0], options["sweeps"], archive, options["format_"])
+    _measure(requests[0], archive=archive, trace=trace, format_=options["format_"])
     return 0
 
 
+def _requests(models: tuple[str, ...], manifest: Path | None, options: dict[str, Any]) -> list[ProfileSettings]:
+    """Return a request for each model of the call, and of the manifest, whose cells stand before the options."""
+    entries = read_manifest(manifest) if manifest is not None else ()
+    requests = [_request(model, options) for model in models or (() if entries else ("",))]
+    for entry in entries:
+        own = {"factory": entry.factory or options["factory"], "inputs": entry.inputs or options["inputs"]}
+        requests.append(_request(entry.model, options | own))
+    return requests
+
+
 def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | None, format_: str) -> None:
+    from profilers.machine.stdout import stdout_aside
     from profilers.measuring.profile import profile as run
     from profilers.measuring.runtime import check
-    from profilers.measuring.stdout import stdout_aside
     from profilers.results.archive import append, done, row_of
 
     check(request)
@@ -178,18 +199,10 @@ def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, form
                 row = failed_row(point.request, **names, status=point.status, reason=point.reason)
             rows.append(row | {"candidate_id": append(archive, row)})
             if format_ == "text":
-                click.echo(_line(rows[-1]))
+                click.echo(row_line(rows[-1]))
     if format_ == "json":
         click.echo(json.dumps(rows, indent=1))
     return 0
-
-
-def _line(row: dict[str, Any]) -> str:
-    if row["status"] not in ("ok", "invalid") or row["throughput_per_s"] is None:
-        return f"{row['candidate_id']}: {row['status']}, {row['remarks']}"
-    joules = row["energy_per_inference_j"]
-    energy = f"{joules * 1e3:.4g} mJ an image" if joules is not None else "energy not measured"
-    return f"{row['candidate_id']}: {energy}, {row['throughput_per_s']:.4g} images/s"
 
 
 def _verify(path: Path, format_: str) -> int:

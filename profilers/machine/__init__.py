@@ -1,1 +1,1 @@
-"""What the machine gives to this process: time on its processors."""
+"""What the machine gives to this process, and what this process sends out: time on processors, standard output."""

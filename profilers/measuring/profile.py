@@ -60,11 +60,12 @@ def profile(settings: ProfileSettings, /, *, show: Show = lambda progress: None)
         prepared = runtime.prepare(settings, device.place)
         measured = measure_inference(prepared.inference, device, plan, seed=seed, show=show, compiled=settings.compile)
         show(Progress("looking closely", 0.0, 0.0))
-        looked = look_closely(prepared.inference, prepared.data, latency_s=plan.min_s / 4, metric=_metric(settings))
+        looked = look_closely(prepared.inference, prepared.data, latency_s=plan.min_s / 4, metric=metric_of(settings))
         return assemble(settings, runtime, device, prepared, measured, looked)
 
 
-def _metric(settings: ProfileSettings) -> Metric | None:
+def metric_of(settings: ProfileSettings, /) -> Metric | None:
+    """Return the metric that is asked for beside accuracy."""
     if settings.metric is None or settings.better is None:
         return None
     from profilers.inference.metrics import Metric

@@ -14,8 +14,8 @@ from typing import Any
 
 from profilers.errors import OutOfMemory, ProfilerError
 from profilers.inference.modes import MODES, PRECISIONS
+from profilers.machine.stdout import stdout_aside
 from profilers.measuring.settings import ProfileSettings, Progress, Show
-from profilers.measuring.stdout import stdout_aside
 from profilers.results.inference_profile import InferenceProfile
 
 _SWITCH = {"yes": True, "no": False}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profilers.errors import ModelError
-from profilers.measuring.stdout import stdout_aside
+from profilers.machine.stdout import stdout_aside
 from profilers.variants.execution import Execution, execution_of_module, execution_of_onnx
 
 Images = NDArray[np.float32]
