@@ -77,7 +77,7 @@ def open_model(
         if recognised.format in ("torchscript", "export", "aotinductor"):
             opened = _program(file, recognised.format, batch_axis, device=device)
         elif (folder := folder_of(file, factory) if path else None) is not None:
-            network, notes = open_folder(folder, factory, factory_args, trust=trust)
+            network, notes = open_folder(folder, factory, factory_args, trust=trust, strict=fitting.strict)
             opened = SavedModel(network.to(device).eval(), "pretrained", notes=notes)
         else:
             opened = _network(path, recognised.format, factory, factory_args, fitting, device=device, trust=trust)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from profilers.errors import ModelError
 from profilers.models import factories
 from profilers.models.formats import recognise
+from profilers.models.torch_errors import some
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -31,9 +32,12 @@ def folder_of(path: Path, factory: str | None, /) -> Path | None:
 
 
 def open_folder(
-    folder: Path, factory: str | None, arguments: Mapping[str, object] | None, /, *, trust: bool
+    folder: Path, factory: str | None, arguments: Mapping[str, object] | None, /, *, trust: bool, strict: bool
 ) -> tuple[Module, tuple[str, ...]]:
-    """Return the network and notes. Raises ModelError where the folder needs trust, a class, or a package that is not here."""
+    """Return the network and notes.
+
+    Raises ModelError where the folder needs trust, a class or a package that is not here, or lacks weights of the network.
+    """
     import torch
 
     for file in sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt")):
@@ -43,21 +47,26 @@ def open_folder(
         owner = factories.find(factory) if factory else _transformers_class(folder)
         make = getattr(owner, "from_pretrained", None)
         if make is None:
-            raise ModelError(
-                f"factory {factory} has no from_pretrained, which opens a folder; name the file of weights in {folder}"
-            )
-        network = make(str(folder), **_options(owner, make, trust=trust), **(arguments or {}))
+            raise ModelError(f"factory {factory} has no from_pretrained; name the file of weights in {folder}")
+        made = make(str(folder), **_options(owner, make, trust=trust), **(arguments or {}))
+    network, info = made if isinstance(made, tuple) else (made, {})
     if not isinstance(network, torch.nn.Module):
         raise ModelError(
             f"{getattr(owner, '__name__', owner)}.from_pretrained made a {type(network).__name__}, not a torch.nn.Module"
         )
-    return network, (f"opened by {type(network).__name__}.from_pretrained",)
+    missing = sorted(info.get("missing_keys", ()))
+    if missing and strict:
+        raise ModelError(
+            f"{folder} lacks {some(missing)} of {type(network).__name__}; --no-strict leaves them with fresh numbers"
+        )
+    fresh = (f"{len(missing)} weights are not in the folder, left with fresh numbers: {some(missing)}",) if missing else ()
+    return network, (f"opened by {type(network).__name__}.from_pretrained", *fresh)
 
 
 def _options(owner: object, make: Any, *, trust: bool) -> dict[str, object]:
     wanted: dict[str, object] = {"local_files_only": True, "trust_remote_code": trust}
     if str(getattr(owner, "__module__", "")).partition(".")[0] == "transformers":
-        return wanted
+        return wanted | {"output_loading_info": True}
     try:
         known = inspect.signature(make).parameters
     except (TypeError, ValueError):
