@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from profilers.datasets.decoding import Source
 from profilers.errors import DataError
 
+# what zipfile and NumPy raise: damaged, encrypted, of an unknown compression
+_DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError, OverflowError)
 _IMAGES, _LABELS = ("images", "x", "inputs", "data", "imgs"), ("labels", "y", "targets", "target", "label")
 # Arrays that unpack to more bytes than this and to more than so many times their file are a bomb, not a data set.
 _MOST_BYTES, _MOST_TIMES, _MOST_CLASSES = 4 << 30, 200, 100_000
@@ -25,9 +28,11 @@ def of_npz(file: Path) -> dict[str, Source]:
     try:
         _check_size(file)
         with np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, zipfile.BadZipFile, MemoryError) as error:
-        raise DataError(f"{file} is no file of plain NumPy arrays ({str(error).splitlines()[0][:100]})") from error
+            found = {name: stored[name] for name in stored.files}
+            arrays = {name: array for name, array in found.items() if isinstance(array, np.ndarray)}  # others are bytes
+    except _DAMAGED as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
+        raise DataError(f"{file} is no file of plain NumPy arrays ({reason})") from error
     sources = {}
     for suffix, split in {"": "test", **{f"_{word}": split for word, split in _SPLITS.items()}}.items():
         images, labels = (_named(arrays, names, suffix) for names in (_IMAGES, _LABELS))

@@ -74,7 +74,10 @@ def is_stamp(text: str, /) -> bool:
 
 def seconds_of(text: str, /) -> float:
     """Return the seconds of a time stamp: its own where it states a zone, else on a clock without one."""
-    stamp = datetime.fromisoformat(re.sub(r"\s+(?=Z|[-+]\d\d:?\d\d$)", "", text.strip()).replace("/", "-"))
+    try:
+        stamp = datetime.fromisoformat(re.sub(r"\s+(?=Z|[-+]\d\d:?\d\d$)", "", text.strip()).replace("/", "-"))
+    except ValueError as error:
+        raise MeterError(f"{text.strip()[:40]!r} is no time stamp: {error}") from None
     return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
 
 
@@ -85,7 +88,7 @@ def cells_of(path: str, text: str, /) -> Cells:
         raise MeterError(f"{path} is empty")
     counts = {mark: lines[0][1].count(mark) for mark in (",", ";", "\t")}
     mark = max(counts, key=lambda one: counts[one])
-    rows = [(number, tuple(cell.strip() for cell in next(csv.reader([line], delimiter=mark)))) for number, line in lines]
+    rows = [(number, _row(path, number, line, mark)) for number, line in lines]
     names = _names(path, rows[0][1])
     headed = names == tuple(cell.lower() for cell in rows[0][1])
     warnings: tuple[str, ...] = ()
@@ -99,6 +102,13 @@ def cells_of(path: str, text: str, /) -> Cells:
     if not body:
         raise MeterError(f"{path} has no rows")
     return Cells(path, names, tuple(row for _, row in body), tuple(number for number, _ in body), warnings)
+
+
+def _row(path: str, number: int, line: str, mark: str) -> tuple[str, ...]:
+    try:
+        return tuple(cell.strip() for cell in next(csv.reader([line], delimiter=mark)))
+    except csv.Error as error:
+        raise MeterError(f"{path} line {number} cannot be read: {error}") from None
 
 
 def _names(path: str, first: tuple[str, ...]) -> tuple[str, ...]:

@@ -11,12 +11,15 @@ import numpy as np
 import polars as pl
 
 from profilers.energy.readings import Floats, Sensor
+from profilers.energy.trace import MOST_SAMPLES
 from profilers.errors import MeterError
 from profilers.logs.nvidia_smi import Cells, cells_of, is_stamp, power_columns, seconds_of
 from profilers.meters.known_boards import GAIN_ERROR, OFFSET_ERROR_W, known_lag
 
 _ASSUMED = Sensor(0.1, 0.1, assumed=True)
 _AVERAGE = Sensor(0.1, 1.0)
+# Lines shorter than any meter's, in such a number, are no log (11 days at 1 Hz).
+_MOST_ROWS, _MOST_BYTES = 1_000_000, 500_000_000
 _SCALES = {"mw": 1e-3, "w": 1.0, "watt": 1.0, "watts": 1.0, "kw": 1e3}
 _TIMES, _POWERS = ("time_s", "time", "timestamp", "seconds", "t", "datetime", "date"), ("power", "watts", "w", "p")
 
@@ -56,9 +59,13 @@ class PowerLog:
 def read_log(path: Path, /, *, gpu: str | None = None) -> PowerLog:
     """Read a log; raise MeterError, in one line, for what is none or cannot be told apart."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise MeterError(f"{path} cannot be read: {error.strerror}") from None
+    rows = raw.count(b"\n") + raw.count(b"\r")
+    if len(raw) > _MOST_BYTES or rows > max(_MOST_ROWS, len(raw) // 10):
+        raise MeterError(f"{path} has {rows:,} lines in {len(raw):,} bytes or more; cut the log to the time of the windows")
     if raw[:4] == b"PAR1":
         return _checked(_trace(path, raw, gpu))
     try:
@@ -90,13 +97,15 @@ def _trace(path: Path, raw: bytes, gpu: str | None) -> PowerLog:
     if gpu is not None:
         raise MeterError(f"{path} is a trace of one board; leave --gpu out")
     try:
+        if (samples := pl.scan_parquet(io.BytesIO(raw)).select(pl.len()).collect().item()) > MOST_SAMPLES:
+            raise MeterError(f"{path} declares {samples:,} samples; a trace has at most {MOST_SAMPLES:,}")
         frame = pl.read_parquet(io.BytesIO(raw))
         columns = [name for name in ("power_w", "average_power_w") if name in frame.columns and frame[name].drop_nulls().len()]
         if "time_s" not in frame.columns or not columns:
             raise MeterError(f"{path} has no columns time_s and power_w (it has {', '.join(frame.columns)})")
         frame = frame.filter(~pl.col("edge")) if "edge" in frame.columns else frame
         times, watts = (frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in ("time_s", columns[0]))
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise MeterError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
     if not len(times):
         raise MeterError(f"{path} is empty")
