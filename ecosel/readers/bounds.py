@@ -91,11 +91,14 @@ class Bounds:
                 if len(piece) >= self.cell and not _SEPARATORS.search(piece):
                     self.refuse(path, f"a cell near byte {unpacked - len(piece):,} is longer than {_said(self.cell)}")
 
+    def patience(self, size: int) -> float:
+        """Return how many seconds a query of a database of `size` bytes may take."""
+        return self.seconds * max(1.0, size / 10_000_000) * self.max_size / 10**9
+
     def guard(self, path: str, database: sqlite3.Connection, size: int) -> None:
         """Let SQLite itself end what takes too long, and refuse cells that are too long."""
         database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(self.cell, 10_000))
-        seconds = self.seconds * max(1.0, size / 10_000_000) * self.max_size / 10**9
-        end = time.monotonic() + seconds
+        end = time.monotonic() + self.patience(size)
         database.set_progress_handler(lambda: time.monotonic() > end, 10_000)
 
     @contextmanager

@@ -20,6 +20,13 @@ _LONGEST = 1 << 16
 
 
 def main() -> None:
+    if sys.argv[2:3] == ["--child"]:  # one of the processes of -fork
+        _fuzz(sys.argv[1], sys.argv[3:])
+    else:
+        _start()
+
+
+def _start() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target")
     parser.add_argument("--seconds", type=int, default=60)
@@ -30,12 +37,11 @@ def main() -> None:
         from tests.fuzz.seeds import seeds
         from tests.fuzz.targets import COMMANDS, TARGETS
 
-        make, files = TARGETS[given.target]
-        target = make()
+        valid, files = seeds(given.target), TARGETS[given.target][1]
     kept = CORPUS / given.target
     kept.mkdir(parents=True, exist_ok=True)
     started = Path(tempfile.mkdtemp(prefix=f"ecosel-fuzz-{given.target}-"))
-    contents = [*seeds(given.target), *(file.read_bytes() for pattern in files for file in sorted(ROOT.glob(pattern)))]
+    contents = [*valid, *(file.read_bytes() for pattern in files for file in sorted(ROOT.glob(pattern)))]
     for number, content in enumerate(contents):
         (started / f"seed-{number}").write_bytes(content[:_LONGEST])
     for file in kept.iterdir():
@@ -46,9 +52,23 @@ def main() -> None:
     ]  # fmt: skip
     if given.target in COMMANDS:  # an abort of the library under the reader is told by the command line; look on
         options += ["-fork=1", "-ignore_crashes=1"]
-    for content in contents[:1]:
-        target(content)  # imports what it needs, which is no part of the time of an execution
-    atheris.Setup([sys.argv[0], *options], target)
+        program = started.with_suffix(".sh")
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.fuzz {given.target} --child "$@"\n')
+        program.chmod(0o755)
+        _fuzz(given.target, options, program=str(program))
+    else:
+        _fuzz(given.target, options)
+
+
+def _fuzz(name: str, options: list[str], *, program: str = sys.argv[0]) -> None:
+    with atheris.instrument_imports(include=["ecosel", "profilers", "evolver"]):
+        from tests.fuzz.seeds import seeds
+        from tests.fuzz.targets import TARGETS
+
+        target = TARGETS[name][0]()
+        for content in seeds(name)[:1]:
+            target(content)  # imports all that it needs, which is no part of the time of an execution
+    atheris.Setup([program, *options], target)
     atheris.Fuzz()
 
 

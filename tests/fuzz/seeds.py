@@ -117,6 +117,32 @@ def _images() -> Iterator[bytes]:
     yield buffer.getvalue()
 
 
+def _log() -> Iterator[bytes]:
+    yield b"timestamp, name, power.draw.instant [W]\n" + b"".join(
+        b"2026/01/02 10:00:0%d.000, A, %d.5 W\n" % (k, 50 + k) for k in range(9)
+    )
+    yield b"time_s,power_w\n0,10\n0.1,11\n0.2,12\n"
+    yield from _trace()
+
+
+def _arrays() -> Iterator[bytes]:
+    for save in (np.savez, np.savez_compressed):
+        buffer = io.BytesIO()
+        save(buffer, images=np.zeros((6, 4, 4), np.uint8), labels=np.array([0, 1] * 3))
+        yield buffer.getvalue()
+
+
+def _workbook() -> Iterator[bytes]:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in (["model", "accuracy", "ms"], ["a", 0.9, 3], ["b", 0.8, None]):
+        book.active.append(row)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    yield buffer.getvalue()
+
+
 def _genomes() -> Iterator[bytes]:
     from evolver.architectures.space import Space
     from evolver.architectures.variation import random_genome
@@ -134,4 +160,5 @@ def _start() -> Iterator[bytes]:
 _SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "csv": _csv, "json": _json, "sqlite": _sqlite, "parquet": _parquet, "gzip": _gzip, "model": _model,
     "safetensors": _safetensors, "trace": _trace, "replay": _replay, "images": _images, "genome": _genomes, "start": _start,
+    "log": _log, "arrays": _arrays, "workbook": _workbook,
 }  # fmt: skip

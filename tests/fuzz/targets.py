@@ -81,6 +81,20 @@ def _replay() -> Target:
     return _Reading("power.csv", lambda path: find_meter(f"replay:{path}", "cpu"), (ProfilerError, ValueError))
 
 
+def _log() -> Target:
+    from profilers.errors import ProfilerError
+    from profilers.logs.power_log import read_log
+
+    return _Reading("power.csv", read_log, (ProfilerError,))
+
+
+def _arrays() -> Target:
+    from profilers.datasets import load_dataset
+    from profilers.errors import DataError
+
+    return _Reading("images.npz", lambda path: load_dataset(str(path)), (DataError, ValueError))
+
+
 def _images() -> Target:
     from profilers.datasets import load_dataset
     from profilers.errors import DataError
@@ -114,6 +128,9 @@ TARGETS: dict[str, tuple[Callable[[], Target], tuple[str, ...]]] = {
     "trace": (_trace, ()),
     "replay": (_replay, ()),
     "images": (_images, ()),
+    "log": (_log, ("../shared/traces/*.csv",)),
+    "arrays": (_arrays, ()),
+    "workbook": (lambda: _archive("models.xlsx"), ()),
     "genome": (_genome, ()),
     "start": (_start, ()),
 }

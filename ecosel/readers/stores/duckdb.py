@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -27,10 +29,17 @@ def open_duckdb(path: str, source: Path | bytes, *, table: str | None, bounds: B
 
     def run(sql: str) -> pl.DataFrame:
         # a stranger's view may read no file and load no extension
-        config = {"enable_external_access": "false", "autoload_known_extensions": "false", "lock_configuration": "true"}
+        config = {
+            "enable_external_access": "false", "autoload_known_extensions": "false", "lock_configuration": "true",
+            "temp_directory": "", "memory_limit": f"{(bounds.max_size + 4 * size_of(file)) // 1000 + 50_000}KB",
+        }  # fmt: skip
         try:
             with duckdb.connect(str(file), read_only=True, config=config) as database:
-                return pl.DataFrame(database.execute(sql).to_arrow_table())
+                return _in_time(database, sql, bounds.patience(size_of(file)))
+        except duckdb.InterruptException:
+            bounds.refuse(path, f"a query of it (a view?) takes more than {bounds.patience(size_of(file)):g} s")
+        except duckdb.OutOfMemoryException:
+            bounds.refuse(path, "a query of it (a view?) takes more memory than its size and --max-size allow")
         except duckdb.Error as error:
             raise ArchiveError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
 
@@ -46,12 +55,21 @@ def open_duckdb(path: str, source: Path | bytes, *, table: str | None, bounds: B
     columns = tuple(run(f"DESCRIBE {chosen}")["column_name"].to_list())
 
     def load(wanted: Sequence[str], _: Sequence[str]) -> pl.DataFrame:
-        rows = int(run(f"SELECT count(*) FROM {chosen}").item())
+        rows = int(run(f"SELECT count(*) FROM (SELECT 1 FROM {chosen} LIMIT {bounds.rows + 1})").item())
         bounds.check_frame(path, rows, len(wanted), size_of(file))
         frame = run(f"SELECT {', '.join(map(_name, wanted))} FROM {chosen}")
         return frame.with_columns(pl.col(pl.Decimal).cast(pl.Float64))
 
     return Archive(path, columns, load)
+
+
+def _in_time(database: Any, sql: str, seconds: float) -> pl.DataFrame:
+    watch = threading.Timer(seconds, database.interrupt)
+    watch.start()
+    try:
+        return pl.DataFrame(database.sql(sql).to_arrow_table())
+    finally:
+        watch.cancel()
 
 
 def _name(identifier: str) -> str:

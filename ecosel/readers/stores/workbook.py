@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import io
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds, size_of
+from ecosel.readers.stores.parts import check_parts
 from ecosel.readers.table import Archive, from_records, listed
 
 
@@ -20,14 +24,15 @@ def open_workbook(path: str, source: Path | bytes, *, table: str | None, bounds:
             f"{path} is a workbook, which needs python-calamine: pip install 'ecosel[xlsx]'; or save the sheet as CSV"
         ) from error
     try:
-        book = calamine.CalamineWorkbook.from_object(source if isinstance(source, Path) else _file(source))
+        check_parts(path, source, bounds)
+        book = calamine.CalamineWorkbook.from_object(source if isinstance(source, Path) else io.BytesIO(source))
         name = book.sheet_names[0] if table is None else table
         if name not in book.sheet_names:
             raise ArchiveError(f"{path}: no sheet {name!r}; it has: {listed(book.sheet_names)}")
         sheet = book.get_sheet_by_name(name)
         bounds.check_frame(path, sheet.total_height, sheet.total_width, size_of(source))
         rows = [[_cell(cell) for cell in row] for row in sheet.to_python(skip_empty_area=True)]
-    except (calamine.CalamineError, OSError, ValueError) as error:
+    except (calamine.CalamineError, OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
         raise ArchiveError(f"cannot read {path}: {(str(error).splitlines() or ['damaged'])[0]}") from error
     first = next((k for k, row in enumerate(rows) if sum(cell is not None for cell in row) > 1), 0)
     header = ["" if cell is None else str(cell).strip() for cell in rows[first]] if rows else []
@@ -47,12 +52,6 @@ def open_workbook(path: str, source: Path | bytes, *, table: str | None, bounds:
         path, records, bounds=bounds, size=size_of(source), columns=tuple(known),
         remarks=tuple(remarks) if table is None and len(book.sheet_names) > 1 else (),
     )  # fmt: skip
-
-
-def _file(source: bytes) -> Any:
-    import io
-
-    return io.BytesIO(source)
 
 
 def _cell(cell: Any) -> Any:

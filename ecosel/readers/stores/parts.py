@@ -1,0 +1,100 @@
+"""Bound what a workbook takes once it is read, from the XML of its parts, in pieces.
+
+A sheet is held as the whole rectangle around its cells, and a text that many cells share is held once for each of them.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ecosel.readers.bounds import Bounds, size_of
+
+# A sheet of numbers unpacks to 5 to 30 times its size, and is slower to read than any other table.
+_TIMES = 40
+# the attributes of cells and rows with content: an empty one that only has a style is no cell to a reader
+_CELL = re.compile(rb"<(?:\w+:)?c(\s[^<>]*|)(?<!/)>")
+_ROW = re.compile(rb"<(?:\w+:)?row(\s[^<>]*)(?<!/)>")
+_PLACE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{1,4})(\d{1,9})["']""")
+_NUMBER = re.compile(rb"""\br\s*=\s*["'](\d{1,9})["']""")
+_TEXT = re.compile(rb"<(?:\w+:)?si\b[^<>]*>")
+_SHARED = re.compile(rb"""\bt\s*=\s*["']s["'][^<>]*>\s*<(?:\w+:)?v>\s*(\d{1,9})\s*<""")
+
+
+def check_parts(path: str, source: Path | bytes, bounds: Bounds) -> None:
+    """Refuse a workbook that unpacks to too much, whose cells lie far apart, or that repeats a long text too often."""
+    size = size_of(source)
+    left, lengths = max(bounds.max_size // 10, _TIMES * size), [0]
+    with zipfile.ZipFile(source if isinstance(source, Path) else io.BytesIO(source)) as parts:
+        for part in sorted(parts.infolist(), key=lambda part: "sharedstrings" not in part.filename.lower()):
+            if part.filename.endswith("/"):
+                continue
+            part.file_size = sys.maxsize  # what is there counts, not what is declared
+            sheet = _Sheet(lengths)
+            with parts.open(part) as file:
+                for piece in _pieces(cast("BinaryIO", file)):
+                    left -= len(piece)
+                    if left < 0:
+                        bounds.refuse(path, f"it unpacks to more than {_TIMES} times its size")
+                    sheet.take(piece)
+                    if "sharedstrings" in part.filename.lower():
+                        before, *texts = map(len, _TEXT.split(piece))
+                        lengths[-1] += before
+                        lengths += texts
+                    elif sheet.text > bounds.max_size:
+                        bounds.refuse(path, "its cells repeat long texts too often")
+                    elif sheet.area > bounds.cells(size):
+                        bounds.refuse(
+                            path, f"it has a cell in row {sheet.last:,}, with cells in column {sheet.column:,}: too far apart"
+                        )
+
+
+class _Sheet:
+    """Where the cells of a sheet lie, and how much text they share, as far as it was read."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        """Take the lengths of what stands before the first shared text, and of each."""
+        self.lengths = lengths
+        self.text = self.column = self.last = 0
+        self._first, self._left = sys.maxsize, sys.maxsize
+
+    @property
+    def area(self) -> int:
+        return max(0, self.last - self._first + 1) * max(0, self.column - self._left + 1)
+
+    def take(self, piece: bytes) -> None:
+        attributes = _CELL.findall(piece)
+        places = _PLACE.findall(b"\n".join(attributes))
+        cells = set(places)
+        rows = {int(row) for _, row in cells}
+        if len(places) < len(attributes):  # cells without a place stand in that of their row
+            rows |= {1, *map(int, _NUMBER.findall(b"\n".join(_ROW.findall(piece))))}
+            cells.add((b"A", b"1"))
+        columns = {_number(letters) for letters in {letters for letters, _ in cells}}
+        if rows and columns:
+            self._first, self.last = min(self._first, *rows), max(self.last, *rows)
+            self._left, self.column = min(self._left, *columns), max(self.column, *columns)
+        self.text += sum(self.lengths[k + 1] for k in map(int, _SHARED.findall(piece)) if k + 1 < len(self.lengths))
+
+
+def _number(letters: bytes) -> int:
+    number = 0
+    for letter in letters.upper():
+        number = 26 * number + letter - 64
+    return number
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """Yield a part in pieces of about 1 MB that end where a tag does, if one does."""
+    rest = b""
+    while read := file.read(1 << 20):
+        text = rest + read
+        end = text.rfind(b">") + 1 or len(text)
+        yield text[:end]
+        rest = text[end:]
+    yield rest

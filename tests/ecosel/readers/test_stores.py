@@ -1,0 +1,90 @@
+"""Workbooks and DuckDB files of strangers: what unpacks, spreads or runs without end is refused in one line."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ecosel.readers import open_archive
+from ecosel.readers.bounds import Bounds
+from tests.ecosel.readers.test_bounds import SMALL, refused
+
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+PARTS = {
+    "_rels/.rels": f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="r1" Type="{RELATIONS}/officeDocument"'
+    ' Target="xl/workbook.xml"/></Relationships>',
+    "xl/workbook.xml": f'<workbook xmlns="{MAIN}" xmlns:r="{RELATIONS}"><sheets><sheet name="S" sheetId="1" r:id="r1"/></sheets>'
+    "</workbook>",
+    "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="r1"'
+    f' Type="{RELATIONS}/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="r2" Type="{RELATIONS}/sharedStrings"'
+    ' Target="sharedStrings.xml"/></Relationships>',
+}
+HEADER = '<row r="1"><c r="A1" t="inlineStr"><is><t>acc</t></is></c><c r="B1" t="inlineStr"><is><t>ms</t></is></c></row>'
+SECOND = '<row r="2"><c r="A2"><v>1</v></c><c r="B2"><v>2</v></c></row>'
+
+
+def workbook(path: Path, rows: str, *, shared: str = "") -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as parts:
+        for name, text in PARTS.items():
+            parts.writestr(name, text)
+        parts.writestr("xl/sharedStrings.xml", f'<sst xmlns="{MAIN}"><si><t>{shared}</t></si></sst>')
+        parts.writestr("xl/worksheets/sheet1.xml", f'<worksheet xmlns="{MAIN}"><sheetData>{rows}</sheetData></worksheet>')
+    return path
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    assert "unpacks to more than 40 times its size" in refused(workbook(tmp_path / "m.xlsx", HEADER + " " * 2_000_000))
+
+
+def test_a_size_that_is_declared_smaller_does_not_hide_it(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "m.xlsx", HEADER + " " * 2_000_000)
+    with zipfile.ZipFile(path) as parts:
+        size = parts.getinfo("xl/worksheets/sheet1.xml").file_size
+    path.write_bytes(path.read_bytes().replace(size.to_bytes(4, "little"), (100).to_bytes(4, "little")))
+    assert "unpacks to more than 40 times its size" in refused(path)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '<row r="900000"><c r="ZZZ900000"><v>1</v></c></row>',
+        "<row r='900000'><c><v>1</v></c></row><row><c r='ZZ3'><v>1</v></c></row>",
+        '<x:row xmlns:x="' + MAIN + '" r="900000"><x:c s="1" r="zz900000"><x:v>1</x:v></x:c></x:row>',
+    ],
+)
+def test_a_cell_far_away_from_the_others_is_refused(row: str, tmp_path: Path) -> None:
+    assert "too far apart" in refused(workbook(tmp_path / "m.xlsx", HEADER + row))
+
+
+def test_an_empty_cell_far_away_which_only_has_a_style_is_none(tmp_path: Path) -> None:
+    styled = '<row r="900000" s="1"><c r="ZZZ900000" s="1"/></row>'
+    archive = open_archive([str(workbook(tmp_path / "m.xlsx", HEADER + SECOND + styled))], bounds=SMALL)
+    assert archive.read(["acc", "ms"]).rows() == [(0, 1, 2)]
+
+
+def test_a_long_text_that_many_cells_share_is_refused(tmp_path: Path) -> None:
+    cells = "".join(f'<row r="{k}"><c r="A{k}" t="s"><v>0</v></c></row>' for k in range(2, 3000))
+    path = workbook(tmp_path / "m.xlsx", HEADER + cells, shared="x" * 9_000)
+    assert "repeat long texts" in refused(path)
+
+
+VIEWS = {
+    "never ends": (
+        "SELECT a.range acc, b.range ms FROM range(100000000) a, range(100000000) b WHERE (a.range * 7 + b.range) % 1000003 = -1",
+        "a query of it (a view?) takes more",
+    ),
+    "too many rows": ("SELECT range acc, range ms FROM range(1000000000000)", "more than 200,000 rows"),
+}
+
+
+@pytest.mark.parametrize("case", VIEWS)
+def test_a_view_of_duckdb_can_neither_hang_nor_fill_the_machine(case: str, tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    sql, says = VIEWS[case]
+    with duckdb.connect(str(tmp_path / "m.duckdb")) as database:
+        database.execute(f"CREATE VIEW v AS {sql}")
+    assert says in refused(tmp_path / "m.duckdb", Bounds(max_size=10_000_000))
