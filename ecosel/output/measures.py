@@ -160,12 +160,12 @@ def trade(parts: Sequence[Measure], value: Sequence[float], of: Sequence[float],
     """
     gains: list[str] = []
     losses: list[str] = []
-    for k, part in enumerate(parts):
-        words = part.change(value[k], of[k])
-        if words and k != reference:
-            is_better = value[k] > of[k] if part.objective.is_quality else value[k] < of[k]
-            (gains if is_better else losses).append(words)
-    first = [words for words in [parts[reference].change(value[reference], of[reference])] if words]
+    first: list[str] = []
+    for k in [reference, *(k for k in range(len(parts)) if k != reference)]:
+        words = parts[k].change(value[k], of[k])
+        if words:
+            is_better = value[k] > of[k] if parts[k].objective.is_quality else value[k] < of[k]
+            (gains if is_better else first if k == reference else losses).append(words)
     if gains or not losses:
         return ", ".join([*first, *gains]) + (f", but {joined(losses)}" if losses else "")
     return joined([*first, *losses])

@@ -65,13 +65,13 @@ const joined = (words) => (words.length > 1 ? `${words.slice(0, -1).join(", ")} 
 
 // What a model gives up and gains against another.
 function trade(group, ks, at, of, reference) {
-  const gains = [], losses = [];
-  for (const k of ks) {
+  const [gains, losses, first] = [[], [], []];
+  for (const k of [reference, ...ks.filter((other) => other !== reference)]) {
     const [value, other] = [valuesOf(group, k)[at], valuesOf(group, k)[of]];
     const words = change(k, value, other);
-    if (words && k !== reference) ((objectives[k].isQuality ? value > other : value < other) ? gains : losses).push(words);
+    const isBetter = objectives[k].isQuality ? value > other : value < other;
+    if (words) (isBetter ? gains : k === reference ? first : losses).push(words);
   }
-  const first = [change(reference, valuesOf(group, reference)[at], valuesOf(group, reference)[of])].filter(Boolean);
   if (gains.length || !losses.length) return [...first, ...gains].join(", ") + (losses.length ? `, but ${joined(losses)}` : "");
   return joined([...first, ...losses]);
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from ecosel.output.measures import measures
+from ecosel.output.measures import measures, trade
 from ecosel.output.sentences import gain, share, summary
 from ecosel.selection import select
 
@@ -24,6 +24,13 @@ def test_a_gain_is_a_gain_and_a_loss_a_loss() -> None:
     assert told(frame, costs) == (
         "Against a, the most accurate (90 %): 9 points less accuracy, 99 % fewer parameters, but 26 % more inference time."
     )
+
+
+def test_a_gain_in_the_reference_stands_before_the_but() -> None:
+    frame = pl.DataFrame({"accuracy": [0.9, 0.8], "parameters": [130, 100], "inference_time_s": [0.9, 1.0]})
+    parts = list(measures(select(frame, {"accuracy": "max", "parameters": "min", "inference_time_s": "min"})).values())
+    words = trade(parts, [0.9, 130, 0.9], [0.8, 100, 1.0], 0).replace("\u00a0", " ")
+    assert words == "10 points more accuracy, 10 % less inference time, but 30 % more parameters"
 
 
 def test_two_costs_are_compared_by_difference() -> None:
