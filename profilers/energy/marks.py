@@ -55,8 +55,12 @@ class Windows:
     @property
     def block(self) -> int:
         """Return how many groups in a row are laid out together, for a sensor that does not see all of the time."""
-        lagging = self.column is not None and self.pause_s is not None and self.sensor.lag_s > 0 and not self.others
-        return PHASES if lagging and self.sensor.seen(self.interval_s) < _ALL_SEEN else 1
+        lagging = self.column is not None and self.pause_s is not None and self.sensor.lag_s > 0
+        if not lagging or self.sensor.seen(self.interval_s) >= _ALL_SEEN:
+            return 1
+        blocks = [self.groups[first : first + PHASES] for first in range(0, len(self.groups), PHASES)]
+        cut = any(block[0].start_s < other.start_s < block[-1].end_s for block in blocks for other in self.others)
+        return 1 if cut else PHASES
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -276,8 +276,12 @@ def is_quiet(group: Window, /) -> bool:
 
 
 def _with(marks: Windows, groups: list[Window], *, idle_after: Span | None = None) -> Windows:
-    """Add the groups to the marks: where enough of them had the processor to themselves, these alone count."""
-    quiet = [group for group in groups if is_quiet(group)]
+    """Add the groups to the marks: where enough of them had the processor to themselves, these alone count.
+
+    Groups whose phases belong together are kept or left out together.
+    """
+    blocks = [groups[first : first + marks.block] for first in range(0, len(groups), marks.block)]
+    quiet = [group for block in blocks if all(map(is_quiet, block)) for group in block]
     used = quiet if len(quiet) >= _FEWEST_GROUPS else groups
     others = tuple(group for group in groups if group not in used)
     return replace(marks, groups=tuple(used), others=(*marks.others, *others), idle_after=idle_after)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from profilers.energy.per_image import Windows, derive
+from profilers.energy.per_image import PHASES, Windows, derive
 from profilers.energy.sampler import Stopwatch
 from profilers.measuring.measurement import Measurement, measure, rest
 from profilers.measuring.settings import Plan
@@ -170,11 +170,12 @@ def shared(monkeypatch: pytest.MonkeyPatch, shares: Iterator[float]) -> None:
 
 
 def test_groups_that_others_disturbed_are_left_out_where_enough_were_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    shared(monkeypatch, itertools.cycle([0.0, 0.5]))
+    shared(monkeypatch, itertools.cycle([0.0] * PHASES + [0.5] * PHASES))  # groups whose phases belong together
     measured, sampler, load = run(Board(tick_s=0.02), 8)
     assert {group.lost for group in measured.marks.groups} == {0.0}
     assert {group.lost for group in measured.marks.others} == {0.5}
-    assert abs(len(measured.marks.groups) - len(measured.marks.others)) <= 1
+    assert abs(len(measured.marks.groups) - len(measured.marks.others)) <= PHASES
+    assert measured.marks.block == PHASES
     energy = derive(sampler.trace(), measured.marks)
     assert energy.counter is not None
     assert energy.counter.value == pytest.approx(load.truth_j, rel=0.002)
