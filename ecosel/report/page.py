@@ -25,6 +25,7 @@ from ecosel.report.sections.run import run_figures
 from ecosel.report.sections.table import table_lines
 from ecosel.report.sections.topology import stacks
 from ecosel.report.sections.trace import trace_figures
+from ecosel.report.sections.variants import redundancies, variant_figures, variant_lines
 from ecosel.report.vega import vega_bundle
 from ecosel.report.view.unrestricted import unrestricted
 from ecosel.report.view.view import GroupView, group_views
@@ -52,7 +53,8 @@ def as_page(
         raise ValueError(f"{len(base.groups)} groups are too many for one page (at most {MOST_GROUPS}); choose some with --where")
     views = group_views(base, rows)
     run, traces = run_figures(base, rows, views), trace_figures(rows, views, folder=folder)
-    drawings = [figure.drawing for figure in (*run, *traces) if figure.drawing is not None]
+    arrows = variant_figures(rows, views)
+    drawings = [figure.drawing for figure in (*run, *traces, *arrows) if figure.drawing is not None]
     data = contents(base, rows, views, drawings, start=start, command=select)
     said = answers(selection, views)
     reference = next((o for o in selection.objectives if o.is_quality), selection.objectives[0])
@@ -68,6 +70,7 @@ def as_page(
         is_single=selection.models.height == 1, has_errors=has_errors,
         legend=legend(has_errors=has_errors, objectives=len(selection.objectives)),
         sampled=[_sampled(view) for view in views], stacks=stacks(rows, views),
+        arrows=arrows, variants=variant_lines(rows), redundancies=redundancies(rows),
         provenance=provenance(selection, rows, digest=digest), command=command,
     )  # fmt: skip
 
