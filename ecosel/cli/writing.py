@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 
 def check_targets(targets: Sequence[str | None], inputs: Sequence[str], /) -> None:
@@ -30,6 +34,38 @@ def write(*answers: tuple[str | bytes, str | None]) -> None:
 
     All files are written beside their names first and then appear together, each whole.
     """
+    with _clean_ends():
+        _write(answers)
+
+
+class _Ended(BaseException):
+    """A signal came that ends this process."""
+
+
+@contextmanager
+def _clean_ends() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end this process as they do by default, but after its unfinished files are removed."""
+    ends = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread() or not ends:
+        yield
+        return
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise _Ended(number)
+
+    for number in ends:
+        signal.signal(number, end)
+    try:
+        yield
+    except _Ended as ended:
+        signal.signal(ended.args[0], signal.SIG_DFL)
+        os.kill(os.getpid(), ended.args[0])
+    finally:
+        for number in ends:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _write(answers: Sequence[tuple[str | bytes, str | None]]) -> None:
     partial: list[tuple[Path, Path]] = []
     try:
         for content, target in answers:

@@ -1,0 +1,167 @@
+"""Meet commands with signals, full disks, few descriptors and many at once, and count what was lost or left behind.
+
+python -m tests.benchmarks.faults signals|disk|descriptors|archive [--times 20]
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from tests.conftest import environment
+
+ECOSEL = (sys.executable, "-m", "ecosel")
+OBJECTIVES = ("--maximize", "acc", "--minimize", "ms")
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGINT)
+# exit status: as asked, one line of the command's own, or the signal
+STATUSES = {0, 1, 130, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGPIPE, -signal.SIGINT}
+APPEND = """
+import sys; from pathlib import Path; from profilers.results.archive import COLUMNS, append
+for k in map(int, sys.argv[2:]):
+    row = dict.fromkeys(COLUMNS) | dict(candidate_id=str(k), status='ok', configuration=str(k), accuracy=0.5)
+    append(Path(sys.argv[1]), row | dict(inference_time_s=1.0 + k))
+"""
+
+
+def table(folder: Path, rows: int = 200_000) -> Path:
+    rng = random.Random(1)
+    numbers = {name: [rng.random() for _ in range(rows)] for name in ("acc", "ms")}
+    pl.DataFrame({"model": [f"m{k}" for k in range(rows)], **numbers}).write_csv(folder / "models.csv")
+    return folder / "models.csv"
+
+
+def commands(archive: Path, outputs: Path) -> dict[str, tuple[list[str], list[Path]]]:
+    """Return each command with the files that it writes."""
+    chosen, front, page = outputs / "chosen.json", outputs / "front.csv", outputs / "page.html"
+    return {
+        "select": (
+            [*ECOSEL, "select", str(archive), *OBJECTIVES, "--format", "json", "-o", str(chosen), "--front", str(front)],
+            [chosen, front],
+        ),
+        "report": ([*ECOSEL, "report", str(archive), *OBJECTIVES, "-o", str(page)], [page]),
+    }
+
+
+def signals(times: int) -> None:
+    """Send a signal at a random moment of a command; its files are there as they were, or new and whole."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        outputs = folder / "outputs"
+        outputs.mkdir()
+        for title, (command, files) in commands(table(folder), outputs).items():
+            began = time.monotonic()
+            subprocess.run(command, check=True, capture_output=True, env=environment())
+            took_s, whole = time.monotonic() - began, {file: file.stat().st_size for file in files}
+            found, rng = Counter[str](), random.Random(2)
+            for turn in range(times):
+                for file in files:
+                    file.write_text("old")
+                with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as run:
+                    time.sleep(rng.uniform(0, 1.1 * took_s))
+                    run.send_signal(SIGNALS[turn % len(SIGNALS)])
+                    run.communicate()
+                found[f"status {run.returncode}"] += 1
+                found["HALF A FILE"] += sum(file.stat().st_size not in (3, whole[file]) for file in files)
+                found["LEFT BEHIND"] += len(list(outputs.iterdir())) - len(files)
+                found["ANOTHER STATUS"] += run.returncode not in STATUSES
+            print(f"{title}: {times} signals over {took_s:.1f} s: {dict(sorted(found.items()))}", flush=True)
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    """Mount a disk of `size` bytes (needs root)."""
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def disk(times: int) -> None:
+    """Give a command disks of more and more room; it writes all files whole, or says in a line that there is no room."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        archive = table(folder, 2_000)
+        for title, (command, files) in commands(archive, folder / "small").items():
+            found = Counter[str]()
+            for pages in range(1, times + 1):
+                with small_disk(folder / "small", 4096 * (pages if title == "select" else 16 * pages)):
+                    run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+                    there = [file for file in files if file.exists()]
+                    found["written" if run.returncode == 0 else "told in a line"] += 1
+                    found["HALF"] += (
+                        (len(there) != len(files)) if run.returncode == 0 else len(list((folder / "small").iterdir()))
+                    )
+                    found["NO LINE"] += run.returncode != 0 and run.stderr.count("\n") != 1
+            print(f"{title}: {times} disks: {dict(sorted(found.items()))}", flush=True)
+
+
+def descriptors(times: int) -> None:
+    """Give a command few file descriptors; it ends well, or in a line."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for title, (command, files) in commands(table(folder, 2_000), folder).items():
+            found = Counter[str]()
+            for limit in range(8, 8 + times):
+
+                def few(limit: int = limit) -> None:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+                run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(), preexec_fn=few)
+                last = run.stderr.strip().rsplit("\n", 1)[-1][:80]
+                found["ended well" if run.returncode == 0 else f"{run.returncode}: {last}"] += 1
+                found["LEFT BEHIND"] += len([one for one in folder.iterdir() if one.name.startswith(".")])
+                for file in files:
+                    file.unlink(missing_ok=True)
+            print(f"{title}: limits {8} to {7 + times}: {dict(sorted(found.items()))}", flush=True)
+
+
+def archive(times: int) -> None:
+    """Append rows from many processes while others select from the same archive: none is lost, doubled or refused."""
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(16) as pool:
+        path = Path(name) / "runs.db"
+        subprocess.run([sys.executable, "-c", APPEND, str(path), "0"], check=True)
+        begin = time.monotonic()
+        appends = [[sys.executable, "-c", APPEND, str(path), *map(str, range(k, times, 8))] for k in range(1, 9)]
+        selects = [[*ECOSEL, "select", str(path), "--maximize", "accuracy", "--minimize", "inference_time_s"]] * (times // 20)
+        runs = list(pool.map(_ran, [*appends, *selects]))
+        with sqlite3.connect(path) as database:
+            rows, distinct = database.execute("SELECT COUNT(*), COUNT(DISTINCT candidate_id) FROM archive").fetchone()
+        failed = [run.stderr[-200:] for run in runs if run.returncode]
+        left = sorted(file.name for file in Path(name).iterdir())
+        print(f"{times} appends by 8 processes and {len(selects)} selects, 16 at once, in {time.monotonic() - begin:.0f} s: "
+              f"{rows} rows, {distinct} distinct; {len(failed)} FAILED {failed[:2]}; files: {left}")  # fmt: skip
+
+
+def _ran(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+
+
+PARTS: dict[str, Callable[[int], None]] = {
+    "signals": signals,
+    "disk": disk,
+    "descriptors": descriptors,
+    "archive": archive,
+}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("--times", type=int, default=20)
+    given = parser.parse_args()
+    PARTS[given.part](given.times)
