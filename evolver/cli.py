@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import click
 
 from ecosel.limits import Limit, parse_limit
 from ecosel.objectives import METRICS, Objective
+from evolver.errors import EvolverError
 from evolver.jobs import Outcome, Settings
 from evolver.run.request import Budget, SearchRequest
 from evolver.search.optimizer import SearchSettings
@@ -104,6 +106,8 @@ def evolve(**options: Any) -> int:
     from ecosel.cli.watching import page_beside
     from evolver.run import session
 
+    if options["executor"] is None and find_spec("torch") is None:  # with an executor, training happens elsewhere
+        raise EvolverError("torch is not installed: pip install 'ecosel[torch]'")
     request = _request(options)
     with page_beside(request.archive, None if options["dry_run"] else options["page"]):
         answer = session.run(

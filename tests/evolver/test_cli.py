@@ -268,3 +268,28 @@ def test_the_exit_status_says_that_a_search_was_interrupted(
     ran = ecosel("evolve", "--dataset", "digits", "--archive", tmp_path / "run.db", "--format", "json")
     assert ran.status == status
     assert ran.err.strip() == ("" if raised is None else "ecosel: stopped")
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_machine_without_torch_is_told_before_anything_is_written(more: list[str], tmp_path: Path) -> None:
+    arguments = [
+        "evolve",
+        "--dataset",
+        "digits",
+        "--archive",
+        str(tmp_path / "run.db"),
+        "--page",
+        str(tmp_path / "run.html"),
+        *more,
+    ]
+    code = f"import sys; sys.modules['torch'] = None\nfrom ecosel.cli import main\nmain({arguments!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "ecosel: torch is not installed: pip install 'ecosel[torch]'\n")
+    assert not list(tmp_path.iterdir())
