@@ -57,7 +57,7 @@ def commands(archive: Path, outputs: Path) -> dict[str, tuple[list[str], list[Pa
 
 
 def signals(times: int) -> None:
-    """Send a signal at a random moment of a command; its files are there as they were, or new and whole."""
+    """Send a signal at a random moment of a command; its files are absent or whole."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         outputs = folder / "outputs"
@@ -69,14 +69,14 @@ def signals(times: int) -> None:
             found, rng = Counter[str](), random.Random(2)
             for turn in range(times):
                 for file in files:
-                    file.write_text("old")
+                    file.unlink(missing_ok=True)
                 with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as run:
                     time.sleep(rng.uniform(0, 1.1 * took_s))
                     run.send_signal(SIGNALS[turn % len(SIGNALS)])
                     run.communicate()
                 found[f"status {run.returncode}"] += 1
-                found["HALF A FILE"] += sum(file.stat().st_size not in (3, whole[file]) for file in files)
-                found["LEFT BEHIND"] += len(list(outputs.iterdir())) - len(files)
+                found["HALF A FILE"] += sum(file.exists() and file.stat().st_size != whole[file] for file in files)
+                found["LEFT BEHIND"] += sum(file.name.startswith(".") for file in outputs.iterdir())
                 found["ANOTHER STATUS"] += run.returncode not in STATUSES
             print(f"{title}: {times} signals over {took_s:.1f} s: {dict(sorted(found.items()))}", flush=True)
 
