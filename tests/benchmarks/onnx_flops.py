@@ -16,7 +16,7 @@ from pathlib import Path
 NAMES = (
     "alexnet", "vgg11", "squeezenet1_1", "resnet18", "resnet50", "wide_resnet50_2", "resnext50_32x4d", "densenet121", "googlenet",
     "inception_v3", "mobilenet_v2", "mobilenet_v3_small", "mnasnet0_5", "shufflenet_v2_x0_5", "efficientnet_b0", "regnet_x_400mf",
-    "regnet_y_400mf", "convnext_tiny", "efficientnet_v2_s", "densenet169",
+    "regnet_y_400mf", "convnext_tiny", "swin_t", "maxvit_t",
 )  # fmt: skip
 
 

@@ -157,8 +157,17 @@ def _start() -> Iterator[bytes]:
                     "insert into archive values ('{}', 'ok', 0.9, 1)")  # fmt: skip
 
 
+def _onnx() -> Iterator[bytes]:
+    from tests.profilers.models.onnx import files
+
+    yield files.network().SerializeToString()
+    weights = [files.tensor("w", 6, 4, 3, 3, dtype="int8"), files.values("s", [0.5], "float32"), files.values("z", [0], "int8")]
+    nodes = [files.node("DequantizeLinear", "w s z", "v"), files.node("Conv", "x v", "y")]
+    yield files.model(nodes, weights, {"x": ["b", 4, 8, 8]}).SerializeToString()
+
+
 _SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "csv": _csv, "json": _json, "sqlite": _sqlite, "parquet": _parquet, "gzip": _gzip, "model": _model,
     "safetensors": _safetensors, "trace": _trace, "replay": _replay, "images": _images, "genome": _genomes, "start": _start,
-    "log": _log, "arrays": _arrays, "workbook": _workbook,
+    "log": _log, "arrays": _arrays, "workbook": _workbook, "onnx": _onnx,
 }  # fmt: skip

@@ -67,6 +67,26 @@ def _model(name: str) -> Target:
     return _Reading(name, lambda path: open_model(str(path), factory="torch.nn:Identity"), (ModelError, ValueError))
 
 
+def _onnx() -> Target:
+    from profilers.errors import ProfilerError
+    from profilers.models.onnx.checking import check_file
+    from profilers.models.onnx.flops import count_flops
+    from profilers.models.onnx.graph import Constants
+    from profilers.models.onnx.parameters import count_parameters, left_out
+    from profilers.models.onnx.precision import precision_of
+    from profilers.models.onnx.shapes import inputs_of, shapes_of
+
+    def read(path: Path) -> None:
+        model = check_file(path)
+        constants = Constants(model)
+        for look in (count_parameters, left_out, precision_of):
+            look(model, constants)
+        shapes = {one.name: tuple(2 if isinstance(size, str) else size for size in one.sizes) for one in inputs_of(model)}
+        count_flops(model, shapes_of(model, shapes))
+
+    return _Reading("model.onnx", read, (ProfilerError, ValueError))
+
+
 def _trace() -> Target:
     from profilers.energy.trace import read_trace
     from profilers.errors import ProfilerError
@@ -125,6 +145,7 @@ TARGETS: dict[str, tuple[Callable[[], Target], tuple[str, ...]]] = {
     "gzip": (lambda: _archive("models.csv.gz"), ()),
     "model": (lambda: _model("model.pt"), ()),
     "safetensors": (lambda: _model("model.safetensors"), ()),
+    "onnx": (_onnx, ()),
     "trace": (_trace, ()),
     "replay": (_replay, ()),
     "images": (_images, ()),
