@@ -12,18 +12,16 @@ import json
 import os
 import socket
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import fields
+from contextlib import contextmanager
+from dataclasses import astuple, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 from evolver.errors import EvolverError
-from evolver.jobs import Outcome, Task
+from evolver.jobs import Outcome, Reestimate, Task
 from evolver.search.optimizer import Birth
 
 _VERSION = 1
@@ -33,6 +31,27 @@ _APPLICATION = 0x65636F73  # "ecos": what `file` and we tell such a database by
 _JSON = ("curve", "notes")
 _KNOWN = ("parameters", "flops")  # before training
 _COLUMNS = tuple(field.name for field in fields(Outcome))
+# added later: means over several trainings; an older program reads it, too
+_SECOND = """
+CREATE TABLE reestimates (
+    birth INTEGER PRIMARY KEY REFERENCES births, accuracy REAL, low REAL, high REAL, std REAL, trainings INTEGER);
+CREATE VIEW archive AS SELECT
+    CAST(b.birth AS TEXT) AS candidate_id, t.status, (SELECT dataset FROM run) AS dataset,
+    COALESCE(e.accuracy, t.accuracy) AS accuracy, COALESCE(e.low, t.accuracy_low) AS accuracy_low,
+    COALESCE(e.high, t.accuracy_high) AS accuracy_high, t.accuracy AS first_accuracy, e.std AS accuracy_spread,
+    CASE t.status WHEN 'ok' THEN COALESCE(e.trainings, 1) END AS trainings,
+    m.inference_time_s, m.inference_time_s_low, m.inference_time_s_high,
+    COALESCE(t.parameters, b.parameters) AS parameters, COALESCE(t.flops, b.flops) AS flops,
+    m.energy_per_inference_j, m.energy_per_inference_j_low, m.energy_per_inference_j_high, m.energy_source,
+    m.batch_size, COALESCE(m.device, t.device) AS device, COALESCE(m.precision, t.precision) AS precision,
+    CASE f.status WHEN 'ok' THEN f.accuracy END AS test_accuracy, t.train_time_s, t.epochs, t.peak_memory_bytes,
+    b.genome, t.topology, b.parents, b.seed, b.birth, b.created_at, t.finished_at, COALESCE(t.reason, m.reason) AS reason,
+    m.notes AS measurement
+FROM outcomes t JOIN births b USING (birth) LEFT JOIN reestimates e USING (birth)
+    LEFT JOIN outcomes m ON m.birth = t.birth AND m.task = 'measure'
+    LEFT JOIN outcomes f ON f.birth = t.birth AND f.task = 'final'
+WHERE t.task = 'train' ORDER BY b.birth;
+"""
 _SCHEMA = f"""
 CREATE TABLE run (settings TEXT NOT NULL, dataset TEXT NOT NULL, created_at TEXT NOT NULL);
 CREATE TABLE sessions (
@@ -44,21 +63,7 @@ CREATE TABLE births (
 CREATE TABLE outcomes (
     sequence INTEGER PRIMARY KEY, birth INTEGER NOT NULL REFERENCES births, task TEXT NOT NULL,
     {", ".join(_COLUMNS)}, finished_at TEXT NOT NULL, UNIQUE (birth, task));
-CREATE VIEW archive AS SELECT
-    CAST(b.birth AS TEXT) AS candidate_id, t.status, (SELECT dataset FROM run) AS dataset,
-    t.accuracy, t.accuracy_low, t.accuracy_high,
-    m.inference_time_s, m.inference_time_s_low, m.inference_time_s_high,
-    COALESCE(t.parameters, b.parameters) AS parameters, COALESCE(t.flops, b.flops) AS flops,
-    m.energy_per_inference_j, m.energy_per_inference_j_low, m.energy_per_inference_j_high, m.energy_source,
-    m.batch_size, COALESCE(m.device, t.device) AS device, COALESCE(m.precision, t.precision) AS precision,
-    CASE f.status WHEN 'ok' THEN f.accuracy END AS test_accuracy, t.train_time_s, t.epochs, t.peak_memory_bytes,
-    b.genome, t.topology, b.parents, b.seed, b.birth, b.created_at, t.finished_at, COALESCE(t.reason, m.reason) AS reason,
-    m.notes AS measurement
-FROM outcomes t JOIN births b USING (birth)
-    LEFT JOIN outcomes m ON m.birth = t.birth AND m.task = 'measure'
-    LEFT JOIN outcomes f ON f.birth = t.birth AND f.task = 'final'
-WHERE t.task = 'train' ORDER BY b.birth;
-PRAGMA application_id = {_APPLICATION};
+{_SECOND}PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {_VERSION};
 """
 _SAVE = (
@@ -95,6 +100,8 @@ class Archive:
             )
         if not tables:
             self._database.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
+        elif not self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'reestimates'").fetchone():
+            self._database.executescript(f"BEGIN; DROP VIEW IF EXISTS archive; {_SECOND} COMMIT;")
 
     def __enter__(self) -> Self:
         return self
@@ -155,6 +162,9 @@ class Archive:
             k = _COLUMNS.index(column)
             values[k] = json.dumps(values[k]) if values[k] else None
         return self._write(_SAVE, (birth, task, *values, _now())).rowcount == 1
+
+    def save_reestimate(self, birth: int, found: Reestimate) -> None:
+        self._write("INSERT OR REPLACE INTO reestimates VALUES (?, ?, ?, ?, ?, ?)", (birth, *astuple(found)))
 
     def births(self) -> Iterator[Birth[str]]:
         """Yield all births in their order."""
@@ -235,52 +245,3 @@ def one_line_errors(path: Path) -> Iterator[None]:
 def _has_room(path: Path) -> bool:
     state = os.statvfs(path.parent)
     return state.f_bavail * state.f_frsize > 1 << 20
-
-
-# A genome of as many slots as are read (`Genome.from_json`) is far shorter; settings and genomes are the longest cells.
-_LONGEST, _PATIENCE_S = 1_000_000, 10.0
-
-
-@contextmanager
-def foreign(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open an archive that may be a stranger's, for reading: a view of it may not run for ever, nor give cells without end.
-
-    Raises sqlite3.Error and OSError.
-    """
-    with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as database:
-        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
-        end = time.monotonic() + _PATIENCE_S
-        database.set_progress_handler(lambda: time.monotonic() > end, 10_000)
-        database.execute("PRAGMA trusted_schema = OFF")
-        try:
-            yield database
-        except sqlite3.OperationalError as error:
-            if str(error) != "interrupted":
-                raise
-            raise sqlite3.OperationalError(f"a query of it, a view, takes more than {_PATIENCE_S:g} s") from error
-
-
-def genomes(path: Path, most: int) -> tuple[str, ...]:
-    """Return the genome of a JSON file, or those of an archive's candidates with the highest accuracy, at most so many.
-
-    Raises EvolverError where there is none.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(_LONGEST + 1)
-        if not start.startswith(b"SQLite format 3\0"):
-            if len(start) > _LONGEST:
-                raise EvolverError(f"--start: {path} is no genome: it is longer than {_LONGEST:,} bytes")
-            return (start.decode("utf-8").strip(),)
-        with foreign(path) as database:
-            found = database.execute(
-                "SELECT genome FROM archive WHERE status = 'ok' AND genome IS NOT NULL ORDER BY accuracy DESC, birth LIMIT ?",
-                (most,),
-            ).fetchall()
-    except (OSError, UnicodeDecodeError, sqlite3.Error) as error:
-        raise EvolverError(
-            f"--start: cannot read {path} ({error}); name a genome (JSON) or an archive of ecosel evolve"
-        ) from error
-    if not found:
-        raise EvolverError(f"--start: {path} holds no candidate that was trained")
-    return tuple(str(genome) for (genome,) in found)

@@ -80,11 +80,15 @@ def _column(name: str) -> str:
 @click.option("--max-epochs", type=int, default=30, show_default=True)
 @click.option("--no-collapse-test", is_flag=True, help="Train on where the first epoch shows that nothing is learned.")
 @click.option("--no-rungs", is_flag=True, help="Train on where the accuracy is below the median at 1, 3 or 9 epochs.")
+@click.option("--reproducible", type=int, is_flag=False, flag_value=8, metavar="[N]",
+              help="The same archive with any number of workers: a birth knows all outcomes but the last N (8).")  # fmt: skip
 @click.option("--deadline", default="10m", show_default=True, metavar="T", help="Kill a candidate after so long.")
 @click.option("--measure", type=click.Choice(["all", "front", "none"]), default="front", show_default=True,
               help="Whose inference time and energy to measure.")  # fmt: skip
 @click.option("--meter", metavar="METER", help="As ecosel profile --meter.")
 @click.option("--batch-size", type=int, default=100, show_default=True, help="Of measured inference.")
+@click.option("--confirm", type=int, default=5, show_default=True, metavar="N",
+              help="Train the N best twice more, and report their means.")  # fmt: skip
 @click.option("--final", type=int, default=0, metavar="N", help="Train the N best of the front once more, test and save them.")
 @click.option("--devices", default="auto", show_default=True, metavar="D,...", help="cpu, numbers or UUIDs of GPUs.")
 @click.option("--workers", type=int, metavar="N", help="Processes on each device (default: 1 on a GPU, one for each CPU core).")
@@ -116,6 +120,7 @@ def evolve(**options: Any) -> int:
             executor=options["executor"],
             devices=options["devices"],
             workers=options["workers"],
+            reproducible=options["reproducible"] is not None,
             dry_run=options["dry_run"],
             progress=options["progress"] or "auto",
         )
@@ -124,19 +129,20 @@ def evolve(**options: Any) -> int:
 
 
 def _request(options: dict[str, Any]) -> SearchRequest:
-    from evolver.archive import genomes
+    from evolver.candidates import genomes
 
-    for name in ("feature_slots", "classifier_slots", "final", "max_epochs", "batch_size"):
+    for name in ("feature_slots", "classifier_slots", "confirm", "final", "max_epochs", "batch_size"):
         least = 1 if name in ("max_epochs", "batch_size") else 0
         if options[name] < least:
             raise ValueError(f"--{name.replace('_', '-')} is {options[name]}; it must be {least} or more")
     plan = SearchSettings(
         objectives(options["objectives"]), tuple(map(limit, options["limits"])), options["seed"], options["population"],
-        options["tournament"], options["lifetime"],
+        options["tournament"], options["lifetime"], options["reproducible"],
     )  # fmt: skip
     settings = Settings(
         options["dataset"], options["feature_slots"], options["classifier_slots"], options["max_epochs"],
         not options["no_collapse_test"], options["batch_size"], options["meter"],
+        options["reproducible"] is not None,
     )  # fmt: skip
     budget = Budget(options["births"], seconds(options["time_"]) if options["time_"] else None, options["joules"])
     return SearchRequest(
@@ -148,6 +154,7 @@ def _request(options: dict[str, Any]) -> SearchRequest:
         not options["no_rungs"],
         seconds(options["deadline"]),
         genomes(options["start"], plan.population) if options["start"] else (),
+        options["confirm"],
         options["final"],
         shlex.join(["ecosel", *sys.argv[1:]]),
     )

@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args
 
 Status = Literal["ok", "stopped", "collapsed", "nan", "oom", "timeout", "crash", "invalid", "lost"]
 STATUSES: tuple[Status, ...] = get_args(Status)
-Task = Literal["train", "measure", "final"]
+Task = Literal["train", "again-1", "again-2", "measure", "final"]
+AGAIN: tuple[Task, ...] = ("again-1", "again-2")  # trainings of one candidate with other seeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Settings:
     collapse_test: bool = True
     batch_size: int = 100  # of measured inference (Young et al. 2019, III.A)
     meter: str | None = None  # as `ecosel profile --meter`; None: found for the device
+    reproducible: bool = False  # the same arithmetic wherever PyTorch can give it
     space: dict[str, Any] | None = None  # as Space.to_dict(); None in a survey, which is before there is one
 
     def to_json(self) -> str:
@@ -50,8 +52,10 @@ class Survey:
 class Job:
     """One thing to do for one candidate.
 
-    train: train on the training split, give the accuracy on the validation split, parameters, flops.
-    measure: inference time and energy of the genome, alone on the device.
+    train: train on the training split, give the accuracy on the validation split, parameters, flops; save the weights to
+        `weights` where the accuracy is `keep_from` or more.
+    again-1, again-2: the same with another seed; nothing is saved.
+    measure: inference time and energy, alone on the device, with the weights of `weights` where that file is.
     final: train once more, give the accuracy on the test set; save `export` + ".pt2" and ".pt" (state_dict).
     """
 
@@ -62,6 +66,19 @@ class Job:
     settings: str  # JSON of Settings
     rungs: tuple[tuple[int, float], ...] = ()  # (epochs done, accuracy below which to stop; 0: never, but note the accuracy)
     export: str | None = None
+    weights: str | None = None
+    keep_from: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reestimate:
+    """The accuracy of a candidate over several trainings with different seeds."""
+
+    accuracy: float  # mean
+    low: float
+    high: float
+    std: float  # over the seeds
+    trainings: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any
 
 from evolver.architectures.genome import Activation, Convolution, Dropout, Genome, Inception, InnerProduct, Layer, Pooling, Slot
-from evolver.architectures.shapes import Placed, Shape, describe, half, place
+from evolver.architectures.shapes import Description, Placed, Shape, describe, half, place
 from evolver.architectures.space import Space
 
 
@@ -36,7 +36,12 @@ def canonical_key(genome: Genome, space: Space) -> str:
 
 def topology(genome: Genome, space: Space) -> list[dict[str, Any]]:
     """Return the layers of the normal form as records for drawings; `output` is channels, height, width, or units."""
-    return [_record(placed) for placed in describe(canonical(genome, space), space).layers]
+    return drawing(describe(canonical(genome, space), space))
+
+
+def drawing(description: Description) -> list[dict[str, Any]]:
+    """Return the layers of a normal form as records; `output` is channels, height, width, or units."""
+    return [_record(placed) for placed in description.layers]
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,7 @@ class Space:
     feature_slots: int = 16
     classifier_slots: int = 16
     max_epochs: int = 30
+    min_epochs: int = 1
     batch_sizes: tuple[int, ...] = (64, 128, 256, 512, 1024)
     max_parameters: int = 40_000_000
     max_flops: int = 1_000_000_000
@@ -164,6 +165,8 @@ class Space:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         if self.max_epochs < 1:
             raise ValueError(f"max_epochs is {self.max_epochs}; it must be 1 or more")
+        if not 1 <= self.min_epochs <= self.max_epochs:
+            raise ValueError(f"min_epochs is {self.min_epochs}; it must be from 1 to max_epochs, {self.max_epochs}")
         if not self.batch_sizes or not set(self.batch_sizes) <= set(BATCH_SIZES):
             raise ValueError(f"batch_sizes is {self.batch_sizes}; it must hold some of {BATCH_SIZES}")
         bare = math.prod(self.input_shape) * self.classes
@@ -178,7 +181,7 @@ class Space:
 
     @property
     def epochs(self) -> Integer:
-        return Integer(1, self.max_epochs)
+        return Integer(self.min_epochs, self.max_epochs)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold and `Space(**record)` reads."""
@@ -197,6 +200,7 @@ def suited(
 ) -> Space:
     """Return a space in which the costliest candidate trains for about a minute on one GPU, or three seconds on one CPU core.
 
+    All train for as many epochs, so that none is ahead by its schedule; stops by rank spare the time of the hopeless.
     An order of magnitude is all that is meant: 1e14 FLOP/s on a GPU, 5e9 on a core, three forward passes a training step.
     """
     flops = (60 * 1e14 if cuda else 3 * 5e9) / (3 * training_images * max_epochs)
@@ -206,6 +210,7 @@ def suited(
         classes,
         feature_slots,
         classifier_slots,
+        max_epochs,
         max_epochs,
         # a batch of a twelfth of the set leaves enough steps in an epoch to learn from
         batch_sizes=tuple(size for size in sizes if size <= max(training_images // 12, sizes[0])),

@@ -140,7 +140,7 @@ def _layer_changed(layer: Layer, uniforms: Uniforms) -> Layer:
 
 def _training_changed(training: Training, space: Space, uniforms: Uniforms) -> Training:
     ranges = _training_ranges(space, training.optimizer)
-    gene = _pick(list(ranges), uniforms)
+    gene = _pick([name for name in ranges if name != "epochs" or space.min_epochs < space.max_epochs], uniforms)
     changed = {gene: _gene_changed(ranges[gene], getattr(training, gene), uniforms)}
     if gene == "optimizer":
         changed["learning_rate"] = LEARNING_RATES[changed[gene]].at(next(uniforms))

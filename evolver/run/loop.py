@@ -9,7 +9,7 @@ import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -20,8 +20,10 @@ import numpy as np
 from ecosel import __version__
 from evolver.archive import Archive
 from evolver.errors import EvolverError
-from evolver.jobs import Job, Outcome, Settings, Task
+from evolver.jobs import AGAIN, Job, Outcome, Settings, Task
 from evolver.run.interrupts import interrupts
+from evolver.run.kept_weights import KeptWeights
+from evolver.run.progress import Progress
 from evolver.run.request import SearchRequest
 from evolver.search.run_state import RunState
 from evolver.workers.executors import Engine
@@ -32,29 +34,10 @@ from evolver.workers.pool import outcome_of, perform
 _TRIES = 3
 # So many lost jobs in a row for each that may run at a time, or so many crashes and no other outcome, end the run; ours.
 _LOST_IN_A_ROW, _CRASHES_IN_A_ROW = 3, 20
+# How often the best are looked for among the new means, and what the seed of a later training is apart; ours.
+_ROUNDS, _AGAIN_SEED = 3, 1_000_003
 _TICK_S = 0.25
 _ASK_CAPACITY_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a search is."""
-
-    phase: str  # "search", "measure", "final", "finishing"
-    births: int
-    asked: int | None  # births, of the budget
-    finished: int
-    running: int
-    waiting: int  # to be measured or finished, beside those that run
-    rate_per_s: float  # finished births of this command, while it searched
-    best: tuple[float, int] | None  # accuracy, birth
-    front: int
-    statuses: Mapping[str, int]
-    devices: tuple[str, ...]
-    elapsed_s: float
-    left_s: float | None
-    joules: float | None
-    resumed: int  # births that the archive held before
 
 
 class JouleMeter(Protocol):
@@ -94,6 +77,7 @@ class Loop:
         self._began = self._watched = self.clock()
         self._settings_text = self.settings.to_json()
         self._resumed = self.course.search.births
+        self._weights = KeptWeights(self.request.archive)
         self._capacity = (0, -_ASK_CAPACITY_S)
         with self._engine_asked():
             self._devices = self.engine.devices()
@@ -101,6 +85,7 @@ class Loop:
     def run(self) -> None:
         """Search, then measure and finish what was asked for; `ended` says why it ended."""
         session = self.archive.start_session(self._provenance())
+        self._weights.open()
         try:
             with interrupts(self._interrupt):
                 self._until_done(self._search_jobs)
@@ -109,6 +94,7 @@ class Loop:
             self.ended = "stopped" if isinstance(error, KeyboardInterrupt) else f"failed: {error}"
             raise
         finally:
+            self._weights.close()
             # a full disk must not hide what went wrong
             try:
                 self.archive.end_session(session, self.ended, joules=self._joules)
@@ -129,19 +115,31 @@ class Loop:
         )  # fmt: skip
 
     def _closing(self) -> None:
-        """Measure the candidates near the front, then train the best once more, test and save them."""
+        """Estimate the best anew, measure the candidates near the front, then train the best once more, test and save them."""
         self._searched_s = self.clock() - self._began
+        self._confirm()
         if self.request.measure != "none" and not self.interrupted_by:
             self._phase = "measure"
+            self._weights.prune(self.course.near_front, running=lambda birth: False)
             self._want(self.course.near_front if self.request.measure == "front" else (), "measure")
         if self.request.final and not self.interrupted_by:
             self._phase = "final"
-            self._want(self.course.front[: self.request.final], "final")
+            self._want(self.course.winners(self.request.final), "final")
 
-    def _want(self, numbers: Sequence[int], task: Task) -> None:
-        for birth in self.archive.births_without(numbers, task):
-            self.course.want(birth, task)
-        self._until_done(lambda room: self._waiting(room, task))
+    def _confirm(self) -> None:
+        """Train the best again, and those that take their places, until the best were all trained several times."""
+        for _ in range(_ROUNDS):
+            doubtful = self.course.doubtful(self.request.confirm)
+            if self.interrupted_by or not doubtful:
+                return
+            self._phase = "confirm"
+            self._want(doubtful, *AGAIN)
+
+    def _want(self, numbers: Sequence[int], *tasks: Task) -> None:
+        for task in tasks:
+            for birth in self.archive.births_without(numbers, task):
+                self.course.want(birth, task)
+        self._until_done(lambda room: self._waiting(room, *tasks))
 
     def _until_done(self, jobs: Callable[[int], Iterator[_Order]]) -> None:
         """Keep the workers busy with jobs until none comes and none runs; interrupted, until none runs."""
@@ -183,6 +181,8 @@ class Loop:
             self.ended = f"{budget.joules:g} J"
         if self.ended:
             return None
+        if not self.course.ready:
+            return None
         birth = self.course.ask()
         if birth is None:
             self.ended = "every architecture that was drawn had been tried"
@@ -199,8 +199,11 @@ class Loop:
         birth = self.course.birth(number)
         # a cluster's worker stands in another folder
         export = str(self.request.exported(number).absolute()) if task == "final" else None
-        rungs = self.course.rungs(birth) if task == "train" else ()
-        job = Job(task, number, birth.genome, birth.seed, self._settings_text, rungs, export)
+        rungs, weights, keep_from = self.course.rungs(birth) if task == "train" else (), None, 0.0
+        if task in ("train", "measure"):
+            weights, keep_from = self._weights.path(number), self.course.keep_from(birth) if task == "train" else 0.0
+        seed = (birth.seed + _AGAIN_SEED * (AGAIN.index(task) + 1)) % 2**31 if task in AGAIN else birth.seed
+        job = Job(task, number, birth.genome, seed, self._settings_text, rungs, export, weights, keep_from)
         self._running[number, task] = attempt
         with self._engine_asked():
             future = self.engine.executor.submit(perform, f"{self.module}:evaluate", job, self.request.deadline_s)
@@ -228,10 +231,19 @@ class Loop:
             return [(number, task, attempt)]
         if self.archive.save_outcome(number, task, outcome):
             self.course.tell(number, task, outcome)
-            self.finished += task == "train"
-            if task == "final":
-                self.saved.add(number)
+            self._note(number, task, outcome)
         return []
+
+    def _note(self, number: int, task: Task, outcome: Outcome) -> None:
+        """Keep what follows from an outcome."""
+        if task == "train":
+            self.finished += 1
+            if outcome.notes.get("weights") == "kept":
+                self._weights.prune(self.course.near_front, running=lambda birth: (birth, "train") in self._running)
+        elif task in AGAIN and number in self.course.reestimates:
+            self.archive.save_reestimate(number, self.course.reestimates[number])
+        elif task == "final" and outcome.status == "ok":
+            self.saved.add(number)
 
     def _see_faults(self, outcome: Outcome) -> None:
         """End a run in which nothing is done any more: what fails then is not the candidates."""

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
-
-from evolver.run.loop import Progress
 
 Mode = Literal["auto", "plain", "quiet"]
 _PLAIN_EVERY_S = 10.0
 _NAMED = 4  # so many devices are named in a line, more are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a search is."""
+
+    phase: str  # "search", "confirm", "measure", "final", "finishing"
+    births: int
+    asked: int | None  # births, of the budget
+    finished: int
+    running: int
+    waiting: int  # to be measured or finished, beside those that run
+    rate_per_s: float  # finished births of this command, while it searched
+    best: tuple[float, int] | None  # accuracy, birth
+    front: int
+    statuses: Mapping[str, int]
+    devices: tuple[str, ...]
+    elapsed_s: float
+    left_s: float | None
+    joules: float | None
+    resumed: int  # births that the archive held before
 
 
 def line_of(progress: Progress) -> str:

@@ -60,6 +60,7 @@ class SearchRequest:
     stops: bool = True
     deadline_s: float = 600.0
     start: tuple[str, ...] = ()  # genomes
+    confirm: int = 0  # how many of the best are trained again with other seeds
     final: int = 0  # how many of the best are trained once more, tested and saved
     command: str = ""
 
@@ -108,10 +109,16 @@ def resumed(request: SearchRequest, work: Work, held: Mapping[str, Any], archive
             )
     settings = replace(request.settings, space=held["space"])
     course = _course(request, work, settings, held["start"])
+    outcomes = list(archive.outcomes())
+    # where outcomes are told in the order of birth, each birth is to know those before it and no more
+    first = {number: outcome for number, task, outcome in outcomes if task == "train"} if request.plan.lag is not None else {}
     for birth in archive.births():
         course.replay(birth)
-    for number, task, outcome in archive.outcomes():
-        course.tell(number, task, outcome)
+        if birth.number in first:
+            course.tell(birth.number, "train", first[birth.number])
+    for number, task, outcome in outcomes:
+        if task != "train" or not first:
+            course.tell(number, task, outcome)
     return course, settings
 
 

@@ -13,6 +13,7 @@ from evolver.run.interrupts import exit_status
 from evolver.run.loop import JouleMeter, Loop
 from evolver.run.progress import Mode, duration, say_waiting, watching
 from evolver.run.request import SearchRequest, Work, begun, resumed, surveyed
+from evolver.run.winners import write_manifest
 from evolver.search.run_state import RunState
 from evolver.workers.executors import Engine, open_engine
 
@@ -40,6 +41,8 @@ def evolve(request: SearchRequest, work: Work, engine: Engine, *, progress: Mode
             loop = Loop(request, work.module, engine, archive, course, settings, watch, meter)
             loop.run()
             watch(loop.progress())
+    for birth in sorted(loop.saved):
+        write_manifest(request.archive, birth, course.finals[birth], request.exported(birth))
     return _summary(request, loop, course)
 
 
@@ -84,6 +87,7 @@ def plan(request: SearchRequest, work: Work, engine: Engine) -> dict[str, Any]:
         "seed": request.plan.seed,
         "measure": request.measure,
         "deadline_s": request.deadline_s,
+        "confirm": request.confirm,
         "final": request.final,
         "executor": engine.name,
         "devices": list(engine.devices()),
@@ -93,10 +97,18 @@ def plan(request: SearchRequest, work: Work, engine: Engine) -> dict[str, Any]:
 
 
 def run(
-    request: SearchRequest, work: Work, *, executor: str | None, devices: str, workers: int | None, dry_run: bool, progress: Mode
+    request: SearchRequest,
+    work: Work,
+    *,
+    executor: str | None,
+    devices: str,
+    workers: int | None,
+    dry_run: bool,
+    progress: Mode,
+    reproducible: bool = False,
 ) -> dict[str, Any]:
     """Open the workers, search (or only plan), and end them whatever happens."""
-    with closing(open_engine(executor, devices=devices, workers=workers)) as engine:
+    with closing(open_engine(executor, devices=devices, workers=workers, reproducible=reproducible)) as engine:
         if engine.capacity() <= 0:
             say_waiting(progress)
         return plan(request, work, engine) if dry_run else evolve(request, work, engine, progress=progress)
@@ -112,8 +124,11 @@ def as_text(answer: dict[str, Any]) -> str:
     lines.append(f"this command: {answer['finished']} trained in {duration(answer['elapsed_s'])}; it ended: {answer['ended']}")
     if answer["best"] is not None:
         best = answer["best"]
+        many = best["trainings"] > 1
+        how = f", mean of {best['trainings']} trainings, {best['low']:.1%} to {best['high']:.1%}" if many else ", one training"
         lines.append(
-            f"best accuracy {best['accuracy']:.2%} (candidate {best['candidate_id']}); {len(answer['front'])} on the front"
+            f"best validation accuracy {best['accuracy']:.2%} (candidate {best['candidate_id']}{how}); "
+            f"{len(answer['front'])} on the front"
         )
     for final in answer["final"]:
         what = f"final: candidate {final['candidate_id']}: "
@@ -153,7 +168,12 @@ def _final(request: SearchRequest, birth: int, outcome: Outcome, *, now: bool) -
 
 def _summary(request: SearchRequest, loop: Loop, course: RunState) -> dict[str, Any]:
     progress = loop.progress()
-    best = None if course.best is None else {"candidate_id": str(course.best[1]), "accuracy": course.best[0]}
+    best: dict[str, Any] | None = None
+    if course.best is not None:
+        accuracy, birth = course.best
+        found = course.reestimates.get(birth)
+        interval = {"low": found.low, "high": found.high} if found else {}
+        best = {"candidate_id": str(birth), "accuracy": accuracy, "trainings": found.trainings if found else 1, **interval}
     return {
         "archive": str(request.archive),
         "ended": loop.ended or "nothing was left to do",

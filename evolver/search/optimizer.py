@@ -65,6 +65,7 @@ class SearchSettings:
     population: int = 32
     tournament: int = 4
     lifetime: int = 256  # how many outcomes after its own a candidate may still become a parent
+    lag: int | None = None  # a birth knows the outcomes of all births but the last so many; None: of those that have come
 
     def __post_init__(self) -> None:
         columns = [objective.column for objective in self.objectives]
@@ -74,6 +75,8 @@ class SearchSettings:
             raise ValueError(
                 f"tournament {self.tournament}, population {self.population} and lifetime {self.lifetime} must rise from 1"
             )
+        if self.lag is not None and self.lag < 1:
+            raise ValueError(f"--reproducible is {self.lag}; it must be 1 or more")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; it must be 0 or more")
 

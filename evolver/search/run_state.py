@@ -5,15 +5,17 @@ Pure: the same births and outcomes give the same course, whether they come from 
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Literal
+from typing import Literal, get_args
 
 from ecosel.objectives import ACCURACY, METRICS
-from evolver.jobs import Outcome, Task
+from evolver.jobs import AGAIN, Outcome, Reestimate, Task
 from evolver.search.optimizer import Birth, Problem, Search, SearchSettings
+from evolver.search.reestimation import reestimated
 from evolver.search.two_fronts import TwoFronts
 
 Measure = Literal["all", "front", "none"]
@@ -40,16 +42,24 @@ class RunState:
     start: tuple[str, ...] = ()
     search: Search[str] = field(init=False)
     statuses: Counter[str] = field(default_factory=Counter)
-    best: tuple[float, int] | None = None  # accuracy, birth
     waiting: dict[tuple[int, Task], None] = field(default_factory=dict)  # what is to be done, in order
     _births: dict[int, Birth[str]] = field(default_factory=dict)  # of those that still have something to do
-    _layers: TwoFronts = field(default_factory=lambda: TwoFronts(1 + len(_KNOWN)))
+    _fronts: TwoFronts = field(default_factory=TwoFronts)
     finals: dict[int, Outcome] = field(default_factory=dict)  # of the winners that were trained once more
     _broken: set[int] = field(default_factory=set)  # births that are known to break a limit
     _trained: dict[int, Outcome] = field(default_factory=dict)  # ok, and waiting to be measured before it is told
+    reestimates: dict[int, Reestimate] = field(default_factory=dict)  # of those that were trained again
+    _first_best: tuple[float, int] | None = None  # accuracy, and the birth's number below 0
+    _first: dict[int, Outcome] = field(default_factory=dict)  # ok and within the limits: the accuracy of the first training
+    _costs: dict[int, tuple[float, ...]] = field(default_factory=dict)  # of the same: what is known
+    _again: dict[int, dict[Task, Outcome]] = field(default_factory=dict)  # later trainings
+    _held: dict[int, tuple[Outcome, float]] = field(default_factory=dict)  # where outcomes are told in order: not told yet
+    _rungs: dict[int, tuple[tuple[int, float], ...]] = field(default_factory=dict)  # there: those at birth
     _curves: dict[int, deque[tuple[float, float]]] = field(default_factory=dict)  # of a rung: (accuracy, parameters)
 
     def __post_init__(self) -> None:
+        if self.plan.lag is not None and not self.plan.columns.isdisjoint((*MEASURED, "train_time_s")):
+            raise ValueError("what is measured comes out differently each time; --reproducible cannot search for it")
         if self.measure == "none" and self._tells_measured:
             raise ValueError("an objective or a limit is measured, but --measure is none; give --measure front or all")
         self.search = Search(self.problem, self.plan, self.start)
@@ -61,24 +71,45 @@ class RunState:
     @property
     def front(self) -> tuple[int, ...]:
         """Return the births on the front of accuracy, parameters and FLOPs, by falling accuracy; none that breaks a limit."""
-        return tuple(birth for birth in self._layers.numbers(front_only=True) if birth not in self._broken)
+        return tuple(birth for birth in self._fronts.numbers(front_only=True) if birth not in self._broken)
 
     @property
     def near_front(self) -> tuple[int, ...]:
         """Return the births on that front and on the front of the rest, by falling accuracy."""
-        return self._layers.numbers(front_only=False)
+        return self._fronts.numbers(front_only=False)
+
+    @property
+    def best(self) -> tuple[float, int] | None:
+        """Return accuracy and birth of the best: by its mean once any was trained again, by one training before."""
+        means = [(found.accuracy, -birth) for birth, found in self.reestimates.items() if birth not in self._broken]
+        best = max(means, default=self._first_best)
+        return None if best is None else (best[0], -best[1])
 
     def ask(self) -> Birth[str] | None:
-        """Return the next birth, which then waits to be trained."""
+        """Return the next birth, which then waits to be trained; None where no new genome can be found."""
+        self._tell_in_order(self.search.births)
         birth = self.search.ask()
         if birth is not None:
             self._noted(birth)
         return birth
 
+    @property
+    def ready(self) -> bool:
+        """Return whether all is known that the next birth depends on."""
+        if self.plan.lag is None:
+            return True
+        return all(number in self._held for number in range(self.search.told, self.search.births - self.plan.lag))
+
     def replay(self, birth: Birth[str]) -> None:
         """Take note of a birth of an earlier part of the run."""
+        self._tell_in_order(birth.number)
         self.search.replay(birth)
         self._noted(birth)
+
+    def _tell_in_order(self, number: int) -> None:
+        if self.plan.lag is not None:
+            for told in range(self.search.told, number - self.plan.lag):
+                self._told(told, *self._held.pop(told))
 
     def birth(self, number: int) -> Birth[str]:
         return self._births[number]
@@ -93,6 +124,8 @@ class RunState:
         self.waiting.pop((number, task), None)
         if task == "train":
             self._heard_trained(number, outcome)
+        elif task in AGAIN:
+            self._heard_again(number, task, outcome)
         elif task == "measure":
             trained = self._trained.pop(number, None)
             if self._breaks(_values(outcome)):
@@ -101,7 +134,7 @@ class RunState:
                 self.search.tell(number, {**_values(trained), **_values(outcome)})
         else:
             self.finals[number] = outcome
-        if not any((number, other) in self.waiting for other in ("train", "measure", "final")):
+        if not any((number, other) in self.waiting for other in get_args(Task)):
             self._births.pop(number, None)
 
     def rungs(self, birth: Birth[str]) -> tuple[tuple[int, float], ...]:
@@ -109,6 +142,9 @@ class RunState:
 
         It is compared only with those that have no more parameters: a small one may be right to be slow.
         """
+        return self._rungs.get(birth.number) or self._thresholds(birth)
+
+    def _thresholds(self, birth: Birth[str]) -> tuple[tuple[int, float], ...]:
         if not self.stops:
             return ()
         own = birth.known.get("parameters", float("inf"))
@@ -122,46 +158,82 @@ class RunState:
     def _noted(self, birth: Birth[str]) -> None:
         self._births[birth.number] = birth
         self.waiting[birth.number, "train"] = None
+        if self.plan.lag is not None:
+            self._rungs[birth.number] = self._thresholds(birth)
 
     def _heard_trained(self, number: int, outcome: Outcome) -> None:
         birth = self._births[number]
         self.statuses[outcome.status] += 1
+        self._rungs.pop(number, None)
         parameters = birth.known.get("parameters", outcome.parameters or 0)
-        for epoch, accuracy in outcome.curve:
-            self._curves.setdefault(epoch, deque(maxlen=_COMPARED)).append((accuracy, parameters))
-        if outcome.status != "ok" or outcome.accuracy is None:
-            self.search.tell(number, None)
-            return
-        if self._breaks({**birth.known, **_values(outcome)}):
-            self.search.tell(number, _values(outcome))  # no winner: neither on the front nor measured
-            if self.measure == "all":
-                self.waiting[number, "measure"] = None
-            return
-        if self.best is None or outcome.accuracy > self.best[0]:
-            self.best = outcome.accuracy, number
-        costs = self._costs(birth, outcome)
-        if not self._tells_measured:
-            self._layers.later(number, costs)
-            self.search.tell(number, _values(outcome))
-            measured = self.measure == "all"
+        values = _values(outcome) if outcome.status == "ok" and outcome.accuracy is not None else None
+        kept = values is not None and not self._breaks({**birth.known, **values})
+        if kept:
+            self._trained_well(number, birth, outcome)
+        measured = self.measure == "all" and values is not None
+        if kept and self._tells_measured and (measured or number in self.near_front):
+            measured = True
+            self._trained[number] = outcome  # and told when it was measured
+        elif self.plan.lag is not None:
+            self._held[number] = outcome, parameters
         else:
-            near = self._layers.add(number, costs)
-            measured = near or self.measure == "all"
-            if measured:
-                self._trained[number] = outcome  # and told when it was measured
-            else:
-                self.search.tell(number, _values(outcome))
+            self._told(number, outcome, parameters)
         if measured:
             self.waiting[number, "measure"] = None
+
+    def _trained_well(self, number: int, birth: Birth[str], outcome: Outcome) -> None:
+        assert outcome.accuracy is not None
+        if self._first_best is None or outcome.accuracy > self._first_best[0]:
+            self._first_best = outcome.accuracy, -number
+        self._first[number] = Outcome(
+            "ok", accuracy=outcome.accuracy, accuracy_low=outcome.accuracy_low, accuracy_high=outcome.accuracy_high
+        )
+        self._costs[number] = self._known_costs(birth, outcome)
+        self._fronts.add(number, (ACCURACY.cost(outcome.accuracy), *self._costs[number]))
+
+    def _told(self, number: int, outcome: Outcome, parameters: float) -> None:
+        for epoch, accuracy in outcome.curve:
+            self._curves.setdefault(epoch, deque(maxlen=_COMPARED)).append((accuracy, parameters))
+        self.search.tell(number, _values(outcome) if outcome.status == "ok" and outcome.accuracy is not None else None)
+
+    def _heard_again(self, number: int, task: Task, outcome: Outcome) -> None:
+        """Where a candidate was trained as often as is asked for, its mean takes the place of its first accuracy."""
+        trained = self._again.setdefault(number, {})
+        trained[task] = outcome
+        if len(trained) == len(AGAIN) and number in self._first:
+            found = reestimated([self._first[number], *trained.values()])
+            self.reestimates[number] = found
+            self._fronts.add(number, (ACCURACY.cost(found.accuracy), *self._costs[number]))
+            if self._breaks({"accuracy": found.accuracy}):
+                self._broken.add(number)
+
+    def doubtful(self, count: int) -> list[int]:
+        """Return which of the best `count` by what is known now were trained once only; none that breaks a limit."""
+        kept = (number for number in self._first if number not in self._broken)
+        best = heapq.nsmallest(count, kept, key=lambda number: (-self._accuracy(number), number))
+        return [number for number in best if number not in self.reestimates]
+
+    def winners(self, count: int) -> list[int]:
+        """Return the best: by the mean of their trainings where accuracy is all that is searched for, else of the front."""
+        means = sorted(self.reestimates, key=lambda number: (-self._accuracy(number), number))
+        known = [number for number in means if number not in self._broken] if self.plan.objectives == (ACCURACY,) else []
+        return list(dict.fromkeys([*known, *self.front]))[:count]
+
+    def _accuracy(self, number: int) -> float:
+        found = self.reestimates.get(number)
+        return self._first[number].accuracy or 0.0 if found is None else found.accuracy
+
+    def keep_from(self, birth: Birth[str]) -> float:
+        """Return the accuracy from which a candidate is near the front as it is now, by what is known before training."""
+        return max(0.0, -self._fronts.least_beaten(self._known_costs(birth, None)))
 
     def _breaks(self, values: Mapping[str, float | None]) -> bool:
         return any(limit.violation(values.get(limit.column)) > 0 for limit in self.plan.limits)
 
     @staticmethod
-    def _costs(birth: Birth[str], outcome: Outcome) -> tuple[float, ...]:
-        values = {**{column: getattr(outcome, column) for column in _KNOWN}, **birth.known}
-        known = tuple(float(values[column] or 0) for column in _KNOWN)
-        return (ACCURACY.cost(outcome.accuracy or 0.0), *known)
+    def _known_costs(birth: Birth[str], outcome: Outcome | None) -> tuple[float, ...]:
+        known = {column: getattr(outcome, column, None) for column in _KNOWN} | dict(birth.known)
+        return tuple(float(known[column] or 0) for column in _KNOWN)
 
 
 def _values(outcome: Outcome) -> Mapping[str, float | None]:

@@ -1,40 +1,77 @@
-"""Rebuild the network of a candidate from its archive."""
+"""Rebuild the network of a candidate from its archive, or from the manifest of a winner."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
+import os
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import nn
 
 from evolver.architectures.canonical import canonical
 from evolver.architectures.genome import Genome
 from evolver.architectures.space import Space
-from evolver.archive import foreign
+from evolver.candidates import candidate, weights_of
 from evolver.errors import EvolverError
 from evolver.training.network import build
 
 
 def candidate_network(archive_path: str | Path, candidate_id: str) -> tuple[nn.Module, tuple[int, int, int]]:
-    """Return the network of a candidate in an archive, in normal form and with fresh weights, and the shape of its images.
+    """Return the network of a candidate in an archive, in normal form, and the shape of its images.
 
-    EvolverError where the archive cannot be read or does not hold the candidate.
+    It has its trained weights where they are kept (those of candidates near the front are), and else fresh ones; its
+    attribute `weights` is "trained" or "fresh".
+    EvolverError where the archive cannot be read, or does not hold the candidate.
     """
     path = Path(archive_path)
-    if not path.is_file():
-        raise EvolverError(f"{path}: no such archive")
+    found = candidate(path, candidate_id)
     try:
-        with foreign(path) as database:
-            row = database.execute("SELECT genome FROM archive WHERE candidate_id = ?", (candidate_id,)).fetchone()
-            settings = database.execute("SELECT settings FROM run").fetchone()
-    except sqlite3.Error as error:
-        raise EvolverError(f"{path}: not an archive of `ecosel evolve` ({error})") from None
-    if row is None or row[0] is None:
-        raise EvolverError(f"{path}: holds no candidate {candidate_id}; its column candidate_id names those that it holds")
-    try:
-        space = Space(**json.loads(settings[0])["space"])
-        genome = canonical(Genome.from_json(row[0]), space)
-        return build(genome, space), space.input_shape
+        network, shape = _built(found.genome, found.settings["space"])
     except (ValueError, TypeError, KeyError) as error:
         raise EvolverError(f"{path}: candidate {candidate_id} cannot be built ({error})") from None
+    kept = weights_of(path, candidate_id)
+    network.weights = "trained" if load_weights(network, kept) else "fresh"
+    return network, shape
+
+
+def load_weights(network: nn.Module, path: Path) -> bool:
+    """Load weights that training kept; False where there are none. EvolverError where they are damaged or another network's."""
+    if not path.is_file():
+        return False
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # torch and pickle raise many kinds for a damaged file
+        said = " ".join(str(error).split())[:200]
+        raise EvolverError(f"{path}: not the weights of this candidate ({said}); remove it to go on without") from None
+    return True
+
+
+def keep_weights(network: nn.Module, path: Path) -> str:
+    """Save weights where the master's folder is; return "kept", or why not: no candidate is lost for it."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        if not path.parent.is_dir():
+            return "not kept: this machine does not see the folder of the archive"
+        torch.save({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, part)
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError of torch
+        part.unlink(missing_ok=True)
+        return f"not kept: {' '.join(str(error).split())[:200]}"
+    return "kept"
+
+
+def from_manifest(path: str | Path) -> nn.Module:
+    """Build the network that a manifest of `ecosel evolve --final` describes, with fresh weights. EvolverError, in one line."""
+    try:
+        manifest: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
+        network, _ = _built(json.dumps(manifest["genome"]), manifest["space"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise EvolverError(f"{path}: not a manifest of `ecosel evolve --final` ({type(error).__name__}: {error})") from None
+    return network
+
+
+def _built(genome: str, space: dict[str, Any]) -> tuple[nn.Module, tuple[int, int, int]]:
+    own = Space(**space)
+    return build(canonical(Genome.from_json(genome), own), own), own.input_shape

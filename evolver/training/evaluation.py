@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evolver.architectures.canonical import canonical, topology
+from evolver.architectures.canonical import canonical, drawing
 from evolver.architectures.genome import Genome
 from evolver.architectures.shapes import describe
 from evolver.architectures.space import Space, suited
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Settings, Survey
+from evolver.training.candidate import keep_weights, load_weights
 from evolver.training.export import OtherLogitsError, save
 from evolver.training.network import build
 from evolver.training.training import ImageSet, TrainingResult, count_correct, image_set, joined, train
@@ -52,11 +53,11 @@ def evaluate(job: Job) -> Outcome:
         description = describe(genome, evaluator.space)
     except ValueError as error:
         return Outcome("invalid", str(error))
-    drawn = json.dumps(topology(genome, evaluator.space), separators=(",", ":"))
+    drawn = json.dumps(drawing(description), separators=(",", ":"))
     known = Outcome("ok", parameters=description.parameters, flops=description.flops, topology=drawn)
     try:
         match job.task:
-            case "train":
+            case "train" | "again-1" | "again-2":
                 return evaluator.train(job, genome, known)
             case "measure":
                 return evaluator.measure(job, genome, known)
@@ -95,6 +96,8 @@ class Evaluator:
     def __init__(self, settings: Settings, *, device: str | None = None) -> None:
         self.settings = settings
         self.device = torch.device(device or _device())
+        if settings.reproducible:
+            torch.use_deterministic_algorithms(True, warn_only=True)
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = False  # its trials cost more than a short training gains
         found = load_dataset(settings.dataset, split="train")
@@ -152,13 +155,15 @@ class Evaluator:
 
     def train(self, job: Job, genome: Genome, known: Outcome) -> Outcome:
         """Train on the training images; accuracy is of the validation images."""
-        course, _ = self._trained(job, genome, self.training, rungs=dict(job.rungs))
+        course, network = self._trained(job, genome, self.training, rungs=dict(job.rungs))
         outcome = self._after(course, known)
         if course.correct is None:
             return outcome
         why = self._at_chance(course.correct) if self.settings.collapse_test else None
         if why:
             return replace(outcome, status="collapsed", reason=why)
+        if job.weights is not None and course.correct >= job.keep_from * len(self.validation):
+            outcome = replace(outcome, notes={"weights": keep_weights(network, Path(job.weights))})
         return replace(outcome, **_accuracy(course.correct, len(self.validation)))
 
     def _at_chance(self, correct: int) -> str | None:
@@ -197,12 +202,13 @@ class Evaluator:
     def measure(self, job: Job, genome: Genome, known: Outcome, *, plan: Plan | None = None) -> Outcome:
         """Measure time and energy of a pass over the validation images, in float32, alone on the device.
 
-        The weights are fresh ones: trained ones are not kept, and what a network computes hardly changes with them.
+        The weights are the trained ones where they were kept, and else fresh ones.
         """
         set_precision("fp32")
         torch.manual_seed(job.seed)
         with self.device:
             network = build(genome, self.space).eval()
+        trained = job.weights is not None and load_weights(network, Path(job.weights))
         size = self.settings.batch_size
         starts = range(0, len(self.validation), size)
         images = [self.validation.batch(slice(start, start + size))[0].cpu() for start in starts]
@@ -224,7 +230,7 @@ class Evaluator:
             batch_size=size,
             device=find_device(self.device.type).name,
             precision="fp32",
-            notes={"weights": "untrained"} | ({"energy": reason} if energy is None else {}),
+            notes={"weights": "trained" if trained else "untrained"} | ({"energy": reason} if energy is None else {}),
         )
 
     def _trained(

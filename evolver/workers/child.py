@@ -33,6 +33,10 @@ _BOOT = (
     "from evolver.workers.child import serve; serve(*map(int, sys.argv[2:]))"
 )
 _PR_SET_PDEATHSIG = 1
+# PyTorch, oneDNN and MKL choose kernels by the processor, and those differ in the last bits; and cuBLAS by the moment.
+_SAME_KERNELS = {
+    "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE", "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}  # fmt: skip
 _STOPPED = "the search was stopped"
 
 
@@ -43,6 +47,7 @@ class DeviceSlot:
     device: str = ""
     threads: int | None = None
     memory_bytes: int = 0  # what a child on the CPU may allocate, 0 for no limit
+    reproducible: bool = False
 
     def environment(self) -> dict[str, str]:
         own: dict[str, str] = {}
@@ -50,7 +55,7 @@ class DeviceSlot:
             own["CUDA_VISIBLE_DEVICES"] = "" if self.device == "cpu" else self.device
         if self.threads:
             own |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(self.threads))
-        return {**os.environ, **own}
+        return {**os.environ, **own, **(_SAME_KERNELS if self.reproducible else {})}
 
 
 Death = Literal["timeout", "oom", "lost", "crash", "error", "unready"]

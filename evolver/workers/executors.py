@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -37,7 +37,7 @@ class Engine:
     places: tuple[str, ...] = ()  # "cpu" and UUIDs, of this machine only
 
 
-def open_engine(executor: str | None, *, devices: str, workers: int | None) -> Engine:
+def open_engine(executor: str | None, *, devices: str, workers: int | None, reproducible: bool = False) -> Engine:
     """Open the engine that --executor names; None: child processes on this machine, on --devices, --workers on each.
 
     Raises ValueError for a wrong name, EvolverError where it cannot be reached.
@@ -45,7 +45,7 @@ def open_engine(executor: str | None, *, devices: str, workers: int | None) -> E
     if workers is not None and workers < 1:
         raise ValueError(f"--workers is {workers}; there must be at least 1")
     if executor is None:
-        return _local(devices, workers)
+        return _local(local_slots(devices, workers, reproducible=reproducible))
     if executor.endswith(".json") or executor.startswith("dask:"):
         return _dask(executor)
     module, _, factory = executor.partition(":")
@@ -54,7 +54,7 @@ def open_engine(executor: str | None, *, devices: str, workers: int | None) -> E
     return _named(executor, module, factory, workers)
 
 
-def local_slots(devices: str, workers: int | None) -> list[DeviceSlot]:
+def local_slots(devices: str, workers: int | None, *, reproducible: bool = False) -> list[DeviceSlot]:
     """Return the slots of this machine: so many workers on each device; devices: "auto", "cpu", or UUIDs with commas."""
     named = [device.strip() for device in devices.split(",")]
     found = None if named == ["cpu"] else _machine()
@@ -64,7 +64,7 @@ def local_slots(devices: str, workers: int | None) -> list[DeviceSlot]:
     slots: list[DeviceSlot] = []
     for where in places:
         slots += cpu_slots(workers or cores()) if where == "cpu" else [DeviceSlot(where)] * (workers or 1)
-    return slots
+    return [replace(slot, threads=1, reproducible=True) for slot in slots] if reproducible else slots
 
 
 def _machine() -> Machine | None:
@@ -105,8 +105,7 @@ def place(device: str, machine: Machine | None) -> str:
     raise ValueError(f"--devices: there is no device {device!r}; {has}")
 
 
-def _local(devices: str, workers: int | None) -> Engine:
-    slots = local_slots(devices, workers)
+def _local(slots: list[DeviceSlot]) -> Engine:
     executor, lanes = local_executor(slots)
 
     def close() -> None:

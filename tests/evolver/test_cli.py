@@ -17,14 +17,13 @@ import pytest
 
 from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
-from evolver.archive import genomes
+from evolver.candidates import genomes
 from evolver.cli import limit, objectives, seconds
 from evolver.errors import EvolverError
 from evolver.jobs import STATUSES
 from evolver.run import session
 from evolver.run.interrupts import Stopped
-from evolver.run.loop import Progress
-from evolver.run.progress import duration, line_of, watching
+from evolver.run.progress import Progress, duration, line_of, watching
 from evolver.workers.executors import open_engine
 from tests.conftest import ROOT, Outcome, environment
 from tests.evolver.toy import WORK, request
