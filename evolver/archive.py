@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from evolver.candidates import genomes as genomes
 from evolver.errors import EvolverError
 from evolver.jobs import Outcome, Reestimate, Task
 from evolver.search.optimizer import Birth

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     help="What builds the network of saved weights: torchvision:resnet18, package.module:callable, path/file.py:callable.",
 )
 @click.option("--factory-args", metavar="JSON", help='Keyword arguments of the factory: {"num_classes": 10}.')
+@click.option("--weights", metavar="FILE", help="Weights to put into a candidate of a search, ARCHIVE#CANDIDATE.")
 @click.option("--entry", metavar="NAME", help="Entry of a checkpoint whose weights are measured, such as params_ema.")
 @click.option(
     "--rename", "renames", multiple=True, metavar="OLD=NEW", help="Replace a pattern in the names of weights: gamma=weight."
@@ -234,6 +235,7 @@ def _request(model: str, options: dict[str, Any]) -> ProfileSettings:
 
     names = (
         "factory",
+        "weights",
         "trust",
         "entry",
         "strict",

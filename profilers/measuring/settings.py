@@ -61,6 +61,7 @@ class ProfileSettings:
     model: str  # "" for what the factory builds, with fresh weights
     factory: str | None = None
     factory_args: Mapping[str, Any] | None = None
+    weights: str | None = None  # of a candidate of a search
     trust: bool = False
     entry: str | None = None
     rename: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,8 @@ def split(factory: str) -> tuple[str, str]:
     return where, name
 
 
-def build(factory: str, arguments: Mapping[str, object] | None = None) -> Module:
-    """Call a factory with keyword arguments.
+def build(factory: str, arguments: Mapping[str, object] | None = None, *, weights_file: str | None = None) -> Module:
+    """Call a factory with keyword arguments; one that takes `weights_file` is told the file of the weights.
 
     Raises ValueError for text of another form, ModelError where the name is not found, fails, or makes no torch module.
     """
@@ -37,6 +37,8 @@ def build(factory: str, arguments: Mapping[str, object] | None = None) -> Module
     make = find(factory)
     if factory.startswith("torchvision:") and "weights_backbone" in inspect.signature(make).parameters:
         arguments = {"weights_backbone": None} | arguments  # otherwise a download, for weights that are replaced
+    if weights_file is not None and "weights_file" in _parameters(make):
+        arguments = {"weights_file": weights_file} | arguments
     try:
         network = make(**arguments)
     except (Exception, SystemExit) as error:
@@ -50,6 +52,13 @@ def find(factory: str) -> Callable[..., object]:
     """Return what a factory's text names; raises as `build` does."""
     where, name = split(factory)
     return _torchvision(name) if where == "torchvision" else _named(factory, where, name)
+
+
+def _parameters(make: Callable[..., object]) -> Collection[str]:
+    try:
+        return inspect.signature(make).parameters
+    except (TypeError, ValueError):  # of C
+        return ()
 
 
 def _torchvision(name: str) -> Callable[..., object]:

@@ -69,11 +69,13 @@ def open_model(
     _check_device(device)
     if recognised.format == "onnx":
         raise ModelError(f"{path} is an ONNX model, which PyTorch does not run; ecosel profile runs it in ONNX Runtime")
+    if fitting.weights is not None and recognised.format != "genome":
+        raise ValueError(f"--weights {fitting.weights} is for a candidate, ARCHIVE#CANDIDATE; name the file itself as the MODEL")
     file = Path(path)
     with quiet(), in_one_line(path or str(factory)):
         if recognised.format == "genome":
             archive, _, candidate = path.rpartition("#")
-            return _genome(archive, candidate, device)
+            return _genome(archive, candidate, fitting, device=device, trust=trust)
         if recognised.format in ("torchscript", "export", "aotinductor"):
             opened = _program(file, recognised.format, batch_axis, device=device)
         elif (folder := folder_of(file, factory) if path else None) is not None:
@@ -139,7 +141,7 @@ def _network(
         return SavedModel(module.to(device).eval(), "pickle", notes=tuple(notes))
     if factory is None:
         raise ModelError(f"{file} holds weights without a network; name what builds it: --factory torchvision:resnet18, say")
-    network = factories.build(factory, arguments)
+    network = factories.build(factory, arguments, weights_file=path)
     filled = fill(network, content, fitting, file=file, factory=factory, aliases=aliases(file, format))
     kind: Format = "safetensors" if format == "safetensors" else "state_dict"
     return SavedModel(network.to(device).eval(), kind, notes=filled)
@@ -153,8 +155,11 @@ def _program(file: Path, format: Format, batch_axis: Sequence[int] | None, *, de
     return SavedModel(program.module, format, program.inputs, program.batch, program.notes)
 
 
-def _genome(archive: str, candidate: str, device: str) -> SavedModel:
-    """Build a candidate of a search by the entry point that its package registers: profilers itself knows no search."""
+def _genome(archive: str, candidate: str, fitting: Fitting, *, device: str, trust: bool) -> SavedModel:
+    """Build a candidate of a search by the entry point that its package registers: profilers itself knows no search.
+
+    Its weights are those of a file, or those that the search kept, which the module's attribute `weights` then calls trained.
+    """
     found = entry_points(group="profilers.models", name="candidate")
     try:
         build = next(iter(found)).load()
@@ -165,7 +170,17 @@ def _genome(archive: str, candidate: str, device: str) -> SavedModel:
     with quiet(), in_one_line(f"{archive}#{candidate}"):
         module, shape = build(archive, candidate)
         inputs = (Input(None, tuple(shape)),)
-        return SavedModel(module.to(device).eval(), "genome", inputs, notes=("weights are fresh: its accuracy means nothing",))
+        if fitting.weights is not None:
+            file = Path(fitting.weights)
+            kind = check_model(fitting.weights, factory="candidate:network", trust=trust).format
+            content = read(file, kind, device=device, trust=trust)
+            named = f"candidate {candidate} of {archive}"
+            notes = fill(module, content, fitting, file=file, factory=named, aliases=aliases(file, kind))
+        elif getattr(module, "weights", None) == "trained":
+            notes = ("weights are those that the search trained on its training images",)
+        else:
+            notes = ("weights are fresh: its accuracy means nothing",)
+        return SavedModel(module.to(device).eval(), "genome", inputs, notes=notes)
 
 
 def _check_device(device: str) -> None:

@@ -64,7 +64,7 @@ def prepare(request: ProfileSettings, device: str) -> Prepared:
         trust=request.trust,
         device=device,
         batch_axis=request.batch_axis,
-        fitting=Fitting(request.entry, request.rename, request.strict),
+        fitting=Fitting(request.entry, request.rename, request.strict, request.weights),
     )
     batches, notes = make_batches(request, saved, data)
     module, precision, more = _converted(request, saved)

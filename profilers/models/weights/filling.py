@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fitting:
-    """How weights are fitted: the entry of a checkpoint, OLD=NEW for keys, and whether all must match."""
+    """How weights are fitted: the entry of a checkpoint, OLD=NEW for keys, whether all must match; a file of a candidate's."""
 
     entry: str | None = None
     renames: tuple[str, ...] = ()
     strict: bool = True
+    weights: str | None = None
 
 
 def fill(

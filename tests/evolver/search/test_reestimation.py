@@ -13,7 +13,9 @@ from evolver.search.reestimation import reestimated
 def test_the_mean_of_trainings_carries_the_error_of_images_and_of_seeds() -> None:
     outcomes = [Outcome("ok", accuracy=a, accuracy_low=a - 0.03, accuracy_high=a + 0.02) for a in (0.8, 0.9, 0.85)]
     found = reestimated(outcomes)
-    assert (found.accuracy, found.std, found.trainings) == (pytest.approx(0.85), pytest.approx(0.05), 3)
+    assert found.accuracy == pytest.approx(0.85)
+    assert found.std == pytest.approx(0.05)
+    assert found.trainings == 3
     seeds = 4.303 * 0.05 / math.sqrt(3)
     assert found.low == pytest.approx(0.85 - math.hypot(0.03, seeds))
     assert found.high == pytest.approx(0.85 + math.hypot(0.02, seeds))
