@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import platform
 import queue
 import signal
-import sqlite3
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
-import numpy as np
-
-from ecosel import __version__
 from evolver.archive import Archive
 from evolver.errors import EvolverError
 from evolver.jobs import AGAIN, Job, Outcome, Settings, Task
 from evolver.run.interrupts import interrupts
 from evolver.run.kept_weights import KeptWeights
 from evolver.run.progress import Progress
-from evolver.run.request import SearchRequest
+from evolver.run.request import SearchRequest, provenance
 from evolver.search.run_state import RunState
 from evolver.workers.executors import Engine
 from evolver.workers.pool import outcome_of, perform
@@ -84,7 +79,7 @@ class Loop:
 
     def run(self) -> None:
         """Search, then measure and finish what was asked for; `ended` says why it ended."""
-        session = self.archive.start_session(self._provenance())
+        session = self.archive.start_session(provenance(self.request, self.engine.name, self._devices, births=self._resumed))
         self._weights.open()
         try:
             with interrupts(self._interrupt):
@@ -289,20 +284,3 @@ class Loop:
         if budget.births is not None and rate > 0:
             left.append(max(0, budget.births - finished) / rate)
         return min(left) if left and self._phase == "search" else None
-
-    def _provenance(self) -> dict[str, Any]:
-        return {
-            "command": self.request.command,
-            "executor": self.engine.name,
-            "devices": list(self._devices),
-            "host": platform.node(),
-            "platform": platform.platform(),
-            "versions": {
-                "ecosel": __version__,
-                "python": platform.python_version(),
-                "numpy": np.__version__,
-                "sqlite": sqlite3.sqlite_version,
-            },
-            "budget": asdict(self.request.budget),
-            "births": self._resumed,
-        }

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import platform
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
+from ecosel import __version__
 from evolver.archive import Archive
 from evolver.errors import EvolverError
 from evolver.jobs import Settings, Survey
@@ -129,3 +134,22 @@ def _course(request: SearchRequest, work: Work, settings: Settings, start: Seque
     except ValueError as error:
         raise EvolverError(f"--start: {error}") from error
     return RunState(genomes, request.plan, request.measure, request.stops, settings.max_epochs, adopted)
+
+
+def provenance(request: SearchRequest, executor: str, devices: Sequence[str], *, births: int) -> dict[str, Any]:
+    """Return what one command of a run was made with; `births` are those that the archive held before."""
+    return {
+        "command": request.command,
+        "executor": executor,
+        "devices": list(devices),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "versions": {
+            "ecosel": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "sqlite": sqlite3.sqlite_version,
+        },
+        "budget": asdict(request.budget),
+        "births": births,
+    }
