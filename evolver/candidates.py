@@ -65,6 +65,21 @@ def genomes(path: Path, most: int) -> tuple[str, ...]:
     return tuple(str(row["genome"]) for row in found)
 
 
+def outcomes(path: Path) -> tuple[tuple[str, float], ...]:
+    """Return genome and accuracy of every candidate of an archive with an outcome, 0 where it failed; () of a genome's file."""
+    try:
+        with path.open("rb") as file:
+            if file.read(16) != b"SQLite format 3\0":
+                return ()
+        with reading(path) as database:
+            found = database.execute(
+                "SELECT genome, COALESCE(accuracy, 0) FROM archive WHERE status != 'lost' AND genome IS NOT NULL ORDER BY birth"
+            ).fetchall()
+    except (OSError, sqlite3.Error) as error:
+        raise EvolverError(f"--start: cannot read {path} ({error}); name an archive of ecosel evolve") from error
+    return tuple((str(genome), float(accuracy)) for genome, accuracy in found)
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """What an archive holds of one candidate."""

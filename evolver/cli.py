@@ -75,6 +75,8 @@ def _column(name: str) -> str:
 @click.option(
     "--start", type=click.Path(path_type=Path), metavar="FILE", help="Begin with a genome (JSON) or the best of an archive."
 )
+@click.option("--surrogate", is_flag=True,
+              help="Screen children by a model of the accuracies seen, also of the archive of --start.")  # fmt: skip
 @click.option("--feature-slots", type=int, default=16, show_default=True)
 @click.option("--classifier-slots", type=int, default=16, show_default=True)
 @click.option("--max-epochs", type=int, default=30, show_default=True)
@@ -129,7 +131,7 @@ def evolve(**options: Any) -> int:
 
 
 def _request(options: dict[str, Any]) -> SearchRequest:
-    from evolver.candidates import genomes
+    from evolver.candidates import genomes, outcomes
 
     for name in ("feature_slots", "classifier_slots", "confirm", "final", "max_epochs", "batch_size"):
         least = 1 if name in ("max_epochs", "batch_size") else 0
@@ -137,7 +139,7 @@ def _request(options: dict[str, Any]) -> SearchRequest:
             raise ValueError(f"--{name.replace('_', '-')} is {options[name]}; it must be {least} or more")
     plan = SearchSettings(
         objectives(options["objectives"]), tuple(map(limit, options["limits"])), options["seed"], options["population"],
-        options["tournament"], options["lifetime"], options["reproducible"],
+        options["tournament"], options["lifetime"], options["surrogate"], options["reproducible"],
     )  # fmt: skip
     settings = Settings(
         options["dataset"], options["feature_slots"], options["classifier_slots"], options["max_epochs"],
@@ -145,6 +147,7 @@ def _request(options: dict[str, Any]) -> SearchRequest:
         options["reproducible"] is not None,
     )  # fmt: skip
     budget = Budget(options["births"], seconds(options["time_"]) if options["time_"] else None, options["joules"])
+    start: Path | None = options["start"]
     return SearchRequest(
         options["archive"],
         settings,
@@ -153,7 +156,8 @@ def _request(options: dict[str, Any]) -> SearchRequest:
         options["measure"],
         not options["no_rungs"],
         seconds(options["deadline"]),
-        genomes(options["start"], plan.population) if options["start"] else (),
+        genomes(start, plan.population) if start else (),
+        outcomes(start) if start and plan.surrogate else (),
         options["confirm"],
         options["final"],
         shlex.join(["ecosel", *sys.argv[1:]]),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from evolver.architectures.canonical import canonical_key
+from evolver.architectures.features import features
 from evolver.architectures.genome import Genome
 from evolver.architectures.shapes import describe, repair
 from evolver.architectures.space import Space, suited
@@ -41,6 +42,9 @@ class Architectures:
     def known(self, genome: str, /) -> Mapping[str, float]:
         description = describe(self._read(genome), self.space)
         return {"parameters": description.parameters, "flops": description.flops}
+
+    def features(self, genome: str, /) -> Sequence[float]:
+        return features(self._read(genome), self.space)
 
     def adopted(self, genome: str, /) -> str:
         """Return a genome of another space as one of this. Raises ValueError where the text is no genome."""

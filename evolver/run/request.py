@@ -65,6 +65,7 @@ class SearchRequest:
     stops: bool = True
     deadline_s: float = 600.0
     start: tuple[str, ...] = ()  # genomes
+    earlier: tuple[tuple[str, float], ...] = ()  # genome and accuracy: what the surrogate learns from first
     confirm: int = 0  # how many of the best are trained again with other seeds
     final: int = 0  # how many of the best are trained once more, tested and saved
     command: str = ""
@@ -97,8 +98,14 @@ def surveyed(request: SearchRequest, work: Work, engine: Engine) -> tuple[Survey
 def begun(request: SearchRequest, work: Work, engine: Engine, archive: Archive) -> tuple[RunState, Settings]:
     """Begin the run of a new archive. Raises EvolverError where the data set or a genome to start from is of no use."""
     survey, settings = surveyed(request, work, engine)
-    course = _course(request, work, settings, request.start)
-    record = {**request.fixed, "start": list(request.start), "space": settings.space, "survey": asdict(survey)}
+    course = _course(request, work, settings, request.start, request.earlier)
+    record = {
+        **request.fixed,
+        "start": list(request.start),
+        "earlier": list(request.earlier),
+        "space": settings.space,
+        "survey": asdict(survey),
+    }
     archive.begin(record, dataset=survey.dataset)
     return course, settings
 
@@ -113,7 +120,7 @@ def resumed(request: SearchRequest, work: Work, held: Mapping[str, Any], archive
                 "give the same again, or name another --archive"
             )
     settings = replace(request.settings, space=held["space"])
-    course = _course(request, work, settings, held["start"])
+    course = _course(request, work, settings, held["start"], held.get("earlier", ()))
     outcomes = list(archive.outcomes())
     # where outcomes are told in the order of birth, each birth is to know those before it and no more
     first = {number: outcome for number, task, outcome in outcomes if task == "train"} if request.plan.lag is not None else {}
@@ -127,13 +134,19 @@ def resumed(request: SearchRequest, work: Work, held: Mapping[str, Any], archive
     return course, settings
 
 
-def _course(request: SearchRequest, work: Work, settings: Settings, start: Sequence[str]) -> RunState:
+def _course(
+    request: SearchRequest, work: Work, settings: Settings, start: Sequence[str], earlier: Sequence[tuple[str, float]]
+) -> RunState:
     genomes = work.genomes(settings.space or {})
     try:
         adopted = tuple(genomes.adopted(genome) for genome in start)
+        known = [(genomes.adopted(genome), accuracy) for genome, accuracy in earlier]
     except ValueError as error:
         raise EvolverError(f"--start: {error}") from error
-    return RunState(genomes, request.plan, request.measure, request.stops, settings.max_epochs, adopted)
+    course = RunState(genomes, request.plan, request.measure, request.stops, settings.max_epochs, adopted)
+    for genome, accuracy in known:
+        course.search.learn(genome, accuracy)
+    return course
 
 
 def provenance(request: SearchRequest, executor: str, devices: Sequence[str], *, births: int) -> dict[str, Any]:

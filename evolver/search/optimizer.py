@@ -12,18 +12,22 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
+from evolver.search.surrogate import Surrogate
 
 G = TypeVar("G")
 
 # No part of the paper: population size, tournament size and lifetime are ours (reference: Deb et al. 2002 for ranks and
 # feasibility first, Real et al. 2019 for ageing).
+# Of the surrogate, ours: children of which one is chosen, every how manyth birth goes without, after how many outcomes it
+# begins, and over how many births it is looked whether workers are idle, who must not wait for it.
+_SCREENED, _UNSCREENED, _LEARNT, _REMEMBERED = 16, 4, 32, 32
 _DRAWS = 64  # how often a birth may be drawn anew because it is a duplicate or breaks a limit
 
 
@@ -40,6 +44,13 @@ class Problem(Protocol[G]):
 
     def known(self, genome: G, /) -> Mapping[str, float]:
         """Return what is known without training: parameters, flops."""
+
+
+class Described(Problem[G], Protocol[G]):
+    """A problem whose genomes a surrogate can be asked about."""
+
+    def features(self, genome: G, /) -> Sequence[float]:
+        """Return numbers, always as many, by which genomes are alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,7 @@ class SearchSettings:
     population: int = 32
     tournament: int = 4
     lifetime: int = 256  # how many outcomes after its own a candidate may still become a parent
+    surrogate: bool = False  # screen children by a model of what was seen
     lag: int | None = None  # a birth knows the outcomes of all births but the last so many; None: of those that have come
 
     def __post_init__(self) -> None:
@@ -75,6 +87,8 @@ class SearchSettings:
             raise ValueError(
                 f"tournament {self.tournament}, population {self.population} and lifetime {self.lifetime} must rise from 1"
             )
+        if self.surrogate and self.objectives != (ACCURACY,):
+            raise ValueError("--surrogate guesses accuracy; with several objectives it was no gain, and is refused")
         if self.lag is not None and self.lag < 1:
             raise ValueError(f"--reproducible is {self.lag}; it must be 1 or more")
         if self.seed < 0:
@@ -108,6 +122,16 @@ class Search(Generic[G]):
     _waiting: dict[int, Birth[G]] = field(default_factory=dict)  # births that were not told yet
     _recent: deque[_Member[G]] = field(default_factory=deque)
     _population: list[_Member[G]] | None = None  # best first
+    _surrogate: Surrogate = field(default_factory=Surrogate)
+    _in_flight: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+
+    def learn(self, genome: G, accuracy: float) -> None:
+        """Tell the surrogate of a candidate of an earlier run."""
+        if self.plan.surrogate:
+            self._surrogate.add(self._features(genome), accuracy)
+
+    def _features(self, genome: G) -> Sequence[float]:
+        return cast(Described[G], self.problem).features(genome)
 
     def ask(self) -> Birth[G] | None:
         """Return the next birth, or None where no genome could be found that was not born before."""
@@ -126,6 +150,7 @@ class Search(Generic[G]):
         """Take note of a birth: of one that ask gives, or of one from an earlier part of the run."""
         if birth.number != self.births:
             raise ValueError(f"birth {birth.number} does not follow on {self.births} births")
+        self._in_flight.append(birth.number - birth.told)
         self.births += 1
         self._keys.add(birth.key)
         self._waiting[birth.number] = birth
@@ -136,6 +161,7 @@ class Search(Generic[G]):
             raise ValueError(f"birth {number} was never asked for, or was told before")
         birth = self._waiting.pop(number)
         self.told += 1
+        self.learn(birth.genome, (values or {}).get(ACCURACY.column) or 0.0)
         if values is not None:
             every = {**birth.known, **{column: value for column, value in values.items() if value is not None}}
             violation = sum(limit.violation(every.get(limit.column)) for limit in self.plan.limits)
@@ -177,8 +203,7 @@ class Search(Generic[G]):
             elif number < self.plan.population or not self._living() or draw >= _DRAWS:
                 genome, parents = self.problem.random(rng), ()
             else:
-                first, second = self._tournament(rng), self._tournament(rng)
-                genome, parents = self.problem.vary(first.genome, second.genome, rng), (first.number, second.number)
+                genome, parents = self._child(number, rng)
             key = self.problem.key(genome)
             if key in self._keys:
                 continue
@@ -189,6 +214,22 @@ class Search(Generic[G]):
             if nearest is None or violation < nearest[0]:
                 nearest = violation, (genome, key, parents, known)
         return nearest[1] if nearest else None
+
+    def _child(self, number: int, rng: np.random.Generator) -> tuple[G, tuple[int, ...]]:
+        """Return a child of two parents, or the one of several that the surrogate draws the highest accuracy for."""
+        children = []
+        for _ in range(_SCREENED if self._screens(number) else 1):
+            first, second = self._tournament(rng), self._tournament(rng)
+            children.append((self.problem.vary(first.genome, second.genome, rng), (first.number, second.number)))
+        if len(children) == 1:
+            return children[0]
+        return children[int(self._surrogate.drawn([self._features(child) for child, _ in children], rng).argmax())]
+
+    def _screens(self, number: int) -> bool:
+        """Return whether a birth is screened: not every fourth, nor while workers are idle, nor before enough was learnt."""
+        if not self.plan.surrogate or number % _UNSCREENED == 0 or len(self._surrogate) < _LEARNT:
+            return False
+        return max(self._in_flight, default=0) - (number - self.told) <= 1
 
     def _tournament(self, rng: np.random.Generator) -> _Member[G]:
         living = self._living()
