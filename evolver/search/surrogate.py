@@ -75,7 +75,9 @@ def _fit(features: Floats, values: Floats) -> _Process:
         covariance = _covariance(rows, rows, length)
         for noise in _NOISES:
             noisy = covariance + noise * np.eye(len(rows))
-            lower, weights = np.linalg.cholesky(noisy), np.linalg.solve(noisy, wanted)
+            lower, weights = (
+                np.asarray(found, dtype=np.float64) for found in (np.linalg.cholesky(noisy), np.linalg.solve(noisy, wanted))
+            )
             evidence = float(-wanted @ weights / 2 - np.log(np.diag(lower)).sum())
             if best is None or evidence > best[0]:
                 best = evidence, _Process(centre, spread, rows, length, lower, weights)

@@ -4,14 +4,15 @@ python -m tests.benchmarks.surrogate cora|photo|toy --in-flight 1 --seeds 20 [--
 
 cora and photo: validation accuracy of 26,206 trained graph networks each (NAS-Bench-Graph, `pip install nas-bench-graph`; not
 a dependency of ecosel). toy: tests/evolver/toy.py, another landscape for each seed. Single objective: accuracy.
-Controls: `shuffled` screens by a model whose labels were shuffled, `kept` by one that an earlier run of 300 trained (another seed).
+`shuffled` is the control: the same children, and the model's draws dealt out among them at random. `kept` also knows the 300
+outcomes of an earlier run of another seed.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -124,7 +125,8 @@ def at_random(problem: Any, seed: int, births: int) -> list[float]:
 
 def regularized(problem: Any, seed: int, births: int) -> list[float]:
     """Regularized evolution (Real et al. 2019): population 50, sample 10, the oldest dies, mutation only."""
-    rng, population, found = np.random.default_rng(seed), [], list[float]()
+    rng, found = np.random.default_rng(seed), list[float]()
+    population: list[tuple[Any, float]] = []
     for number in range(births):
         if number < 50:
             genome = problem.random(rng)
@@ -157,6 +159,16 @@ def by_optuna(problem: Any, seed: int, births: int, *, sampler: str) -> list[flo
     return found
 
 
+def found_by(name: str, problem: Any, seed: int, given: argparse.Namespace) -> list[float]:
+    if name == "random":
+        return at_random(problem, seed, given.births)
+    if name == "regularized":
+        return regularized(problem, seed, given.births)
+    if name in ("tpe", "nsga2", "gp"):
+        return by_optuna(problem, seed, given.births, sampler=name)
+    return by_search(problem, seed, given.births, ahead=given.in_flight, model=name, population=given.population)
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("problem", choices=["cora", "photo", "toy"])
@@ -167,17 +179,6 @@ def main() -> None:
     arguments.add_argument("--methods", default="plain,surrogate,shuffled,kept,random,regularized,tpe")
     given = arguments.parse_args()
     table = None if given.problem == "toy" else Graphs(given.problem)
-    methods: dict[str, Callable[[Any, int], list[float]]] = {
-        **{
-            model: lambda problem, seed, model=model: by_search(
-                problem, seed, given.births, ahead=given.in_flight, model=model, population=given.population
-            )
-            for model in ("plain", "surrogate", "shuffled", "kept")
-        },
-        "random": lambda problem, seed: at_random(problem, seed, given.births),
-        "regularized": lambda problem, seed: regularized(problem, seed, given.births),
-        **{name: lambda problem, seed, name=name: by_optuna(problem, seed, given.births, sampler=name) for name in ("tpe", "nsga2", "gp")},
-    }  # fmt: skip
     at = [births for births in AT if births <= given.births]
     print(f"{given.problem}, {given.in_flight} in flight, {given.seeds} seeds: best accuracy at, medians\n")
     print(f"| method | {' | '.join(map(str, at))} | better than plain, worse | core seconds a run |")
@@ -185,7 +186,7 @@ def main() -> None:
     plain: list[float] = []
     for name in given.methods.split(","):
         began = time.process_time()
-        runs = [methods[name](Toy(seed) if table is None else table, seed) for seed in range(given.seeds)]
+        runs = [found_by(name, Toy(seed) if table is None else table, seed, given) for seed in range(given.seeds)]
         took = (time.process_time() - began) / given.seeds
         best = [[max(run[:births]) for births in at] for run in runs]
         last = [row[-1] for row in best]
