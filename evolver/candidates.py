@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 from evolver.errors import EvolverError
 
-
 # A genome of as many slots as are read (`Genome.from_json`) is far shorter; settings and genomes are the longest cells.
 _LONGEST, _PATIENCE_S = 1_000_000, 10.0
 
@@ -65,8 +64,11 @@ def genomes(path: Path, most: int) -> tuple[str, ...]:
     return tuple(str(row["genome"]) for row in found)
 
 
+_EARLIER = 128  # outcomes of an earlier run that a surrogate begins with: its settings must stay a cell that can be read
+
+
 def outcomes(path: Path) -> tuple[tuple[str, float], ...]:
-    """Return genome and accuracy of every candidate of an archive with an outcome, 0 where it failed; () of a genome's file."""
+    """Return genome and accuracy, 0 where it failed, of candidates all over an archive; () of a genome's file."""
     try:
         with path.open("rb") as file:
             if file.read(16) != b"SQLite format 3\0":
@@ -77,7 +79,8 @@ def outcomes(path: Path) -> tuple[tuple[str, float], ...]:
             ).fetchall()
     except (OSError, sqlite3.Error) as error:
         raise EvolverError(f"--start: cannot read {path} ({error}); name an archive of ecosel evolve") from error
-    return tuple((str(genome), float(accuracy)) for genome, accuracy in found)
+    kept = [found[k * len(found) // _EARLIER] for k in range(_EARLIER)] if len(found) > _EARLIER else found
+    return tuple((str(genome), float(accuracy)) for genome, accuracy in kept)
 
 
 @dataclass(frozen=True, slots=True)
