@@ -1,4 +1,4 @@
-"""Turn JSON and NDJSON into a frame."""
+"""Turn JSON and NDJSON into a frame, in whatever form a table is written there."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from typing import Any
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds
 from ecosel.readers.table import Archive, flatten, from_records
+from ecosel.readers.tools.journal import is_journal, read_journal
+from ecosel.readers.tools.shapes import records_of_tool, unpacked_texts
 
 
 def open_json(path: str, text: str, *, table: str | None, study: str | None, bounds: Bounds) -> Archive:
-    """Read a list of records, records under a key of an object, or one record a line; bare NaN is a missing value."""
+    """Read a list of records, records under a key of an object, or one record a line; bare NaN is a missing value.
+
+    Also objects keyed by name, the forms of pandas (`to_json` with orient split, columns, index, table), lists by column,
+    values beside a list of records (each record gets them), and what tools write.
+    """
     records = _records(path, text, table)
-    if records and all("op_code" in record for record in records):
-        raise ArchiveError(
-            f"{path} is an Optuna journal; copy the study into a database first: optuna.copy_study(..., to_storage='sqlite:///study.db')"
-        )
-    return from_records(path, [flatten(record) for record in records], bounds=bounds, size=len(text))
+    if is_journal(records):
+        return read_journal(path, records, study)
+    return from_records(path, [flatten(unpacked_texts(record)) for record in records], bounds=bounds, size=len(text))
 
 
 def _records(path: str, text: str, table: str | None) -> list[dict[str, Any]]:
@@ -36,7 +40,7 @@ def _records(path: str, text: str, table: str | None) -> list[dict[str, Any]]:
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or lists in lists in lists
         raise ArchiveError(f"{path}: the JSON is no table: {error}") from error
     if isinstance(document, dict):
-        document = _under_key(path, document, table)
+        document = _of_object(path, document, table)
     elif table is not None:
         raise ArchiveError(f"{path}: --table {table} names a key, but the document is a list")
     for number, record in enumerate(document):
@@ -45,22 +49,81 @@ def _records(path: str, text: str, table: str | None) -> list[dict[str, Any]]:
     return list(document)
 
 
-def _under_key(path: str, document: dict[str, Any], table: str | None) -> list[Any]:
+def _of_object(path: str, document: dict[str, Any], table: str | None) -> list[Any]:
     lists = {key: cells for key, cells in document.items() if isinstance(cells, list) and all(isinstance(c, dict) for c in cells)}
     if table is not None:
         if table not in document:
             raise ArchiveError(f"{path}: no key {table!r}; lists of records stand under: {', '.join(lists) or 'none'}")
-        if table not in lists:
+        if table in lists:
+            return _carried(document, table)
+        found = _table_of(document[table]) if isinstance(document[table], dict) else None
+        if found is None:
             raise ArchiveError(f"{path}: {table!r} holds {_kind(document[table])}, not a list of records")
-        return lists[table]
+        return found
+    of_tool = records_of_tool(document)
+    if of_tool is not None:
+        return of_tool
+    if isinstance(document.get("schema"), dict) and "data" in lists:  # pandas, orient="table"
+        return lists["data"]
     filled = {key: cells for key, cells in lists.items() if cells}
     if len(filled) == 1:
-        return next(iter(filled.values()))
+        return _carried(document, next(iter(filled)))
     if filled:
         raise ArchiveError(f"{path}: several keys hold records ({', '.join(filled)}); name one with --table KEY")
+    found = _table_of(document)
+    if found is not None:
+        return found
     if any(not isinstance(cell, (list, dict)) for cell in document.values()):
         return [document]  # one model
     raise ArchiveError(f"{path}: no list of records in the document; pandas writes one with orient='records'")
+
+
+def _carried(document: dict[str, Any], key: str) -> list[Any]:
+    """Return the records under a key, each with the values that stand beside their list; its own values go first."""
+    beside = {name: cell for name, cell in flatten({k: v for k, v in document.items() if k != key}).items()
+              if not isinstance(cell, (list, dict))}  # fmt: skip
+    return [{**record, **{name: cell for name, cell in beside.items() if name not in record}} for record in document[key]]
+
+
+def _table_of(document: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the records of an object that is a table itself: split, lists by column, or objects by row or column."""
+    columns, data = document.get("columns"), document.get("data")
+    if isinstance(columns, list) and isinstance(data, list) and all(isinstance(row, list) for row in data):
+        names = ["/".join(map(str, name)) if isinstance(name, list) else str(name) for name in columns]
+        index = document.get("index")
+        labels = [
+            {} if not isinstance(index, list) or isinstance(index[k], int) else {"name": str(index[k])} for k in range(len(data))
+        ]
+        return [{**label, **dict(zip(names, row, strict=False))} for label, row in zip(labels, data, strict=True)]
+    cells = list(document.values())
+    if cells and all(isinstance(cell, list) for cell in cells):
+        if len({len(cell) for cell in cells}) != 1 or any(isinstance(one, (list, dict)) for cell in cells for one in cell):
+            return None
+        return [dict(zip(document, row, strict=True)) for row in zip(*cells, strict=True)]
+    if len(cells) < 2 or not all(isinstance(cell, dict) and cell for cell in cells):
+        return None
+    if _is_by_column(document):
+        rows = list(dict.fromkeys(row for cell in cells for row in cell))
+        named = [{} if row.isdigit() else {"name": row} for row in rows]
+        return [
+            {**name, **{column: cell.get(row) for column, cell in document.items()}}
+            for name, row in zip(named, rows, strict=True)
+        ]
+    return [{**({} if key.isdigit() else {"name": key}), **cell} for key, cell in document.items()]
+
+
+def _is_by_column(document: dict[str, dict[str, Any]]) -> bool:
+    """Tell objects by column (pandas, orient="columns") from objects by row.
+
+    By the counted keys of one side; where both are names, by columns that hold texts alone beside others of numbers alone.
+    """
+    inner = {key for cells in document.values() for key in cells}
+    if all(key.isdigit() for key in inner) != all(key.isdigit() for key in document):
+        return all(key.isdigit() for key in inner)
+    if any(cells.keys() != inner for cells in document.values()):
+        return False
+    kinds = [{isinstance(cell, str) for cell in cells.values() if cell is not None} for cells in document.values()]
+    return {True} in kinds and {False} in kinds and {True, False} not in kinds
 
 
 def _kind(value: object) -> str:

@@ -23,8 +23,10 @@ from ecosel.readers.kinds import PACKED, Kind, check_promise, kind_of
 from ecosel.readers.stores.sqlite import open_sqlite
 from ecosel.readers.table import RESERVED, Archive, from_lazy, without_blanks
 from ecosel.readers.text.delimited import open_delimited
+from ecosel.readers.text.markdown import is_markdown, open_markdown
 from ecosel.readers.text.numerals import Mark, with_points
 from ecosel.readers.tools.folders import open_folder
+from ecosel.readers.tools.wandb import spread_dicts
 
 _SAMPLE_BYTES = 1 << 16
 # polars panics (no Exception to Python) on some damaged Parquet and Arrow files
@@ -118,7 +120,7 @@ def _open_one(path: str, asked: _Asked) -> Archive:
         if not path or not source.exists():
             raise ArchiveError(f"there is no file {path or repr(path)}")
         if source.is_dir():
-            return _finished(open_folder(path, source, study=asked.study, bounds=asked.bounds), name, asked, is_text=False)
+            return _finished(open_folder(path, source, study=asked.study), name, asked, is_text=False)
         # a pipe can be read only once, and polars takes no name that is not UTF-8
         if not source.is_file() or path != os.fsencode(path).decode("utf-8", "replace"):
             source = source.read_bytes()
@@ -193,7 +195,11 @@ def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, pac
     if b"\r" in sample and b"\n" not in sample:
         raise ArchiveError(f"{name}: its lines end in a carriage return alone; convert it: tr '\\r' '\\n'")
     text = _decode(name, sample, final=len(sample) < _SAMPLE_BYTES)
-    return open_delimited(name, source, text, decimal=asked.decimal)
+    if is_markdown(text):
+        whole = _lines(source) if packed else _decode(name, source if isinstance(source, bytes) else source.read_bytes())
+        return open_markdown(name, whole, bounds=asked.bounds)
+    archive = open_delimited(name, source, text, decimal=asked.decimal)
+    return spread_dicts(archive) if "{" in text else archive
 
 
 def _bounded(name: str, frame: pl.LazyFrame, source: Path | bytes, bounds: Bounds) -> Archive:

@@ -1,9 +1,10 @@
-"""Turn the runs of MLflow into a frame."""
+"""Turn the runs of MLflow, in a database or a folder of files, into a frame."""
 
 from __future__ import annotations
 
 import sqlite3
 import sys
+from pathlib import Path
 from typing import Any
 
 from ecosel.errors import ArchiveError
@@ -38,3 +39,70 @@ def read_mlflow(path: str, database: sqlite3.Connection, experiment: str | None)
             runs[run][f"params.{key}"] = value
     frame = frame_of(runs.values(), ["run_id", "run_name", "experiment", "status"])
     return from_frame(path, frame)
+
+
+_STATUSES = {"1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED"}
+_OWN = ("run_id", "run_name", "experiment", "status")
+
+
+def open_file_store(path: str, folder: Path, experiment: str | None) -> Archive | None:
+    """Read a store of MLflow as text files (`mlruns`), one experiment of it, or one run; None where folder is none of these.
+
+    Columns as from the database. The last value of a metric is the one of its largest step.
+    """
+    if (folder / "mlruns").is_dir():
+        folder = folder / "mlruns"
+    runs = [folder / "meta.yaml"] if "run_id" in _meta(folder) else sorted(folder.glob("*/meta.yaml"))
+    runs = [file for file in runs if "run_id" in _meta(file.parent)] or sorted(folder.glob("*/*/meta.yaml"))
+    metas = [(file.parent, _meta(file.parent)) for file in runs]
+    found = [(run, meta) for run, meta in metas if "run_id" in meta and meta.get("lifecycle_stage", "active") == "active"]
+    if not found and "experiment_id" in {
+        *_meta(folder),
+        *(key for file in folder.glob("*/meta.yaml") for key in _meta(file.parent)),
+    }:
+        raise ArchiveError(f"{path} is a file store of MLflow without a run")
+    if not found:
+        return None
+    names = {run.parent: _meta(run.parent).get("name", run.parent.name) for run, _ in found}
+    if experiment is not None and experiment not in names.values():
+        raise ArchiveError(f"{path}: no experiment {experiment!r}; it has: {listed(sorted(set(names.values())))}")
+    records = []
+    for run, meta in sorted(found, key=lambda one: (int(one[1].get("start_time", 0) or 0), one[0].name)):
+        if experiment is None or names[run.parent] == experiment:
+            status = meta.get("status", "")
+            record: dict[str, Any] = {"run_id": meta["run_id"], "run_name": meta.get("run_name"), "experiment": names[run.parent],
+                                      "status": _STATUSES.get(status, status)}  # fmt: skip
+            for key, file in _files(run / "metrics"):
+                column = f"metrics.{key}" if key in _OWN or key.startswith("params.") else key
+                record[column] = _last_metric(path, file)
+            record |= {f"params.{key}": file.read_text("utf-8", "replace") for key, file in _files(run / "params")}
+            records.append(record)
+    return from_frame(path, frame_of(records, _OWN))
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    return sorted((file.relative_to(folder).as_posix(), file) for file in folder.rglob("*") if file.is_file())
+
+
+def _last_metric(path: str, file: Path) -> float | None:
+    points = []
+    for line in file.read_text("utf-8", "replace").splitlines():
+        try:
+            stamp, value, *step = line.split(" ")
+            points.append((int(step[0]) if step else 0, int(stamp), float(value)))
+        except ValueError as error:
+            raise ArchiveError(
+                f"{path}: the metric file {file.name} holds {line[:40]!r}, not a time, a value and a step"
+            ) from error
+    last = max(points, default=None)
+    return None if last is None or last[2] != last[2] or abs(last[2]) >= _INFINITE else last[2]
+
+
+def _meta(folder: Path) -> dict[str, str]:
+    """Return the plain values of a meta.yaml; nothing nested stands there that is needed."""
+    try:
+        lines = (folder / "meta.yaml").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition(": ") for line in lines if line[:1].strip())
+    return {key: value.strip().strip("'\"") for key, _, value in pairs if value.strip() not in ("", "null")}

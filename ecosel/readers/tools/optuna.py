@@ -25,15 +25,8 @@ def read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> A
     directions = [direction for (direction,) in database.execute(
         "SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", key)]  # fmt: skip
     attributes = dict(database.execute("SELECT key, value_json FROM study_system_attributes WHERE study_id = ?", key).fetchall())
-    if "study:metric_names" in attributes:
-        names = json.loads(attributes["study:metric_names"])
-    else:
-        names = ["value"] if len(directions) == 1 else [f"values_{k}" for k in range(len(directions))]
-    # a metric may be called like another column, or two alike
-    names = [
-        f"values_{k}_{name}" if name == "number" or name.startswith(("params_", "user_attrs_")) or names.count(name) > 1 else name
-        for k, name in enumerate(names)
-    ]
+    stated = attributes.get("study:metric_names")
+    names = metric_names(None if stated is None else json.loads(stated), len(directions))
     absent = {str(number): f"its state is {state}" for number, state in database.execute(
         "SELECT number, state FROM trials WHERE study_id = ? AND state != 'COMPLETE'", key)}  # fmt: skip
     trials: dict[int, dict[str, Any]] = {trial: {"number": number} for trial, number in database.execute(
@@ -47,7 +40,7 @@ def read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> A
         f"SELECT trial_id, param_name, param_value, distribution_json FROM trial_params {of_study} ORDER BY param_id",
         key,
     ):
-        trials[trial][f"params_{name}"] = _parameter(value, json.loads(distribution))
+        trials[trial][f"params_{name}"] = parameter(value, json.loads(distribution))
     for trial, name, value in database.execute(
         f"SELECT trial_id, key, value_json FROM trial_user_attributes {of_study} ORDER BY trial_user_attribute_id", key
     ):
@@ -58,7 +51,7 @@ def read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> A
         " AND (key = 'constraints' OR key LIKE 'constraints:%')",
         key,
     )
-    infeasible = {trial for trial, value in constraints if _violated(json.loads(value))}
+    infeasible = {trial for trial, value in constraints if violated(json.loads(value))}
     absent |= {str(trials[trial]["number"]): "it breaks the study's constraints" for trial in infeasible}
     feasible = [record for trial, record in trials.items() if trial not in infeasible]
     return from_frame(
@@ -75,11 +68,24 @@ def read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> A
     )
 
 
-def _violated(constraint: Any) -> bool:
+def metric_names(stated: list[str] | None, count: int, /) -> list[str]:
+    """Return the names of the objectives: those stated, else `value` or `values_0`, ...; none like another column."""
+    if stated is None:
+        return ["value"] if count == 1 else [f"values_{k}" for k in range(count)]
+    return [
+        f"values_{k}_{name}"
+        if name == "number" or name.startswith(("params_", "user_attrs_")) or stated.count(name) > 1
+        else name
+        for k, name in enumerate(stated)
+    ]
+
+
+def violated(constraint: Any, /) -> bool:
+    """Tell whether a stored constraint is above 0: one number, or a list before Optuna 5."""
     return any(part > 0 for part in (constraint if isinstance(constraint, list) else [constraint or 0]))
 
 
-def _parameter(value: float, distribution: dict[str, Any]) -> Any:
+def parameter(value: float, distribution: dict[str, Any], /) -> Any:
     """Return a stored parameter as the objective function saw it; a categorical one is stored as an index."""
     attributes = distribution["attributes"]
     if "choices" in attributes:

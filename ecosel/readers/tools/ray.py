@@ -46,7 +46,8 @@ def open_ray_results(path: str, folder: Path) -> Archive | None:
     if unfinished:
         remarks.append(f"trials left out as unfinished: {', '.join(f'{n} {why}' for why, n in sorted(unfinished.items()))}")
     if retried:
-        remarks.append(f"{retried} trials failed once and have a later result, which counts")
+        some = "trial failed once and has" if retried == 1 else "trials failed once and have"
+        remarks.append(f"{retried} {some} a later result, which counts")
     return from_frame(path, frame_of(records), unfinished=unfinished.total(), remarks=tuple(remarks), absent=absent)
 
 

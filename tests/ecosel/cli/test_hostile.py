@@ -132,7 +132,7 @@ FILES: dict[str, tuple[str, bytes | str, int, str]] = {
         1,
         "do not fit together",
     ),
-    "Optuna journal": ("a.log", '{"op_code": 0}\n{"op_code": 4}\n', 1, "optuna.copy_study"),
+    "Optuna journal": ("a.log", '{"op_code": 0}\n{"op_code": 4}\n', 1, "the operations of the journal do not fit together"),
 }
 
 

@@ -188,7 +188,7 @@ def test_a_study_is_read_as_it_was_at_one_moment(tmp_path: Path, monkeypatch: py
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
     with sqlite3.connect(tmp_path / "run.db") as database:
         database.execute("PRAGMA journal_mode = WAL")
-    parameter = tools.optuna._parameter
+    parameter = tools.optuna.parameter
     grown: list[int] = []
 
     def grow_meanwhile(value: float, distribution: dict[str, Any]) -> Any:
@@ -197,7 +197,7 @@ def test_a_study_is_read_as_it_was_at_one_moment(tmp_path: Path, monkeypatch: py
             grown.append(1)
         return parameter(value, distribution)
 
-    monkeypatch.setattr(tools.optuna, "_parameter", grow_meanwhile)
+    monkeypatch.setattr(tools.optuna, "parameter", grow_meanwhile)
     archive = open_archive([str(tmp_path / "run.db")])
     assert grown
     assert archive.read(["value"]).height == 3
@@ -247,11 +247,11 @@ def test_an_old_optuna_schema_is_told(tmp_path: Path) -> None:
         open_archive([str(tmp_path / "old.db")])
 
 
-def test_an_mlflow_file_store_is_told(tmp_path: Path) -> None:
+def test_an_mlflow_file_store_without_a_run_is_told(tmp_path: Path) -> None:
     (tmp_path / "mlruns" / "0").mkdir(parents=True)
-    (tmp_path / "mlruns" / "0" / "meta.yaml").write_text("name: Default\n")
+    (tmp_path / "mlruns" / "0" / "meta.yaml").write_text("experiment_id: '0'\nname: Default\n")
     for folder in (tmp_path, tmp_path / "mlruns"):
-        with pytest.raises(ArchiveError, match=r"mlflow migrate-filestore --source .*mlruns --target"):
+        with pytest.raises(ArchiveError, match="is a file store of MLflow without a run"):
             open_archive([str(folder)])
 
 

@@ -1,0 +1,76 @@
+"""Workbooks and DuckDB databases, written by the real libraries."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import duckdb
+import openpyxl
+import pytest
+
+from ecosel.errors import ArchiveError
+from ecosel.readers import open_archive
+from ecosel.readers.table import ROW
+
+
+@pytest.fixture
+def workbook(tmp_path: Path) -> Path:
+    book = openpyxl.Workbook()
+    book.active.title = "results"
+    for row in [["Benchmark"], [], ["model", "acc", "ms"], ["a", 0.9, 5], ["b", "n/a", 2], [None, None, None], ["c", 0.7, None]]:
+        book.active.append(row)
+    other = book.create_sheet("speed")
+    for row in [["model", "ms"], ["a", 1.5]]:
+        other.append(row)
+    book.save(tmp_path / "t.xlsx")
+    return tmp_path / "t.xlsx"
+
+
+def test_the_first_sheet_is_read_or_the_one_that_is_named(workbook: Path) -> None:
+    archive = open_archive([str(workbook)])
+    assert archive.read(["model", "acc", "ms"]).drop(ROW).rows() == [("a", "0.9", 5), ("b", "n/a", 2), ("c", "0.7", None)]
+    assert archive.remarks == ("sheet 'results' is read; others: speed",)
+    assert open_archive([str(workbook)], table="speed").read(["model", "ms"]).row(0) == (0, "a", 1.5)
+    with pytest.raises(ArchiveError, match="no sheet 'x'; it has: results, speed"):
+        open_archive([str(workbook)], table="x")
+
+
+def test_a_workbook_without_its_reader_says_what_to_install(workbook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    with pytest.raises(ArchiveError, match=r"needs python-calamine: pip install 'ecosel\[xlsx\]'"):
+        open_archive([str(workbook)])
+
+
+def test_a_duckdb_table_is_read_and_reaches_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret.csv").write_text("x\n1\n")
+    with duckdb.connect(str(tmp_path / "t.duckdb")) as database:
+        database.execute("CREATE TABLE models (model TEXT, acc DECIMAL(4, 2), ms INTEGER)")
+        database.execute("INSERT INTO models VALUES ('a', 0.90, 5), ('b', 0.80, NULL)")
+    assert open_archive([str(tmp_path / "t.duckdb")]).read(["model", "acc", "ms"]).rows() == [
+        (0, "a", 0.9, 5),
+        (1, "b", 0.8, None),
+    ]
+    with duckdb.connect(str(tmp_path / "t.duckdb")) as database:
+        database.execute(f"CREATE VIEW stolen AS SELECT * FROM read_csv('{tmp_path / 'secret.csv'}')")
+    with pytest.raises(ArchiveError, match="holds several tables; name one with --table: models, stolen"):
+        open_archive([str(tmp_path / "t.duckdb")])
+    with pytest.raises(ArchiveError, match=r"cannot read .*t\.duckdb"):
+        open_archive([str(tmp_path / "t.duckdb")], table="stolen")
+    assert open_archive([f"duckdb:///{tmp_path / 't.duckdb'}"], table="models").columns == ("model", "acc", "ms")
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(ArchiveError, match=r"needs duckdb: pip install 'ecosel\[duckdb\]'"):
+        open_archive([str(tmp_path / "t.duckdb")])
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("mysql://host/x", "is a database server; copy the study or table into a file first"),
+        ("https://host/x.csv", "is not on this machine; download it first"),
+        ("sqlite:///nowhere.db", "there is no file nowhere.db"),
+    ],
+)
+def test_addresses_get_a_true_sentence(path: str, words: str) -> None:
+    with pytest.raises(ArchiveError, match=words):
+        open_archive([path])
