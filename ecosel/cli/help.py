@@ -27,7 +27,7 @@ GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
     "why": (_COMPARE, _ROWS, _RULE, ("What to show", ("--format",))),
     "report": (_COMPARE, _ROWS, _RULE, ("What to write", ("--output", "--static", "--columns", "--force", "--watch", "--open"))),
     "profile": (
-        ("The model", ("--factory", "--factory-args", "--entry", "--rename", "--strict", "--trust", "--manifest")),
+        ("The model", ("--weights", "--factory", "--factory-args", "--entry", "--rename", "--strict", "--trust", "--manifest")),
         (
             "Its data",
             ("--dataset", "--split", "--limit", "--normalise", "--resize", "--crop", "--download", "--metric", "--better"),
@@ -47,8 +47,8 @@ GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
     "evolve": (
         ("What to search for", ("--dataset", "--objectives", "--limit", "--start", "--feature-slots", "--classifier-slots")),
         ("How long", ("--births", "--time", "--joules")),
-        ("How to search", ("--population", "--tournament", "--lifetime", "--seed")),
-        ("How to train", ("--max-epochs", "--no-collapse-test", "--no-rungs", "--deadline", "--final")),
+        ("How to search", ("--population", "--tournament", "--lifetime", "--seed", "--reproducible", "--surrogate")),
+        ("How to train", ("--max-epochs", "--no-collapse-test", "--no-rungs", "--deadline", "--confirm", "--final")),
         ("What to measure", ("--measure", "--meter", "--batch-size")),
         ("Where to run", ("--devices", "--workers", "--executor")),
         ("What to keep and show", ("--archive", "--page", "--dry-run", "--quiet", "--plain", "--format")),
