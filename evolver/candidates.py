@@ -4,65 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+from evolver.archive import foreign
 from evolver.errors import EvolverError
-
-# A genome of as many slots as are read (`Genome.from_json`) is far shorter; settings and genomes are the longest cells.
-_LONGEST, _PATIENCE_S = 1_000_000, 10.0
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open an archive that may be a stranger's, for reading: a view of it may not run for ever, nor give cells without end.
-
-    Raises sqlite3.Error and OSError.
-    """
-    with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as database:
-        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
-        end = time.monotonic() + _PATIENCE_S
-        database.set_progress_handler(lambda: time.monotonic() > end, 10_000)
-        database.execute("PRAGMA trusted_schema = OFF")
-        database.row_factory = sqlite3.Row
-        try:
-            yield database
-        except sqlite3.OperationalError as error:
-            if str(error) != "interrupted":
-                raise
-            raise sqlite3.OperationalError(f"a query of it, a view, takes more than {_PATIENCE_S:g} s") from error
-
-
-def genomes(path: Path, most: int) -> tuple[str, ...]:
-    """Return the genome of a JSON file, or those of an archive's candidates with the highest accuracy, at most so many.
-
-    Raises EvolverError where there is none.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(_LONGEST + 1)
-        if not start.startswith(b"SQLite format 3\0"):
-            if len(start) > _LONGEST:
-                raise EvolverError(f"--start: {path} is no genome: it is longer than {_LONGEST:,} bytes")
-            return (start.decode("utf-8").strip(),)
-        with reading(path) as database:
-            found = database.execute(
-                "SELECT genome FROM archive WHERE status = 'ok' AND genome IS NOT NULL ORDER BY accuracy DESC, birth LIMIT ?",
-                (most,),
-            ).fetchall()
-    except (OSError, UnicodeDecodeError, sqlite3.Error) as error:
-        raise EvolverError(
-            f"--start: cannot read {path} ({error}); name a genome (JSON) or an archive of ecosel evolve"
-        ) from error
-    if not found:
-        raise EvolverError(f"--start: {path} holds no candidate that was trained")
-    return tuple(str(row["genome"]) for row in found)
-
 
 _EARLIER = 128  # outcomes of an earlier run that a surrogate begins with: its settings must stay a cell that can be read
 
@@ -73,7 +20,7 @@ def outcomes(path: Path) -> tuple[tuple[str, float], ...]:
         with path.open("rb") as file:
             if file.read(16) != b"SQLite format 3\0":
                 return ()
-        with reading(path) as database:
+        with foreign(path) as database:
             found = database.execute(
                 "SELECT genome, COALESCE(accuracy, 0) FROM archive WHERE status != 'lost' AND genome IS NOT NULL ORDER BY birth"
             ).fetchall()
@@ -97,7 +44,7 @@ def candidate(path: Path, candidate_id: str) -> Candidate:
     if not path.is_file():
         raise EvolverError(f"{path}: no such archive")
     try:
-        with reading(path) as database:
+        with foreign(path) as database:
             row = database.execute("SELECT * FROM archive WHERE candidate_id = ?", (candidate_id,)).fetchone()
             settings = json.loads(database.execute("SELECT settings FROM run").fetchone()[0])
     except (sqlite3.Error, TypeError, ValueError) as error:

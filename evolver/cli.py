@@ -131,7 +131,8 @@ def evolve(**options: Any) -> int:
 
 
 def _request(options: dict[str, Any]) -> SearchRequest:
-    from evolver.candidates import genomes, outcomes
+    from evolver.archive import genomes
+    from evolver.candidates import outcomes
 
     for name in ("feature_slots", "classifier_slots", "confirm", "final", "max_epochs", "batch_size"):
         least = 1 if name in ("max_epochs", "batch_size") else 0

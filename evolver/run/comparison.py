@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ecosel.errors import ArchiveError
-from evolver.candidates import reading
+from evolver.archive import foreign
 
 _COUNTS = """
 SELECT COUNT(*) AS births, SUM(status = 'ok') AS ok, MAX(first_accuracy) AS first,
@@ -34,7 +34,7 @@ def compared(paths: Sequence[Path]) -> str:
 
 def _row(path: Path) -> tuple[str, ...]:
     try:
-        with reading(path) as database:
+        with foreign(path) as database:
             counts = database.execute(_COUNTS).fetchone()
             chosen = database.execute(_CHOSEN).fetchone()
     except sqlite3.Error as error:

@@ -79,9 +79,9 @@ def search(options: list[str], archive: Path, dataset: Path) -> dict[str, Any]:
 
 
 def max_accuracy(archive: Path) -> float:
-    from evolver.candidates import reading
+    from evolver.archive import foreign
 
-    with reading(archive) as database:
+    with foreign(archive) as database:
         return float(database.execute("SELECT MAX(first_accuracy) FROM archive").fetchone()[0])
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
-from evolver.candidates import genomes
+from evolver.archive import genomes
 from evolver.cli import limit, objectives, seconds
 from evolver.errors import EvolverError
 from evolver.jobs import STATUSES

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from evolver.architectures.genome import Activation, InnerProduct, Training
-from evolver.archive import Archive
-from evolver.candidates import genomes, weights_of
+from evolver.archive import Archive, genomes
+from evolver.candidates import weights_of
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Settings
 from evolver.run.winners import write_manifest
