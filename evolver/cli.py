@@ -92,6 +92,8 @@ def _column(name: str) -> str:
 @click.option("--confirm", type=int, default=5, show_default=True, metavar="N",
               help="Train the N best twice more, and report their means.")  # fmt: skip
 @click.option("--final", type=int, default=0, metavar="N", help="Train the N best of the front once more, test and save them.")
+@click.option("--compress", metavar="NAME,...",
+              help="Make these variants of what --final saved, as ecosel compress --variants: fold,bf16,onnx,int8.")  # fmt: skip
 @click.option("--devices", default="auto", show_default=True, metavar="D,...", help="cpu, numbers or UUIDs of GPUs.")
 @click.option("--workers", type=int, metavar="N", help="Processes on each device (default: 1 on a GPU, one for each CPU core).")
 @click.option(
@@ -115,6 +117,7 @@ def evolve(**options: Any) -> int:
     if options["executor"] is None and find_spec("torch") is None:  # with an executor, training happens elsewhere
         raise EvolverError("torch is not installed: pip install 'ecosel[torch]'")
     request = _request(options)
+    _check_variants(options["compress"], final=options["final"])
     with page_beside(request.archive, None if options["dry_run"] else options["page"]):
         answer = session.run(
             request,
@@ -126,8 +129,25 @@ def evolve(**options: Any) -> int:
             dry_run=options["dry_run"],
             progress=options["progress"] or "auto",
         )
-    click.echo(json.dumps(answer) if options["form"] == "json" else session.as_text(answer))
+    said: list[str] = []
+    if options["compress"] and answer.get("final"):
+        from evolver.run.compressing import as_lines, compress_winners
+
+        answer["variants"] = compress_winners(request, answer["final"], options["compress"])
+        said = list(as_lines(request, answer["variants"]))
+    click.echo(json.dumps(answer) if options["form"] == "json" else "\n".join([session.as_text(answer), *said]))
     return int(answer.get("exit_status", 0))
+
+
+def _check_variants(names: str | None, *, final: int) -> None:
+    """Refuse variants that cannot be made, before the first birth."""
+    if names is None:
+        return
+    from profilers.variants.names import check_packages, parse_variants
+
+    if not final:
+        raise ValueError("--compress makes variants of what --final saves; give --final 1, say")
+    check_packages(parse_variants(names))
 
 
 def _request(options: dict[str, Any]) -> SearchRequest:

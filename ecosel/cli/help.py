@@ -38,7 +38,7 @@ GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("What to keep", ("--format", "--archive", "--trace", "--verify")),
     ),
     "compress": (
-        ("The model", ("--factory", "--factory-args", "--trust")),
+        ("The model", ("--factory", "--factory-args", "--weights", "--trust")),
         ("Its data", ("--dataset", "--split", "--limit", "--normalise", "--resize", "--crop", "--download")),
         ("What to make", ("--variants", "--finetune", "--output")),
         ("How it is measured", ("--batch-size", "--meter", "--ci", "--max-seconds", "--quick", "--seed")),
@@ -48,7 +48,10 @@ GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("What to search for", ("--dataset", "--objectives", "--limit", "--start", "--feature-slots", "--classifier-slots")),
         ("How long", ("--births", "--time", "--joules")),
         ("How to search", ("--population", "--tournament", "--lifetime", "--seed", "--reproducible", "--surrogate")),
-        ("How to train", ("--max-epochs", "--no-collapse-test", "--no-rungs", "--deadline", "--confirm", "--final")),
+        (
+            "How to train",
+            ("--max-epochs", "--no-collapse-test", "--no-rungs", "--deadline", "--confirm", "--final", "--compress"),
+        ),
         ("What to measure", ("--measure", "--meter", "--batch-size")),
         ("Where to run", ("--devices", "--workers", "--executor")),
         ("What to keep and show", ("--archive", "--page", "--dry-run", "--quiet", "--plain", "--format")),

@@ -12,6 +12,7 @@ from torch import nn
 
 from evolver.architectures.canonical import canonical
 from evolver.architectures.genome import Genome
+from evolver.architectures.redundancy import idle_slots
 from evolver.architectures.space import Space
 from evolver.candidates import candidate, weights_of
 from evolver.errors import EvolverError
@@ -34,6 +35,22 @@ def candidate_network(archive_path: str | Path, candidate_id: str) -> tuple[nn.M
     kept = weights_of(path, candidate_id)
     network.weights = "trained" if load_weights(network, kept) else "fresh"
     return network, shape
+
+
+def drawn_network(archive_path: str | Path, candidate_id: str) -> tuple[nn.Module | None, tuple[str, ...]]:
+    """Return the network as its genome was drawn, with fresh weights, and the slots of it that do nothing; None without such.
+
+    EvolverError as `candidate_network`.
+    """
+    path = Path(archive_path)
+    found = candidate(path, candidate_id)
+    try:
+        space = Space(**found.settings["space"])
+        genome = Genome.from_json(found.genome)
+        idle = idle_slots(genome, space)
+        return (build(genome, space).eval() if idle else None), idle
+    except (ValueError, TypeError, KeyError) as error:
+        raise EvolverError(f"{path}: candidate {candidate_id} cannot be built ({error})") from None
 
 
 def load_weights(network: nn.Module, path: Path) -> bool:

@@ -18,6 +18,7 @@ from profilers.variants.names import parse_variants
 @click.argument("model")
 @click.option("--factory", metavar="CODE", help="What builds the network of saved weights, as in ecosel profile.")
 @click.option("--factory-args", metavar="JSON", help='Keyword arguments of the factory: {"num_classes": 10}.')
+@click.option("--weights", metavar="FILE", help="Trained weights of a candidate (run.db#22), as evolve --final saves them.")
 @click.option("--trust", is_flag=True, help="Open a file that can run code; only if you know who made it.")
 @click.option("--dataset", required=True, metavar="DATA", help="Labelled images, as in ecosel profile.")
 @click.option("--split", default="test", show_default=True, help="Split of the data set to verify and measure on.")

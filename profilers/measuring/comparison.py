@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from profilers.energy.intervals import Estimate, ratio
+from profilers.energy.intervals import Estimate, t_quantile
 from profilers.energy.per_image import Window, Windows, joules_of
 from profilers.energy.sampler import Sampler, Stopwatch
 from profilers.energy.trace import PowerTrace
@@ -53,7 +54,7 @@ class Rounds:
 
     def time_ratio(self, model: int, /) -> Estimate:
         """Return the time of a model over that of the first, from pairs of the same round."""
-        return ratio(*(_per_image(self.groups[number]) for number in (model, 0)))
+        return _mean_ratio(*(_per_image(self.groups[number]) for number in (model, 0)))
 
     def energy_ratio(self, model: int, trace: PowerTrace, /) -> Estimate | None:
         """Return the energy of a model over that of the first, free of the meter's gain; None without a meter."""
@@ -61,7 +62,17 @@ class Rounds:
         if both[0] is None or both[1] is None:
             return None
         images = [np.array([group.images for group in self.groups[number]]) for number in (model, 0)]
-        return ratio(*(np.array(joules) / count for joules, count in zip(both, images, strict=True)))
+        return _mean_ratio(*(np.array(joules) / count for joules, count in zip(both, images, strict=True)))
+
+
+def _mean_ratio(over: ArrayLike, under: ArrayLike) -> Estimate:
+    """Return the geometric mean of the ratios of the rounds, with a t interval of their logarithms: no end of it is below 0."""
+    logs = np.log(np.asarray(over, float) / np.asarray(under, float))
+    mean = float(logs.mean())
+    if len(logs) < 2:
+        return Estimate(math.exp(mean))
+    half = t_quantile(len(logs) - 1) * float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    return Estimate(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
 
 
 def _per_image(groups: Sequence[Window]) -> list[float]:

@@ -110,8 +110,9 @@ class ProfileSettings:
     @property
     def candidate(self) -> str:
         """Return a name for a row: the model's, and every setting that is not the default."""
-        name = Path(self.model.replace("#", "-")).name if self.model else self.name.rpartition(":")[2]
-        stem = name.rsplit(".", 1)[0] or name
+        name = Path(self.model).name if self.model else self.name.rpartition(":")[2]
+        archive, mark, candidate = name.rpartition("#")
+        stem = f"{Path(archive).stem}-{candidate}" if mark else name.rsplit(".", 1)[0] or name
         settings = [f"b{self.batch_size}"] * (self.batch_size != 100) + [self.precision] * (self.precision != "fp32")
         settings += [self.mode] * (self.mode != "paper") + ["channels-last"] * self.channels_last + ["compiled"] * self.compile
         return "-".join([stem, *settings])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 from profilers.errors import ModelError
 from profilers.models import factories
@@ -160,13 +162,7 @@ def _genome(archive: str, candidate: str, fitting: Fitting, *, device: str, trus
 
     Its weights are those of a file, or those that the search kept, which the module's attribute `weights` then calls trained.
     """
-    found = entry_points(group="profilers.models", name="candidate")
-    try:
-        build = next(iter(found)).load()
-    except (StopIteration, ModuleNotFoundError, AttributeError) as error:
-        raise ModelError(
-            f"{archive}#{candidate}: this installation cannot build candidates; install ecosel[torch] again"
-        ) from error
+    build = _candidate_builder(f"{archive}#{candidate}")
     with quiet(), in_one_line(f"{archive}#{candidate}"):
         module, shape = build(archive, candidate)
         inputs = (Input(None, tuple(shape)),)
@@ -181,6 +177,29 @@ def _genome(archive: str, candidate: str, fitting: Fitting, *, device: str, trus
         else:
             notes = ("weights are fresh: its accuracy means nothing",)
         return SavedModel(module.to(device).eval(), "genome", inputs, notes=notes)
+
+
+def drawn(path: str, /) -> tuple[Callable[..., object] | None, tuple[str, ...]]:
+    """Return a candidate's network as its search drew it, with fresh weights, and the slots of it that do nothing.
+
+    The network is None where every slot does something, and where the module of the entry point has no `drawn_network`.
+    """
+    archive, _, candidate = path.rpartition("#")
+    build = getattr(sys.modules[_candidate_builder(path).__module__], "drawn_network", None)
+    if build is None:
+        return None, ()
+    with quiet(), in_one_line(path):
+        network, idle = build(archive, candidate)
+    return network, tuple(map(str, idle))
+
+
+def _candidate_builder(path: str) -> Callable[..., Any]:
+    """Return what builds candidates, by the entry point that its package registers: profilers itself knows no search."""
+    try:
+        found: Callable[..., Any] = next(iter(entry_points(group="profilers.models", name="candidate"))).load()
+    except (StopIteration, ModuleNotFoundError, AttributeError) as error:
+        raise ModelError(f"{path}: this installation cannot build candidates; install ecosel[torch] again") from error
+    return found
 
 
 def _check_device(device: str) -> None:

@@ -258,6 +258,9 @@ FIGURES = (
     Figure("finetune_energy_j"),
     Figure("time_ratio", bounds=True),
     Figure("energy_ratio", bounds=True),
+    # of a network of a search: what of it does nothing, and its time as drawn over that without
+    Figure("redundant_slots", "TEXT"),
+    Figure("redundant_time_ratio", bounds=True),
     Figure("runtime", "TEXT", "facts.runtime"),
     Figure("threads", "INTEGER", "facts.threads"),
     Figure("providers", "TEXT", "facts.providers"),

@@ -18,7 +18,7 @@ _WIDTH = 100
 
 def named_rows(found: Compression, archive: Path | None, /) -> list[dict[str, Any]]:
     """Return the rows of the parent and its variants, appended to an archive where one is given."""
-    rows = [_row(found.parent)]
+    rows = [_row(found.parent) | _redundant(found)]
     if archive is not None:
         rows[0]["candidate_id"] = append(archive, rows[0])
     parent = rows[0]["candidate_id"]
@@ -34,6 +34,15 @@ def named_rows(found: Compression, archive: Path | None, /) -> list[dict[str, An
 
 def _name(model: Model) -> str:
     return model.made.variant.name if model.made else "parent"
+
+
+def _redundant(found: Compression) -> dict[str, Any]:
+    redundancy = found.redundancy
+    if redundancy is None:
+        return {}
+    ratio = redundancy.time_ratio
+    numbers = dict(zip(("", "_low", "_high"), (ratio.value, ratio.low, ratio.high), strict=True))
+    return {"redundant_slots": ", ".join(redundancy.slots)} | {f"redundant_time_ratio{end}": n for end, n in numbers.items()}
 
 
 def _failed(failure: Failure, parent: Model) -> dict[str, Any]:
@@ -101,6 +110,11 @@ def compression_text(found: Compression, rows: list[dict[str, Any]], /) -> str:
     for model in found.variants:
         assert model.made is not None
         ends.append(f"{model.made.variant.name}: {'; '.join((*model.made.changes, *remarks(model)))}.")
+    if found.redundancy is not None:
+        slots = ", ".join(found.redundancy.slots)
+        ends.append(
+            f"These slots do nothing: {slots}. As drawn the network takes {_share(found.redundancy.time_ratio)} of the time."
+        )
     ends += [f"{failure.variant.name} failed: {failure.reason}." for failure in found.failures]
     if found.parent.profile.energy.per_inference is None:
         ends.append(f"Energy was not measured: {facts.reasons.get('energy', 'there is no reading of the meter')}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from profilers.energy.per_image import Windows, derive
 from profilers.energy.trace import PowerTrace
 from profilers.errors import ModelError, OutOfMemory, ProfilerError
 from profilers.inference.looking import look_closely
+from profilers.inference.protocol import Inference
 from profilers.inference.running import TorchInference
 from profilers.inference.scores import scores
 from profilers.measuring.comparison import Rounds, compare
@@ -22,8 +23,9 @@ from profilers.measuring.device import ReservedDevice, reserve
 from profilers.measuring.measurement import Measurement, marks_of, rest
 from profilers.measuring.profile import assemble
 from profilers.measuring.runtime import Prepared, Runtime, runtime_of
-from profilers.measuring.settings import Plan, ProfileSettings, Progress, Show
+from profilers.measuring.settings import ProfileSettings, Progress, Show
 from profilers.meters import NoMeter
+from profilers.models.opening import drawn
 from profilers.results.inference_profile import InferenceProfile
 from profilers.variants.execution import Execution, execution_of_module
 from profilers.variants.making import FineTuning, Made, Material, check_pruning, make
@@ -58,12 +60,21 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Redundancy:
+    """The slots of a network of a search that do nothing, and its time as it was drawn over that without them."""
+
+    slots: tuple[str, ...]
+    time_ratio: Estimate
+
+
+@dataclass(frozen=True)
 class Compression:
     """The parent and its variants, as measured side by side, and the variants that failed."""
 
     parent: Model
     variants: tuple[Model, ...]
     failures: tuple[Failure, ...]
+    redundancy: Redundancy | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,8 @@ def compress(settings: CompressSettings, /, *, show: Show = lambda progress: Non
         prepared = runtime.prepare(parent, device.place)
         if not isinstance(prepared.inference, TorchInference):
             raise ModelError(f"{parent.model} is {prepared.format}; variants are made of PyTorch's models")
+        if parent.weights is None and getattr(prepared.inference.eager, "weights", None) == "fresh":
+            raise ModelError(f"{parent.model} has fresh weights; name trained ones with --weights (evolve --final saves them)")
         material = _material(settings, prepared, prepared.inference)
         check_pruning(material.network, settings.variants)
         settings.folder.mkdir(parents=True, exist_ok=True)
@@ -99,8 +112,10 @@ def compress(settings: CompressSettings, /, *, show: Show = lambda progress: Non
                 settings.path(variant).unlink(missing_ok=True)  # verified, and yet it cannot be measured
                 status = "oom" if isinstance(error, OutOfMemory) else "invalid"
                 failures.append(Failure(variant, status, str(error)))
-        models = list(_measured(opened, device, parent.plan, seed=parent.seed, show=show))
-    return Compression(models[0], tuple(models[1:]), tuple(failures))
+        as_drawn, slots = drawn(parent.model) if prepared.format == "genome" else (None, ())
+        models, ratio = _measured(opened, as_drawn, device, parent, show)
+    redundancy = Redundancy(slots, ratio) if ratio is not None else None
+    return Compression(models[0], tuple(models[1:]), tuple(failures), redundancy)
 
 
 def _material(settings: CompressSettings, prepared: Prepared, inference: TorchInference) -> Material:
@@ -135,21 +150,26 @@ def _material(settings: CompressSettings, prepared: Prepared, inference: TorchIn
 def _opened(parent: ProfileSettings, made: Made, device: ReservedDevice) -> _Opened:
     """Open a file that was verified, in this process."""
     # trusted, as it was written here
-    settings = dataclasses.replace(parent, model=str(made.path), trust=True, factory=None, factory_args=None)
+    settings = dataclasses.replace(parent, model=str(made.path), trust=True, factory=None, factory_args=None, weights=None)
     runtime = runtime_of(settings)
     prepared = runtime.prepare(settings, device.place)
     return _Opened(settings, runtime, dataclasses.replace(prepared, precision=made.checked.execution.precision),
                    made.checked.execution, made)  # fmt: skip
 
 
-def _measured(opened: list[_Opened], device: ReservedDevice, plan: Plan, /, *, seed: int, show: Show) -> Iterator[Model]:
-    plan = plan.of_time_alone() if isinstance(device.meter, NoMeter) else plan
-    inferences = [one.prepared.inference for one in opened]
+def _measured(
+    opened: list[_Opened], as_drawn: Callable[..., object] | None, device: ReservedDevice, parent: ProfileSettings, show: Show, /
+) -> tuple[list[Model], Estimate | None]:
+    """Measure all in turn, with the parent as a search drew it last; return its ratio beside the models."""
+    plan = parent.plan.of_time_alone() if isinstance(device.meter, NoMeter) else parent.plan
+    inferences: list[Inference] = [one.prepared.inference for one in opened]
+    if as_drawn is not None and isinstance(first := inferences[0], TorchInference):
+        inferences.append(TorchInference(as_drawn, first.batches_of, device=first.device, mode=parent.mode, seed=parent.seed))
     for inference in inferences:
         inference.run_each_size()
     warm = rest(device.sampler, plan, "idle power with the models", show)
     base = marks_of(device.sampler, idle_cold=device.idle, idle_warm=warm)
-    rounds = compare(inferences, device.sampler, plan, rng=np.random.default_rng(seed), show=show, base=base)
+    rounds = compare(inferences, device.sampler, plan, rng=np.random.default_rng(parent.seed), show=show, base=base)
     show(Progress("looking closely", 0.0, 0.0))
     profiles = []
     for number, one in enumerate(opened):
@@ -160,8 +180,11 @@ def _measured(opened: list[_Opened], device: ReservedDevice, plan: Plan, /, *, s
         # who shares the processor slows them all alike: that is remarked, and no reason not to rank them
         profiles.append(dataclasses.replace(found, facts=dataclasses.replace(found.facts, invalid=looked.invalid)))
     trace = device.sampler.trace()
-    for number, (one, profile) in enumerate(zip(opened, profiles, strict=True)):
-        yield _model(one, profile, profiles[0], rounds, number, trace)
+    models = [
+        _model(one, profile, profiles[0], rounds, number, trace)
+        for number, (one, profile) in enumerate(zip(opened, profiles, strict=True))
+    ]
+    return models, rounds.time_ratio(len(opened)) if as_drawn is not None else None
 
 
 def _model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +34,8 @@ class CompressSettings:
 
     def path(self, variant: Variant, /) -> Path:
         """Return the file of a variant."""
-        stem = Path(self.parent.model.replace("#", "-")).name
-        stem = stem if self.parent.model.count("#") else Path(stem).stem or stem
-        return self.folder / f"{stem}-{variant.name}{variant.suffix}"
+        name = dataclasses.replace(self.parent, batch_size=100).candidate  # a file serves any batch size
+        return self.folder / f"{name}-{variant.name}{variant.suffix}"
 
 
 def check_settings(settings: CompressSettings, /) -> None:

@@ -1,0 +1,74 @@
+"""Make variants of the winners of a search, each in a child process: `ecosel compress` on what `--final` saved."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from evolver.errors import EvolverError
+from evolver.run.request import SearchRequest
+
+Rows = list[dict[str, Any]]
+
+
+def variants_of(archive: Path, /) -> Path:
+    """Return the archive of the winners and their variants, all measured on the test images."""
+    return archive.with_name(f"{archive.stem}-variants.ndjson")
+
+
+def compress_winners(request: SearchRequest, finals: list[dict[str, Any]], variants: str, /) -> Rows:
+    """Return a row for each winner that was saved and each of its variants; what an earlier command made is not made again.
+
+    EvolverError where a winner cannot be compressed at all; a variant that fails is a row with its reason.
+    """
+    rows = list(_held(variants_of(request.archive)))
+    made = {row["parent"] for row in rows if row.get("parent")}
+    for final in finals:
+        name = f"{request.archive.stem}-{final['candidate_id']}"
+        if final["saved"] is not None and name not in made:
+            rows += _compressed(request, final, variants)
+    return rows
+
+
+def _held(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        yield from (json.loads(line) for line in lines)
+    except (OSError, ValueError) as error:
+        raise EvolverError(f"{path} cannot be read ({error}); move it away") from error
+
+
+def _compressed(request: SearchRequest, final: Mapping[str, Any], variants: str) -> Rows:
+    archive = request.archive
+    model = f"{archive}#{final['candidate_id']}"
+    command = [
+        sys.executable, "-m", "ecosel", "compress", model, "--weights", f"{final['saved']}.pt", "--dataset",
+        request.settings.dataset, "--variants", variants, "-o", str(archive.with_name(f"{archive.stem}-variants")),
+        "--archive", str(variants_of(archive)), "--batch-size", str(request.settings.batch_size), "--quick", "--format", "json",
+    ]  # fmt: skip
+    if request.settings.meter is not None:
+        command += ["--meter", request.settings.meter]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        found: Rows = json.loads(done.stdout)
+    except ValueError:
+        said = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
+        raise EvolverError(f"--compress: {model}: {said.removeprefix('ecosel: ')}") from None
+    return found
+
+
+def as_lines(request: SearchRequest, rows: Rows, /) -> Iterator[str]:
+    """Say what each variant is of its parent, and how to choose among all."""
+    for row in rows:
+        if row.get("variant") is None:
+            continue
+        if row["status"] != "ok":
+            yield f"variant {row['candidate_id']}: {row['status']} ({row['remarks']})"
+            continue
+        accuracy = "" if row["accuracy"] is None else f", test accuracy {row['accuracy']:.2%}"
+        yield f"variant {row['candidate_id']}: {row['time_ratio']:.2f} of its parent's time{accuracy}"
+    yield f"choose among them: ecosel select {variants_of(request.archive)}"
