@@ -76,7 +76,9 @@ def test_the_data_is_found(install: Callable[[Path], Path], tmp_path: Path) -> N
 def test_the_wheel_is_typed_and_holds_no_tests(tmp_path: Path) -> None:
     names = zipfile.ZipFile(built("wheel", tmp_path)).namelist()
     assert {f"{package}/py.typed" for package in ("ecosel", "evolver", "profilers")} <= set(names)
-    assert {f"ecosel/report/{part}" for part in ("page.js", "table.js", "page.css")} <= set(names)
+    parts = [part for kind in ("js", "css", "html", "json") for part in (ROOT / "ecosel").rglob(f"*.{kind}")]
+    assert len(parts) >= 5
+    assert {str(part.relative_to(ROOT)) for part in parts} <= set(names)
     assert not any(name.startswith("tests/") for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
