@@ -251,7 +251,7 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
     (
         "another size",
         lambda root: parquet(root / "test.parquet", [*rows(0, 1), (png(picture(1, size=(9, 5))), 0)]),
-        "images of several sizes: 0 of test is 5x6, 2 of test is 5x9; resize them",
+        "images of several sizes: 0 of test is 5x6, 2 of test is 5x9; give --resize and --crop",
     ),
     (
         "unlisted label",
