@@ -17,7 +17,7 @@ from evolver.architectures.genome import Activation, Dropout, Genome, Inception,
 from evolver.architectures.shapes import describe
 from evolver.architectures.space import Space
 from evolver.errors import EvolverError
-from evolver.training.candidate import candidate_network
+from evolver.training.candidate import candidate_network, drawn_network
 from evolver.training.network import _GAINS, InceptionLayer, build
 from tests.evolver.conftest import DIGITS, average_pool, convolution, genome_of, max_pool
 
@@ -108,6 +108,16 @@ def test_a_candidate_of_an_archive_comes_in_normal_form(tmp_path: Path) -> None:
     assert [type(module) for module in network] == [nn.Conv2d, nn.ReLU, nn.Flatten, nn.Linear]
     form = describe(canonical(doubled, DIGITS), DIGITS)
     assert sum(weights.numel() for weights in network.parameters()) == form.parameters
+
+
+def test_a_candidate_as_it_was_drawn_has_its_idle_slots_and_names_them(tmp_path: Path) -> None:
+    doubled = genome_of(convolution(8), Activation("relu"), Activation("relu"), Dropout(0.0))
+    network, idle = drawn_network(archive(tmp_path / "run.db", genome=doubled.to_json()), "7")
+    assert network is not None
+    assert [type(module) for module in network] == [nn.Conv2d, nn.ReLU, nn.ReLU, nn.Dropout, nn.Flatten, nn.Linear]
+    assert idle == ("feature slot 2 (activation)", "feature slot 4 (dropout)")
+    plain = genome_of(convolution(8), Activation("relu"))
+    assert drawn_network(archive(tmp_path / "plain.db", genome=plain.to_json()), "7") == (None, ())
 
 
 def test_what_is_no_archive_or_candidate_is_said_in_one_line(tmp_path: Path) -> None:
