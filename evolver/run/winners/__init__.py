@@ -1,0 +1,1 @@
+"""The winners of a search: their weights, manifests, variants, and how searches compare."""
