@@ -15,7 +15,7 @@ demo: .venv/installed
 	$(BIN)/ecosel evolve $(SEARCH) --archive demo/evolved.db --population 16
 	$(BIN)/ecosel select demo/evolved.db --no-pairs
 	$(BIN)/ecosel report demo/random.db demo/evolved.db --by source --label candidate_id --label test_accuracy -o demo/report.html
-	@$(BIN)/python -m evolver.run.comparison demo/random.db demo/evolved.db
+	@$(BIN)/python -m evolver.run.winners.comparison demo/random.db demo/evolved.db
 	@echo "The page of the choice: $(CURDIR)/demo/report.html"
 
 test: .venv/installed-test browser

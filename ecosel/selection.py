@@ -11,7 +11,9 @@ import numpy as np
 import polars as pl
 
 from ecosel.choosing.choice import Chosen, Group, Origin, lineage_columns
-from ecosel.choosing.cleaning import (
+from ecosel.choosing.cleaning.frames import as_frame, columns_of
+from ecosel.choosing.cleaning.repeats import REPEATS, averaged, repeats_in_words
+from ecosel.choosing.cleaning.rows import (
     canonical_objectives,
     errors_of,
     finished_only,
@@ -26,9 +28,7 @@ from ecosel.choosing.cleaning import (
     used_rows,
     usual_end,
 )
-from ecosel.choosing.frames import as_frame, columns_of
 from ecosel.choosing.fronts import Pick, choices
-from ecosel.choosing.repeats import REPEATS, averaged, repeats_in_words
 from ecosel.choosing.requirements import Requirements, refuse_all
 from ecosel.choosing.scoring import Rule, Scale
 from ecosel.errors import ArchiveError

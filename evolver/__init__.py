@@ -2,12 +2,12 @@
 
 The rooms, in the order of the flow:
 
-- architectures: genomes, the space they are drawn from, their variation and normal form
+- architectures: genomes, the space they are drawn from, their variation and normal form (normal_form)
 - search: ask for the next birth, tell an outcome; knows no process, file or clock
 - workers: run a job in a child process, here or on a cluster
 - training: train, score and measure one candidate (the only room with torch)
 - archive, candidates: the one file of a run, written by its master and read by anyone; the only modules with SQLite
-- run: begin or resume a search, and keep every worker busy until its budget is spent
+- run: begin or resume a search, and keep every worker busy until its budget is spent; winners: what becomes of them
 - cli: the command `evolve`
 """
 

@@ -131,7 +131,7 @@ def evolve(**options: Any) -> int:
         )
     said: list[str] = []
     if options["compress"] and answer.get("final"):
-        from evolver.run.compressing import as_lines, compress_winners
+        from evolver.run.winners.compressing import as_lines, compress_winners
 
         answer["variants"] = compress_winners(request, answer["final"], options["compress"])
         said = list(as_lines(request, answer["variants"]))

@@ -2,15 +2,19 @@
 
 The rooms, in the order of the flow:
 
-- meters: read watts or joules now (NVML, RAPL, a recording, a declared constant), and find the meter of a device
-- energy: sample a meter, and turn readings and windows into joules per image with an interval
+- meters: read watts or joules now (NVML, RAPL, boards of the edge, a recording, a declared constant); find the meter of a device
+- machine: what this process gets of its processors, and the child processes that it starts
+- energy: readings and windows -> joules per image with an interval; sampling a meter, sensor behind a meter
 - datasets: load labelled images
 - models: open a saved model as a module that can be called
 - logs: read logs of power, and turn windows of them into joules
 - results: the profile of a model, as a record, an archive row and text
-- inference: run a module over its batches, score its outputs, look at it closely
-- measuring: reserve a device, prepare, warm up, measure, sweep
-- cli: the commands `profile`, `energy` and `devices`
+- inference: run a module over its batches, score its outputs, look at it closely; flops
+- measuring: reserve a device, prepare, warm up, measure; several models or settings
+- runtimes: what runs a saved model, PyTorch or ONNX Runtime
+- variants: make smaller variants of a model, and measure them beside it
+- live, library: measure a block of code, a callable or a module from Python
+- cli: the commands `profile`, `energy`, `devices` and `compress`
 
 From Python, or in a notebook: `from profilers import measure_module, measure_callable, window`.
 """

@@ -10,7 +10,7 @@ from types import TracebackType
 from profilers.energy.intervals import Estimate
 from profilers.energy.per_image import Window, Windows, derive
 from profilers.energy.readings import Sensor
-from profilers.energy.sampler import Sampler
+from profilers.energy.sampling.sampler import Sampler
 from profilers.errors import MeterError
 from profilers.meters import NoMeter, find_meter
 from profilers.meters.base import Reading

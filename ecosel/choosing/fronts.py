@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ecosel.choosing.choice import Choice, Restriction, Role
-from ecosel.choosing.cleaning import measured_error
+from ecosel.choosing.cleaning.rows import measured_error
 from ecosel.choosing.requirements import Mask, Requirements, near_best, point_of
 from ecosel.choosing.robustness import Resampling, resample, win_shares
 from ecosel.choosing.scoring import Rule, distances, knee, nearest, spread

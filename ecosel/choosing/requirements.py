@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ecosel.limits import Limit, Within
 from ecosel.objectives import ACCURACY, METRICS, Objective, is_share
-from ecosel.readers.units import factor_of
+from ecosel.readers.cells.units import factor_of
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]

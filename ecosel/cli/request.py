@@ -11,7 +11,7 @@ import click
 import polars as pl
 
 from ecosel.choosing.choice import Origin, lineage_columns
-from ecosel.choosing.cleaning import errors_of, state_columns
+from ecosel.choosing.cleaning.rows import errors_of, state_columns
 from ecosel.choosing.fronts import Pick
 from ecosel.choosing.scoring import Scale
 from ecosel.cli.completion import complete_column
@@ -21,12 +21,12 @@ from ecosel.objectives import CANONICAL, Objective
 from ecosel.output.systematic import COLUMNS as SYSTEMATIC
 from ecosel.readers import Archive, open_archive
 from ecosel.readers.bounds import Bounds, parse_size
-from ecosel.readers.cells import looks_numeric
+from ecosel.readers.cells.numbers import looks_numeric
+from ecosel.readers.cells.numerals import Mark
 from ecosel.readers.combining import join, parse_key
 from ecosel.readers.expressions import Expression, filter_rows, find_column, no_row
 from ecosel.readers.opening import expand
 from ecosel.readers.table import RESERVED
-from ecosel.readers.text.numerals import Mark
 from ecosel.selection import Selection, select
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from ecosel.choosing.choice import Choice, Chosen, models_of
-from ecosel.choosing.repeats import REPEATS
+from ecosel.choosing.cleaning.repeats import REPEATS
 from ecosel.choosing.scoring import distances
 from ecosel.dominance import nondominated_rank
 from ecosel.output.sentences import hypervolume_of, ideal_from

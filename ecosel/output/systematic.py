@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from ecosel.choosing.choice import Group
-from ecosel.readers.cells import read_numbers
+from ecosel.readers.cells.numbers import read_numbers
 from ecosel.readers.table import ROW
 
 ENERGY = "energy_per_inference_j"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ecosel.choosing.choice import Choice, Chosen, Group, shown_choices
-from ecosel.choosing.repeats import REPEATS
+from ecosel.choosing.cleaning.repeats import REPEATS
 from ecosel.output.measures import measures
 from ecosel.output.names import names_of, printable
 from ecosel.output.sentences import answer, bounds, certainty, gain, hypervolume_of, number, of_parent, share, summary, title

@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 
 from ecosel.errors import ArchiveError
-from ecosel.readers.cells import looks_numeric, read_numbers
+from ecosel.readers.cells.numbers import looks_numeric, read_numbers
+from ecosel.readers.cells.units import read_quantities
 from ecosel.readers.table import ROW, Archive
-from ecosel.readers.units import read_quantities
 
 # Characters of an expression; the time to parse one grows faster than its length.
 _LONGEST = 2_000

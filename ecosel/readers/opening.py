@@ -17,14 +17,14 @@ import polars as pl
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import BOUNDS, Bounds, size_of, unpacked, unpacked_head
+from ecosel.readers.cells.numerals import Mark, with_points
 from ecosel.readers.combining import stack
-from ecosel.readers.documents import open_json
 from ecosel.readers.kinds import PACKED, Kind, check_promise, kind_of
 from ecosel.readers.stores.sqlite import open_sqlite
 from ecosel.readers.table import RESERVED, Archive, from_lazy, without_blanks
 from ecosel.readers.text.delimited import open_delimited
+from ecosel.readers.text.documents import open_json
 from ecosel.readers.text.markdown import is_markdown, open_markdown
-from ecosel.readers.text.numerals import Mark, with_points
 from ecosel.readers.tools.folders import open_folder
 from ecosel.readers.tools.wandb import spread_dicts
 

@@ -6,8 +6,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from evolver.architectures.canonical import canonical
 from evolver.architectures.genome import Activation, Convolution, Dropout, Genome, Inception, InnerProduct, Layer, Pooling
+from evolver.architectures.normal_form.canonical import canonical
 from evolver.architectures.shapes import Placed, describe
 from evolver.architectures.space import LEARNING_RATES, Space
 

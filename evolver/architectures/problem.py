@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from evolver.architectures.canonical import canonical_key
 from evolver.architectures.features import features
 from evolver.architectures.genome import Genome
+from evolver.architectures.normal_form.canonical import canonical_key
 from evolver.architectures.shapes import describe, repair
 from evolver.architectures.space import Space, suited
 from evolver.architectures.variation import crossover, mutate, random_genome

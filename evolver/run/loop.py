@@ -17,9 +17,9 @@ from evolver.archive import Archive
 from evolver.errors import EvolverError
 from evolver.jobs import AGAIN, Job, Outcome, Settings, Task
 from evolver.run.interrupts import interrupts
-from evolver.run.kept_weights import KeptWeights
 from evolver.run.progress import Progress
 from evolver.run.request import SearchRequest, provenance
+from evolver.run.winners.kept_weights import KeptWeights
 from evolver.search.run_state import RunState
 from evolver.workers.executors import Engine
 from evolver.workers.pool import outcome_of, perform

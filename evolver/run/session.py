@@ -13,7 +13,7 @@ from evolver.run.interrupts import exit_status
 from evolver.run.loop import JouleMeter, Loop
 from evolver.run.progress import Mode, duration, say_waiting, watching
 from evolver.run.request import SearchRequest, Work, begun, resumed, surveyed
-from evolver.run.winners import write_manifest
+from evolver.run.winners.manifest import write_manifest
 from evolver.search.run_state import RunState
 from evolver.workers.executors import Engine, open_engine
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from evolver.architectures.canonical import canonical
 from evolver.architectures.genome import Genome
-from evolver.architectures.redundancy import idle_slots
+from evolver.architectures.normal_form.canonical import canonical
+from evolver.architectures.normal_form.redundancy import idle_slots
 from evolver.architectures.space import Space
 from evolver.candidates import candidate, weights_of
 from evolver.errors import EvolverError

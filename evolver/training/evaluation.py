@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evolver.architectures.canonical import canonical, drawing
 from evolver.architectures.genome import Genome
+from evolver.architectures.normal_form.canonical import canonical, drawing
 from evolver.architectures.shapes import describe
 from evolver.architectures.space import Space, suited
 from evolver.errors import EvolverError

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from evolver.errors import EvolverError
-from evolver.workers.child import DeviceSlot
 from evolver.workers.pool import cores, cpu_slots, local_executor
+from profilers.machine.child import DeviceSlot
 
 if TYPE_CHECKING:
     from profilers.meters.nvml.boards import Machine

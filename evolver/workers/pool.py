@@ -13,7 +13,7 @@ from typing import Any
 
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Survey
-from evolver.workers.child import PREPARE_S, ChildProcess, DeviceSlot, Died
+from profilers.machine.child import PREPARE_S, ChildProcess, DeviceSlot, Died
 
 # The longest time for which a place that fails to prepare keeps the job that it was given, so that it cannot take those of
 # others as fast as processes start; ours.

@@ -17,7 +17,7 @@ from profilers.meters import NoMeter, find_meter
 
 if TYPE_CHECKING:
     from profilers.energy.intervals import Estimate
-    from profilers.energy.sensor import IdentifiedSensor, Probe
+    from profilers.energy.sensor.probing import IdentifiedSensor, Probe
     from profilers.meters.base import Capabilities, Conditions, PowerMeter, Reading
     from profilers.meters.nvml.boards import Machine
 
@@ -142,7 +142,7 @@ def _look(
 
 def _probe(meter: PowerMeter, device: str, probe_s: float) -> tuple[Probe | None, str | None]:
     """Probe a meter under its lock; without a load, where torch cannot make one, and with the reason."""
-    from profilers.energy.sensor import probe
+    from profilers.energy.sensor.probing import probe
     from profilers.meters.locks import board_lock
     from profilers.runtimes.square_load import square_load
 

@@ -181,7 +181,7 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
 
 def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, format_: str) -> int:
     from profilers.measuring.runtime import check
-    from profilers.measuring.sweep import combinations, sweep, unfinished
+    from profilers.measuring.several.sweep import combinations, sweep, unfinished
     from profilers.results.archive import append, done, failed_row, row_of
 
     wanted = combinations(request, texts)
@@ -207,7 +207,7 @@ def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, form
 
 
 def _verify(path: Path, format_: str) -> int:
-    from profilers.energy.trace import read_trace
+    from profilers.energy.sampling.trace import read_trace
     from profilers.results.building import verify
 
     found, differing = verify(*read_trace(path))

@@ -72,7 +72,7 @@ def measure_several(requests: Sequence[ProfileSettings], *, archive: Path | None
     """Measure the models in turn on one device, append a row of each, and show them."""
     from profilers.machine.stdout import stdout_aside
     from profilers.measuring.runtime import check
-    from profilers.measuring.together import profile_together
+    from profilers.measuring.several.together import profile_together
     from profilers.results.archive import append, done, failed_row, row_of
 
     for request in requests:

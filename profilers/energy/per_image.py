@@ -12,7 +12,7 @@ import numpy as np
 
 from profilers.energy.intervals import Estimate, ratio
 from profilers.energy.marks import PHASES, Energy, Span, Window, Windows
-from profilers.energy.trace import PowerTrace
+from profilers.energy.sampling.trace import PowerTrace
 from profilers.energy.window import Floats, counter_energy, naive_energy, power_estimate
 from profilers.errors import WindowTooShort
 

@@ -15,7 +15,7 @@ from torch._inductor.utils import fresh_cache
 
 from profilers.errors import ModelError, ProfilerError
 from profilers.inference.batches import Batch
-from profilers.inference.flops import count_flops
+from profilers.inference.flops.counting import count_flops
 from profilers.inference.modes import Mode, Precision
 from profilers.inference.protocol import Transfers, process_peak_memory
 from profilers.inference.scores import tensors_of

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from profilers.energy.readings import Floats, Sensor
-from profilers.energy.trace import MOST_SAMPLES
+from profilers.energy.sampling.trace import MOST_SAMPLES
 from profilers.errors import MeterError
 from profilers.logs.nvidia_smi import Cells, cells_of, is_stamp, power_columns, seconds_of
 from profilers.meters.known_boards import GAIN_ERROR, OFFSET_ERROR_W, known_lag

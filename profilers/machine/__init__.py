@@ -1,1 +1,1 @@
-"""What the machine gives to this process, and what this process sends out: time on processors, standard output."""
+"""This process and the machine: its time on processors, its standard output, the child processes that it starts."""

@@ -30,7 +30,7 @@ PREPARE_S = 600.0
 _LARGEST_RESULT = 64 << 20
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from evolver.workers.child import serve; serve(*map(int, sys.argv[2:]))"
+    "from profilers.machine.child import serve; serve(*map(int, sys.argv[2:]))"
 )
 _PR_SET_PDEATHSIG = 1
 # PyTorch, oneDNN and MKL choose kernels by the processor, and those differ in the last bits; and cuBLAS by the moment.

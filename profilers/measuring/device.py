@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from profilers.energy.per_image import Span
-from profilers.energy.sampler import Sampler, Stopwatch
+from profilers.energy.sampling.sampler import Sampler, Stopwatch
 from profilers.measuring.measurement import rest
 from profilers.measuring.settings import Plan, Progress, Show
 from profilers.meters import NoMeter, find_meter

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from profilers.energy.per_image import PHASES, Span, Window, Windows, derive, time_per_image
-from profilers.energy.sampler import Sampler, Stopwatch
-from profilers.energy.sensor import identify
+from profilers.energy.sampling.sampler import Sampler, Stopwatch
+from profilers.energy.sensor.probing import identify
 from profilers.energy.window import Floats, Sensor
 from profilers.machine.processor import lost_share, processor_time
 from profilers.measuring.settings import Plan, Progress, Show

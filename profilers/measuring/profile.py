@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from profilers.energy.trace import PowerTrace, write_trace
+from profilers.energy.sampling.trace import PowerTrace, write_trace
 from profilers.inference.looking import SideFigures, look_closely
 from profilers.inference.protocol import Inference
 from profilers.machine.processor import load_of_others

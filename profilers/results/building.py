@@ -12,7 +12,7 @@ import numpy as np
 
 from profilers.energy.intervals import Estimate, share
 from profilers.energy.per_image import Windows, derive, time_per_image
-from profilers.energy.trace import ENERGY_ANEW, PowerTrace
+from profilers.energy.sampling.trace import ENERGY_ANEW, PowerTrace
 from profilers.errors import ProfilerError
 from profilers.results.inference_profile import InferenceProfile, Metadata
 

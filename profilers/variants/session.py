@@ -12,18 +12,18 @@ import torch
 from profilers.datasets import Fit, LabelledImages, load_dataset
 from profilers.energy.intervals import Estimate
 from profilers.energy.per_image import Windows, derive
-from profilers.energy.trace import PowerTrace
+from profilers.energy.sampling.trace import PowerTrace
 from profilers.errors import ModelError, OutOfMemory, ProfilerError
 from profilers.inference.looking import look_closely
 from profilers.inference.protocol import Inference
 from profilers.inference.running import TorchInference
 from profilers.inference.scores import scores
-from profilers.measuring.comparison import Rounds, compare
 from profilers.measuring.device import ReservedDevice, reserve
 from profilers.measuring.measurement import Measurement, marks_of, rest
 from profilers.measuring.profile import assemble
 from profilers.measuring.runtime import Prepared, Runtime, runtime_of
 from profilers.measuring.settings import ProfileSettings, Progress, Show
+from profilers.measuring.several.comparison import Rounds, compare
 from profilers.meters import NoMeter
 from profilers.models.opening import drawn
 from profilers.results.inference_profile import InferenceProfile

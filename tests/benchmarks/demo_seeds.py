@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from evolver.workers.child import DeviceSlot
+from profilers.machine.child import DeviceSlot
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evolver.architectures.canonical import canonical, canonical_key
 from evolver.architectures.genome import Genome
+from evolver.architectures.normal_form.canonical import canonical, canonical_key
 from evolver.architectures.shapes import describe, repair
 from evolver.architectures.space import Space, suited
 from evolver.architectures.variation import crossover, mutate, random_genome
@@ -49,7 +49,7 @@ def miscounted(count: int, seed: int) -> int:
 
 def largest_difference(count: int, seed: int) -> tuple[float, int]:
     """Return the largest difference of logits by normal form, and how many forms were shorter than their genomes."""
-    from tests.evolver.architectures.test_canonical import difference
+    from tests.evolver.architectures.normal_form.test_canonical import difference
 
     small = Space((3, 32, 32), 10, max_flops=30_000_000)
     rng, largest, shorter = np.random.default_rng(seed), 0.0, 0

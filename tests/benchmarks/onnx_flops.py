@@ -37,7 +37,7 @@ def _counted(name: str) -> tuple[int | None, int, int | None, tuple[int, int | N
     from torch.utils.flop_counter import FlopCounterMode
 
     from profilers.inference.batches import Batch
-    from profilers.inference.flops import count_flops as torch_flops
+    from profilers.inference.flops.counting import count_flops as torch_flops
     from profilers.inference.running import TorchInference
     from profilers.models.onnx.checking import check_file
     from profilers.models.onnx.flops import count_flops

@@ -88,7 +88,7 @@ def _onnx() -> Target:
 
 
 def _trace() -> Target:
-    from profilers.energy.trace import read_trace
+    from profilers.energy.sampling.trace import read_trace
     from profilers.errors import ProfilerError
 
     return _Reading("run.parquet", read_trace, (ProfilerError, ValueError))

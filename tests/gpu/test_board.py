@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from profilers.energy.trace import read_trace
+from profilers.energy.sampling.trace import read_trace
 from profilers.measuring.settings import Plan, ProfileSettings
 from profilers.results.building import verify
 
@@ -67,7 +67,7 @@ def test_period_and_window_of_the_sensor_are_found(results: dict[str, Any]) -> N
 def test_sampling_costs_at_most_half_a_percent_of_the_throughput(weights: Path, results: dict[str, Any]) -> None:
     import torch
 
-    from profilers.energy.sampler import Sampler, Stopwatch
+    from profilers.energy.sampling.sampler import Sampler, Stopwatch
     from profilers.inference.batches import Batch
     from profilers.inference.running import TorchInference
     from profilers.meters import NoMeter, find_meter

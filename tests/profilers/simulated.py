@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from profilers.energy.sampler import Sampler
-from profilers.energy.trace import PowerTrace
+from profilers.energy.sampling.sampler import Sampler
+from profilers.energy.sampling.trace import PowerTrace
 from profilers.energy.window import Floats
 from profilers.meters.base import Capabilities, Conditions, Reading
 

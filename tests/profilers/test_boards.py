@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from profilers.energy.sensor import identify
+from profilers.energy.sensor.probing import identify
 from profilers.energy.window import power_estimate
 from profilers.errors import WindowTooShort
 from tests.benchmarks.boards import SHARED, SHIPPED, Recording, errors, recordings

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ecosel.choosing.robustness import Z95
 from ecosel.errors import ArchiveError
 from ecosel.objectives import ACCURACY, CANONICAL, METRICS, STATUSES, Objective, is_share
-from ecosel.readers.cells import numbers, read_numbers
+from ecosel.readers.cells.numbers import numbers, read_numbers
+from ecosel.readers.cells.units import read_quantities
 from ecosel.readers.table import ROW
-from ecosel.readers.units import read_quantities
 
 # A choice for each group is a thing to read; a column that names every row is a mistake, and would take minutes.
 _MOST_GROUPS = 2_000

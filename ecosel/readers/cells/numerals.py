@@ -8,7 +8,7 @@ from typing import Literal
 import polars as pl
 
 from ecosel.errors import ArchiveError
-from ecosel.readers.cells import MISSING
+from ecosel.readers.cells.numbers import MISSING
 
 Mark = Literal["point", "comma"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from ecosel.errors import ArchiveError
-from ecosel.readers.cells import MISSING, read_numbers
+from ecosel.readers.cells.numbers import MISSING, read_numbers
 
 _PREFIXES = {
     "": 1.0,
@@ -114,7 +114,7 @@ def read_quantities(cells: pl.Series, /, *, rows: pl.Series, unit: str | None = 
 
 
 def _numbers(cells: pl.Series, rows: pl.Series) -> pl.Series:
-    from ecosel.readers.cells import numbers
+    from ecosel.readers.cells.numbers import numbers
 
     return numbers(cells, rows=rows)
 

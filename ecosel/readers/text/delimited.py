@@ -12,8 +12,8 @@ from typing import Any, TextIO
 import polars as pl
 
 from ecosel.errors import ArchiveError
+from ecosel.readers.cells.numerals import Mark, decimal_mark, with_points
 from ecosel.readers.table import RESERVED, Archive
-from ecosel.readers.text.numerals import Mark, decimal_mark, with_points
 from ecosel.readers.text.preamble import Layout, layout_of
 
 # Rows that polars looks at to find the type of a column; a later cell of another type makes it text.

@@ -11,7 +11,7 @@ import polars as pl
 
 from ecosel import __version__
 from ecosel.output.sentences import key_of, number, summary
-from ecosel.readers.cells import read_numbers
+from ecosel.readers.cells.numbers import read_numbers
 from ecosel.readers.table import ROW
 from ecosel.selection import Selection
 

@@ -12,13 +12,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ecosel.choosing.choice import models_of
-from ecosel.choosing.cleaning import finished_only
+from ecosel.choosing.cleaning.rows import finished_only
 from ecosel.dominance import hypervolume, nondominated_rows
 from ecosel.objectives import STATUSES, Objective
 from ecosel.output.measures import Measure
 from ecosel.output.names import shortened
 from ecosel.output.sentences import number
-from ecosel.readers.cells import looks_numeric, read_numbers
+from ecosel.readers.cells.numbers import looks_numeric, read_numbers
 from ecosel.readers.table import ROW
 from ecosel.report.charts.layering import layered, marked
 from ecosel.report.sections.html import Drawing, Figure, columns_of

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from ecosel.output.sentences import number
-from ecosel.readers.cells import read_numbers
+from ecosel.readers.cells.numbers import read_numbers
 from ecosel.readers.table import ROW
 from ecosel.report.charts.layering import layered, marked, with_data
 from ecosel.report.sections.html import Drawing, Figure, columns_of

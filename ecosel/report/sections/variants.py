@@ -13,7 +13,7 @@ import polars as pl
 from ecosel.choosing.choice import lineage_columns
 from ecosel.output.measures import Measure
 from ecosel.output.names import shortened
-from ecosel.readers.cells import read_numbers
+from ecosel.readers.cells.numbers import read_numbers
 from ecosel.readers.table import ROW
 from ecosel.report.charts.layering import layered, marked
 from ecosel.report.sections.html import Drawing, Figure, columns_of

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from ecosel.choosing.choice import Choice
-from ecosel.choosing.cleaning import measured_error
+from ecosel.choosing.cleaning.rows import measured_error
 from ecosel.choosing.robustness import Z95
 from ecosel.readers.table import ROW
 from ecosel.report.view.view import HEAT_CELLS, GroupView, Panel, told_apart

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from evolver.architectures.canonical import canonical
 from evolver.architectures.genome import Genome, Slot
+from evolver.architectures.normal_form.canonical import canonical
 from evolver.architectures.space import Space
 
 

@@ -1,4 +1,4 @@
-"""Compare what several searches chose, one row each: python -m evolver.run.comparison random.db evolved.db"""
+"""Compare what several searches chose, one row each: python -m evolver.run.winners.comparison random.db evolved.db"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from types import TracebackType
 
 import numpy as np
 
-from profilers.energy.trace import COLUMNS, PowerTrace
+from profilers.energy.sampling.trace import COLUMNS, PowerTrace
 from profilers.errors import MeterError
 from profilers.meters import NoMeter
 from profilers.meters.base import Conditions, PowerMeter, Reading

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from profilers.energy.intervals import Estimate
 from profilers.energy.readings import Floats, Sensor
-from profilers.energy.response import Unidentifiable, fit_response
+from profilers.energy.sensor.response import Unidentifiable, fit_response
 from profilers.errors import MeterError
 from profilers.meters.base import PowerMeter, Reading
 

@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from profilers.inference.batches import Batch
-from profilers.inference.flop_formulas import Uncountable, flops_of
+from profilers.inference.flops.formulas import Uncountable, flops_of
 from profilers.models.torch_errors import quiet, some
 
 

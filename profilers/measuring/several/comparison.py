@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 
 from profilers.energy.intervals import Estimate, t_quantile
 from profilers.energy.per_image import Window, Windows, joules_of
-from profilers.energy.sampler import Sampler, Stopwatch
-from profilers.energy.trace import PowerTrace
+from profilers.energy.sampling.sampler import Sampler, Stopwatch
+from profilers.energy.sampling.trace import PowerTrace
 from profilers.measuring.measurement import Load, group_size, is_quiet, pause, phases_of, run_group, warm_up
 from profilers.measuring.settings import Plan, Progress, Show
 

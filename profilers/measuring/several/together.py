@@ -10,13 +10,13 @@ import numpy as np
 
 from profilers.errors import OutOfMemory, ProfilerError
 from profilers.inference.looking import look_closely
-from profilers.measuring.comparison import compare
 from profilers.measuring.device import Device, ReservedDevice, reserve
 from profilers.measuring.measurement import Measurement, marks_of, rest
 from profilers.measuring.profile import assemble, metric_of
 from profilers.measuring.runtime import Prepared, Runtime, runtime_of
 from profilers.measuring.settings import ProfileSettings, Progress, Show
-from profilers.measuring.sweep import Point
+from profilers.measuring.several.comparison import compare
+from profilers.measuring.several.sweep import Point
 from profilers.meters import NoMeter
 
 _SHARED = "several models share the process"

@@ -7,8 +7,8 @@ import pytest
 
 from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
-from evolver.architectures.canonical import canonical_key
 from evolver.architectures.genome import Genome
+from evolver.architectures.normal_form.canonical import canonical_key
 from evolver.architectures.problem import Architectures, space_for
 from evolver.architectures.shapes import describe
 from evolver.architectures.space import Space

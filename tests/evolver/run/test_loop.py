@@ -34,9 +34,9 @@ from evolver.run.request import Budget, SearchRequest, resumed
 from evolver.run.request import begun as begun_run
 from evolver.run.session import as_text
 from evolver.search.optimizer import Birth, Search, SearchSettings
-from evolver.workers.child import DeviceSlot
 from evolver.workers.executors import Engine, open_engine
 from evolver.workers.pool import local_executor, look_up
+from profilers.machine.child import DeviceSlot
 from tests.conftest import ROOT, environment
 from tests.evolver import places
 from tests.evolver.toy import WORK, ToyGenomes, evaluate, request, survey

@@ -18,10 +18,10 @@ from ecosel.objectives import ACCURACY, Objective
 from evolver.archive import Archive
 from evolver.jobs import Job, Outcome
 from evolver.run import session
-from evolver.run.kept_weights import KeptWeights
 from evolver.run.loop import Loop
 from evolver.run.request import Budget, SearchRequest, begun, resumed
 from evolver.run.session import as_text
+from evolver.run.winners.kept_weights import KeptWeights
 from evolver.search.optimizer import SearchSettings
 from evolver.workers.executors import Engine, local_slots
 from evolver.workers.pool import look_up
@@ -173,7 +173,7 @@ def test_weights_are_kept_of_candidates_near_the_front_and_of_no_others(tmp_path
 
 
 def test_kept_weights_stay_within_their_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evolver.run.kept_weights.MOST_BYTES", 25)
+    monkeypatch.setattr("evolver.run.winners.kept_weights.MOST_BYTES", 25)
     weights = KeptWeights(tmp_path / "run.db")
     weights.open()
     for birth in range(5):

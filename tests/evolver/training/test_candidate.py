@@ -13,7 +13,7 @@ from evolver.archive import Archive, genomes
 from evolver.candidates import weights_of
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Settings
-from evolver.run.winners import write_manifest
+from evolver.run.winners.manifest import write_manifest
 from evolver.search.optimizer import Birth
 from evolver.training.candidate import candidate_network
 from evolver.training.evaluation import Evaluator, evaluate

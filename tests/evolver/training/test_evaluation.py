@@ -11,8 +11,8 @@ import pytest
 import torch
 from torchvision.io import write_png
 
-from evolver.architectures.canonical import topology
 from evolver.architectures.genome import Activation, Dropout, Genome, InnerProduct, Training
+from evolver.architectures.normal_form.canonical import topology
 from evolver.architectures.shapes import describe, repair
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Settings

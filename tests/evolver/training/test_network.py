@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from evolver.architectures.canonical import canonical
 from evolver.architectures.genome import Activation, Dropout, Genome, Inception, InnerProduct
+from evolver.architectures.normal_form.canonical import canonical
 from evolver.architectures.shapes import describe
 from evolver.architectures.space import Space
 from evolver.errors import EvolverError

@@ -21,9 +21,9 @@ import pytest
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome
 from evolver.run import session
-from evolver.workers.child import DeviceSlot
 from evolver.workers.executors import Engine, open_engine, place
 from evolver.workers.pool import ChildPool, cpu_slots, look_up, outcome_of, perform
+from profilers.machine.child import DeviceSlot
 from profilers.meters.nvml.boards import Board, Machine
 from tests.conftest import ROOT, environment
 from tests.evolver.toy import WORK

@@ -18,7 +18,7 @@ from tests.conftest import Outcome
 pytest.importorskip("onnxruntime")
 
 from profilers.measuring.settings import Plan, ProfileSettings
-from profilers.measuring.together import profile_together
+from profilers.measuring.several.together import profile_together
 from tests.profilers.models.onnx import files
 from tests.profilers.models.onnx.files import node, values
 

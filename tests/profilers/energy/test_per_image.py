@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from profilers.energy.per_image import Energy, Window, Windows, derive
-from profilers.energy.trace import PowerTrace
+from profilers.energy.sampling.trace import PowerTrace
 from profilers.energy.window import Sensor
 from profilers.meters.calibration import Calibration
 

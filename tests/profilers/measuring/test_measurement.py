@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from profilers.energy.per_image import PHASES, Windows, derive
-from profilers.energy.sampler import Stopwatch
+from profilers.energy.sampling.sampler import Stopwatch
 from profilers.measuring.measurement import Measurement, measure, rest
 from profilers.measuring.settings import Plan
 from tests.benchmarks.coverage import SENSORS_S, experiment

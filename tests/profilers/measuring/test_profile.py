@@ -16,11 +16,11 @@ import polars as pl
 import pytest
 import torch
 
-from profilers.energy.trace import read_trace
+from profilers.energy.sampling.trace import read_trace
 from profilers.errors import ModelError, ProfilerError
 from profilers.measuring.profile import Profiled, profile
 from profilers.measuring.settings import Plan, ProfileSettings
-from profilers.measuring.sweep import sweep, unfinished
+from profilers.measuring.several.sweep import sweep, unfinished
 from profilers.results.building import verify
 from tests.conftest import ROOT, Outcome
 from tests.profilers.conftest import run_child

@@ -139,7 +139,7 @@ def test_a_missing_runtime_is_asked_for_before_anything_is_written(net: Path, tm
 
 
 def test_a_trace_gives_every_figure_again(net: Path, tmp_path: Path) -> None:
-    from profilers.energy.trace import read_trace
+    from profilers.energy.sampling.trace import read_trace
     from profilers.results.building import verify
 
     measured(net, dataset="digits", meter="constant:10").write_trace(tmp_path / "run.parquet")

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from profilers.datasets import load_dataset  # noqa: E402
-from profilers.energy.sampler import Stopwatch  # noqa: E402
+from profilers.energy.sampling.sampler import Stopwatch  # noqa: E402
 from profilers.errors import ModelError, ProfilerError  # noqa: E402
 from profilers.measuring.device import Device, ReservedDevice  # noqa: E402
 from profilers.meters import NoMeter  # noqa: E402

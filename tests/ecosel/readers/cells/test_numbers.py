@@ -9,7 +9,7 @@ import pytest
 
 from ecosel.errors import ArchiveError
 from ecosel.readers import ROW, open_archive
-from ecosel.readers.cells import looks_numeric, numbers
+from ecosel.readers.cells.numbers import looks_numeric, numbers
 
 
 def read(*cells: object, **options: object) -> list[float | None]:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from ecosel.errors import ArchiveError
-from ecosel.readers.units import read_quantities
+from ecosel.readers.cells.units import read_quantities
 from ecosel.selection import Selection, select
 
 

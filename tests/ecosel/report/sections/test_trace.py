@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-import profilers.energy.trace
+import profilers.energy.sampling.trace
 from ecosel.report.sections.trace import read_trace, trace_figures
 from ecosel.report.view.view import group_views
-from profilers.energy.trace import COLUMNS, PowerTrace
+from profilers.energy.sampling.trace import COLUMNS, PowerTrace
 from tests.ecosel.report.archives import archive
 from tests.ecosel.report.conftest import selected
 
@@ -30,7 +30,7 @@ def write_trace(path: Path, *, facts: Any = FACTS) -> None:
         trace = PowerTrace(
             **{**blank, "time_s": time, "power_w": np.full(51, 100.0)}, edge=np.zeros(51, bool), slowdowns=(None,) * 51
         )
-        profilers.energy.trace.write_trace(path, trace, facts)
+        profilers.energy.sampling.trace.write_trace(path, trace, facts)
     else:
         frame = pl.DataFrame({"time_s": time, "power_w": np.full(51, 100.0)})
         frame.write_parquet(path, metadata={} if facts is None else {"ecosel": facts})

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from evolver.architectures.canonical import canonical, canonical_key, topology
 from evolver.architectures.genome import Activation, Dropout, Genome, Inception, InnerProduct, Layer, Pooling, Slot
+from evolver.architectures.normal_form.canonical import canonical, canonical_key, topology
 from evolver.architectures.shapes import describe
 from evolver.architectures.space import Space
 from evolver.training.network import build

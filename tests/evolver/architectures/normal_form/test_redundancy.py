@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evolver.architectures.genome import Activation, Convolution, Dropout, Genome, InnerProduct, Pooling, Slot, Training
-from evolver.architectures.redundancy import idle_slots
+from evolver.architectures.normal_form.redundancy import idle_slots
 from evolver.architectures.space import Space, suited
 
 SPACE: Space = suited((1, 8, 8), 10, training_images=1000, cuda=False, feature_slots=6, classifier_slots=3, max_epochs=3)

@@ -11,7 +11,7 @@ import pytest
 from ecosel.errors import ArchiveError
 from evolver.archive import Archive
 from evolver.jobs import Outcome, Reestimate
-from evolver.run.comparison import compared
+from evolver.run.winners.comparison import compared
 from evolver.search.optimizer import Birth
 
 

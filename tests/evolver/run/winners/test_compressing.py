@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 
 from evolver.errors import EvolverError
-from evolver.run import compressing
-from evolver.run.compressing import as_lines, compress_winners, variants_of
 from evolver.run.request import SearchRequest
+from evolver.run.winners import compressing
+from evolver.run.winners.compressing import as_lines, compress_winners, variants_of
 
 ROWS = [
     {"candidate_id": "run-7", "variant": None, "parent": None, "status": "ok"},

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from profilers.energy.sampler import Sampler
+from profilers.energy.sampling.sampler import Sampler
 from profilers.errors import MeterError
 from profilers.meters.base import Capabilities, Conditions, Reading
 from tests.conftest import ROOT, environment
@@ -158,8 +158,8 @@ def test_a_sampler_that_was_left_is_not_kept_in_memory() -> None:
 def test_a_forked_child_samples_anew() -> None:
     code = """
 import os, sys
-from tests.profilers.energy.test_sampler import Source
-from profilers.energy.sampler import Sampler
+from tests.profilers.energy.sampling.test_sampler import Source
+from profilers.energy.sampling.sampler import Sampler
 meter = Source(enough=10)
 with Sampler(meter, interval_s=0.01) as sampler:
     assert meter.done.wait(30)
@@ -178,8 +178,8 @@ with Sampler(meter, interval_s=0.01) as sampler:
 
 def test_an_abandoned_thread_does_not_keep_the_interpreter_alive() -> None:
     code = """
-from tests.profilers.energy.test_sampler import Source
-from profilers.energy.sampler import Sampler
+from tests.profilers.energy.sampling.test_sampler import Source
+from profilers.energy.sampling.sampler import Sampler
 Sampler(Source(), interval_s=0.01).__enter__()
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), check=True, timeout=30)

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from profilers.energy.trace import MOST_SAMPLES, read_trace
+from profilers.energy.sampling.trace import MOST_SAMPLES, read_trace
 from profilers.errors import ProfilerError
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from profilers.energy.sensor import identify, probe
+from profilers.energy.sensor.probing import identify, probe
 from profilers.errors import MeterError
 from profilers.meters.base import Capabilities, Conditions, Reading
 

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from profilers.energy.sampler import Stopwatch
-from profilers.energy.trace import PowerTrace
-from profilers.measuring.comparison import compare
+from profilers.energy.sampling.sampler import Stopwatch
+from profilers.energy.sampling.trace import PowerTrace
 from profilers.measuring.measurement import marks_of, rest
 from profilers.measuring.settings import Plan
+from profilers.measuring.several.comparison import compare
 from tests.profilers.simulated import Board, SimulatedSampler
 
 PLAN = Plan(ci=0.02, min_s=4.0, max_s=20.0, warm_up_s=2.0)

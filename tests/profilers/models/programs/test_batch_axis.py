@@ -53,7 +53,7 @@ def test_a_batch_that_comes_second_is_found_by_running(kind: Any, tmp_path: Path
 
 
 def test_the_flops_of_a_time_first_model_are_those_of_a_whole_sequence(tmp_path: Path) -> None:
-    from profilers.inference.flops import count_flops
+    from profilers.inference.flops.counting import count_flops
 
     path = traced(TimeFirst(), tmp_path / "net.pt", torch.zeros(50, 4, 24))
     inference: Any = prepare(ProfileSettings(path, trust=True, batch_size=6), "cpu").inference
