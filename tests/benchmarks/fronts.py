@@ -246,7 +246,7 @@ def start() -> None:
     print(
         "| a large front of d columns | import numba CPU s | first process CPU s | later process CPU s |\n" + "| --- " * 4 + "|"
     )
-    codes = {"one line of numba's own, for comparison": ONE_LINE} | {str(d): SELECTS.format(d=d) for d in (2, 3, 4)}
+    codes = {"a one-line numba function, for comparison": ONE_LINE} | {str(d): SELECTS.format(d=d) for d in (2, 3, 4)}
     for name, code in codes.items():
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "one_line.py"), "w") as file:

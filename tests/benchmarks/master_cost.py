@@ -59,7 +59,7 @@ def outcome(number: int) -> Outcome:
 
 def births() -> None:
     print(
-        "| objectives | births in the archive | clock | ms a birth, median | p99 | most |\n| --- | --- | --- | --- | --- | --- |"
+        "| objectives | births in the archive | clock | ms per birth, median | p99 | max |\n| --- | --- | --- | --- | --- | --- |"
     )
     for name, plan in (("accuracy", SearchSettings()), ("accuracy, parameters, flops", MANY)):
         with tempfile.TemporaryDirectory() as folder, Archive(Path(folder) / "run.db") as archive:

@@ -92,7 +92,7 @@ def main() -> None:
     volumes = {}
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}, "
           f"optuna {optuna.__version__}; {given.births} evaluations, {given.seeds} seeds\n")  # fmt: skip
-    print("| method | hypervolume, median | least | most | better than random in | seconds a run |")
+    print("| method | hypervolume, median | min | max | better than random in | seconds per run |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, method in methods.items():
         began = time.perf_counter()

@@ -90,7 +90,7 @@ def main() -> None:
     print(
         f"control: {sum(trial.seconds for trial in control):.0f} s of training, accuracy median {np.median(accuracies):.4f}, best {accuracies.max():.4f}\n"
     )
-    print("| stop | stopped | training time saved | best rank in the control of a stopped one |\n| --- | --- | --- | --- |")
+    print("| stop | stopped | training time saved | best rank of a stopped candidate in the control |\n| --- | --- | --- | --- |")
     collapsed = [trial.collapse_s is not None for trial in control]
     seconds = [trial.seconds if trial.collapse_s is None else trial.collapse_s for trial in control]
     print(row("collapse test", control, seconds, collapsed))
