@@ -52,64 +52,67 @@ def _column(name: str) -> str:
 
 
 @click.command()
-@click.option("--dataset", required=True, metavar="DATA", help="digits, cifar10, a folder with one folder a class, or Parquet.")
+@click.option("--dataset", required=True, metavar="DATA", help="digits, cifar10, a folder with one folder per class, or Parquet.")
 @click.option("--archive", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Archive to fill; the same command goes on with it.")  # fmt: skip
-@click.option("--objectives", default="accuracy", show_default=True, metavar="COL,...", help=f"Of {', '.join(_COLUMNS)}.")
+              help="Archive to fill; the same command resumes it.")  # fmt: skip
+@click.option("--objectives", default="accuracy", show_default=True, metavar="COL,...",
+              help=f"One or more of {', '.join(_COLUMNS)}.")  # fmt: skip
 @click.option(
     "--limit",
     "limits",
     multiple=True,
     metavar='"COL <= V"',
-    help="What a winner must keep; COL=V: largest cost, smallest accuracy. Repeatable.",
+    help="Limit that winners must meet; COL=V means at most a cost, at least an accuracy. Repeatable.",
 )
 @click.option("--births", type=int, metavar="N", help="Stop at N births in the archive.")
-@click.option("--time", "time_", metavar="T", help="Give birth for so long in this command: 90s, 10m, 1h30m.")
-@click.option("--joules", type=float, metavar="J", help="Stop when this command has used so much energy.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all births and trainings.")
-@click.option("--population", type=int, default=32, show_default=True)
-@click.option("--tournament", type=int, default=4, show_default=True)
+@click.option("--time", "time_", metavar="T", help="Start no new candidates after this long (90s, 10m, 1h30m).")
+@click.option("--joules", type=float, metavar="J", help="Stop after this command has used J joules.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of all births and trainings.")
 @click.option(
-    "--lifetime", type=int, default=256, show_default=True, help="Outcomes after which a candidate is no parent any more."
+    "--population", type=int, default=32, show_default=True, metavar="N", help="Number of candidates that can be parents."
 )
-@click.option(
-    "--start", type=click.Path(path_type=Path), metavar="FILE", help="Begin with a genome (JSON) or the best of an archive."
-)
+@click.option("--tournament", type=int, default=4, show_default=True, metavar="N", help="Candidates compared to choose a parent.")
+@click.option("--lifetime", type=int, default=256, show_default=True, metavar="N",
+              help="Number of later results after which a candidate can no longer be a parent.")  # fmt: skip
+@click.option("--start", type=click.Path(path_type=Path), metavar="FILE",
+              help="Start from a genome (JSON) or the best of an archive.")  # fmt: skip
 @click.option("--surrogate", is_flag=True,
-              help="Screen children by a model of the accuracies seen, also of the archive of --start.")  # fmt: skip
-@click.option("--feature-slots", type=int, default=16, show_default=True)
-@click.option("--classifier-slots", type=int, default=16, show_default=True)
-@click.option("--max-epochs", type=int, default=30, show_default=True)
-@click.option("--no-collapse-test", is_flag=True, help="Train on where the first epoch shows that nothing is learned.")
-@click.option("--no-rungs", is_flag=True, help="Train on where the accuracy is below the median at 1, 3 or 9 epochs.")
+              help="Screen children with a model of the accuracies seen so far, including those of --start.")  # fmt: skip
+@click.option("--feature-slots", type=int, default=16, show_default=True, metavar="N", help="Feature slots of a genome.")
+@click.option("--classifier-slots", type=int, default=16, show_default=True, metavar="N", help="Classifier slots of a genome.")
+@click.option(
+    "--max-epochs", type=int, default=30, show_default=True, metavar="N", help="Train each candidate for at most N epochs."
+)
+@click.option("--no-collapse-test", is_flag=True, help="Do not stop candidates that learned nothing in the first epoch.")
+@click.option("--no-rungs", is_flag=True, help="Do not stop candidates below the median accuracy at 1, 3 or 9 epochs.")
 @click.option("--reproducible", type=int, is_flag=False, flag_value=8, metavar="[N]",
-              help="The same archive with any number of workers: a birth knows all outcomes but the last N (8).")  # fmt: skip
-@click.option("--deadline", default="10m", show_default=True, metavar="T", help="Kill a candidate after so long.")
+              help="Same archive with any number of workers: a birth ignores the last N outcomes (default: 8).")  # fmt: skip
+@click.option("--deadline", default="10m", show_default=True, metavar="T", help="Kill a candidate after this long.")
 @click.option("--measure", type=click.Choice(["all", "front", "none"]), default="front", show_default=True,
-              help="Whose inference time and energy to measure.")  # fmt: skip
-@click.option("--meter", metavar="METER", help="As ecosel profile --meter.")
-@click.option("--batch-size", type=int, default=100, show_default=True, help="Of measured inference.")
+              help="Candidates whose inference time and energy are measured.")  # fmt: skip
+@click.option("--meter", metavar="METER", help="As in ecosel profile.")
+@click.option("--batch-size", type=int, default=100, show_default=True, metavar="N", help="Images per batch when measuring.")
 @click.option("--confirm", type=int, default=5, show_default=True, metavar="N",
               help="Train the N best twice more, and report their means.")  # fmt: skip
-@click.option("--final", type=int, default=0, metavar="N", help="Train the N best of the front once more, test and save them.")
+@click.option("--final", type=int, default=0, show_default=True, metavar="N", help="Retrain the N best, test and save them.")
 @click.option("--compress", metavar="NAME,...",
-              help="Make these variants of what --final saved, as ecosel compress --variants: fold,bf16,onnx,int8.")  # fmt: skip
-@click.option("--devices", default="auto", show_default=True, metavar="D,...", help="cpu, numbers or UUIDs of GPUs.")
-@click.option("--workers", type=int, metavar="N", help="Processes on each device (default: 1 on a GPU, one for each CPU core).")
+              help="Make these variants of the models saved by --final, as ecosel compress: fold,bf16,onnx,int8.")  # fmt: skip
+@click.option("--devices", default="auto", show_default=True, metavar="D,...", help="cpu, or numbers or UUIDs of GPUs.")
+@click.option("--workers", type=int, metavar="N", help="Processes per device (default: 1 per GPU, 1 per CPU core).")
 @click.option(
     "--executor", metavar="X", help="dask:ADDRESS, a scheduler.json, or module:factory of a concurrent.futures.Executor."
 )
 @click.option("--page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Keep a page of the search here, as ecosel report --watch does.")  # fmt: skip
+              help="Keep a page of the search up to date here, as ecosel report --watch does.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan and start nothing.")
-@click.option("--quiet", "progress", flag_value="quiet", help="No progress.")
-@click.option("--plain", "progress", flag_value="plain", help="Progress as lines.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--quiet", "progress", flag_value="quiet", help="Show no progress.")
+@click.option("--plain", "progress", flag_value="plain", help="Show progress as plain lines.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format.")
 def evolve(**options: Any) -> int:
-    """Search for networks by an asynchronous genetic algorithm, and keep every candidate in an archive.
+    """Search for networks with an asynchronous genetic algorithm, and keep every candidate in an archive.
 
-    Ctrl-C or SIGTERM lets running jobs finish; a second one stops at once. Run the same command again to resume, even after a
-    crash. Exit status: 0 done, 130 after Ctrl-C, 143 after SIGTERM (or SIGUSR1, SIGUSR2), 1 failed, 2 wrong usage.
+    After Ctrl-C or SIGTERM running jobs finish; a second one stops at once. Run the same command again to resume, even after a
+    crash. Exit status: 0 success, 130 after Ctrl-C, 143 after SIGTERM (or SIGUSR1, SIGUSR2), 1 failure, 2 wrong usage.
     """
     from ecosel.cli.watching import page_beside
     from evolver.run import session

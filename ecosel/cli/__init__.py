@@ -22,13 +22,13 @@ os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
 # name: (where the command stands, its line in --help)
 COMMANDS = {
     "select": ("ecosel.cli.select:select", "Choose the best trade-offs from an archive of models."),
-    "why": ("ecosel.cli.why:why", "Say why one model is, or is not, the choice."),
+    "why": ("ecosel.cli.why:why", "Explain why one model is or is not the choice."),
     "report": ("ecosel.cli.report:report", "Write one offline page that shows the choice."),
-    "profile": ("profilers.cli.profile:profile", "Measure accuracy, energy and time of a saved model."),
-    "compress": ("profilers.cli.compress:compress", "Make smaller, faster variants of a model, and measure them beside it."),
-    "energy": ("profilers.cli.energy:energy", "Turn a log of power and windows into joules per inference."),
-    "evolve": ("evolver.cli:evolve", "Search for networks, and fill an archive with them."),
-    "devices": ("profilers.cli.devices:devices", "Show what can be measured here, by which meter, and why not."),
+    "profile": ("profilers.cli.profile:profile", "Measure the accuracy, energy and time of saved models."),
+    "compress": ("profilers.cli.compress:compress", "Make smaller, faster variants of a model and measure them against it."),
+    "energy": ("profilers.cli.energy:energy", "Turn a power log into joules per inference."),
+    "evolve": ("evolver.cli:evolve", "Search for networks and fill an archive with them."),
+    "devices": ("profilers.cli.devices:devices", "List what this machine can measure, and with which meter."),
 }
 # Errors of packages that are not imported here for the name of their errors alone.
 _SAID_IN_ONE_LINE = {"PolarsError", "ProfilerError", "EvolverError"}

@@ -1,6 +1,6 @@
-"""Group the options of each command in its --help by what people want to do, show examples, and refuse one given twice.
+"""Group the options in each --help by purpose, show examples, and refuse an option that is given twice.
 
-Options are named here as text, so that help needs none of the packages that the commands stand in.
+Options are listed here by name, so that help needs none of the packages that contain the commands.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
     "why": (_COMPARE, _ROWS, _RULE, ("What to show", ("--format",))),
     "report": (_COMPARE, _ROWS, _RULE, ("What to write", ("--output", "--static", "--columns", "--force", "--watch", "--open"))),
     "profile": (
-        ("The model", ("--weights", "--factory", "--factory-args", "--entry", "--rename", "--strict", "--trust", "--manifest")),
+        ("Which model", ("--weights", "--factory", "--factory-args", "--entry", "--rename", "--strict", "--trust", "--manifest")),
         (
-            "Its data",
+            "Which data",
             ("--dataset", "--split", "--limit", "--normalise", "--resize", "--crop", "--download", "--metric", "--better"),
         ),
         ("Or random inputs", ("--input", "--value", "--batch-axis")),
-        ("How it runs", ("--device", "--mode", "--batch-size", "--precision", "--channels-last", "--compile")),
-        ("How it is measured", ("--meter", "--calibration", "--ci", "--max-seconds", "--quick", "--seed", "--sweep")),
+        ("How to run it", ("--device", "--mode", "--batch-size", "--precision", "--channels-last", "--compile")),
+        ("How to measure it", ("--meter", "--calibration", "--ci", "--max-seconds", "--quick", "--seed", "--sweep")),
         ("What to keep", ("--format", "--archive", "--trace", "--verify")),
     ),
     "compress": (
-        ("The model", ("--factory", "--factory-args", "--weights", "--trust")),
-        ("Its data", ("--dataset", "--split", "--limit", "--normalise", "--resize", "--crop", "--download")),
+        ("Which model", ("--factory", "--factory-args", "--weights", "--trust")),
+        ("Which data", ("--dataset", "--split", "--limit", "--normalise", "--resize", "--crop", "--download")),
         ("What to make", ("--variants", "--finetune", "--output")),
-        ("How it is measured", ("--batch-size", "--meter", "--ci", "--max-seconds", "--quick", "--seed")),
+        ("How to measure it", ("--batch-size", "--meter", "--ci", "--max-seconds", "--quick", "--seed")),
         ("What to keep", ("--format", "--archive")),
     ),
     "evolve": (
         ("What to search for", ("--dataset", "--objectives", "--limit", "--start", "--feature-slots", "--classifier-slots")),
-        ("How long", ("--births", "--time", "--joules")),
+        ("How long to search", ("--births", "--time", "--joules")),
         ("How to search", ("--population", "--tournament", "--lifetime", "--seed", "--reproducible", "--surrogate")),
         (
             "How to train",
@@ -57,8 +57,8 @@ GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("What to keep and show", ("--archive", "--page", "--dry-run", "--quiet", "--plain", "--format")),
     ),
     "energy": (
-        ("The windows", ("--start", "--end", "--inferences", "--label", "--windows")),
-        ("The log", ("--gpu", "--calibration")),
+        ("Which windows", ("--start", "--end", "--inferences", "--label", "--windows")),
+        ("Which board", ("--gpu", "--calibration")),
         ("What to keep", ("--archive", "--format")),
     ),
     "devices": (("What to show", ("--probe", "--calibrate", "--format")),),
@@ -125,7 +125,7 @@ class OnceCommand(click.Command):
                     given.setdefault(str(option.dest), []).append(name)
         try:
             values, _, _ = parser.parse_args(args=list(args))
-        except click.UsageError:  # said by click itself, below
+        except click.UsageError:  # click itself reports it below
             return super().parse_args(ctx, args)
         for dest, names in given.items():
             several = list(dict.fromkeys(map(str, values.get(dest) or ())))
@@ -154,7 +154,7 @@ class GroupedCommand(OnceCommand):
 
 
 def grouped(name: str, command: click.Command, /) -> click.Command:
-    """Return the command with grouped help, or plain help where nothing is known of it."""
+    """Return the command with grouped help, or with plain help if it has no groups."""
     return (GroupedCommand if name in GROUPS else OnceCommand)(
         name, callback=command.callback, params=command.params, help=command.help,
         context_settings={**command.context_settings, "show_default": True}, no_args_is_help=command.no_args_is_help,

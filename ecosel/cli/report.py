@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE...")
 @shared_options
-@click.option("-o", "--output", metavar="FILE", help="Write the page here (default: report.html, unless --static is given).")
-@click.option("--static", "static", metavar="FILE", help="Write the frontier as a figure: .svg, .png or .pdf.")
+@click.option("-o", "--output", metavar="FILE", help="File of the page (default: report.html, or no page with --static).")
+@click.option("--static", "static", metavar="FILE", help="Write the fronts as a static figure: .svg, .png or .pdf.")
 @click.option(
-    "--columns", type=click.IntRange(1, 2), default=2, show_default=True, help="Width of the figure, in columns of a paper."
+    "--columns", type=click.IntRange(1, 2), default=2, show_default=True, help="Width of the figure, in text columns of a paper."
 )
-@click.option("--force", is_flag=True, help="Replace a file that exists.")
-@click.option("--watch", "watch_", is_flag=True, help="Write the page anew whenever the archive changes, until Ctrl-C.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option("--watch", "watch_", is_flag=True, help="Rewrite the page whenever the archive changes, until Ctrl-C.")
 @click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
 def report(
     archives: tuple[str, ...],
@@ -43,8 +43,8 @@ def report(
 ) -> None:
     """Write one offline HTML page that shows the choice.
 
-    Takes the options of select. The page says which model to choose, with its numbers, what it gives up and how sure that is;
-    it has sliders for weights and limits, charts, a table of the front, and where the numbers come from. It needs no network.
+    Takes the options of select. The page names the model to choose, with its numbers, its losses and gains, and how certain
+    the choice is. It has sliders for weights and limits, charts, a table of the front, and the origin of the numbers.
     """
     output = output or (None if static else "report.html")
     if watch_ and (output in (None, "-") or static):

@@ -33,16 +33,16 @@ _SUFFIXES = {
 @click.command()
 @click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE...")
 @shared_options
-@click.option("--top", type=int, default=1, show_default=True, metavar="K", help="Show the K models nearest to the ideal point.")
-@click.option("--left-out", is_flag=True, help="List the rows left out for a missing value, on stderr.")
+@click.option("--top", type=int, default=1, show_default=True, metavar="K", help="Show the K models closest to the ideal point.")
+@click.option("--left-out", is_flag=True, help="List the rows left out for a missing value, on standard error.")
 @click.option("--hypervolume", is_flag=True, help="Show the hypervolume of each front; JSON always has it.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv", "ndjson", "parquet", "markdown"]),
-              help="Form of the answer (default: by the name of -o, else a table).")  # fmt: skip
+              help="Output format (default: from the name given to -o, otherwise table).")  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Write the answer to a file instead of standard output.")
 @click.option(
     "--front",
     metavar="FILE",
-    help="Also write all used rows with on_front, rank (0: front) and distance: .csv, .parquet, .ndjson.",
+    help="Also write every row used, with on_front, rank (0 for the front) and distance: .csv, .parquet, .ndjson.",
 )
 def select(
     archives: tuple[str, ...],
@@ -56,12 +56,12 @@ def select(
 ) -> None:
     """Choose the best trade-offs from an archive of models.
 
-    ARCHIVE is a CSV, TSV, Parquet, JSON, NDJSON, Arrow or SQLite file (ecosel, Optuna, MLflow, any table), text and JSON
-    also as .gz or .zst; a Ray Tune results folder; a quoted glob; or - for standard input. Several files with the
-    same columns become one archive with a column "source".
+    ARCHIVE is a table (CSV, TSV, Excel, Markdown, Parquet, Arrow, JSON, NDJSON, SQLite, DuckDB; text and JSON also
+    compressed), results of Optuna, MLflow, Ray Tune and other tools, a quoted glob, or - for standard input. Several files
+    become one archive with a column "source".
 
-    For each pair of a quality and a cost, and for all objectives jointly: the Pareto front, the best model in each
-    objective, and the best trade-off, which has the lowest weighted Euclidean distance to the ideal point.
+    For each pair of objectives that includes a quality, and for all objectives together, select finds the Pareto front, the
+    best model in each objective, and the best trade-off: the model with the smallest weighted distance to the ideal point.
     """
     form = form or (_SUFFIXES.get(Path(output).suffix.lower(), "table") if output else "table")
     check_targets([output, front], expand(archives))

@@ -28,13 +28,13 @@ from ecosel.selection import Selection
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="Form of the answer.",
+    help="Output format.",
 )
 def why(archives: tuple[str, ...], model: str, form: str, **shared: Any) -> None:
-    """Say why one model is, or is not, the choice.
+    """Explain why one model is or is not the choice.
 
-    Takes the options of select and a row number or a label. For each selection: is the model on the front; if not, which
-    models dominate it and by how much; if it is, which weighting makes it the best trade-off, and what it gives up
+    Takes the options of select, and a row number or a label. If the model is not on the front, why shows which models
+    dominate it and by how much. If it is, why shows the weighting that makes it the best trade-off, and its losses and gains
     against its neighbours on the front.
     """
     options = SelectOptions(**shared)

@@ -1,4 +1,4 @@
-"""`ecosel devices`: what can be measured here, by which meter, and why not."""
+"""`ecosel devices`: list what this machine can measure, with which meter, and what it cannot and why."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ class Found:
 
 
 @click.command()
-@click.option("--probe", is_flag=True, help=f"Find update period and averaging window of each meter, {PROBE_S:.0f} s each.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the answer (default: text).")
+@click.option("--probe", is_flag=True, help=f"Find each meter's update period and averaging window; {PROBE_S:.0f} s each.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format.")
 @click.option(
     "--calibrate",
     type=click.Path(path_type=Path),
     metavar="READINGS.csv",
-    help="Fit gain and offset of a board to pairs meter_w,board_w of mean power, and print them for --calibration.",
+    help="Fit a board's gain and offset to pairs meter_w,board_w of mean power, and print them for --calibration.",
 )
 def devices(probe: bool, form: str, calibrate: Path | None) -> None:
-    """Show the devices of this machine and the meter that serves each.
+    """List the devices of this machine and the meter of each.
 
-    Devices are named as CUDA names them under CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER; boards that CUDA does not show can
-    still be read with --meter nvml:INDEX. --probe switches a load on and off where torch can, so it wants an idle board.
+    Devices have CUDA's names under CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER. Boards hidden from CUDA can still be read with
+    --meter nvml:INDEX. --probe switches a load on and off if torch is installed, so use it on an idle board.
     """
     if calibrate is not None:
         click.echo(_calibration(calibrate))

@@ -17,24 +17,32 @@ if TYPE_CHECKING:
 @click.argument("log", type=click.Path(path_type=Path))
 @click.option("--start", metavar="T", help="Start of the window: a time stamp as in the log, or seconds.")
 @click.option("--end", metavar="T", help="End of the window.")
-@click.option("--inferences", type=click.IntRange(1), metavar="N", help="Inferences that ran in the window.")
+@click.option("--inferences", type=click.IntRange(1), metavar="N", help="Number of inferences in the window.")
 @click.option("--label", help="Name of the window.")
 @click.option(
-    "--windows", "table", type=click.Path(path_type=Path), metavar="FILE.csv", help="Windows: start, end, label, inferences."
+    "--windows",
+    "table",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="Several windows: start, end, label, inferences.",
 )
-@click.option("--gpu", metavar="BOARD", help="Index or UUID of the board, where the log holds several.")
-@click.option("--calibration", type=click.Path(path_type=Path), metavar="FILE", help="Gain and offset of the board.")
-@click.option("--archive", type=click.Path(path_type=Path), help="Append a row a window: .db (SQLite) or .ndjson.")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--gpu", metavar="BOARD", help="Index or UUID of the board, if the log has several.")
+@click.option("--calibration", type=click.Path(path_type=Path), metavar="FILE",
+              help="Correct the board's gain and offset by this file, from ecosel devices --calibrate.")  # fmt: skip
+@click.option("--archive", type=click.Path(path_type=Path), metavar="FILE",
+              help="Append a row per window for ecosel select: .db (SQLite) or .ndjson.")  # fmt: skip
+@click.option(
+    "--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
+)
 def energy(
     log: Path, start: str | None, end: str | None, inferences: int | None, label: str | None, table: Path | None,
     gpu: str | None, calibration: Path | None, archive: Path | None, format_: str,
 ) -> None:  # fmt: skip
-    """Turn windows of a LOG of power into joules, with their interval.
+    """Turn windows of a power LOG into joules, with their interval.
 
-    LOG is what `nvidia-smi --query-gpu=timestamp,name,power.draw.instant --format=csv -lms 100` writes, a CSV of time and power
-    of a wall meter, or a trace (Parquet). Times are time stamps as in the log or seconds: on its own clock, or from its first row
-    where it has time stamps.
+    LOG is the output of nvidia-smi --query-gpu=timestamp,name,power.draw.instant --format=csv -lms 100, a wall meter's CSV of
+    time and power, or a trace (Parquet). Times are time stamps as in the log, or seconds: on the log's own clock or, if it has
+    time stamps, from its first row.
     """
     if table is not None and any(one is not None for one in (start, end, inferences, label)):
         raise click.UsageError("--windows names the windows; leave --start, --end, --inferences and --label out")

@@ -25,98 +25,110 @@ if TYPE_CHECKING:
 @click.option(
     "--manifest",
     type=click.Path(path_type=Path),
-    help="CSV with a line for each model: file, factory, input. Several models are measured in turn on one device.",
+    help="CSV with one model per line: file, factory, input. The models are measured in turn on one device.",
 )
 @click.option(
     "--factory",
     metavar="CODE",
-    help="What builds the network of saved weights: torchvision:resnet18, package.module:callable, path/file.py:callable.",
+    help="Code that builds the network: torchvision:resnet18, package.module:callable, path/file.py:callable.",
 )
 @click.option("--factory-args", metavar="JSON", help='Keyword arguments of the factory: {"num_classes": 10}.')
-@click.option("--weights", metavar="FILE", help="Weights to put into a candidate of a search, ARCHIVE#CANDIDATE.")
-@click.option("--entry", metavar="NAME", help="Entry of a checkpoint whose weights are measured, such as params_ema.")
+@click.option("--weights", metavar="FILE", help="Weights to load into a candidate of a search, ARCHIVE#CANDIDATE.")
+@click.option("--entry", metavar="NAME", help="Checkpoint entry to load, such as params_ema (default: the usual names).")
 @click.option(
-    "--rename", "renames", multiple=True, metavar="OLD=NEW", help="Replace a pattern in the names of weights: gamma=weight."
+    "--rename",
+    "renames",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="Replace a pattern in the names of weights: gamma=weight. Repeatable.",
 )
-@click.option(
-    "--strict/--no-strict",
-    default=True,
-    help="Refuse weights that do not fit as a whole, or leave out what does not.  [default: strict]",
-)
-@click.option("--trust", is_flag=True, help="Open a file that can run code; only if you know who made it.")
+@click.option("--strict/--no-strict", default=True, help="Require all weights to fit, or leave out those that do not.")
+@click.option("--trust", is_flag=True, help="Open a file that can run code; only if you trust its author.")
 @click.option(
     "--dataset",
     metavar="DATA",
-    help="Labelled images: digits, cifar10, cifar100, a class-per-folder tree, Parquet, .npz; or your own: file.py:callable.",
+    help="Labelled images: digits, cifar10, cifar100, a tree with one folder per class, Parquet, .npz; or your own data: "
+    "file.py:callable.",
 )
-@click.option("--split", default="test", show_default=True, help="Split of the data set.")
-@click.option("--limit", type=click.IntRange(1), help="Take so many images of the data set.")
+@click.option("--split", default="test", show_default=True, metavar="NAME", help="Split of the data set.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Use at most N images (default: all).")
 @click.option(
     "--normalise",
     default="dataset",
     show_default=True,
-    help="Mean and deviation: dataset (of its training split), imagenet, none, or numbers: 0.5,0.5.",
+    metavar="HOW",
+    help="Mean and deviation: dataset (those of the training split), imagenet, none, or numbers: 0.5,0.5.",
 )
-@click.option("--resize", metavar="SIZE", help="Resize images: the shorter side (256), or height and width (224x224).")
-@click.option("--crop", metavar="SIZE", help="Cut the middle out of each image: 224, or 224x192.")
-@click.option("--metric", metavar="CODE", help="A score of your own: file.py:callable, called with (outputs, labels).")
-@click.option("--better", type=click.Choice(["larger", "smaller"]), help="Which numbers of --metric are better.")
-@click.option("--download", is_flag=True, help="Download the data set where torchvision offers it.")
+@click.option("--resize", metavar="SIZE", help="Resize images to this shorter side (256), or height and width (224x224).")
+@click.option("--crop", metavar="SIZE", help="Crop the centre of each image: 224, or 224x192.")
+@click.option("--metric", metavar="CODE", help="Your own score: file.py:callable, called with (outputs, labels).")
+@click.option("--better", type=click.Choice(["larger", "smaller"]), help="Which values of --metric are better.")
+@click.option("--download", is_flag=True, help="Download the data set if torchvision offers it.")
 @click.option(
     "--input",
     "inputs",
     multiple=True,
     metavar="SHAPE",
-    help="Shape of a random input, without the batch: 3x32x32, ids=128:int64; repeat for several.",
+    help="Shape of a random input without the batch: 3x32x32, ids=128:int64. Repeatable.",
 )
 @click.option(
     "--batch-axis",
     metavar="N",
-    help="Dimension of the inputs that counts the images, from 0; one, or one for each: 1,0.  [default: as the file tells, 0]",
+    help="Batch dimension of the inputs, counted from 0; one for all, or one per input: 1,0 (default: the file's, else 0).",
 )
-@click.option("--value", "values", multiple=True, metavar="NAME=V", help="A constant argument: sr=16000.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or the UUID of a board.")
+@click.option("--value", "values", multiple=True, metavar="NAME=V", help="A constant argument: sr=16000. Repeatable.")
+@click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="cpu, cuda, cuda:1, or a board's UUID.")
 @click.option(
     "--mode",
     type=click.Choice(["paper", "device", "pipelined"]),
     default="paper",
     show_default=True,
-    help="Copies to the device inside the measurement, none, or overlapped.",
+    help="Include copies to the device (paper), leave them out (device), or overlap them (pipelined).",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=100, show_default=True)
-@click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32", show_default=True)
-@click.option("--channels-last", is_flag=True, help="Store images channel by channel in the innermost place.")
+@click.option("--batch-size", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="Images per batch.")
+@click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32", show_default=True,
+              help="Number format of weights and inputs.")  # fmt: skip
+@click.option("--channels-last", is_flag=True, help="Store images with the channels innermost.")
 @click.option(
-    "--compile", "compile_", is_flag=True, help="Measure torch.compile too: its cost, and after how many images it pays off."
+    "--compile", "compile_", is_flag=True, help="Also measure torch.compile: its cost, and after how many images it pays off."
 )
 @click.option(
-    "--calibration", type=click.Path(path_type=Path), metavar="FILE", help="Gain and offset of the board: devices --calibrate."
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Correct the board's gain and offset by this file, from ecosel devices --calibrate.",
 )
 @click.option(
     "--meter",
     metavar="METER",
-    help="nvml, nvml:BOARD, rapl, hwmon:NAME[/LABEL], scmi, battery, pmic, replay:FILE, constant:WATTS; "
-    "by default what the device has.",
+    help="nvml, nvml:BOARD, rapl, hwmon:NAME[/LABEL], scmi, battery, pmic, replay:FILE or constant:WATTS "
+    "(default: the device's own meter).",
 )
-@click.option("--ci", default="1%", show_default=True, help="Half-width of the 95 % interval to reach.")
-@click.option("--max-seconds", type=float, help="Stop measuring then.  [default: 60; 10 with --quick]")
-@click.option("--quick", is_flag=True, help="Measure for 3 s instead of 10 s, after a shorter warm-up.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of random inputs and pauses.")
+@click.option("--ci", default="1%", show_default=True, metavar="P%", help="Half-width of the 95 % interval to reach.")
+@click.option("--max-seconds", type=float, metavar="S", help="Measure for at most S seconds.  [default: 60; 10 with --quick]")
+@click.option("--quick", is_flag=True, help="Measure for at least 3 s instead of 10 s, after a shorter warm-up.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of random inputs, orders and pauses.")
 @click.option(
     "--sweep",
     "sweeps",
     multiple=True,
     metavar="NAME=V,V",
-    help="Every combination, a row each: batch=1,8 precision=fp32,bf16 mode=... channels-last=yes,no compile=yes,no.",
+    help="Measure every combination, one row each: batch=1,8 precision=fp32,bf16 mode=... channels-last=yes,no "
+    "compile=yes,no. Repeatable.",
 )
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--archive", type=click.Path(path_type=Path), help="Append a row for `ecosel select`: .db (SQLite) or .ndjson.")
-@click.option("--trace", type=click.Path(path_type=Path), help="Keep every sample in a Parquet file.")
-@click.option("--verify", type=click.Path(path_type=Path), help="Derive every figure of a recorded trace again, to the bit.")
+@click.option(
+    "--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
+)
+@click.option("--archive", type=click.Path(path_type=Path), metavar="FILE",
+              help="Append a row for ecosel select: .db (SQLite) or .ndjson.")  # fmt: skip
+@click.option("--trace", type=click.Path(path_type=Path), metavar="FILE", help="Keep every sample in a Parquet file.")
+@click.option("--verify", type=click.Path(path_type=Path), metavar="TRACE",
+              help="Derive every figure of a recorded trace again, bit for bit.")  # fmt: skip
 def profile(models: tuple[str, ...], manifest: Path | None, verify: Path | None, **options: Any) -> int:
-    """Measure accuracy, energy per inference, time and size of a saved MODEL, or of several in turn.
+    """Measure the accuracy, energy per inference, time and size of a saved MODEL, or of several in turn.
 
-    Energy needs a meter: an NVIDIA board, or RAPL for a CPU. Without one everything else is measured.
+    Energy needs a meter, such as an NVIDIA board or a CPU's RAPL counters (ecosel devices lists those found here). Without
+    one, everything else is measured.
     """
     if verify is not None:
         if models or manifest is not None:
