@@ -31,11 +31,11 @@ from ecosel.choosing.cleaning.rows import (
 from ecosel.choosing.fronts import Pick, choices
 from ecosel.choosing.requirements import Requirements, refuse_all
 from ecosel.choosing.scoring import Rule, Scale
+from ecosel.choosing.systematic import COLUMNS as SYSTEMATIC
+from ecosel.choosing.systematic import systematic_remarks
 from ecosel.errors import ArchiveError
 from ecosel.limits import Limit, Within, parse_limit, parse_within
 from ecosel.objectives import ACCURACY, CANONICAL, STATUSES, Objective, Sense
-from ecosel.output.systematic import COLUMNS as SYSTEMATIC
-from ecosel.output.systematic import systematic_remarks
 from ecosel.readers.table import ROW
 
 

@@ -14,11 +14,11 @@ from ecosel.choosing.choice import Origin, lineage_columns
 from ecosel.choosing.cleaning.rows import errors_of, state_columns
 from ecosel.choosing.fronts import Pick
 from ecosel.choosing.scoring import Scale
+from ecosel.choosing.systematic import COLUMNS as SYSTEMATIC
 from ecosel.cli.completion import complete_column
 from ecosel.errors import ArchiveError
 from ecosel.limits import parse_limit
 from ecosel.objectives import CANONICAL, Objective
-from ecosel.output.systematic import COLUMNS as SYSTEMATIC
 from ecosel.readers import Archive, open_archive
 from ecosel.readers.bounds import Bounds, parse_size
 from ecosel.readers.cells.numbers import looks_numeric
