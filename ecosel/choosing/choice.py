@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -117,6 +117,11 @@ class Origin:
     """Rows without a result, those of `statuses` included."""
     statuses: Mapping[str, int] = field(default_factory=dict)
     """Of rows whose tool says that they have no result: how many have each status."""
+
+    def with_unfinished(self, rows: pl.DataFrame, /) -> Origin:
+        """Count rows that their tool calls unfinished, too."""
+        statuses = rows["state"].fill_null("no status").value_counts().sort("state").iter_rows()
+        return replace(self, unfinished=self.unfinished + rows.height, statuses=dict(statuses))
 
 
 @dataclass(frozen=True, eq=False)

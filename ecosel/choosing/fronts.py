@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ecosel.choosing.choice import Choice, Restriction, Role
 from ecosel.choosing.cleaning.rows import measured_error
+from ecosel.choosing.question import Pick, Question
 from ecosel.choosing.requirements import Mask, Requirements, near_best, point_of
 from ecosel.choosing.robustness import Resampling, resample, win_shares
-from ecosel.choosing.scoring import Rule, distances, knee, nearest, spread
+from ecosel.choosing.scoring import distances, knee, nearest, spread
 from ecosel.dominance import nondominated_rows
 from ecosel.limits import Within
 from ecosel.objectives import Objective
@@ -22,18 +23,11 @@ from ecosel.readers.table import ROW
 
 Values = NDArray[np.float64]
 Positions = NDArray[np.int64]
-Pick = Literal["distance", "knee"]
 
 
-def choices(
-    objectives: tuple[Objective, ...], rule: Rule, rows: pl.DataFrame, errors: Sequence[str], *,
-    requirements: Requirements, pick: Pick = "distance", joint: bool, pairs: bool, top: int, seed: int,
-) -> Iterator[Choice]:  # fmt: skip
-    wanted: list[tuple[Literal["pair", "joint"], tuple[Objective, ...]]] = []
-    if pairs:
-        wanted += [("pair", pair) for pair in _pairs(objectives)]
-    if joint or not wanted:
-        wanted.append(("joint", objectives))
+def choices(question: Question, rows: pl.DataFrame, errors: Sequence[str], /) -> Iterator[Choice]:
+    """Choose for each pair of objectives and for all of them, as it is asked."""
+    objectives, rule, requirements = question.objectives, question.rule, question.requirements
     numbers = rows[ROW].to_numpy()
     values = {o.column: rows[o.column].cast(pl.Float64).to_numpy() for o in objectives}
     costs = {o.column: o.costs(rows[o.column]) for o in objectives}
@@ -41,7 +35,7 @@ def choices(
     worst = {o.column: float(values[o.column].min() if o.is_quality else values[o.column].max()) for o in objectives}
     kept = requirements.kept(rows)
     may = np.logical_and.reduce(kept) if kept else None
-    for kind, some in wanted:
+    for kind, some in _wanted(question):
         columns = [o.column for o in some]
         front = nondominated_rows([costs[column] for column in columns])
         at_front = np.stack([values[column][front] for column in columns], axis=1)
@@ -57,14 +51,21 @@ def choices(
         ideals, divisors, weighting = (
             MappingProxyType(dict(zip(columns, part.tolist(), strict=True))) for part in (ideal, scales, weights)
         )
-        answer, role, restrictions = _answer(chooser, requirements, kept, numbers, front=front, pick=pick)
-        used = rows if may is None else rows.filter(pl.Series(may))
+        answer, role, restrictions = _answer(chooser, requirements, kept, numbers, front=front, pick=question.pick)
+        used, seed = rows if may is None else rows.filter(pl.Series(may)), question.seed
         member = _resampling(some, used, errors, ideal=ideal, scales=scales, weights=weights, seed=seed) if errors else None
         yield Choice(
             kind, some, used.height, tuple(numbers[front].tolist()), front_values, distances(deviations, weights),
-            ideals, divisors, weighting, win_shares(deviations, seed=seed), member, top, answer, role, restrictions,
+            ideals, divisors, weighting, win_shares(deviations, seed=seed), member, question.top, answer, role, restrictions,
             {o.column: worst[o.column] for o in some},
         )  # fmt: skip
+
+
+def _wanted(question: Question) -> Iterator[tuple[Literal["pair", "joint"], tuple[Objective, ...]]]:
+    pairs = _pairs(question.objectives) if question.pairs else []
+    yield from (("pair", pair) for pair in pairs)
+    if question.joint or not pairs:
+        yield "joint", question.objectives
 
 
 class _Chooser:

@@ -10,14 +10,13 @@ from typing import Any, Literal, TypeVar
 import click
 import polars as pl
 
-from ecosel.choosing.choice import Origin, lineage_columns
-from ecosel.choosing.cleaning.rows import errors_of, state_columns
-from ecosel.choosing.fronts import Pick
+from ecosel.choosing.choice import Origin
+from ecosel.choosing.cleaning.frames import columns_in_use
+from ecosel.choosing.question import Pick
 from ecosel.choosing.scoring import Scale
-from ecosel.choosing.systematic import COLUMNS as SYSTEMATIC
 from ecosel.cli.completion import complete_column
 from ecosel.errors import ArchiveError
-from ecosel.limits import parse_limit
+from ecosel.limits import Limit, parse_limit
 from ecosel.objectives import CANONICAL, Objective
 from ecosel.readers import Archive, open_archive
 from ecosel.readers.bounds import Bounds, parse_size
@@ -121,45 +120,16 @@ class SelectOptions:
         self, archive: Archive, paths: Sequence[str], *, top: int = 1, all_columns: bool = False
     ) -> tuple[Selection, pl.DataFrame, pl.DataFrame]:
         """Return the selection, the rows it chose from, and those that --where took away, each with that filter."""
-        expressions = self._derived()
-        filters = [Expression("--where", text) for text in self.where]
-        names = list(dict.fromkeys([*archive.columns, *expressions]))
-
-        def find(name: str) -> str:
-            return find_column(name, names)
-
-        objectives = [Objective(find(c), "max") for c in self.maximize] + [Objective(find(c), "min") for c in self.minimize]
-        if not objectives:
-            objectives = list(archive.objectives)
-        labels = list(dict.fromkeys(find(c) for c in self.labels)) or [c for c in _USUAL_LABELS if c in names][:1]
-        by = list(dict.fromkeys(find(c) for c in self.by))
-        weights = _by_column(self.weights, "--weight", "COL=W", find)
-        ideal = _by_column(self.ideal, "--ideal", "COL=V", find)
-        senses = {o.column: o.sense for o in objectives or CANONICAL}
-        limits = [parse_limit(text, column=find, sense=senses.get) for text in self.limits]
-        measured = [o.column for o in objectives or CANONICAL if o.column in names]
-        wanted = [*measured, *errors_of(names, measured), *labels, *by]
-        wanted += [*(limit.column for limit in limits), *state_columns(archive.columns), *SYSTEMATIC]
-        wanted += [*lineage, "precision_executed"] if (lineage := lineage_columns(names)) else []
-        for expression in [*expressions.values(), *filters]:
-            wanted += [find(c) if c not in names else c for c in expression.columns]
-        over = [find(c.strip()) for text in self.mean_over for c in ([text] if text in names else text.split(","))]
-        read = archive.columns if all_columns or over else [c for c in dict.fromkeys(wanted) if c in archive.columns]
-        for column in measured:
-            if column in archive.lacking:
-                raise ArchiveError(f"{archive.lacking[column]} has no column {column!r}; an objective must stand in every file")
-        if not objectives and len(measured) < 2:
-            raise ValueError(_name_the_objectives(archive, paths))
-        texts = [c for c in dict.fromkeys([*labels, *by]) if c in read and c not in measured]
-        frame = archive.read(read, labels=texts)
-        if not frame.height:
-            raise ArchiveError(no_row(archive))
-        for name, expression in expressions.items():
+        derived, filters = self._derived(), [Expression("--where", text) for text in self.where]
+        found = _Found.of(self, list(dict.fromkeys([*archive.columns, *derived])), archive.objectives)
+        found.check(archive, paths)
+        frame = self._read(archive, found, [*derived.values(), *filters], all_columns=all_columns)
+        for name, expression in derived.items():
             frame = frame.with_columns(expression.on(frame, floats=True).alias(name))
         kept, filtered = filter_rows(frame, filters)
         selection = select(
-            kept, objectives or None, labels=labels, by=by, weights=weights, ideal=ideal, scale=self.scale, preset=self.preset,
-            limits=limits, within=self.within, mean_over=over, pick=self.pick,
+            kept, found.objectives or None, labels=found.labels, by=found.by, weights=found.weights, ideal=found.ideal,
+            scale=self.scale, preset=self.preset, limits=found.limits, within=self.within, mean_over=found.over, pick=self.pick,
             top=top, joint=self.joint, pairs=self.pairs, seed=self.seed,
             origin=Origin(archive.path, filtered.height, archive.unfinished),
         )  # fmt: skip
@@ -167,6 +137,17 @@ class SelectOptions:
             click.echo(f"ecosel: {remark}", err=True)
         selection = replace(selection, remarks=(*archive.later(self.left_out), *selection.remarks))
         return selection, kept, filtered
+
+    def _read(self, archive: Archive, found: _Found, expressions: Sequence[Expression], *, all_columns: bool) -> pl.DataFrame:
+        others = [*found.labels, *found.by, *(limit.column for limit in found.limits)]
+        others += [column for expression in expressions for column in map(found.column, expression.columns)]
+        in_use = columns_in_use(archive.columns, found.objectives, others)
+        read = archive.columns if all_columns or found.over else in_use
+        texts = [c for c in dict.fromkeys([*found.labels, *found.by]) if c in read and c not in found.measured]
+        frame = archive.read(read, labels=texts)
+        if not frame.height:
+            raise ArchiveError(no_row(archive))
+        return frame
 
     def _derived(self) -> dict[str, Expression]:
         derived: dict[str, Expression] = {}
@@ -178,6 +159,55 @@ class SelectOptions:
                 raise ValueError(f"--derive {name}: names that begin with {RESERVED!r} are kept for ecosel itself")
             derived[name] = Expression(f"--derive {name}", sql)
         return derived
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The columns of an archive, and those derived, that the options name."""
+
+    names: Sequence[str]
+    objectives: list[Objective]
+    labels: list[str]
+    by: list[str]
+    over: list[str]
+    weights: dict[str, float]
+    ideal: dict[str, float]
+    limits: list[Limit]
+
+    @classmethod
+    def of(cls, options: SelectOptions, names: Sequence[str], stated: Sequence[Objective], /) -> _Found:
+        """Find columns by names that may be short; `stated` are the objectives of the archive itself."""
+
+        def find(name: str) -> str:
+            return find_column(name, names)
+
+        objectives = [Objective(find(c), "max") for c in options.maximize] + [Objective(find(c), "min") for c in options.minimize]
+        objectives = objectives or list(stated)
+        senses = {o.column: o.sense for o in objectives or CANONICAL}
+        return cls(
+            names,
+            objectives,
+            labels=list(dict.fromkeys(map(find, options.labels))) or [c for c in _USUAL_LABELS if c in names][:1],
+            by=list(dict.fromkeys(map(find, options.by))),
+            over=[find(c.strip()) for text in options.mean_over for c in ([text] if text in names else text.split(","))],
+            weights=_by_column(options.weights, "--weight", "COL=W", find),
+            ideal=_by_column(options.ideal, "--ideal", "COL=V", find),
+            limits=[parse_limit(text, column=find, sense=senses.get) for text in options.limits],
+        )
+
+    @property
+    def measured(self) -> list[str]:
+        return [o.column for o in self.objectives or CANONICAL if o.column in self.names]
+
+    def column(self, name: str, /) -> str:
+        return name if name in self.names else find_column(name, self.names)
+
+    def check(self, archive: Archive, paths: Sequence[str], /) -> None:
+        for column in self.measured:
+            if column in archive.lacking:
+                raise ArchiveError(f"{archive.lacking[column]} has no column {column!r}; an objective must stand in every file")
+        if not self.objectives and len(self.measured) < 2:
+            raise ValueError(_name_the_objectives(archive, paths))
 
 
 def _by_column(texts: Sequence[str], option: str, form: str, find: Callable[[str], str]) -> dict[str, float]:

@@ -7,7 +7,12 @@ from typing import Any
 
 import polars as pl
 
-from ecosel.readers.table import column_of
+from ecosel.choosing.choice import lineage_columns
+from ecosel.choosing.cleaning.rows import errors_of
+from ecosel.choosing.cleaning.unfinished import state_columns
+from ecosel.choosing.systematic import COLUMNS as SYSTEMATIC
+from ecosel.objectives import CANONICAL, Objective
+from ecosel.readers.table import ROW, column_of
 
 
 def columns_of(frame: Any, /) -> tuple[str, ...]:
@@ -26,6 +31,19 @@ def columns_of(frame: Any, /) -> tuple[str, ...]:
     if hasattr(frame, "__dataframe__"):
         return tuple(frame.__dataframe__().column_names())
     raise ValueError(f"{type(frame).__name__} is not a frame; give polars, pandas or Arrow")
+
+
+def columns_in_use(names: Sequence[str], objectives: Sequence[Objective], others: Sequence[str], /) -> list[str]:
+    """Return the columns that a selection reads; what else a frame holds may be of any type."""
+    measured = [objective.column for objective in objectives or CANONICAL]
+    lineage = [*lineage_columns(names), "precision_executed"]
+    used = {ROW, *measured, *errors_of(names, measured), *state_columns(names), *SYSTEMATIC, *lineage, *others}
+    return [name for name in dict.fromkeys(names) if name in used]
+
+
+def numbered(frame: pl.DataFrame, /) -> pl.DataFrame:
+    """Give each row its number, where it has none yet."""
+    return frame if ROW in frame.columns else frame.with_row_index(ROW)
 
 
 def as_frame(frame: Any, columns: Sequence[str], /) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ecosel.choosing.choice import models_of
-from ecosel.choosing.cleaning.rows import finished_only
+from ecosel.choosing.cleaning.unfinished import finished_only
 from ecosel.dominance import hypervolume, nondominated_rows
 from ecosel.objectives import STATUSES, Objective
 from ecosel.output.measures import Measure
