@@ -13,7 +13,7 @@ from profilers.energy.per_image import PHASES, Windows, derive
 from profilers.energy.sampling.sampler import Stopwatch
 from profilers.measuring.measurement import Measurement, measure, rest
 from profilers.measuring.settings import Plan
-from tests.benchmarks.coverage import SENSORS_S, experiment
+from tests.benchmarks.interval_coverage import SENSORS_S, experiment
 from tests.profilers.simulated import Board, SimulatedSampler, SteadyLoad
 
 

@@ -1,6 +1,6 @@
 """Bias, error and coverage of whole simulated measurements, over the sensors of real boards and loads of several rhythms.
 
-python -m tests.benchmarks.coverage [EXPERIMENTS]
+python -m tests.benchmarks.interval_coverage [EXPERIMENTS]
 
 Each experiment is `measure` with its default plan on a board of 75 W idle: batches with 300 W for half (or all) of their time and
 120 W else, a spread of 0.3 % between groups, sensor phase and poll jitter drawn. No counter: energy is from power alone.
