@@ -73,7 +73,9 @@ def parse_limit(text: str, /, *, column: Callable[[str], str], sense: Callable[[
     if sign == "=":
         better = sense(name)
         if better is None:
-            raise ValueError(f"--limit {text!r}: {name!r} is no objective, so = says neither most nor least; {_FORM}")
+            raise ValueError(
+                f"--limit {text!r}: {name!r} is not an objective, so = sets neither a maximum nor a minimum; {_FORM}"
+            )
         relation: Relation = "<=" if better == "min" else ">="
     else:
         relation = _READS[sign] if found else _TURNED[_READS[sign]]

@@ -66,7 +66,7 @@ def absent(selection: Chosen, rows: pl.DataFrame, filtered: pl.DataFrame, /) -> 
     ]
     columns = [ROW, *selection.labels, "why"]
     parts = [rows.join(part, on=ROW, how="inner").select(columns) for part in reasons if part.height]
-    why = pl.format('was filtered away: --where "{}" is not true for it', "ecosel:filter").alias("why")
+    why = pl.format('was filtered out: --where "{}" is not true for it', "ecosel:filter").alias("why")
     return pl.concat([*parts, filtered.with_columns(why).select(columns)])
 
 

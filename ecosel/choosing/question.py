@@ -47,7 +47,7 @@ class Question:
         if self.top < 1:
             raise ValueError(f"top is {self.top}; it must be at least 1")
         if not (self.joint or self.pairs):
-            raise ValueError("neither the joint selection nor the pairs are wanted; nothing is left to choose")
+            raise ValueError("neither the joint selection nor the pairs are wanted; there is nothing to choose")
         if self.pick not in ("distance", "knee") or (self.pick == "knee" and self.requirements.within is not None):
             raise ValueError(f"pick is {self.pick!r}; it must be 'distance' or 'knee', and without within")
 

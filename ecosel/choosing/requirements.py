@@ -76,7 +76,7 @@ def refuse_all(rows: pl.DataFrame, limits: Sequence[Limit], kept: Sequence[Mask]
             cells = rows[limit.column]
             best = cells.max() if limit.is_floor else cells.min()
             if not isinstance(best, (int, float)):
-                return f"{group}no model has a value of {limit.column}, so none keeps {limit.text}"
+                return f"{group}no model has a value in {limit.column}, so none meets {limit.text}"
             return f"{group}no model has {limit.text}; the best has {best:.6g}"
-    counts = ", ".join(f"{limit.text} ({int(mask.sum()):,} keep it)" for limit, mask in zip(limits, kept, strict=True))
-    return f"{group}no model keeps all limits together: {counts}; give one of them up"
+    counts = ", ".join(f"{limit.text} ({int(mask.sum()):,} meet it)" for limit, mask in zip(limits, kept, strict=True))
+    return f"{group}no model meets all limits: {counts}; drop one of them"

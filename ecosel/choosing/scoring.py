@@ -74,7 +74,7 @@ class Rule:
             if best > ideal[k] if objective.is_quality else best < ideal[k]:
                 raise ValueError(
                     f"ideal of {objective.column!r} is {ideal[k]:g}, but a model reaches {best:g};"
-                    " an ideal is at least as good as every model: give another one"
+                    " an ideal must be at least as good as every model"
                 )
         return ideal
 

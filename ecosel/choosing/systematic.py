@@ -54,5 +54,5 @@ def _compared(one: dict[str, Any], other: dict[str, Any]) -> str | None:
     where = "on one board, where the gain cancels but not the offset" if same else "on two boards or unnamed ones"
     return (
         f"the energies of rows {one[ROW]} and {other[ROW]} differ by {difference / larger:.1%}, less than the systematic error "
-        f"of their meters ({(gains + offsets) / larger:.1%}, {where}); models on one board at similar power are free of it"
+        f"of their meters ({(gains + offsets) / larger:.1%}, {where}); models on one board at similar power share this error"
     )

@@ -66,6 +66,6 @@ def _end(number: int, noise: int | None) -> None:
     signal.alarm(5)  # should this thread never get its turn, the process ends all the same
     said = b"" if noise is None else os.pread(noise, 300, 0).split(b"\n")[0]
     reason = said.decode("utf-8", "replace").strip() or signal.Signals(number).name
-    line = f"ecosel: a library gave up ({reason}): the file is damaged, or larger than the memory of this machine\n"
+    line = f"ecosel: a library aborted ({reason}): the file is damaged, or too large for the memory of this machine\n"
     os.write(2 if noise is None else sys.stderr.fileno(), line.encode())
     os._exit(1)

@@ -48,7 +48,7 @@ def report(
     """
     output = output or (None if static else "report.html")
     if watch_ and (output in (None, "-") or static):
-        raise ValueError("--watch keeps a page up to date; name its file with -o, without --static")
+        raise ValueError("--watch needs a page; name its file with -o, without --static")
     _check(archives, output, static, force=force, open_=open_)
     if watch_ and output:
         return _watch(archives, output, shared, open_=open_)
@@ -103,7 +103,7 @@ def _watch(archives: tuple[str, ...], output: str, shared: dict[str, Any], *, op
 
 def _check(archives: tuple[str, ...], output: str | None, static: str | None, *, force: bool, open_: bool) -> None:
     if open_ and output in (None, "-"):
-        raise ValueError("--open opens the page; name its file with -o")
+        raise ValueError("--open needs a page; name its file with -o")
     check_targets([output, static], expand(archives))
     for file in (name for name in (output, static) if name is not None and name != "-"):
         if Path(file).exists() and not force:

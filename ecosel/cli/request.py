@@ -156,7 +156,7 @@ class SelectOptions:
             if name in derived:
                 raise ValueError(f"--derive {name} is given twice")
             if name.startswith(RESERVED):
-                raise ValueError(f"--derive {name}: names that begin with {RESERVED!r} are kept for ecosel itself")
+                raise ValueError(f"--derive {name}: names that begin with {RESERVED!r} are reserved for ecosel")
             derived[name] = Expression(f"--derive {name}", sql)
         return derived
 
@@ -205,7 +205,7 @@ class _Found:
     def check(self, archive: Archive, paths: Sequence[str], /) -> None:
         for column in self.measured:
             if column in archive.lacking:
-                raise ArchiveError(f"{archive.lacking[column]} has no column {column!r}; an objective must stand in every file")
+                raise ArchiveError(f"{archive.lacking[column]} has no column {column!r}; every file must have the objectives")
         if not self.objectives and len(self.measured) < 2:
             raise ValueError(_name_the_objectives(archive, paths))
 
@@ -241,10 +241,10 @@ def _name_the_objectives(archive: Archive, paths: Sequence[str]) -> str:
     head = archive.read(archive.columns).head(1000)
     numeric = [column for column in archive.columns if looks_numeric(head[column])]
     if not numeric:
-        return f"{archive.path}: no column holds numbers; there is nothing to choose by"
+        return f"{archive.path}: no column is numeric; there is nothing to choose by"
     shown = ", ".join(numeric[:20]) + (f" and {len(numeric) - 20} more" if len(numeric) > 20 else "")
     example = "--maximize COL --minimize COL"
     return (
-        f"{archive.path}: name the objectives, no direction is guessed; numeric columns: {shown};"
-        f" as in: ecosel select {shlex.join(paths)} {example}"
+        f"{archive.path}: name the objectives (ecosel guesses no direction); numeric columns: {shown};"
+        f" for example: ecosel select {shlex.join(paths)} {example}"
     )

@@ -68,32 +68,31 @@ def _lines(selection: Selection, e: Explanation) -> list[str]:
         + (f", weight {number(weight)}" if weight != 1 else "")
         for column, weight in e.choice.weights.items()
     )
-    nearest = "" if e.is_pick else f" (that of the best trade-off: {float(e.choice.distance.min()):.4g})"
+    nearest = "" if e.is_pick else f" (best trade-off: {float(e.choice.distance.min()):.4g})"
     return [*_verdict(selection, e), f"Distance to the ideal point {e.distance:.4g}{nearest}; {rule}."]
 
 
 def _verdict(selection: Selection, e: Explanation) -> list[str]:
     if e.breaks:
-        lines = [f"It breaks {' and '.join(e.breaks)}, so it may not be chosen."]
-        others = [f"Of the models that may, {len(e.dominated_by):,} dominate it, among them", *_compared(selection, e)]
-        return [*lines, *(others if e.dominated_by else ["None of the models that may dominates it."])]
+        lines = [f"It violates {' and '.join(e.breaks)}, so it cannot be chosen."]
+        others = [f"Of the models within the limits, {len(e.dominated_by):,} dominate it, including", *_compared(selection, e)]
+        return [*lines, *(others if e.dominated_by else ["No model within the limits dominates it."])]
     if not e.on_front:
         count = len(e.dominated_by)
-        some = f"{count:,} models dominate it, among them" if count > len(e.others) else "It is dominated by"
+        some = f"{count:,} models dominate it, including" if count > len(e.others) else "It is dominated by"
         return [some, *_compared(selection, e)]
     pick = e.choice.answer
     if e.is_pick and e.choice.role == "within":
         lines = [f"On the front, and the choice: the cheapest {e.choice.restrictions[-1].text}."]
     elif e.choice.role == "within":
-        lines = [
-            f"On the front, not the choice: that is {_name(selection, pick[0])}, the cheapest {e.choice.restrictions[-1].text}."
-        ]
+        cheapest = f"the cheapest {e.choice.restrictions[-1].text}"
+        lines = [f"On the front, but not the choice, which is {_name(selection, pick[0])}, {cheapest}."]
     elif e.is_pick:
         lines = [
             f"On the front, and {'the' if len(pick) == 1 else 'one of the tied'} best trade-off{'' if len(pick) == 1 else 's'}."
         ]
     else:
-        lines = [f"On the front, not the best trade-off: that is {_name(selection, pick[0])}."]
+        lines = [f"On the front, but not the best trade-off, which is {_name(selection, pick[0])}."]
     if e.weighting is not None:
         weighting = " ".join(shlex.join(["--weight", f"{column}={weight:.3g}"]) for column, weight in e.weighting.items())
         about = f" (± {100 * e.choice.wins.error:.0f} %)" if e.choice.wins.error else ""
@@ -101,7 +100,7 @@ def _verdict(selection: Selection, e: Explanation) -> list[str]:
         lines.append(f"The best trade-off under {under}, for example with {weighting}.")
     else:
         sampled = "" if len(e.choice.objectives) <= 2 else " that was tried"
-        lines.append(f"The best trade-off under no weighting{sampled}: under each one another model of the front is nearer.")
+        lines.append(f"The best trade-off under no weighting{sampled}: another model on the front is always closer to the ideal.")
     return [*lines, *(["Its neighbours on the front", *_compared(selection, e)] if e.others else [])]
 
 

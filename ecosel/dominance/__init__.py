@@ -73,7 +73,7 @@ def nondominated_pairs(quality: ArrayLike, costs: ArrayLike, /) -> Mask:
     """
     first, others = _as_costs(np.reshape(quality, (-1, 1)))[:, 0], _as_costs(costs)
     if len(first) != len(others):
-        raise ValueError(f"quality has {len(first)} rows, costs have {len(others)}; they must have as many")
+        raise ValueError(f"quality has {len(first)} rows, costs have {len(others)}; they must have the same number")
     return np.column_stack([_front(np.column_stack([first, column])) for column in others.T])
 
 

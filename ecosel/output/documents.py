@@ -155,7 +155,7 @@ def marked_frame(selection: Chosen, archive: pl.DataFrame) -> pl.DataFrame:
         choice = group.choices[-1]
         if choice.kind == "pair" and len(group.choices) > 1:
             raise ValueError(
-                "the front of several pairs cannot be marked in one column; leave --no-joint out, or name two objectives"
+                "the fronts of several pairs cannot be marked in one column; leave out --no-joint, or name two objectives"
             )
         rows = models_of(selection, group)
         values = np.column_stack([rows[o.column].cast(pl.Float64).to_numpy() for o in choice.objectives])

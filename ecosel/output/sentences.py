@@ -45,7 +45,7 @@ def bounds(choice: Choice, parts: Mapping[str, Measure], name: Name, /) -> list[
     at = choice.values[choice.at(choice.answer[0])].tolist()
     said = []
     for bound in choice.restrictions:
-        keep = f"{bound.kept:,} model{' keeps' if bound.kept == 1 else 's keep'} it"
+        keep = f"{bound.kept:,} model{' meets' if bound.kept == 1 else 's meet'} it"
         if not bound.without:
             said.append(f"{bound.text} does not bind ({keep}).")
             continue
@@ -59,7 +59,7 @@ def certainty(choice: Choice, name: Name, /) -> str:
     if choice.used == 1:
         return "It is the only model."
     if choice.role == "within":
-        return "It is the cheapest model so near to the best quality."
+        return "It is the cheapest model that close to the best quality."
     if choice.role == "knee":
         trade_off = choice.picks["trade_off"][0]
         besides = "" if trade_off in choice.answer else f" By weighted distance the choice would be {name(trade_off)}."
@@ -97,7 +97,7 @@ def certainty(choice: Choice, name: Name, /) -> str:
 def hypervolume_of(choice: Choice, /) -> tuple[float | None, str]:
     """Return the share of the box between the ideal and the worst values that the front dominates, or None and the reason."""
     if len(choice.objectives) > 3:
-        return None, "it is found for two or three objectives"
+        return None, "it is computed for two or three objectives"
     columns = [o.column for o in choice.objectives]
     extent = np.array([abs(choice.worst[column] - choice.ideal[column]) for column in columns])
     if not (extent > 0).all():
@@ -141,7 +141,7 @@ def summary(selection: Chosen) -> str:
         (f"{printable(origin.path)}: " if origin.path else "") + used,
         f"Best trade-off: lowest weighted distance to the ideal point; {_rule_in_words(selection)}.",
         *_ideals(selection),
-        *(["Limits decide who may be chosen; ideal and scale are of all models."] if selection.requirements.limits else []),
+        *(["Limits restrict the choice; ideal and scale come from all models."] if selection.requirements.limits else []),
         *(f"{remark}." for remark in selection.remarks),
     ]
     return "\n".join(lines)
@@ -157,8 +157,8 @@ def _ideals(selection: Chosen) -> list[str]:
         for column in open_ended
         if (ideals := {choice.ideal[column] for choice in selection.choices if column in choice.ideal})
     )
-    why = "of a column with another name than accuracy nobody can know the highest possible value; --ideal says it"
-    return [printable(f"Ideal: {best}: the best on the front, as {why}.")]
+    why = "for columns other than accuracy the highest possible value is unknown; set it with --ideal"
+    return [printable(f"Ideal: {best}: the best on the front; {why}.")]
 
 
 def ideal_from(selection: Chosen, objective: Objective) -> str:
@@ -172,7 +172,7 @@ def ideal_from(selection: Chosen, objective: Objective) -> str:
 
 def _rule_in_words(selection: Chosen) -> str:
     rule = selection.rule
-    weights = "their weights under them" if any(weight != 1 for weight in rule.weights.values()) else "weights 1"
+    weights = "weights as listed" if any(weight != 1 for weight in rule.weights.values()) else "weights 1"
     if rule.preset:
         return f"preset paper (1 s, 1e7 parameters, 10 mJ, all of the accuracy; the paper states no weights), {weights}"
     by = {
@@ -183,7 +183,7 @@ def _rule_in_words(selection: Chosen) -> str:
     }[rule.scale]
     below = _below_zero(selection)
     if below and rule.scale != "max":
-        by += f"; from their best value, as they go below 0: {', '.join(below)}"
+        by += f"; measured from their best value, since they go below 0: {', '.join(below)}"
     return f"scale {rule.scale} ({printable(by)}), {weights}"
 
 
@@ -211,11 +211,12 @@ def _max_rule(selection: Chosen) -> list[str]:
         parts.append(f"{', '.join(above)} by {_its(above)} largest value on the front")
     if below:
         goes = "it goes" if len(below) == 1 else "they go"
-        parts.append(f"{', '.join(below)} from {_its(below)} best value by {_its(below)} range where {goes} below 0 on the front")
+        its = _its(below)
+        parts.append(f"{', '.join(below)}, measured from {its} best value, by {its} range where {goes} below 0 on the front")
     if by_ideal:
         parts.append(f"{', '.join(by_ideal)} by {_its(by_ideal)} ideal")
     if by_range:
-        parts.append(f"{', '.join(by_range)} from the best by {_its(by_range)} range on the front")
+        parts.append(f"{', '.join(by_range)}, measured from the best, by {_its(by_range)} range on the front")
     return parts
 
 

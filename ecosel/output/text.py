@@ -222,7 +222,7 @@ def _sentences(selection: Chosen, group: Group, choice: Choice) -> list[str]:
     """Return what is said under a table; of the answer of a group that stands at the top already."""
     tied = choice.answer
     shown = ", ".join(map(str, tied[:_MOST_TIES])) + (", ..." if len(tied) > _MOST_TIES else "")
-    tie = [f"Tie: {len(tied):,} models are equally near, rows {shown}."] if len(tied) > 1 else []
+    tie = [f"Tie: {len(tied):,} models are equally close, rows {shown}."] if len(tied) > 1 else []
     if choice is group.choices[-1] or (len(group.choices) == 2 and len(choice.objectives) == 2):
         return tie
     name = _namer(selection, choice)

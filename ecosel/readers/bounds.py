@@ -127,7 +127,7 @@ class Bounds:
         return cells
 
     def refuse(self, path: str, reason: str) -> NoReturn:
-        raise ArchiveError(f"{path}: {reason}; if it is meant to be so, raise --max-size (now {_said(self.max_size)})")
+        raise ArchiveError(f"{path}: {reason}; if this is intended, raise --max-size (now {_said(self.max_size)})")
 
 
 BOUNDS = Bounds()

@@ -72,7 +72,7 @@ def join(archives: Sequence[Archive], keys: Sequence[Key], /) -> Archive:
     A column that stands in several gets its file as a prefix. Raises ArchiveError where a key is not unique.
     """
     if len(archives) < 2:
-        raise ValueError("--join joins two files or more; name another one")
+        raise ValueError("--join needs two or more files; name another one")
     tables = _tables(archives, keys)
     columns = tuple(dict.fromkeys(name for table in tables for name in table.names))
     unmatched: list[tuple[str, pl.Series]] = []
@@ -88,7 +88,7 @@ def join(archives: Sequence[Archive], keys: Sequence[Key], /) -> Archive:
             for frame, (here, there) in ((joined, paths), (other, paths[::-1])):
                 if both.height < frame.height:
                     alone = frame.join(both, on=on, how="anti").select(pl.concat_str(on, separator=" / ").fill_null("no key"))
-                    unmatched.append((f"of {here} fit no row of {there}", alone.to_series()))
+                    unmatched.append((f"of {here} match no row of {there}", alone.to_series()))
             joined = both
         return joined.select(ROW, *wanted)
 

@@ -44,10 +44,10 @@ class Expression:
         self.sql = sql.strip()
         self._what = f"{option} {sql!r}"
         if len(sql) > _LONGEST:
-            raise ValueError(f"{option}: the expression has {len(sql):,} characters; at most {_LONGEST:,} are read")
+            raise ValueError(f"{option}: the expression has {len(sql):,} characters; at most {_LONGEST:,} are allowed")
         outside_quotes = re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", " ", sql)
         if re.search(r"\b(select|with|table|values|read_\w+|scan_\w+)\b", outside_quotes, re.IGNORECASE):
-            raise ValueError(f"{self._what}: only an expression over the columns of a row is allowed, no query")
+            raise ValueError(f"{self._what}: only an expression over the columns of a row is allowed, not a query")
         # polars computes with 1.5 as a decimal of few digits; 1.5e0 is the float that is meant
         floats = re.sub(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")|(?<![\w.])(\d+\.\d*|\.\d+)(?![\w.])", _as_float_literal, sql)
         self._expression = self._told_plainly(lambda: pl.sql_expr(floats))
@@ -80,7 +80,7 @@ class Expression:
         result = self.on(frame)
         if result.dtype not in (pl.Boolean, pl.Null):
             raise ValueError(
-                f'{self._what}: it must be true or false for a row, not {result.dtype}; for example "accuracy > 0.5"'
+                f'{self._what}: it must be true or false for each row, not {result.dtype}; for example "accuracy > 0.5"'
             )
         return result.cast(pl.Boolean).fill_null(False)
 
@@ -138,7 +138,7 @@ def no_row(archive: Archive, /) -> str:
     if archive.unfinished:
         why = "; ".join(archive.remarks) or f"{archive.unfinished:,} are unfinished"
         return f"no row is left to choose from: no trial of {archive.path} is complete: {why}"
-    return f"no row is left to choose from: {archive.path} holds none"
+    return f"no row is left to choose from: {archive.path} has none"
 
 
 @contextmanager

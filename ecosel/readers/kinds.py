@@ -18,15 +18,15 @@ _BY_SUFFIX: dict[str, Kind] = {
     ".sqlite": "SQLite", ".sqlite3": "SQLite", ".xlsx": "workbook", ".duckdb": "DuckDB",
 }  # fmt: skip
 _DATABASES: tuple[Kind, ...] = ("SQLite", "DuckDB")
-_PICKLE = "is a pickle, and reading one runs its code; write the table as Parquet or CSV in the program that made it"
+_PICKLE = "is a pickle, and reading one can run code; save the table as Parquet or CSV from the program that made it"
 _INSTEAD = {
     b"\xd0\xcf\x11\xe0": "is an old Office file; save the sheet as .xlsx or CSV",
-    b"\x89HDF": "is an HDF5 file; write the table as Parquet first, e.g. pandas.read_hdf(...).to_parquet(...)",
-    b"\x93NUMPY": "is a NumPy array without column names; write it as CSV with a header",
+    b"\x89HDF": "is an HDF5 file; save the table as Parquet first, e.g. pandas.read_hdf(...).to_parquet(...)",
+    b"\x93NUMPY": "is a NumPy array without column names; save it as CSV with a header",
     b"\x80\x02": _PICKLE, b"\x80\x03": _PICKLE, b"\x80\x04": _PICKLE, b"\x80\x05": _PICKLE,
     b"Rar!": "is a RAR file; unpack it first", b"7z\xbc\xaf": "is a 7-Zip file; unpack it first",
     b"%PDF": "is a PDF; save its table as CSV",
-    b"\x0a\x16brain.Event": "is a TensorBoard log; write its scalars as CSV first",
+    b"\x0a\x16brain.Event": "is a TensorBoard log; save its scalars as CSV first",
 }  # fmt: skip
 
 
@@ -51,14 +51,14 @@ def kind_of(name: str, head: bytes, /) -> Kind:
         raise ArchiveError(f"{name} is UTF-16 text; convert it: iconv -f utf-16 -t utf-8")
     if b"\0" in head:
         kinds = "CSV, TSV, JSON, NDJSON, Parquet, Arrow, SQLite, DuckDB, .xlsx"
-        raise ArchiveError(f"{name} is binary and of no kind that can be read ({kinds})")
+        raise ArchiveError(f"{name} is a binary file of an unsupported kind (supported: {kinds})")
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if start[:1] in (b"{", b"["):
         return "JSON"
     if start[:15].lower().startswith((b"<!doctype html", b"<html")):
-        raise ArchiveError(f"{name} is a web page; save the table itself, for a file of GitHub the raw one")
+        raise ArchiveError(f"{name} is a web page; save the table itself (on GitHub, the raw file)")
     if start.startswith(b"version https://git-lfs"):
-        raise ArchiveError(f"{name} is a pointer of Git LFS, not the file itself; fetch it: git lfs pull")
+        raise ArchiveError(f"{name} is a Git LFS pointer, not the file itself; fetch it: git lfs pull")
     return "text"
 
 
@@ -70,4 +70,4 @@ def check_promise(name: str, source: Path | bytes, holds: Kind, /) -> None:
     promised = _BY_SUFFIX.get(suffix, holds)
     if promised == holds or suffix == ".txt" or (promised in _DATABASES and holds in _DATABASES):
         return
-    raise ArchiveError(f"{name}: the name promises {promised}, the content is {holds}; if that is meant, rename the file")
+    raise ArchiveError(f"{name}: the name promises {promised}, the content is {holds}; if that is intended, rename the file")

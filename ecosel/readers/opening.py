@@ -154,11 +154,11 @@ def _finished(archive: Archive, name: str, asked: _Asked, *, is_text: bool) -> A
     if not archive.columns and archive.unfinished:
         raise ArchiveError(f"no row is left to choose from: no trial of {name} is complete: {'; '.join(archive.remarks)}")
     if not archive.columns:
-        raise ArchiveError(f"{name} holds no column")
+        raise ArchiveError(f"{name} has no columns")
     reserved = [column for column in archive.columns if column.startswith(RESERVED)]
     if reserved:
         raise ArchiveError(
-            f"{name}: column {reserved[0]!r}: names that begin with {RESERVED!r} are kept for ecosel itself; rename it"
+            f"{name}: column {reserved[0]!r}: names that begin with {RESERVED!r} are reserved for ecosel; rename it"
         )
 
     def load(columns: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
@@ -193,7 +193,7 @@ def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, pac
         text = _lines(source) if packed else _decode(name, source if isinstance(source, bytes) else source.read_bytes())
         return open_json(name, text, table=asked.table, study=asked.study, bounds=asked.bounds)
     if b"\r" in sample and b"\n" not in sample:
-        raise ArchiveError(f"{name}: its lines end in a carriage return alone; convert it: tr '\\r' '\\n'")
+        raise ArchiveError(f"{name}: its lines end in bare carriage returns; convert it: tr '\\r' '\\n'")
     text = _decode(name, sample, final=len(sample) < _SAMPLE_BYTES)
     if is_markdown(text):
         whole = _lines(source) if packed else _decode(name, source if isinstance(source, bytes) else source.read_bytes())

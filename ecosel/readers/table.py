@@ -96,7 +96,7 @@ def from_records(
         try:
             return pl.DataFrame({name: column_of(name, [record.get(name) for record in records]) for name in columns})
         except UnicodeEncodeError as error:
-            raise ArchiveError(f"{path}: a text holds half of a character (\\ud800 to \\udfff)") from error
+            raise ArchiveError(f"{path}: a text contains half a character (\\ud800 to \\udfff)") from error
 
     return Archive(path, tuple(names), load, **stated)
 

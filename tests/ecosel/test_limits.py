@@ -39,7 +39,7 @@ def test_what_is_no_limit_says_how_one_is_written(text: str) -> None:
 
 
 def test_an_equals_sign_needs_a_column_that_has_a_better_end() -> None:
-    with pytest.raises(ValueError, match="'depth' is no objective, so = says neither most nor least"):
+    with pytest.raises(ValueError, match="'depth' is not an objective, so = sets neither a maximum nor a minimum"):
         read("depth=5")
 
 

@@ -239,7 +239,7 @@ def test_a_canonical_column_without_any_value_is_no_objective(nothing: pl.Expr) 
     frame = pl.read_csv(sample("young2019.csv")).with_columns(nothing.alias("energy_per_inference_j"))
     selection = select(frame)
     assert selection.models.height == 10
-    assert selection.remarks == ("energy_per_inference_j holds no value and is no objective",)
+    assert selection.remarks == ("energy_per_inference_j has no values and is not an objective",)
 
 
 def test_accuracy_in_percent_has_the_ideal_100() -> None:
@@ -252,7 +252,7 @@ def test_accuracy_in_percent_has_the_ideal_100() -> None:
 
 def test_one_accuracy_above_1_among_fractions_is_refused_unless_its_ideal_is_given() -> None:
     frame = pl.DataFrame({"accuracy": [0.9, 1.02, 0.5], "t": [3.0, 9.0, 1.0]})
-    with pytest.raises(ArchiveError, match=r"1\.02 in row 1 beside fractions"):
+    with pytest.raises(ArchiveError, match=r"1\.02 in row 1 among fractions"):
         select(frame, {"accuracy": "max", "t": "min"})
     assert select(frame, {"accuracy": "max", "t": "min"}, ideal={"accuracy": 2.0}).choices[0].ideal["accuracy"] == 2
 
@@ -267,7 +267,7 @@ def test_missing_measurement_errors_are_remarked() -> None:
     frame = pl.DataFrame({"accuracy": [0.9, 0.8], "parameters": [2, 1], "accuracy_std": [0.1, None], "accuracy_low": [0.8, 0.7]})
     assert select(frame).remarks == (
         "accuracy_std is missing in 1 of 2 rows, which count as exact",
-        "accuracy_std is taken, accuracy_low not",
+        "accuracy_std is used, not accuracy_low",
     )
 
 
@@ -361,5 +361,5 @@ def test_an_integer_column_of_any_width_is_an_objective(dtype: Any) -> None:
 
 def test_more_groups_than_anybody_reads_are_refused() -> None:
     models = pl.DataFrame({"name": range(3000), "acc": 1.0, "ms": 2.0})
-    with pytest.raises(ArchiveError, match=r"--by name makes 3,000 groups, and at most 2,000"):
+    with pytest.raises(ArchiveError, match=r"--by name makes 3,000 groups; at most 2,000"):
         select(models, {"acc": "max", "ms": "min"}, by=["name"])

@@ -67,7 +67,7 @@ def _pandas_column(frame: Any, name: str) -> pl.Series:
     """Return a column, or a level of the index, whose cells may be of any types."""
     cells = frame[name] if name in frame.columns else frame.index.get_level_values(name)
     if getattr(cells, "ndim", 1) != 1:
-        raise ValueError(f"column {name!r} stands in the frame more than once; rename one of them")
+        raise ValueError(f"column {name!r} appears more than once in the frame; rename one of them")
     if cells.dtype.kind in "iufb" and type(cells.dtype).__module__.startswith("numpy"):
         return pl.Series(name, cells.to_numpy())
     return column_of(name, [_plain(cell) for cell in cells.tolist()])

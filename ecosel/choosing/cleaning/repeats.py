@@ -59,9 +59,7 @@ def mean_over(
     )  # fmt: skip
     if means.height == frame.height and frame.height > 1:
         named = ", ".join(keys[:6]) + (f" and {len(keys) - 6} more" if len(keys) > 6 else "")
-        raise ArchiveError(
-            f"--mean-over {','.join(over)}: no two rows agree in {named}; name what a model is with --label or --by"
-        )
+        raise ArchiveError(f"--mean-over {','.join(over)}: no two rows agree in {named}; identify a model with --label or --by")
     return means.select(ROW, *(column for column in frame.columns if column in means.columns and column != ROW),
                         *(f"{column}_std" for column in measured if f"{column}_std" not in frame.columns), REPEATS)  # fmt: skip
 
@@ -82,6 +80,6 @@ def _check_agreement(
     where = ", ".join(f"{key} = {at[key]}" for key in keys[:3])
     listed = ", ".join(differing[:8]) + (f" and {len(differing) - 8} more" if len(differing) > 8 else "")
     raise ArchiveError(
-        f"--mean-over {','.join(over)}: {column} differs too ({' and '.join(values)} where {where}); name what differs with"
-        f" --mean-over if it is another repeat, with --by or --label if it is another model: {listed}"
+        f"--mean-over {','.join(over)}: {column} differs too ({' and '.join(values)} where {where}); add the differing columns"
+        f" with --mean-over if they mark repeats, or with --by or --label if they mark models: {listed}"
     )

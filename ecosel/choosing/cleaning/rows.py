@@ -57,10 +57,10 @@ def canonical_objectives(frame: pl.DataFrame, remarks: list[str], /) -> tuple[Ob
         read, unreadable = read_numbers(frame[objective.column])
         if read.null_count() == frame.height and not unreadable.any():
             empty.append(objective)
-    remarks.extend(f"{objective.column} holds no value and is no objective" for objective in empty)
+    remarks.extend(f"{objective.column} has no values and is not an objective" for objective in empty)
     chosen = tuple(objective for objective in found if objective not in empty)
     if len(chosen) < 2:
-        raise ValueError("name the objectives: fewer than two canonical columns hold a value")
+        raise ValueError("name the objectives: fewer than two canonical columns have values")
     return chosen
 
 
@@ -71,10 +71,10 @@ def percent_ideal(models: pl.DataFrame, remarks: list[str]) -> dict[str, float]:
     if models["accuracy"].median() <= 1:  # type: ignore[operator]
         above = models.filter(pl.col("accuracy") > 1)
         raise ArchiveError(
-            f"column 'accuracy': {above['accuracy'][0]:g} in row {above[ROW][0]} beside fractions; is it percent?"
-            " mend it, or give the ideal with --ideal accuracy=V"
+            f"column 'accuracy': {above['accuracy'][0]:g} in row {above[ROW][0]} among fractions; is it a percentage?"
+            " correct it, or give the ideal with --ideal accuracy=V"
         )
-    remarks.append("accuracy goes above 1 and is taken as percent: its ideal is 100")
+    remarks.append("accuracy exceeds 1 and is read as percent: its ideal is 100")
     return {"accuracy": 100.0}
 
 
@@ -87,8 +87,8 @@ def usual_end(objective: Objective, values: pl.Series) -> str | None:
         return None
     end = 1 if high <= 1 else 100
     return (
-        f"{objective.column} is called as a share is, and lies within 0..{end}: if {end} is its highest possible value,"
-        f" say --ideal {objective.column}={end}"
+        f"{objective.column} has the name of a share, and lies within 0..{end}: if {end} is its highest possible value,"
+        f" add --ideal {objective.column}={end}"
     )
 
 
@@ -107,7 +107,7 @@ def in_one_unit(frame: pl.DataFrame, columns: Sequence[str], remarks: list[str],
             remarks.append(found.remark)
         if found.errors is not None and f"{column}_std" not in frame.columns:
             read.append(found.errors.alias(f"{column}_std"))
-            remarks.append(f"what stands after ± in {column} is taken as its standard deviation")
+            remarks.append(f"the number after ± in {column} is read as its standard deviation")
     frame = frame.with_columns(read)
     ends = [name for name in errors_of(frame.columns, columns) if name not in columns and frame[name].dtype == pl.String]
     of = {name: next(column for column in columns if name.startswith(column)) for name in ends}
@@ -158,15 +158,15 @@ def remark_on_errors(used: pl.DataFrame, errors: Sequence[str], remarks: list[st
             remarks.append(f"{name} is missing in {missing:,} of {used.height:,} rows, which count as exact")
         ends = [other for other in (f"{name[:-4]}_low", f"{name[:-4]}_high") if name.endswith("_std") and other in used.columns]
         if ends:
-            remarks.append(f"{name} is taken, {' and '.join(ends)} not")
+            remarks.append(f"{name} is used, not {' and '.join(ends)}")
 
 
 def _check_errors(used: pl.DataFrame, columns: Sequence[str], errors: Sequence[str]) -> None:
     for column in columns:
         for name, wrong, rule in (
-            (f"{column}_std", pl.col(f"{column}_std") < 0, "a standard deviation is not negative"),
-            (f"{column}_low", pl.col(f"{column}_low") > pl.col(column), f"the lower end is not above {column}"),
-            (f"{column}_high", pl.col(f"{column}_high") < pl.col(column), f"the upper end is not below {column}"),
+            (f"{column}_std", pl.col(f"{column}_std") < 0, "a standard deviation cannot be negative"),
+            (f"{column}_low", pl.col(f"{column}_low") > pl.col(column), f"the lower end cannot be above {column}"),
+            (f"{column}_high", pl.col(f"{column}_high") < pl.col(column), f"the upper end cannot be below {column}"),
         ):
             if name in errors and (bad := used.filter(wrong)).height:
                 raise ArchiveError(f"column {name!r}: {bad[name][0]:g} in row {bad[ROW][0]}; {rule}")
@@ -190,8 +190,8 @@ def grouped(models: pl.DataFrame, by: Sequence[str]) -> Iterator[tuple[dict[str,
     groups = models.select(by).n_unique()
     if groups > _MOST_GROUPS:
         raise ArchiveError(
-            f"--by {', '.join(by)} makes {groups:,} groups, and at most {_MOST_GROUPS:,} are chosen from at once;"
-            " group by another column, or take fewer rows with --where"
+            f"--by {', '.join(by)} makes {groups:,} groups; at most {_MOST_GROUPS:,} are allowed;"
+            " group by another column, or select fewer rows with --where"
         )
     for key, rows in models.group_by(by, maintain_order=True):
         yield dict(zip(by, key, strict=True)), rows

@@ -60,7 +60,7 @@ def numbers(cells: pl.Series, /, *, rows: pl.Series) -> pl.Series:
         raise ArchiveError(
             f"column {cells.name!r}: {cell if len(cell) <= 60 else cell[:57] + '...'} in row {rows[first]} is not a number"
             f" ({unreadable.sum()} such {'cell' if unreadable.sum() == 1 else 'cells'}{_hint(cells, unreadable)});"
-            f" mend the file, leave such rows out with --where, or compute the column with --derive"
+            f" correct the file, exclude such rows with --where, or compute the column with --derive"
         )
     return read
 

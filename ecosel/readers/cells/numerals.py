@@ -43,14 +43,14 @@ def with_points(cells: pl.Series, mark: Mark | None, /, *, forced: bool = False)
     if own == "mixed":
         comma = _first(cells, r"^[+\-−]?\d+,\d+\D*$")
         raise ArchiveError(
-            f"column {cells.name!r}: is the comma in {comma!r} a decimal point? others have a point; write all with one sign"
+            f"column {cells.name!r}: is the comma in {comma!r} a decimal mark? other cells have a point; use the same mark in all"
         )
     if own == "either":
         if mark is None:
             example = _first(cells, r"\d[.,]\d{3}")
             readings = [_written(pl.Series([example]), reading)[0] for reading in ("point", "comma")]
             asked = (
-                f"is the comma in {example!r} a decimal point"
+                f"is the comma in {example!r} a decimal mark"
                 if "," in example
                 else f"does the point in {example!r} group digits"
             )

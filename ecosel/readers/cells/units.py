@@ -146,7 +146,7 @@ def _of_two_kinds(cells: pl.Series, units: pl.Series, kinds: dict[str, str], row
     first, *others = kinds
     other = next(name for name in others if kinds[name] != kinds[first])
     one, two = (_example(cells, units, name, rows) for name in (first, other))
-    return f"column {cells.name!r}: {one} and {two} are not of one kind; give all cells one unit"
+    return f"column {cells.name!r}: {one} and {two} are units of different kinds; give all cells one unit"
 
 
 def _example(cells: pl.Series, units: pl.Series, unit: str, rows: pl.Series) -> str:

@@ -24,7 +24,7 @@ def open_duckdb(path: str, source: Path | bytes, *, table: str | None, bounds: B
             " or write the table as Parquet: COPY t TO 't.parquet'"
         ) from error
     if isinstance(source, bytes):
-        raise ArchiveError(f"{path}: a DuckDB database cannot come through a pipe; name its file")
+        raise ArchiveError(f"{path}: a DuckDB database cannot be read from a pipe; name its file")
     file = source
 
     def run(sql: str) -> pl.DataFrame:

@@ -38,11 +38,9 @@ def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: st
             if "no such" not in str(error):
                 raise
             upgrade = f"optuna storage upgrade --storage sqlite:///{path}, or mlflow db upgrade sqlite:///{path}"
-            raise ArchiveError(f"{path} is of an older version ({error}); upgrade a copy of it first: {upgrade}") from error
+            raise ArchiveError(f"{path} is from an older version ({error}); upgrade a copy of it first: {upgrade}") from error
         except (ValueError, LookupError, TypeError) as error:
-            raise ArchiveError(
-                f"{path}: the tables of the study do not fit together ({type(error).__name__}: {error})"
-            ) from error
+            raise ArchiveError(f"{path}: the tables of the study are inconsistent ({type(error).__name__}: {error})") from error
         if study is not None:
             raise ArchiveError(f"{path} is neither an Optuna nor an MLflow database; --study does not apply")
         if "archive" in tables:

@@ -38,13 +38,13 @@ def open_workbook(path: str, source: Path | bytes, *, table: str | None, bounds:
     header = ["" if cell is None else str(cell).strip() for cell in rows[first]] if rows else []
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:
-        raise ArchiveError(f"{path}: column {twice!r} stands in the header more than once; rename one of them")
+        raise ArchiveError(f"{path}: column {twice!r} appears more than once in the header; rename one of them")
     records = [
         {name: cell for name, cell in zip(header, row, strict=False) if name}
         for row in rows[first + 1 :]
         if any(cell is not None for cell in row)
     ]
-    remarks = [f"sheet {name!r} is read; others: {listed([n for n in book.sheet_names if n != name])}"]
+    remarks = [f"reading sheet {name!r}; others: {listed([n for n in book.sheet_names if n != name])}"]
     known = {name: None for name in header if name}
     if not known:
         raise ArchiveError(f"{path}: sheet {name!r} is empty")

@@ -47,7 +47,7 @@ class _Text:
     def load_or_explain(self, wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
         twice = [name for name in wanted if self.layout.header.count(name) > 1]
         if twice:
-            raise ArchiveError(f"{self.path}: column {twice[0]!r} stands in the header more than once; rename one of them")
+            raise ArchiveError(f"{self.path}: column {twice[0]!r} appears more than once in the header; rename one of them")
         try:
             frame = self._load(wanted, labels)
         except pl.exceptions.ComputeError as error:
@@ -104,7 +104,7 @@ class _Text:
                 blank.append(row - 1)
             elif row and len(cells) < width:
                 raise ArchiveError(
-                    f"{self.path}: row {row - 1} has {len(cells)} cells where the header has {width}; mend the row"
+                    f"{self.path}: row {row - 1} has {len(cells)} cells, but the header has {width}; correct the row"
                 )
         return blank
 
@@ -131,7 +131,7 @@ class _Text:
             except csv.Error as error:
                 line = self.layout.skipped + records.line_num
                 reason = str(error).partition(" - ")[0]
-                raise ArchiveError(f"{self.path}: line {line} cannot be split into cells ({reason}); mend the line") from error
+                raise ArchiveError(f"{self.path}: line {line} cannot be split into cells ({reason}); correct the line") from error
 
     @contextmanager
     def _open(self) -> Iterator[TextIO]:
@@ -147,14 +147,14 @@ class _Text:
             for number, cells in enumerate(self._records(), start=-1):
                 if len(cells) > width:
                     return (
-                        f"row {number} has {len(cells)} cells where the header has {width};"
-                        f" quote cells that hold {self.layout.separator!r}"
+                        f"row {number} has {len(cells)} cells, but the header has {width};"
+                        f" quote cells that contain {self.layout.separator!r}"
                     )
-            return f"a row has more cells than the header ({width}); quote cells that hold {self.layout.separator!r}"
+            return f"a row has more cells than the header ({width}); quote cells that contain {self.layout.separator!r}"
         if "utf-8" in message:
             return "the text is not UTF-8; convert it, e.g. iconv -f latin1 -t utf-8"
         if "could not parse" in message or "malformed" in message:
-            return "a quoted cell does not end, or text stands behind the closing quote; mend the quotes"
+            return "a quoted cell does not end, or text follows its closing quote; correct the quotes"
         return message.splitlines()[0]
 
 

@@ -38,7 +38,7 @@ def _records(path: str, text: str, table: str | None) -> list[dict[str, Any]]:
             except (ValueError, RecursionError) as error:
                 raise ArchiveError(f"{path}: line {number} is not valid JSON: {getattr(error, 'msg', error)}") from error
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or lists in lists in lists
-        raise ArchiveError(f"{path}: the JSON is no table: {error}") from error
+        raise ArchiveError(f"{path}: the JSON is not a table: {error}") from error
     if isinstance(document, dict):
         document = _of_object(path, document, table)
     elif table is not None:
@@ -53,7 +53,7 @@ def _of_object(path: str, document: dict[str, Any], table: str | None) -> list[A
     lists = {key: cells for key, cells in document.items() if isinstance(cells, list) and all(isinstance(c, dict) for c in cells)}
     if table is not None:
         if table not in document:
-            raise ArchiveError(f"{path}: no key {table!r}; lists of records stand under: {', '.join(lists) or 'none'}")
+            raise ArchiveError(f"{path}: no key {table!r}; keys with lists of records: {', '.join(lists) or 'none'}")
         if table in lists:
             return _carried(document, table)
         found = _table_of(document[table]) if isinstance(document[table], dict) else None

@@ -26,7 +26,7 @@ def open_markdown(path: str, text: str, *, bounds: Bounds) -> Archive:
     rule = _RULE.search(text)
     above = text[: rule.start()].rstrip("\n").splitlines() if rule else []
     if rule is None or not above:
-        raise ArchiveError(f"{path}: a table of Markdown has a line of names above its line of dashes")
+        raise ArchiveError(f"{path}: a Markdown table needs a line of names above its line of dashes")
     header = _cells(above[-1])
     records: list[dict[str, Any]] = []
     for line in text[rule.end() :].lstrip("\n").splitlines():
@@ -35,14 +35,14 @@ def open_markdown(path: str, text: str, *, bounds: Bounds) -> Archive:
         cells = _cells(line)
         if len(cells) != len(header):
             raise ArchiveError(
-                f"{path}: row {len(records)} has {len(cells)} cells where the header has {len(header)}; mend the row"
+                f"{path}: row {len(records)} has {len(cells)} cells, but the header has {len(header)}; correct the row"
             )
         records.append({name: cell or None for name, cell in zip(header, cells, strict=True)})
     twice = next((name for name in header if header.count(name) > 1), None)
     if twice is not None:
-        raise ArchiveError(f"{path}: column {twice!r} stands in the header more than once; rename one of them")
+        raise ArchiveError(f"{path}: column {twice!r} appears more than once in the header; rename one of them")
     others = len(_RULE.findall(text)) - 1
-    remarks = (f"the first table is read; {others} more stand in the file",) if others else ()
+    remarks = (f"reading the first of {others + 1} tables in the file",) if others else ()
     return from_records(path, records, bounds=bounds, size=len(text), columns=header, remarks=remarks)
 
 

@@ -54,7 +54,7 @@ def layout_of(sample: str, /) -> Layout:
         header[0] = header[0].lstrip("# ") or header[0]
     rows = [tuple(row) for line in lines[first + 1 :] if len(row := _cells(line, separator)) == len(header)]
     titles = [line for line in lines[skipped:first] if line.strip() and not line.startswith("#")]
-    remark = f"the {'line' if len(titles) == 1 else f'{len(titles)} lines'} above the header left out" if titles else None
+    remark = f"skipped the {'line' if len(titles) == 1 else f'{len(titles)} lines'} above the header" if titles else None
     return Layout(separator, first, has_comments and not hidden, tuple(header), tuple(rows), hidden, remark)
 
 

@@ -46,7 +46,7 @@ def read_journal(path: str, operations: Sequence[dict[str, Any]], study: str | N
     try:
         studies = _replayed(operations)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ArchiveError(f"{path}: the operations of the journal do not fit together ({error})") from error
+        raise ArchiveError(f"{path}: the operations of the journal are inconsistent ({error})") from error
     if study is None and len(studies) != 1:
         raise ArchiveError(f"{path} holds {len(studies)} studies; name one with --study: {listed([s.name for s in studies])}")
     chosen = studies[0] if study is None else next((s for s in studies if s.name == study), None)
@@ -69,8 +69,8 @@ def read_journal(path: str, operations: Sequence[dict[str, Any]], study: str | N
         objectives=tuple(Objective(name, "max" if d == 2 else "min") for name, d in zip(names, chosen.directions, strict=True)),
         row_numbers=tuple(trial.number for trial in feasible),
         unfinished=len(absent) + len(broken),
-        remarks=(f"{len(broken)} trials break the study's constraints and count as unfinished",) if broken else (),
-        absent=absent | dict.fromkeys(broken, "it breaks the study's constraints"),
+        remarks=(f"{len(broken)} trials violate the study's constraints and count as unfinished",) if broken else (),
+        absent=absent | dict.fromkeys(broken, "it violates the study's constraints"),
     )
 
 

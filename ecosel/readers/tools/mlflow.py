@@ -60,7 +60,7 @@ def open_file_store(path: str, folder: Path, experiment: str | None) -> Archive 
         *_meta(folder),
         *(key for file in folder.glob("*/meta.yaml") for key in _meta(file.parent)),
     }:
-        raise ArchiveError(f"{path} is a file store of MLflow without a run")
+        raise ArchiveError(f"{path} is an MLflow file store without runs")
     if not found:
         return None
     names = {run.parent: _meta(run.parent).get("name", run.parent.name) for run, _ in found}

@@ -52,7 +52,7 @@ def read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> A
         key,
     )
     infeasible = {trial for trial, value in constraints if violated(json.loads(value))}
-    absent |= {str(trials[trial]["number"]): "it breaks the study's constraints" for trial in infeasible}
+    absent |= {str(trials[trial]["number"]): "it violates the study's constraints" for trial in infeasible}
     feasible = [record for trial, record in trials.items() if trial not in infeasible]
     return from_frame(
         path,
@@ -63,7 +63,7 @@ def read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> A
         ),
         row_numbers=tuple(record["number"] for record in feasible),
         unfinished=len(absent),
-        remarks=(f"{len(infeasible)} trials break the study's constraints and count as unfinished",) if infeasible else (),
+        remarks=(f"{len(infeasible)} trials violate the study's constraints and count as unfinished",) if infeasible else (),
         absent=absent,
     )
 

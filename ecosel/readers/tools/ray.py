@@ -47,7 +47,7 @@ def open_ray_results(path: str, folder: Path) -> Archive | None:
         remarks.append(f"trials left out as unfinished: {', '.join(f'{n} {why}' for why, n in sorted(unfinished.items()))}")
     if retried:
         some = "trial failed once and has" if retried == 1 else "trials failed once and have"
-        remarks.append(f"{retried} {some} a later result, which counts")
+        remarks.append(f"{retried} {some} a later result, which is used")
     return from_frame(path, frame_of(records), unfinished=unfinished.total(), remarks=tuple(remarks), absent=absent)
 
 

@@ -72,7 +72,7 @@ def test_the_hypervolume_is_a_share_of_the_box_from_the_ideal_to_the_worst() -> 
 def test_where_there_is_no_hypervolume_the_reason_stands() -> None:
     frame = MODELS.with_columns(a=pl.lit(1), b=pl.col("ms"))
     four = select(frame, {"acc": "max", "ms": "min", "a": "min", "b": "min"}).choices
-    assert hypervolume_of(four[-1]) == (None, "it is found for two or three objectives")
+    assert hypervolume_of(four[-1]) == (None, "it is computed for two or three objectives")
     assert hypervolume_of(four[1])[0] == 0.0  # the ideal of a is 0, all are 1: they lie on the edge
     same = select(frame, {"acc": "max", "a": "min"}, ideal={"a": 1.0}).choices[0]
     assert hypervolume_of(same) == (None, "all models are equal in a")

@@ -38,8 +38,8 @@ def test_a_limit_that_binds_says_what_would_be_chosen_without_it() -> None:
     assert (binding.text, binding.kept, binding.without, binding.values) == ("ms <= 5", 2, (3,), (0.85, 9.0))
     assert (slack.text, slack.kept, slack.without) == ("acc >= 0.5", 4, ())
     text = str(selection)
-    assert "ms <= 5 binds (2 models keep it): without it the choice would be d: 6.3 %" in text
-    assert "acc >= 0.5 does not bind (4 models keep it)." in text
+    assert "ms <= 5 binds (2 models meet it): without it the choice would be d: 6.3 %" in text
+    assert "acc >= 0.5 does not bind (4 models meet it)." in text
 
 
 def test_a_limit_may_be_of_a_column_that_is_no_objective_and_reads_cleaned_cells() -> None:
@@ -81,7 +81,7 @@ def test_within_weighs_all_costs_but_not_the_quality() -> None:
     [
         (("acc >= 0.95",), "no model has acc >= 0.95; the best has 0.9"),
         (("ms < 1",), "no model has ms < 1; the best has 1"),
-        (("ms <= 2", "acc >= 0.9"), "no model keeps all limits together: ms <= 2 (1 keep it), acc >= 0.9 (1 keep it)"),
+        (("ms <= 2", "acc >= 0.9"), "no model meets all limits: ms <= 2 (1 meet it), acc >= 0.9 (1 meet it)"),
     ],
 )
 def test_where_nothing_is_left_the_limit_and_the_best_value_are_named(limits: tuple[str, ...], words: str) -> None:

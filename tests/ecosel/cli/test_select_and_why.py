@@ -126,7 +126,7 @@ def test_the_gain_against_the_most_accurate_model_is_told(ecosel: Callable[..., 
 def test_ties_are_marked(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     (tmp_path / "t.csv").write_text("q,c\n1,2\n1,2\n0,1\n")
     out = ecosel("select", tmp_path / "t.csv", "--maximize", "q", "--minimize", "c").out
-    assert "Tie: 2 models are equally near, rows 0, 1." in out
+    assert "Tie: 2 models are equally close, rows 0, 1." in out
 
 
 def test_front_holds_all_used_rows_with_all_their_columns(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
@@ -307,7 +307,7 @@ def test_why_tells_dominators_weighting_and_neighbours(ecosel: Callable[..., Any
     out = ecosel("why", YOUNG, "--by", "dataset", "J").out
     assert out.startswith("J (row 9): accuracy 0.637")
     assert "It is dominated by\n    G (row 6): accuracy 0.6393 (+0.361 %), inference_time_s 26.62 (-0.56 %)" in out
-    assert "On the front, not the best trade-off: that is I (row 8)." in out
+    assert "On the front, but not the best trade-off, which is I (row 8)." in out
     assert "under 12.1 % of all weightings" in out
     assert max(map(len, out.splitlines())) <= 80
 

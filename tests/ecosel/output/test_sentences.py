@@ -44,7 +44,9 @@ def test_a_cost_below_0_anywhere_has_no_ratio() -> None:
     frame = pl.DataFrame({"accuracy": [0.9, 0.89, 0.1], "net_cost": [10.0, 2.5, -2.0]})
     assert "net_cost 2.5 instead of 10" in told(frame, {"accuracy": "max", "net_cost": "min"})
     (words,) = [line for line in summary(select(frame, {"accuracy": "max", "net_cost": "min"})).split("\n") if "scale" in line]
-    assert "net_cost from its best value by its range where it goes below 0 on the front; accuracy by its ideal" in words
+    assert (
+        "net_cost, measured from its best value, by its range where it goes below 0 on the front; accuracy by its ideal" in words
+    )
 
 
 def test_many_times_the_cost_is_a_multiple_and_a_hair_is_not_0() -> None:

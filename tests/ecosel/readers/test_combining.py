@@ -79,7 +79,7 @@ def test_rows_that_fit_nothing_are_counted_and_listed_on_request(files: Path, ec
         file.writelines(f"x{k},1\n" for k in range(8))
     arguments = (files / "results.csv", files / "speed.csv", "--join", "model")
     (remark, *_) = joined(ecosel, files, *arguments)["remarks"]
-    assert remark == f"8 rows of {files / 'results.csv'} fit no row of {files / 'speed.csv'}: x0, x1, x2, x3, x4 and 3 more"
+    assert remark == f"8 rows of {files / 'results.csv'} match no row of {files / 'speed.csv'}: x0, x1, x2, x3, x4 and 3 more"
     assert joined(ecosel, files, *arguments, "--left-out")["remarks"][0].endswith("x3, x4, x5, x6, x7")
 
 
@@ -114,7 +114,7 @@ def test_wrong_keys_are_named(files: Path, ecosel: Callable[..., Any], arguments
     outcome = ecosel("select", files / "results.csv", files / "speed.csv", *arguments, *OPTIONS)
     assert (outcome.status, outcome.err.count("\n")) == (2, 1)
     assert words in outcome.err
-    assert "joins two files or more" in ecosel("select", files / "results.csv", "--join", "model", *OPTIONS).err
+    assert "needs two or more files" in ecosel("select", files / "results.csv", "--join", "model", *OPTIONS).err
 
 
 def test_an_equals_sign_in_quotes_or_in_a_comparison_does_not_part_a_key() -> None:

@@ -58,7 +58,7 @@ def test_other_libraries_are_read_too() -> None:
         assert select(frame, ACC_MS).choices[0].front == (0, 1)
     with pytest.raises(ValueError, match="list is not a frame"):
         select([1, 2], ACC_MS)
-    with pytest.raises(ValueError, match="column 'acc' stands in the frame more than once"):
+    with pytest.raises(ValueError, match="column 'acc' appears more than once in the frame"):
         select(pd.DataFrame([[1, 2, 3]], columns=["acc", "acc", "ms"]), ACC_MS)
 
 
@@ -77,7 +77,7 @@ def test_an_end_is_suggested_for_what_is_called_as_a_share_is_and_never_taken(
     assert selection.choices[0].ideal[name] == max(values)
     suggested = [remark for remark in selection.remarks if f"--ideal {name}={end}" in remark]
     assert len(suggested) == (end is not None) == len(selection.remarks)
-    assert "the best on the front, as" in summary(selection)
+    assert "the best on the front; for columns" in summary(selection)
     assert selection.to_dict()["rule"]["ideal_from"] == {name: "front", "ms": "zero"}
 
 

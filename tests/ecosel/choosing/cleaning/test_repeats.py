@@ -65,7 +65,7 @@ def test_rows_that_do_not_count_are_in_no_mean() -> None:
 
 
 def test_where_no_rows_agree_it_says_so() -> None:
-    with pytest.raises(ArchiveError, match="no two rows agree in run; name what a model is with --label or --by"):
+    with pytest.raises(ArchiveError, match="no two rows agree in run; identify a model with --label or --by"):
         averaged(RUNS.drop("model", "lr").with_columns(run=pl.Series(list("abcdef"))))
     # a label of its own for each run tells no models apart
     named = RUNS.with_columns(run=pl.concat_str("model", "seed"))

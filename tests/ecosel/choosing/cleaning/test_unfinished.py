@@ -96,7 +96,7 @@ def test_why_says_of_rows_that_are_not_used_why_they_are_not(tmp_path: Path, eco
 
     assert why("a") == why("0") == "row 0 (a) was left out as unfinished: its state is PRUNED"
     assert why("c") == why("2") == "row 2 (c) was left out: it has no value in ms"
-    assert why("D") == why("3") == 'row 3 (d) was filtered away: --where "ms < 9 OR ms > 10 OR ms IS NULL" is not true for it'
+    assert why("D") == why("3") == 'row 3 (d) was filtered out: --where "ms < 9 OR ms > 10 OR ms IS NULL" is not true for it'
     assert why("7") == "row 7 is not among the 1 rows used"
 
 
@@ -123,7 +123,7 @@ def test_an_archive_without_rows_says_so(tmp_path: Path, ecosel: Callable[..., A
     (tmp_path / "t.csv").write_text("acc,ms\n")
     outcome = ecosel("select", tmp_path / "t.csv", "--maximize", "acc", "--minimize", "ms")
     assert "no row is left to choose from: " in outcome.err
-    assert "holds none" in outcome.err
+    assert "has none" in outcome.err
 
 
 def test_the_counts_are_in_the_document(tmp_path: Path, ecosel: Callable[..., Any]) -> None:

@@ -54,9 +54,9 @@ def test_one_unit_is_kept_and_several_of_one_kind_become_the_largest(
 @pytest.mark.parametrize(
     ("cells", "words"),
     [
-        (["12 ms", "3 mJ"], "column 'x': '12 ms' in row 0 and '3 mJ' in row 1 are not of one kind"),
-        (["12 ms", "13"], "'12 ms' in row 0 and '13' in row 1 are not of one kind"),
-        (["3 layers", "4 blocks"], "'3 layers' in row 0 and '4 blocks' in row 1 are not of one kind"),
+        (["12 ms", "3 mJ"], "column 'x': '12 ms' in row 0 and '3 mJ' in row 1 are units of different kinds"),
+        (["12 ms", "13"], "'12 ms' in row 0 and '13' in row 1 are units of different kinds"),
+        (["3 layers", "4 blocks"], "'3 layers' in row 0 and '4 blocks' in row 1 are units of different kinds"),
         (["12 ms", "OOM"], "'OOM' in row 1 is not a number"),
         (["12 ms", "12 %"], "is not a number"),
     ],
@@ -114,6 +114,6 @@ def test_what_stands_after_a_plus_minus_is_the_error() -> None:
     assert selection.models["latency_std"].to_list() == [0.4, 0.1, None]
     assert selection.units == {"latency": "ms"}
     assert selection.choices[0].resampling is not None
-    assert "what stands after ± in latency is taken as its standard deviation" in selection.remarks
+    assert "the number after ± in latency is read as its standard deviation" in selection.remarks
     mixed = chosen(["12 ± 1 ms", "1.5 ± 0.5 s"])
     assert mixed.models["latency_std"].to_list() == pytest.approx([0.001, 0.5])

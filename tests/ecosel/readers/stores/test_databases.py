@@ -167,7 +167,7 @@ def test_trials_that_break_a_constraint_of_the_study_are_left_out(old: bool, tmp
     assert 0 < len(feasible) < 20
     assert archive.read(["values_0"])[ROW].to_list() == feasible
     assert archive.unfinished == 20 - len(feasible)
-    assert "break the study's constraints" in archive.remarks[0]
+    assert "violate the study's constraints" in archive.remarks[0]
 
 
 def test_metrics_named_like_other_columns_stand_beside_them(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_an_mlflow_file_store_without_a_run_is_told(tmp_path: Path) -> None:
     (tmp_path / "mlruns" / "0").mkdir(parents=True)
     (tmp_path / "mlruns" / "0" / "meta.yaml").write_text("experiment_id: '0'\nname: Default\n")
     for folder in (tmp_path, tmp_path / "mlruns"):
-        with pytest.raises(ArchiveError, match="is a file store of MLflow without a run"):
+        with pytest.raises(ArchiveError, match="is an MLflow file store without runs"):
             open_archive([str(folder)])
 
 

@@ -30,7 +30,7 @@ def workbook(tmp_path: Path) -> Path:
 def test_the_first_sheet_is_read_or_the_one_that_is_named(workbook: Path) -> None:
     archive = open_archive([str(workbook)])
     assert archive.read(["model", "acc", "ms"]).drop(ROW).rows() == [("a", "0.9", 5), ("b", "n/a", 2), ("c", "0.7", None)]
-    assert archive.remarks == ("sheet 'results' is read; others: speed",)
+    assert archive.remarks == ("reading sheet 'results'; others: speed",)
     assert open_archive([str(workbook)], table="speed").read(["model", "ms"]).row(0) == (0, "a", 1.5)
     with pytest.raises(ArchiveError, match="no sheet 'x'; it has: results, speed"):
         open_archive([str(workbook)], table="x")

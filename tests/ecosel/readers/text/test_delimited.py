@@ -74,7 +74,7 @@ def test_a_decimal_comma_in_quotes_or_json_is_read_where_the_user_says(tmp_path:
 
 
 def test_one_column_with_both_marks_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match=r"is the comma in '0,81' a decimal point\? others have a point"):
+    with pytest.raises(ArchiveError, match=r"is the comma in '0,81' a decimal mark\? other cells have a point"):
         read(tmp_path, "acc;ms\n0,81;1\n0.9;2\n")
 
 
@@ -82,12 +82,12 @@ def test_one_column_with_both_marks_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a,b,c,d,e\n1,2,3,4,5\n1,2,3,4\n", "row 1 has 4 cells where the header has 5"),
-        ("a;b;c\n1;2\n1;2;3\n", "row 0 has 2 cells where the header has 3"),
-        ("a\tb\tc\n1\t2\t3\n\n1\n\n", "row 2 has 1 cells where the header has 3"),
-        ('a,b,c\n"x, ""y""",2,3\n"z\nz",5\n', "row 1 has 2 cells where the header has 3"),
-        ("a,b\n1,2\n3,4,5\n", "row 1 has 3 cells where the header has 2"),
-        ("title\na,b,c\n1,2,3\n4,5\n", "row 1 has 2 cells where the header has 3"),
+        ("a,b,c,d,e\n1,2,3,4,5\n1,2,3,4\n", "row 1 has 4 cells, but the header has 5"),
+        ("a;b;c\n1;2\n1;2;3\n", "row 0 has 2 cells, but the header has 3"),
+        ("a\tb\tc\n1\t2\t3\n\n1\n\n", "row 2 has 1 cells, but the header has 3"),
+        ('a,b,c\n"x, ""y""",2,3\n"z\nz",5\n', "row 1 has 2 cells, but the header has 3"),
+        ("a,b\n1,2\n3,4,5\n", "row 1 has 3 cells, but the header has 2"),
+        ("title\na,b,c\n1,2,3\n4,5\n", "row 1 has 2 cells, but the header has 3"),
     ],
 )
 def test_a_row_of_another_length_is_named(tmp_path: Path, text: str, words: str, packed: str) -> None:

@@ -89,12 +89,12 @@ def test_a_markdown_table_is_read(tmp_path: Path, ecosel: Callable[..., Any], na
     (tmp_path / name).write_text(MARKDOWN)
     archive = open_archive([str(tmp_path / name)])
     assert rows(tmp_path / name, "Model", "Top-1 (%)", "Params") == [("a", "90.5", "5M"), ("b | c", "80", "2M")]
-    assert archive.remarks == ("the first table is read; 1 more stand in the file",)
+    assert archive.remarks == ("reading the first of 2 tables in the file",)
     outcome = ecosel("select", tmp_path / name, "--maximize", "top-1 (%)", "--minimize", "params", "--format", "json")
     assert json.loads(outcome.out)["groups"][0]["selections"][0]["front"] == [0, 1]
 
 
 def test_a_markdown_row_of_another_length_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.md").write_text("a | b\n---|---\n1 | 2\n1\\|2 | x\n1 | 2 | 3\n")
-    with pytest.raises(ArchiveError, match="row 2 has 3 cells where the header has 2"):
+    with pytest.raises(ArchiveError, match="row 2 has 3 cells, but the header has 2"):
         open_archive([str(tmp_path / "t.md")])

@@ -73,7 +73,7 @@ def test_an_optuna_journal_is_read_as_its_study(journal: Path, ecosel: Callable[
 
 def test_a_damaged_journal_is_told(tmp_path: Path) -> None:
     (tmp_path / "j.log").write_text('{"op_code": 4, "study_id": 0}\n{"op_code": 0}\n')
-    with pytest.raises(ArchiveError, match="the operations of the journal do not fit together"):
+    with pytest.raises(ArchiveError, match="the operations of the journal are inconsistent"):
         open_archive([str(tmp_path / "j.log")])
 
 
@@ -130,7 +130,7 @@ def test_a_ray_trial_counts_by_its_status_and_without_one_by_what_came_last(tmp_
     assert [name for (name,) in rows(archive, "trial")] == ["a", "b", "d"]
     assert archive.remarks == (
         "trials left out as unfinished: 1 ERROR",
-        "1 trial failed once and has a later result, which counts",
+        "1 trial failed once and has a later result, which is used",
     )
     assert archive.absent == {"c": "its status is ERROR"}
     states = [{"trial_id": name, "relative_logdir": name, "status": status} for name, status in
