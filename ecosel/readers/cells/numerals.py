@@ -50,9 +50,7 @@ def with_points(cells: pl.Series, mark: Mark | None, /, *, forced: bool = False)
             example = _first(cells, r"\d[.,]\d{3}")
             readings = [_written(pl.Series([example]), reading)[0] for reading in ("point", "comma")]
             asked = (
-                f"is the comma in {example!r} a decimal mark"
-                if "," in example
-                else f"does the point in {example!r} group digits"
+                f"is the comma in {example!r} a decimal mark" if "," in example else f"does the point in {example!r} group digits"
             )
             raise ArchiveError(
                 f"column {cells.name!r}: {asked}? it can be {readings[0]} or {readings[1]};"
