@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from torch._inductor.utils import fresh_cache
 
 from profilers.errors import ModelError, ProfilerError
 from profilers.inference.batches import Batch
@@ -229,6 +228,10 @@ class TorchInference:
     @contextmanager
     def compiling(self) -> Iterator[None]:
         """Let torch.compile take the model over; its first calls inside compile, with no earlier run's work on disk or here."""
+        # these take 1.5 s to import, which a model that is not compiled need not wait for
+        import torch._dynamo
+        from torch._inductor.utils import fresh_cache
+
         torch._dynamo.reset()
         with quiet():
             with in_one_line("torch.compile"):

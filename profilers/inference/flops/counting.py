@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol
@@ -65,6 +66,11 @@ class _Counter(TorchDispatchMode):  # type: ignore[misc]
         self.total = 0
         self.uncountable: set[str] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Load no compiler only to tell it that it may not compile the counter; where it is loaded, it is off (`_unfused`)."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if isinstance(func, torch._ops.HigherOrderOperator):
@@ -124,5 +130,7 @@ def _unfused() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(False)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         stack.enter_context(torch.jit.optimized_execution(False))
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        # the model has run: what compiles itself has loaded the compiler, which takes 2 s to import for nothing otherwise
+        if "torch._dynamo" in sys.modules:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         yield

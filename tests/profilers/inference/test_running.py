@@ -168,3 +168,13 @@ def test_nested_inputs_are_mapped_and_compared() -> None:
     copied.tensors[1].add_(1)
     assert not copied.same(batch)
     assert batch.bytes == 24
+
+
+def test_a_compiled_model_is_not_helped_by_earlier_compilations() -> None:
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    folders = []
+    for _ in range(2):
+        with inference(torch.nn.Linear(2, 2), [2]).compiling():
+            folders.append(cache_dir())
+    assert len({*folders, cache_dir()}) == 3
