@@ -17,6 +17,7 @@ import pytest
 from ecosel.objectives import ACCURACY, Objective
 from evolver.archive import Archive
 from evolver.jobs import Job, Outcome
+from evolver.run import loop as loop_module
 from evolver.run import session
 from evolver.run.loop import Loop
 from evolver.run.request import Budget, SearchRequest, begun, resumed
@@ -28,6 +29,12 @@ from evolver.workers.pool import look_up
 from tests.evolver.toy import WORK, evaluate, request, survey
 
 LAGGING = SearchSettings(population=8, lifetime=40, lag=4)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the loop wait for no outcome: the executor here finishes a job only when the loop asks for room."""
+    monkeypatch.setattr(loop_module, "_TICK_S", 1e-4)
 
 
 class OutOfOrder(Executor):

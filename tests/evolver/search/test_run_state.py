@@ -34,7 +34,7 @@ def finish(run: RunState, outcome: Outcome) -> int:
 def test_the_front_and_the_front_of_the_rest_are_those_of_all_outcomes(objectives: tuple[Objective, ...]) -> None:
     seed = int(np.random.default_rng().integers(2**32))
     rng = np.random.default_rng(seed)
-    for _ in range(20):
+    for _ in range(6):
         run, costs = course(objectives), []
         for number in range(60):
             birth = run.ask()

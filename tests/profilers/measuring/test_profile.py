@@ -138,15 +138,16 @@ def test_the_whole_path_runs_over_the_real_nvml_binding(weights: Path, nvml_stan
         "board GPU-1234\nname Test board\npower 120\nperiod 0.02\nwindow 0.025\ntick 0.02\ntemperature 40\nsm 1400\n"
     )
     code = f"""
-import json
+import json, sys
 from profilers.measuring.profile import profile
 from profilers.measuring.measurement import Plan
 from profilers.measuring.settings import ProfileSettings
-plan = Plan(ci=0.5, min_s=0.3, max_s=5.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.02)
+plan = Plan(ci=0.5, min_s=0.3, max_s=2.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.02)
 found = profile(ProfileSettings({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
-print(json.dumps(found.to_dict()))
+print(json.dumps({{**found.to_dict(), "compiler": "torch._dynamo" in sys.modules}}))
 """
     found = run_child(env, code)
+    assert not found["compiler"], "2 s are spent on importing a compiler that nobody asked for"
     energy = found["energy"]
     assert found["meter"] == "nvml"
     # a starved machine sees the counter's ticks late, and then the power is preferred: test_protocol.py has the exact figures
@@ -158,32 +159,33 @@ print(json.dumps(found.to_dict()))
     assert energy["invalid"] is None
 
 
-def test_what_spoils_a_measurement_is_said(weights: Path, nvml_standin: Callable[..., dict[str, str]]) -> None:
-    board = "board GPU-1234\npower 120\nperiod 0.02\nwindow 0.025\ntick 0.02\n"
-    spoilt = {
-        "reasons 64": "not valid for ranking: clocks were held down: hw-thermal",
-        "process 4242": "other processes used the board",
-    }
-    spoilt["frozen 1"] = "what there is does not grow"
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (
+            "reasons 64\nprocess 4242",
+            ("not valid for ranking: clocks were held down: hw-thermal", "other processes used the board"),
+        ),
+        ("frozen 1", ("what there is does not grow",)),
+    ],
+)
+def test_what_spoils_a_measurement_is_said(
+    lines: str, words: tuple[str, ...], weights: Path, nvml_standin: Callable[..., dict[str, str]]
+) -> None:
     code = f"""
-import json, os
-from pathlib import Path
+import json
 from profilers.measuring.profile import profile
 from profilers.measuring.measurement import Plan
 from profilers.measuring.settings import ProfileSettings
-plan = Plan(ci=0.5, min_s=0.6, max_s=5.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.05)
-said = {{}}
-for line in {list(spoilt)!r}:
-    Path(os.environ["NVML_STANDIN"]).write_text({board!r} + line)
-    found = profile(ProfileSettings({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
-    said[line] = [found.status, *found.warnings, *found.energy.reasons]
-print(json.dumps(said))
+plan = Plan(ci=0.5, min_s=0.3, max_s=2.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.05)
+found = profile(ProfileSettings({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
+print(json.dumps([found.status, *found.warnings, *found.energy.reasons]))
 """
-    said = run_child(nvml_standin(board), code)
-    for line, words in spoilt.items():
-        assert any(words in warning for warning in said[line]), (line, said[line])
-        # a busy machine may spoil them all
-        assert (said[line][0] == "invalid") == any("not valid" in warning for warning in said[line][1:])
+    said = run_child(nvml_standin("board GPU-1234\npower 120\nperiod 0.02\nwindow 0.025\ntick 0.02\n" + lines), code)
+    for part in words:
+        assert any(part in warning for warning in said[1:]), said
+    # a busy machine may spoil them all
+    assert (said[0] == "invalid") == any("not valid" in warning for warning in said[1:])
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
@@ -205,10 +207,7 @@ def test_a_model_with_images_runs_channels_last(tmp_path: Path) -> None:
 
 
 def test_a_compiled_model_tells_what_compiling_cost_and_when_it_pays_off(weights: Path) -> None:
-    measured(weights, compile=True, limit=100)
-    hits = torch._dynamo.utils.counters["inductor"]["fxgraph_cache_hit"]
     found = measured(weights, compile=True, meter="constant:65").profile
-    assert torch._dynamo.utils.counters["inductor"]["fxgraph_cache_hit"] == hits, "an earlier run helped"
     assert found.facts.flops == 2 * (64 * 32 + 32 * 10)
     assert found.compile_time_s is not None
     assert found.compile_energy_j == pytest.approx(65 * found.compile_time_s, rel=1e-6)
@@ -272,22 +271,20 @@ def test_sweep_makes_a_row_of_every_combination_and_goes_on_where_it_stopped(
         "--archive",
         archive,
     )
-    outcome = ecosel(*command, "--sweep", "batch=10,100", "--sweep", "mode=paper,pipelined", "--format", "json")
+    outcome = ecosel(*command, "--sweep", "batch=100", "--sweep", "mode=paper,pipelined", "--format", "json")
     assert outcome.status == 0, outcome.err
     rows = json.loads(outcome.out)
-    assert [(row["batch_size"], row["mode"]) for row in rows] == [
-        (10, "paper"), (10, "pipelined"), (100, "paper"), (100, "pipelined"),
-    ]  # fmt: skip
+    assert [(row["batch_size"], row["mode"]) for row in rows] == [(100, "paper"), (100, "pipelined")]
     # the children see how busy this machine is: a row may be marked for that alone
-    assert all(row["status"] == "ok" or "others had" in row["remarks"] for row in rows if row["mode"] == "paper")
-    assert [row["status"] for row in rows if row["mode"] == "pipelined"] == ["invalid"] * 2
+    assert rows[0]["status"] == "ok" or "others had" in rows[0]["remarks"]
+    assert rows[1]["status"] == "invalid"
     assert "overlaps copies to a GPU" in rows[1]["remarks"]
-    again = ecosel(*command, "--sweep", "batch=10,100,1000", "--sweep", "mode=paper")
-    finished = sum(row["status"] == "ok" for row in rows)
-    assert finished == 0 or f"{finished} of 3 combinations are in" in again.err
-    assert len(again.out.splitlines()) == 3 - finished
+    again = ecosel(*command, "--sweep", "batch=100,1000", "--sweep", "mode=paper")
+    finished = rows[0]["status"] == "ok"
+    assert not finished or "1 of 2 combinations are in" in again.err
+    assert len(again.out.splitlines()) == 2 - finished
     chosen = ecosel("select", archive, "--format", "json")
-    assert chosen.status == 0 or (finished == 0 and "invalid by status" in chosen.err)
+    assert chosen.status == 0 or (not finished and "invalid by status" in chosen.err)
 
 
 def test_a_child_that_is_killed_costs_its_own_row_alone(tmp_path: Path, weights: Path) -> None:
