@@ -119,8 +119,9 @@ def _sampled(view: GroupView) -> str:
     kept = "all" if fronts <= shipped else f"{len(shipped & fronts):,} of"
     thinned = "" if fronts <= shipped else " Under some weights the best trade-off here may be a neighbour of the true one."
     return (
-        f"{view.total:,} models are too many points: the shading counts all of them (darker: more); drawn as points are {kept} "
-        f"{len(fronts):,} models of the fronts, and the table can show {view.models.height - len(shipped):,} others.{thinned}"
+        f"{view.total:,} models are too many to draw as points: the shading counts all of them (darker means more); {kept} "
+        f"{len(fronts):,} models on the fronts are drawn as points, and the table can show "
+        f"{view.models.height - len(shipped):,} others.{thinned}"
     )
 
 

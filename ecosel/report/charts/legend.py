@@ -10,11 +10,11 @@ _GLYPHS = {
     "its 95 % interval": '<path d="M9 1V15M3 8H15" stroke="var(--front)" stroke-width="1.2"/>',
     "best on the horizontal axis": '<rect x="3" y="2" width="12" height="12" fill="none" stroke="var(--low)" stroke-width="2"/>',
     "best on the vertical axis": '<path d="M9 1.5 16 14H2Z" fill="none" stroke="var(--high)" stroke-width="2"/>',
-    "best trade-off of the two": '<path d="M9 1 14 8 9 15 4 8Z" fill="var(--pick)"/>',
+    "best trade-off of these two": '<path d="M9 1 14 8 9 15 4 8Z" fill="var(--pick)"/>',
     "best trade-off of all objectives": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--pick)" stroke-width="1.8"/>',
     "marked": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--ink)" stroke-width="2.5"/>',
     "pinned": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--high)" stroke-width="2"/>',
-    "out of the limits, or filtered away": '<circle cx="9" cy="8" r="2.5" fill="none" stroke="var(--model)"/>',
+    "outside the limits, or filtered out": '<circle cx="9" cy="8" r="2.5" fill="none" stroke="var(--model)"/>',
 }
 
 

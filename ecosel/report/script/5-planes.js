@@ -173,9 +173,9 @@ function settlePlane(plane) {
 function planeWords(plane) {
   const { group, x, y } = plane;
   const says = (at) => `${nameOf(group, at)} (${phrase(y, valuesOf(group, y)[at])}, ${phrase(x, valuesOf(group, x)[at])})`;
-  const picks = plane.picks.length ? `Best trade-off: ${says(plane.picks[0])}.` : "No model is left.";
+  const picks = plane.picks.length ? `Best trade-off: ${says(plane.picks[0])}.` : "No models are left.";
   const name = group.name ? `, ${group.name}` : "";
-  return `${objectives[y].name} against ${objectives[x].name}${name}: ${grouped(String(group.total))} models, ${plane.front.length} on the front. ${picks} The table holds the numbers.`;
+  return `${objectives[y].name} against ${objectives[x].name}${name}: ${grouped(String(group.total))} models, ${plane.front.length} on the front. ${picks} The table has the numbers.`;
 }
 
 function updatePlane(plane, isFiltered) {

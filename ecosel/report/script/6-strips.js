@@ -89,8 +89,8 @@ const parallels = [];
 function makeParallel(group, g) {
   const holder = byId(`parallel-${g}`);
   if (objectives.length < 4 || group.models.row.length < 2) return;
-  const text = make("p", { class: "small muted" }, "Each line is a model, the better end of every objective on top. Drag along an axis to keep only a range of it; click the axis to let it go.");
-  const clear = make("button", { type: "button", hidden: true, onclick: () => { state.brushes = {}; refresh({ filtered: true }); } }, "let all ranges go");
+  const text = make("p", { class: "small muted" }, "Each line is a model, with the better end of every objective at the top. Drag along an axis to keep only a range of it; click the axis to clear the range.");
+  const clear = make("button", { type: "button", hidden: true, onclick: () => { state.brushes = {}; refresh({ filtered: true }); } }, "clear all ranges");
   const drawing = svg("svg", { role: "img" });
   holder.append(make("h3", {}, "All objectives at once"), text, clear, drawing);
   parallels.push({ group, g, holder, clear, drawing });
@@ -102,7 +102,7 @@ function drawParallel(view) {
   const step = (width - 2 * SIDE) / (objectives.length - 1);
   view.at = (k) => SIDE + k * step;
   drawing.setAttribute("viewBox", `0 0 ${width} ${TOP + TALL + 26}`);
-  drawing.setAttribute("aria-label", `All ${objectives.length} objectives of ${group.models.row.length} models, a line for each; the table holds the numbers.`);
+  drawing.setAttribute("aria-label", `All ${objectives.length} objectives of ${group.models.row.length} models, a line for each; the table has the numbers.`);
   const front = new Set(group.front);
   const others = everyone(group).filter((at) => !front.has(at));
   const every = Math.max(1, Math.ceil(others.length / MOST_LINES));

@@ -89,7 +89,7 @@ function lineOf({ group, g, at, row, isPinned }, roles) {
   const [baseGroup, base] = baseOf(group);
   const name = make("th", { scope: "row", class: "name" },
     make("button", { type: "button", class: "pin", "aria-pressed": isPinned, "aria-label": `pin ${nameOf(group, at)}`, title: "pin: compare with others", onclick: () => pin(row) }, isPinned ? "★" : "☆"),
-    make("button", { type: "button", class: "link", "data-mark": row, "aria-pressed": state.marked === row, title: "ring it in the charts", onclick: () => markRow(row) }, ...called(group, at)));
+    make("button", { type: "button", class: "link", "data-mark": row, "aria-pressed": state.marked === row, title: "highlight it in the charts", onclick: () => markRow(row) }, ...called(group, at)));
   const cells = objectives.map((o, k) => {
     const value = valuesOf(group, k)[at];
     const isBest = value === group.whole[k][o.isQuality ? 1 : 0];
@@ -138,7 +138,7 @@ function makeTools() {
   } });
   const option = (value, text) => make("option", { value }, text);
   const scope = make("select", { id: "scope", autocomplete: "off", onchange: (event) => { state.scope = event.target.value; refresh({ listed: true }); } },
-    option("front", "on the front"), option("all", groups.some((group) => group.total > group.models.row.length) ? "all that are drawn" : "all models"));
+    option("front", "on the front"), option("all", groups.some((group) => group.total > group.models.row.length) ? "all drawn models" : "all models"));
   const boxes = settings.map((c) => make("label", {}, make("input", { type: "checkbox", value: c, autocomplete: "off", onchange: () => {
     const chosen = [...byId("columns").querySelectorAll("input:checked")].map((box) => Number(box.value));
     state.columns = chosen.length ? chosen : null;
@@ -160,7 +160,7 @@ function settleTools() {
 
 function pin(row) {
   const isPinned = state.pins.includes(row);
-  if (!isPinned && state.pins.length >= MOST_PINS) return say(`At most ${MOST_PINS} models are pinned; unpin one first.`);
+  if (!isPinned && state.pins.length >= MOST_PINS) return say(`At most ${MOST_PINS} models can be pinned; unpin one first.`);
   state.pins = isPinned ? state.pins.filter((other) => other !== row) : [...state.pins, row];
   return refresh({ listed: true });
 }

@@ -37,7 +37,7 @@ function makeControls() {
   const reset = make("button", { type: "button", id: "reset", onclick: () => {
     Object.assign(state, { weights: fresh().weights, limits: fresh().limits });
     refresh({ filtered: true });
-  } }, "as at first");
+  } }, "reset");
   const form = make("div", { class: "form" }, make("h2", {}, "What matters to you"),
     objectives.length > 1 ? make("div", { class: "presets", role: "group", "aria-label": "Weights" }, ...buttons, reset) : "", ...rows,
     make("p", { id: "left", class: "small" }), makeAxes(),

@@ -101,15 +101,15 @@ function tellMarked() {
   box.append(make("h2", {}, "Marked: ", ...called(group, at)), factsOf(group, at),
     pick === undefined || pick === at ? "" : make("p", {}, `Against ${nameOf(group, pick)}: ${trade(group, page.answer, at, pick, referenceOf(page.answer)) || "no difference"}.`),
     make("div", { class: "presets" }, make("button", { type: "button", onclick: () => pin(state.marked) }, isPinned ? "unpin" : "pin"),
-      make("button", { type: "button", onclick: () => markRow(state.marked) }, "let go")),
-    make("details", {}, make("summary", {}, "all that the archive says"), wholeRow(group, at)));
+      make("button", { type: "button", onclick: () => markRow(state.marked) }, "unmark")),
+    make("details", {}, make("summary", {}, "everything in the archive"), wholeRow(group, at)));
 }
 
 const term = (name, text) => [make("dt", {}, make("bdi", {}, name)), make("dd", {}, make("bdi", {}, String(text)))];
 const factsOf = (group, at) => make("dl", {}, ...objectives.flatMap((o, k) => term(o.name, valueText(k, valuesOf(group, k)[at]) + interval(group, k, at))));
 function wholeRow(group, at) {
   const cells = page.columns.flatMap((name, c) => (group.cells[c][at] === null || group.cells[c][at] === "" ? [] : term(name, group.cells[c][at])));
-  const rest = page.columnsLeftOut ? [make("dt"), make("dd", {}, `${page.columnsLeftOut} more columns stand in the archive`)] : [];
+  const rest = page.columnsLeftOut ? [make("dt"), make("dd", {}, `the archive has ${page.columnsLeftOut} more columns`)] : [];
   return make("dl", {}, ...term("row", group.models.row[at]), ...cells, ...rest);
 }
 
@@ -205,7 +205,7 @@ function live() {
   for (const name of ["pointerdown", "pointermove", "keydown", "wheel"]) addEventListener(name, () => { idle.since = performance.now(); }, { passive: true });
   const tick = () => {
     const seconds = Math.max(0, Math.round(Date.now() / 1000 - written));
-    byId("age").textContent = `made ${seconds < 120 ? `${seconds} s` : seconds < 7200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`} ago, renews itself`;
+    byId("age").textContent = `made ${seconds < 120 ? `${seconds} s` : seconds < 7200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`} ago, refreshes itself`;
     const rest = performance.now() - idle.since;
     const wait = Number(document.body.dataset.renew) * (seconds < 60 ? 1000 : 6000); // rarely, where it is not made anew
     if (!document.hidden && rest > Math.min(2000, wait) && performance.now() > wait && document.activeElement?.id !== "search") {

@@ -24,11 +24,11 @@ _LIMITS = {
     "nvml-power": "Power of the NVIDIA board, polled and integrated: the sensor may see only part of each interval (25 of "
                   "every 100 ms on A100 and H100, arXiv 2312.02741) and may average over up to 1 s, so short runs are "
                   "uncertain; idle power is included.",
-    "rapl": "Intel/AMD RAPL: a counter of the processor package (and memory, where it has one), modelled or measured by the "
-            "processor itself; no graphics card, fan or power supply is in it.",
-    "constant": "No power was measured: a constant number of watts was assumed and multiplied by the time. It ranks models "
-                "by time alone.",
-    "replay": "A recorded power trace was played back: the numbers are those of the recording, not of the machine named here.",
+    "rapl": "Intel/AMD RAPL: a counter of the processor package (and memory, if it has one), modelled or measured by the "
+            "processor itself; it excludes graphics cards, fans and the power supply.",
+    "constant": "No power was measured: a constant power was assumed and multiplied by the time, which ranks models by time "
+                "alone.",
+    "replay": "A recorded power trace was played back: the numbers belong to the recording, not to the machine named here.",
 }  # fmt: skip
 _MOST_SHOWN = 6
 
@@ -93,9 +93,9 @@ def _measured(selection: Selection, used: pl.DataFrame) -> list[tuple[str, str]]
     )
     kinds = dict.fromkeys(source.split(":")[0] for source in sources)
     limits = [f"{kind}: {_LIMITS[kind]}" for kind in kinds if kind in _LIMITS]
-    unknown = "The archive does not say how energy was measured (no column energy_source), so nothing is known here of its error."
-    known = [f"{column} carries a 95 % interval" for column in energies if _has_error(used, column)]
-    without = [f"{column} carries no interval: differences between models may be smaller than the error" for column in energies
+    unknown = "The archive does not say how energy was measured (no column energy_source), so its error is unknown."
+    known = [f"{column} has a 95 % interval" for column in energies if _has_error(used, column)]
+    without = [f"{column} has no interval: differences between models may be smaller than the error" for column in energies
                if not _has_error(used, column)]  # fmt: skip
     return [*facts, ("limits of the energy", " ".join([*(limits or [unknown]), *(f"{part}." for part in (*known, *without))]))]
 

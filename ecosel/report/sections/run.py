@@ -131,7 +131,7 @@ def _progress(view: GroupView, reached: pl.DataFrame, used: pl.DataFrame, *, clo
     yield _figure(f"best-{group}-{clock}", best_chart(part, title), {"points": points, "best": line}, words, group=group)
     fronts = front_growth(view, used, clock)
     if fronts.height:
-        words = f"Hypervolume of the front of each pair, as a share of what it is at the end ({view.total:,} models)."
+        words = f"Hypervolume of the front of each pair, as a share of its final value ({view.total:,} models)."
         yield _figure(f"front-{group}-{clock}", front_chart(fronts, title), {"fronts": fronts}, words, group=group)
 
 

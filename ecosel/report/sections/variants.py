@@ -58,13 +58,13 @@ def redundancies(rows: pl.DataFrame, /) -> list[str]:
 def _redundant(cells: dict[str, Any]) -> str:
     name, slots = cells.get("candidate_id") or f"row {cells[ROW]}", cells["redundant_slots"]
     ratio = _ratio(cells, "redundant_time_ratio")
-    return f"{name}: {slots}" + (f"; as it was drawn the network takes {ratio} of the time" if ratio else "")
+    return f"{name}: {slots}" + (f"; the network as drawn takes {ratio} times as long" if ratio else "")
 
 
 def _line(cells: dict[str, Any]) -> Line:
     failed = cells.get("status") not in (None, "ok")
     layers = f", int8 in {cells['quantised_layers']} layers" if cells.get("quantised_layers") else ""
-    reason = cells.get("remarks") or "no reason is given"
+    reason = cells.get("remarks") or "no reason given"
     return Line(
         str(cells.get("candidate_id") or cells["variant"]),
         str(cells["parent"] or ""),

@@ -48,7 +48,9 @@ def unrestricted(selection: Selection, rows: pl.DataFrame, /) -> tuple[Selection
     limits = [sliders.get(o.column) for o in selection.objectives]
     if needed.within is not None:
         if len(selection.groups) > 1:
-            raise ValueError("--within is a limit of its own in each group, and the page has one for all; give --limit instead")
+            raise ValueError(
+                "--within sets a separate limit in each group, but the page has one for all groups; use --limit instead"
+            )
         may = np.logical_and.reduce([np.ones(selection.models.height, dtype=np.bool_), *kept])
         k, bound = _bound(needed.within, selection, may)
         limits[k] = bound

@@ -119,7 +119,7 @@ def test_provenance_is_told(ecosel: Run) -> None:
     assert ecosel("report", "a.parquet", "--where", "birth > 2", "--weight", "accuracy=2.5").status == 0
     page = Path("report.html").read_text()
     for words in ("45 of 60 models used (3 filtered, 11 oom, 1 timeout)", "accuracy 2.5, inference_time_s 1", "NVIDIA H100 (45)",
-                  "the maker states no accuracy", "energy_per_inference_j carries no interval", "vl-convert-python", "SHA-256",
+                  "the maker states no accuracy", "energy_per_inference_j has no interval", "vl-convert-python", "SHA-256",
                   "a.parquet"):  # fmt: skip
         assert words in page
 
@@ -132,7 +132,7 @@ def test_energy_of_unknown_source_is_said_to_be_so(ecosel: Run) -> None:
 def test_a_constant_power_is_called_an_assumption(ecosel: Run) -> None:
     pl.read_csv(YOUNG).with_columns(pl.lit("constant:65").alias("energy_source")).write_csv("a.csv")
     ecosel("report", "a.csv")
-    assert "No power was measured: a constant number of watts was assumed" in Path("report.html").read_text()
+    assert "No power was measured: a constant power was assumed" in Path("report.html").read_text()
 
 
 def test_the_browser_is_opened_on_the_page(tmp_path: Path) -> None:

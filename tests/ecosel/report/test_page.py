@@ -260,9 +260,9 @@ def test_a_page_stays_small(rows: int, most: float, tmp_path: Path) -> None:
 
 def test_a_page_says_that_it_holds_a_sample(tmp_path: Path) -> None:
     written(tmp_path / "page.html", archive(5_600), **LABELLED)
-    assert "5,600 models are too many points" in (tmp_path / "page.html").read_text()
+    assert "5,600 models are too many to draw as points" in (tmp_path / "page.html").read_text()
     written(tmp_path / "page.html", archive(120), **LABELLED)
-    assert "too many points" not in (tmp_path / "page.html").read_text()
+    assert "too many to draw" not in (tmp_path / "page.html").read_text()
 
 
 def test_too_many_groups_are_refused() -> None:

@@ -149,7 +149,7 @@ def test_a_brush_keeps_a_range_and_the_table_follows(opened: Open, tmp_path: Pat
     )
     assert min(values) >= low
     assert page.locator("#parallel-0 polyline.out").count() > 0
-    page.click("text=let all ranges go")
+    page.click("text=clear all ranges")
     page.wait_for_function("(n) => parseInt(document.getElementById('count').textContent) === n", arg=before)
 
 

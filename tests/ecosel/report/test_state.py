@@ -175,8 +175,8 @@ def test_a_live_page_says_its_age_and_renews_itself_in_place(opened: Open, tmp_p
     page = as_page(selection, rows, command="", written=1.0)
     (tmp_path / "page.html").write_text(page)
     shown = opened(tmp_path / "page.html")
-    assert re.search(r"made \d+ h ago, renews itself", shown.page.inner_text("#age"))
-    assert "renews itself" not in as_page(selection, rows, command="").split("<script")[0]
+    assert re.search(r"made \d+ h ago, refreshes itself", shown.page.inner_text("#age"))
+    assert "refreshes itself" not in as_page(selection, rows, command="").split("<script")[0]
     shown.weigh([0.2, 2.0, 2.0])
     (pick,) = shown.rows("joint-0")
     assert "w=" in address(shown)

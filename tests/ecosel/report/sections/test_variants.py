@@ -63,7 +63,7 @@ def test_a_head_points_along_its_arrow(right: float, up: float, turned: float) -
 
 
 def test_slots_that_did_nothing_are_said_with_what_they_cost() -> None:
-    words = "net: 2 slots did nothing: a dropout, a pool; as it was drawn the network takes 1.08 of the time"
+    words = "net: 2 slots did nothing: a dropout, a pool; the network as drawn takes 1.08 times as long"
     assert redundancies(ROWS) == [words]
 
 
@@ -71,7 +71,7 @@ def test_the_page_holds_table_and_words_escaped() -> None:
     page = as_page(CHOSEN, ROWS, command="ecosel report")
     assert '<section id="variants">' in page
     assert "channels cut in &lt;4&gt; layers" in page
-    assert "Slots that did nothing" in page
+    assert "Slots without effect" in page
 
 
 def test_an_archive_without_variants_has_no_such_section() -> None:
