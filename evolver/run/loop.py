@@ -29,7 +29,8 @@ from evolver.workers.pool import outcome_of, perform
 _TRIES = 3
 # So many lost jobs in a row for each that may run at a time, or so many crashes and no other outcome, end the run; ours.
 _LOST_IN_A_ROW, _CRASHES_IN_A_ROW = 3, 20
-# How often the best are looked for among the new means, and what the seed of a later training is apart; ours.
+# How often the best are looked for among the new means, or among those whose last training succeeds; and what the seed of a
+# later training is apart; ours.
 _ROUNDS, _AGAIN_SEED = 3, 1_000_003
 _TICK_S = 0.25
 _ASK_CAPACITY_S = 2.0
@@ -119,7 +120,7 @@ class Loop:
             self._want(self.course.near_front if self.request.measure == "front" else (), "measure")
         if self.request.final and not self.interrupted_by:
             self._phase = "final"
-            self._want(self.course.winners(self.request.final), "final")
+            self._finish(self.request.final)
 
     def _confirm(self) -> None:
         """Train the best again, and those that take their places, until the best were all trained several times."""
@@ -129,6 +130,12 @@ class Loop:
                 return
             self._phase = "confirm"
             self._want(doubtful, *AGAIN)
+
+    def _finish(self, count: int) -> None:
+        """Train the best once more; where that fails, the next best take their places, in a few rounds."""
+        for _ in range(_ROUNDS):
+            failed = sum(outcome.status != "ok" for outcome in self.course.finals.values())
+            self._want(self.course.winners(count + failed), "final")
 
     def _want(self, numbers: Sequence[int], *tasks: Task) -> None:
         for task in tasks:

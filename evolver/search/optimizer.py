@@ -28,6 +28,9 @@ G = TypeVar("G")
 # Of the surrogate, ours: children of which one is chosen, every how manyth birth goes without, after how many outcomes it
 # begins, and over how many births it is looked whether workers are idle, who must not wait for it.
 _SCREENED, _UNSCREENED, _LEARNT, _REMEMBERED = 16, 4, 32, 32
+# Births are random until the population is full, but at most this many times the population; ours. Where half of the random
+# candidates fail, a search that breeds from the first few is caught by one of them: tests/benchmarks/README.md has figures.
+_FIRST = 4
 _DRAWS = 64  # how often a birth may be drawn anew because it is a duplicate or breaks a limit
 
 
@@ -200,7 +203,7 @@ class Search(Generic[G]):
             given = number < len(self.start) and draw == 0
             if given:
                 genome, parents = self.start[number], tuple[int, ...]()
-            elif number < self.plan.population or not self._living() or draw >= _DRAWS:
+            elif draw >= _DRAWS or self._fills(number):
                 genome, parents = self.problem.random(rng), ()
             else:
                 genome, parents = self._child(number, rng)
@@ -214,6 +217,11 @@ class Search(Generic[G]):
             if nearest is None or violation < nearest[0]:
                 nearest = violation, (genome, key, parents, known)
         return nearest[1] if nearest else None
+
+    def _fills(self, number: int) -> bool:
+        """Return whether a birth is random, to fill the population."""
+        living = len(self._living())
+        return not living or (living < self.plan.population and number < _FIRST * self.plan.population)
 
     def _child(self, number: int, rng: np.random.Generator) -> tuple[G, tuple[int, ...]]:
         """Return a child of two parents, or the one of several that the surrogate draws the highest accuracy for."""

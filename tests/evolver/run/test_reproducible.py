@@ -40,8 +40,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 class OutOfOrder(Executor):
     """Finishes one of the jobs that run, at random, when it is full or when nothing more comes."""
 
-    def __init__(self, width: int, seed: int) -> None:
-        self.width, self.rng = width, random.Random(seed)
+    def __init__(self, width: int, seed: int, outcome: Callable[[Job], Outcome]) -> None:
+        self.width, self.rng, self.outcome = width, random.Random(seed), outcome
         self.running: list[tuple[Job, Future[Any]]] = []
         self.seen: list[Job] = []
 
@@ -57,7 +57,7 @@ class OutOfOrder(Executor):
     def finish_one(self) -> None:
         if self.running:
             job, future = self.running.pop(self.rng.randrange(len(self.running)))
-            future.set_result(noisy(job))
+            future.set_result(self.outcome(job))
 
 
 def noisy(job: Job) -> Outcome:
@@ -73,8 +73,10 @@ def noisy(job: Job) -> Outcome:
                    notes={"weights": "kept"} if kept else {})  # fmt: skip
 
 
-def run(asked: SearchRequest, *, workers: int, seed: int, births: int | None = None) -> tuple[dict[str, Any], OutOfOrder]:
-    executor = OutOfOrder(workers, seed)
+def run(
+    asked: SearchRequest, *, workers: int, seed: int, births: int | None = None, outcome: Callable[[Job], Outcome] = noisy
+) -> tuple[dict[str, Any], OutOfOrder]:
+    executor = OutOfOrder(workers, seed, outcome)
     engine = Engine("out of order", executor, lambda: workers, lambda: None, lambda: ("toy",))
     asked = replace(asked, budget=Budget(births=births)) if births else asked
     with Archive(asked.archive) as archive:
@@ -164,6 +166,26 @@ def test_the_best_are_trained_again_and_announced_by_their_means(tmp_path: Path)
     assert "mean of 3 trainings" in as_text(answer)
     first = [row for row in rows.values() if row[1] == "ok"]
     assert answer["best"]["accuracy"] <= max(row[2] for row in first) + 1e-12
+
+
+def test_the_next_best_takes_the_place_of_a_winner_whose_last_training_fails(tmp_path: Path) -> None:
+    finals: list[int] = []
+
+    def failing(job: Job) -> Outcome:
+        if job.task != "final":
+            return noisy(job)
+        finals.append(job.birth)
+        return noisy(job) if len(finals) == 2 else Outcome("collapsed", "it learned nothing")
+
+    answer, _ = run(
+        request(tmp_path / "run.db", measure="none", confirm=2, final=1, budget=Budget(births=8)),
+        workers=2,
+        seed=1,
+        outcome=failing,
+    )
+    best = sorted((row for row in content(tmp_path / "run.db") if row[5] > 1), key=lambda row: -row[2])
+    assert [str(birth) for birth in finals] == [row[0] for row in best[:2]]
+    assert {final["candidate_id"]: final["status"] for final in answer["final"]} == {best[0][0]: "collapsed", best[1][0]: "ok"}
 
 
 def test_weights_are_kept_of_candidates_near_the_front_and_of_no_others(tmp_path: Path) -> None:

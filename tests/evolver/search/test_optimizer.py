@@ -88,6 +88,18 @@ def test_genomes_to_start_from_come_first_and_once() -> None:
     assert sorted(birth.genome for birth in births if birth) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize(("every", "first_child"), [(1, 8), (2, 15), (10, 32)])
+def test_births_are_random_until_the_population_is_full_or_four_times_as_many_were_born(every: int, first_child: int) -> None:
+    search = Search(SlotProblem(), SearchSettings(population=8, lifetime=30))
+    children = []
+    for number in range(40):
+        birth = search.ask()
+        assert birth is not None
+        children += [number] if birth.parents else []
+        search.tell(number, {"accuracy": 0.5} if number % every == 0 else None)
+    assert children == list(range(first_child, 40))
+
+
 def test_births_keep_a_limit_that_is_known_before_training_and_else_come_nearest() -> None:
     search = Search(FourGenomes(), SearchSettings(limits=(Limit("parameters", 20),), population=4))
     births = [search.ask() for _ in range(4)]
