@@ -95,10 +95,10 @@ class Archive:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         (tables,) = self._database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
         if application != _APPLICATION and tables:
-            raise EvolverError(f"{self.path} is a database of another program; name a new file with --archive")
+            raise EvolverError(f"{self.path} is another program's database; name a new file with --archive")
         if version > _VERSION:
             raise EvolverError(
-                f"{self.path} was written by a newer ecosel (its format is {version}, this one knows {_VERSION}); upgrade ecosel"
+                f"{self.path} was written by a newer ecosel (format {version}, this version reads {_VERSION}); upgrade ecosel"
             )
         if not tables:
             self._database.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
@@ -212,7 +212,7 @@ def _locked(path: Path) -> int:
     try:
         lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise EvolverError(f"cannot write {path}: {error.strerror}; name a file in a folder that can be written") from error
+        raise EvolverError(f"cannot write {path}: {error.strerror}; name a file in a writable folder") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -235,10 +235,10 @@ def one_line_errors(path: Path) -> Iterator[None]:
         name = getattr(error, "sqlite_errorname", "")
         if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and not _has_room(path)):
             raise EvolverError(
-                f"the disk of {path} is full; all that was finished is kept: make room and give the same command again"
+                f"the disk of {path} is full; finished work is kept: free some space and run the same command again"
             ) from error
         if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
-            raise EvolverError(f"{path} is no archive that can be read ({error}); name another --archive") from error
+            raise EvolverError(f"{path} is not a readable archive ({error}); name another --archive") from error
         if isinstance(error, sqlite3.IntegrityError):
             raise
         raise EvolverError(f"cannot write {path}: {error}") from error
@@ -270,7 +270,7 @@ def foreign(path: Path) -> Iterator[sqlite3.Connection]:
         except sqlite3.OperationalError as error:
             if str(error) != "interrupted":
                 raise
-            raise sqlite3.OperationalError(f"a query of it, a view, takes more than {_PATIENCE_S:g} s") from error
+            raise sqlite3.OperationalError(f"a query of it (a view?) takes more than {_PATIENCE_S:g} s") from error
 
 
 def genomes(path: Path, most: int) -> tuple[str, ...]:
@@ -283,7 +283,7 @@ def genomes(path: Path, most: int) -> tuple[str, ...]:
             start = file.read(_LONGEST + 1)
         if not start.startswith(b"SQLite format 3\0"):
             if len(start) > _LONGEST:
-                raise EvolverError(f"--start: {path} is no genome: it is longer than {_LONGEST:,} bytes")
+                raise EvolverError(f"--start: {path} is not a genome: it is longer than {_LONGEST:,} bytes")
             return (start.decode("utf-8").strip(),)
         with foreign(path) as database:
             found = database.execute(
@@ -295,5 +295,5 @@ def genomes(path: Path, most: int) -> tuple[str, ...]:
             f"--start: cannot read {path} ({error}); name a genome (JSON) or an archive of ecosel evolve"
         ) from error
     if not found:
-        raise EvolverError(f"--start: {path} holds no candidate that was trained")
+        raise EvolverError(f"--start: {path} has no trained candidate")
     return tuple(str(row["genome"]) for row in found)

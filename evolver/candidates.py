@@ -50,7 +50,7 @@ def candidate(path: Path, candidate_id: str) -> Candidate:
     except (sqlite3.Error, TypeError, ValueError) as error:
         raise EvolverError(f"{path}: not an archive of `ecosel evolve` ({error})") from None
     if row is None or row["genome"] is None:
-        raise EvolverError(f"{path}: holds no candidate {candidate_id}; its column candidate_id names those that it holds")
+        raise EvolverError(f"{path}: has no candidate {candidate_id}; its column candidate_id lists its candidates")
     return Candidate(row["genome"], settings, dict(row))
 
 

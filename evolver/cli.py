@@ -28,7 +28,7 @@ def seconds(text: str) -> float:
     """Return 90, 90s, 10m, 1h30m or 2d as seconds."""
     parts = re.fullmatch(r"((?:\d+(?:\.\d+)?[smhd])+|\d+(?:\.\d+)?)", text.strip().lower())
     if parts is None:
-        raise ValueError(f"{text!r} is no duration; write 90s, 10m, 1h30m or 2d")
+        raise ValueError(f"{text!r} is not a duration; write 90s, 10m, 1h30m or 2d")
     return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", parts[1]))
 
 
@@ -47,7 +47,7 @@ def limit(text: str) -> Limit:
 
 def _column(name: str) -> str:
     if name not in _COLUMNS:
-        raise ValueError(f"there is no column {name!r}; a search knows {', '.join(_COLUMNS)}")
+        raise ValueError(f"there is no column {name!r}; a search has {', '.join(_COLUMNS)}")
     return name
 
 
@@ -149,7 +149,7 @@ def _check_variants(names: str | None, *, final: int) -> None:
     from profilers.variants.names import check_packages, parse_variants
 
     if not final:
-        raise ValueError("--compress makes variants of what --final saves; give --final 1, say")
+        raise ValueError("--compress makes variants of the models saved by --final; add --final 1")
     check_packages(parse_variants(names))
 
 

@@ -44,7 +44,7 @@ def test_an_archive_of_a_newer_version_is_refused_in_a_line(script: Path, tmp_pa
     for command in ("select", "report"):
         outcome = ecosel(command, archive, "--minimize", "parameters", "--maximize", "accuracy")
         assert (outcome.status, outcome.out, outcome.err.count("\n")) == (1, "", 1)
-        assert "was written by a newer ecosel (its format is 9, this one knows 1); upgrade ecosel" in outcome.err
+        assert "was written by a newer ecosel (format 9, this version reads 1); upgrade ecosel" in outcome.err
 
 
 def test_profile_appends_to_an_older_archive_and_not_to_a_newer_one(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ class Joules:
         self._meters: list[PowerMeter] = []
         self._joules = 0.0
         if not places:
-            raise EvolverError("--joules counts the devices of this machine; where jobs run elsewhere use --births or --time")
+            raise EvolverError("--joules counts only the devices of this machine; if jobs run elsewhere, use --births or --time")
         for place in places:
             named = spec or (None if place == "cpu" else f"nvml:{place}")
             try:
@@ -52,7 +52,7 @@ class Joules:
         try:
             return meter.read()
         except ProfilerError as error:
-            raise EvolverError(f"--joules: {error}; all that was finished is kept: give the same command again") from error
+            raise EvolverError(f"--joules: {error}; finished work is kept: run the same command again") from error
 
 
 def _between(before: Reading, after: Reading) -> float:
@@ -62,5 +62,5 @@ def _between(before: Reading, after: Reading) -> float:
     first, second = (next((power for power in both if power is not None), None) for both in powers)
     if first is None or second is None:
         why = "; ".join(after.warnings or before.warnings) or "its meter gives neither energy nor power"
-        raise EvolverError(f"--joules: {why}; all that was finished is kept: give the same command again")
+        raise EvolverError(f"--joules: {why}; finished work is kept: run the same command again")
     return (first + second) / 2 * (after.time_s - before.time_s)

@@ -187,7 +187,7 @@ class Loop:
             return None
         birth = self.course.ask()
         if birth is None:
-            self.ended = "every architecture that was drawn had been tried"
+            self.ended = "every architecture drawn had already been tried"
             return None
         self.archive.save_birth(birth)
         return birth.number
@@ -256,7 +256,7 @@ class Loop:
             where = f" on {outcome.notes['place']}" if "place" in outcome.notes and not self.engine.places else ""
             raise EvolverError(
                 f"{self._faults} jobs in a row failed, the last one{where}: {outcome.reason}; "
-                "all that was finished is kept: mend this and give the same command again"
+                "finished work is kept: fix this and run the same command again"
             )
 
     def _room(self) -> int:
@@ -275,7 +275,7 @@ class Loop:
         except Exception as error:
             said = " ".join(str(error).split())[:200] or type(error).__name__
             raise EvolverError(
-                f"{self.engine.name} takes no more work ({said}); all that was finished is kept: give the same command again"
+                f"{self.engine.name} takes no more work ({said}); finished work is kept: run the same command again"
             ) from error
 
     def _interrupt(self, number: int) -> None:

@@ -64,7 +64,7 @@ def duration(seconds: float) -> str:
 def say_waiting(mode: Mode) -> None:
     """Say that nothing can begin: a cluster's workers may come hours after its scheduler."""
     if mode != "quiet" and sys.stderr is not None:
-        print("no worker has joined yet; the search begins when one does (Ctrl-C stops)", file=sys.stderr, flush=True)
+        print("no worker has joined yet; the search starts when one does (Ctrl-C stops)", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -116,8 +116,8 @@ def resumed(request: SearchRequest, work: Work, held: Mapping[str, Any], archive
     for name in now:
         if name != "plan" and before.get(name) != now[name]:
             raise EvolverError(
-                f"{request.archive} was begun with {name} = {json.dumps(before.get(name))}, not {json.dumps(now[name])}; "
-                "give the same again, or name another --archive"
+                f"{request.archive} was started with {name} = {json.dumps(before.get(name))}, not {json.dumps(now[name])}; "
+                "use the same settings, or choose another --archive"
             )
     settings = replace(request.settings, space=held["space"])
     course = _course(request, work, settings, held["start"], held.get("earlier", ()))

@@ -119,9 +119,9 @@ def as_text(answer: dict[str, Any]) -> str:
     if "ended" not in answer:
         return "\n".join(f"{name.replace('_', ' ') + ':':22}{_words(value)}" for name, value in answer.items())
     counts = ", ".join(f"{count} {status}" for status, count in answer["outcomes"].items()) or "no outcome"
-    again = f", {answer['resumed']} of them from before" if answer["resumed"] else ""
+    again = f", {answer['resumed']} of them from earlier runs" if answer["resumed"] else ""
     lines = [f"{answer['archive']}: {answer['births']} births{again}: {counts}"]
-    lines.append(f"this command: {answer['finished']} trained in {duration(answer['elapsed_s'])}; it ended: {answer['ended']}")
+    lines.append(f"this command: {answer['finished']} trained in {duration(answer['elapsed_s'])}; ended by: {answer['ended']}")
     if answer["best"] is not None:
         best = answer["best"]
         many = best["trainings"] > 1
@@ -133,12 +133,12 @@ def as_text(answer: dict[str, Any]) -> str:
     for final in answer["final"]:
         what = f"final: candidate {final['candidate_id']}: "
         if final["status"] == "ok":
-            files = f"saved as {final['saved']}.pt2 and .pt" if final["saved"] else "its files are gone"
+            files = f"saved as {final['saved']}.pt2 and .pt" if final["saved"] else "its files are missing"
             lines.append(f"{what}test accuracy {final['test_accuracy']:.2%}, {files}")
         else:
             lines.append(f"{what}{final['status']} ({final['reason']}), nothing was saved")
     if answer["unfinished"]:
-        lines.append(f"{answer['unfinished']} births have no outcome yet; the same command finishes them")
+        lines.append(f"{answer['unfinished']} births have no outcome yet; run the same command to finish them")
     lines.append(f"choose:   ecosel select {answer['archive']}")
     spent = answer["ended"] == f"{answer['births']} births"
     lines.append(f"{'continue with more --births:' if spent else 'continue:'} {answer['command']}")
@@ -176,7 +176,7 @@ def _summary(request: SearchRequest, loop: Loop, course: RunState) -> dict[str, 
         best = {"candidate_id": str(birth), "accuracy": accuracy, "trainings": found.trainings if found else 1, **interval}
     return {
         "archive": str(request.archive),
-        "ended": loop.ended or "nothing was left to do",
+        "ended": loop.ended or "nothing left to do",
         "exit_status": exit_status(loop.interrupted_by),
         "births": progress.births,
         "resumed": progress.resumed,

@@ -85,13 +85,14 @@ class SearchSettings:
     def __post_init__(self) -> None:
         columns = [objective.column for objective in self.objectives]
         if not columns or len(set(columns)) < len(columns):
-            raise ValueError(f"objectives are {columns}; name at least one, and none twice")
+            raise ValueError(f"objectives are {columns}; name at least one, and each only once")
         if not 1 <= self.tournament <= self.population <= self.lifetime:
             raise ValueError(
-                f"tournament {self.tournament}, population {self.population} and lifetime {self.lifetime} must rise from 1"
+                f"tournament {self.tournament}, population {self.population}, lifetime {self.lifetime}: "
+                "they must satisfy 1 <= tournament <= population <= lifetime"
             )
         if self.surrogate and self.objectives != (ACCURACY,):
-            raise ValueError("--surrogate guesses accuracy; with several objectives it was no gain, and is refused")
+            raise ValueError("--surrogate predicts accuracy only; with several objectives it did not help, and is refused")
         if self.lag is not None and self.lag < 1:
             raise ValueError(f"--reproducible is {self.lag}; it must be 1 or more")
         if self.seed < 0:
@@ -152,7 +153,7 @@ class Search(Generic[G]):
     def replay(self, birth: Birth[G]) -> None:
         """Take note of a birth: of one that ask gives, or of one from an earlier part of the run."""
         if birth.number != self.births:
-            raise ValueError(f"birth {birth.number} does not follow on {self.births} births")
+            raise ValueError(f"birth {birth.number} does not follow after {self.births} births")
         self._in_flight.append(birth.number - birth.told)
         self.births += 1
         self._keys.add(birth.key)
@@ -161,7 +162,7 @@ class Search(Generic[G]):
     def tell(self, number: int, values: Mapping[str, float | None] | None) -> None:
         """Say what became of a birth: a value for each column, None for what was not measured or for a failure."""
         if number not in self._waiting:
-            raise ValueError(f"birth {number} was never asked for, or was told before")
+            raise ValueError(f"birth {number} was never asked for, or was already told")
         birth = self._waiting.pop(number)
         self.told += 1
         self.learn(birth.genome, (values or {}).get(ACCURACY.column) or 0.0)

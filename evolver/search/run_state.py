@@ -59,7 +59,7 @@ class RunState:
 
     def __post_init__(self) -> None:
         if self.plan.lag is not None and not self.plan.columns.isdisjoint((*MEASURED, "train_time_s")):
-            raise ValueError("what is measured comes out differently each time; --reproducible cannot search for it")
+            raise ValueError("measurements differ each time, so --reproducible cannot search for them")
         if self.measure == "none" and self._tells_measured:
             raise ValueError("an objective or a limit is measured, but --measure is none; give --measure front or all")
         self.search = Search(self.problem, self.plan, self.start)

@@ -61,7 +61,7 @@ def load_weights(network: nn.Module, path: Path) -> bool:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch and pickle raise many kinds for a damaged file
         said = " ".join(str(error).split())[:200]
-        raise EvolverError(f"{path}: not the weights of this candidate ({said}); remove it to go on without") from None
+        raise EvolverError(f"{path}: not the weights of this candidate ({said}); remove it to continue without it") from None
     return True
 
 
@@ -70,7 +70,7 @@ def keep_weights(network: nn.Module, path: Path) -> str:
     part = path.with_name(f"{path.name}.part")
     try:
         if not path.parent.is_dir():
-            return "not kept: this machine does not see the folder of the archive"
+            return "not kept: the archive's folder is not visible from this machine"
         torch.save({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, part)
         os.replace(part, path)
     except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError of torch

@@ -66,7 +66,7 @@ def evaluate(job: Job) -> Outcome:
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not _out_of_memory(error):
             raise
-        reason = (str(error).strip().splitlines() or ["no memory left"])[0]
+        reason = (str(error).strip().splitlines() or ["out of memory"])[0]
     # outside the except clause: the traceback would keep the tensors alive
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -173,7 +173,7 @@ class Evaluator:
         found, best = share(correct, total), share(total, total)
         if (found.low or 0.0) > chance or (best.low or 0.0) <= chance:  # of few images no accuracy is better by its interval
             return None
-        return f"accuracy {found.value:.4f} ({found.low:.4f} to {found.high:.4f}) is not above the {chance:.4f} of one class"
+        return f"accuracy {found.value:.4f} ({found.low:.4f} to {found.high:.4f}) is not above the {chance:.4f} of the top class"
 
     def finish(self, job: Job, genome: Genome, known: Outcome) -> Outcome:
         """Train on training and validation images together, save the network, and count correct test images in float32, once."""
@@ -259,7 +259,7 @@ class Evaluator:
     def _resident(self, found: LabelledImages, rows: NDArray[np.int64] | slice = slice(None)) -> ImageSet:
         mean, std = self._labelled.mean, self._labelled.std
         if mean is None or std is None:
-            raise DataError(f"{self.settings.dataset} has no training images to take mean and deviation from")
+            raise DataError(f"{self.settings.dataset} has no training images for mean and deviation")
         return image_set(found.images[rows], found.labels[rows], mean, std, self.device)
 
 
@@ -269,8 +269,8 @@ def _device() -> str:
     pinned = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     if pinned.startswith(("GPU-", "MIG-")):  # a worker's own GPU: the processor must not silently take its place
         raise EvolverError(
-            f"PyTorch {torch.__version__} finds no CUDA device where {pinned} should be; install a PyTorch that fits the driver, "
-            "or give --devices cpu"
+            f"PyTorch {torch.__version__} finds no CUDA device {pinned}; install a PyTorch that fits the driver, "
+            "or use --devices cpu"
         )
     return "cpu"
 

@@ -52,5 +52,5 @@ def _difference(network: nn.Module, sample: torch.Tensor, program: Path, weights
     state = torch.load(weights, weights_only=True)
     same_weights = all(torch.equal(state[name], value) for name, value in network.state_dict().items())
     if not same_weights or not difference <= SAME * max(1.0, float(logits.abs().max())):
-        raise OtherLogitsError(f"{program.name}: the saved network gives other logits, by {difference:.2g}; it is not kept")
+        raise OtherLogitsError(f"{program.name}: the saved network's logits differ by {difference:.2g}; it is not kept")
     return difference

@@ -60,7 +60,7 @@ def local_slots(devices: str, workers: int | None, *, reproducible: bool = False
     found = None if named == ["cpu"] else _machine()
     places = (gpus(found, os.environ) or ["cpu"]) if named == ["auto"] else [place(device, found) for device in named]
     if len(set(places)) < len(places):
-        raise ValueError(f"--devices is {devices!r}; a device may be named once")
+        raise ValueError(f"--devices is {devices!r}; name each device only once")
     slots: list[DeviceSlot] = []
     for where in places:
         slots += cpu_slots(workers or cores()) if where == "cpu" else [DeviceSlot(where)] * (workers or 1)
@@ -150,7 +150,7 @@ def _dask(address: str) -> Engine:
 
 def _named(executor: str, module: str, factory: str, workers: int | None) -> Engine:
     if workers is None:
-        raise ValueError(f"--executor {executor} needs --workers N: how many jobs it runs at one time")
+        raise ValueError(f"--executor {executor} needs --workers N, the number of concurrent jobs")
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.append(str(Path.cwd()))  # last: a file there must not take the place of a package
     try:

@@ -116,7 +116,7 @@ def perform(entry: str, job: Job, deadline_s: float) -> Outcome:
 def _failed(death: Died) -> Outcome:
     """Tell a fault of the place, which is `lost` and names it, from one of the candidate."""
     if death.kind == "unready":
-        return Outcome("lost", f"a worker could not begin: {death}", notes={"place": socket.gethostname()})
+        return Outcome("lost", f"a worker could not start: {death}", notes={"place": socket.gethostname()})
     if death.kind != "error":
         return Outcome(death.kind, str(death))
     return Outcome("lost" if _WORLD.intersection(death.names) else "crash", str(death))
@@ -129,9 +129,7 @@ def look_up(entry: str, settings: str) -> Survey:
         with children.lend(alone=False) as child:
             survey = child.call(entry, (settings,), deadline_s=PREPARE_S)
     except Died as death:
-        missing = (
-            "; training needs more than the search does: pip install 'ecosel[torch]'" if "ImportError" in death.names else ""
-        )
+        missing = "; training needs PyTorch: pip install 'ecosel[torch]'" if "ImportError" in death.names else ""
         raise EvolverError(f"{death}{missing}") from death
     if not isinstance(survey, Survey):
         raise EvolverError(f"{entry} returned {type(survey).__name__}, not a Survey")

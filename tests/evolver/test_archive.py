@@ -101,7 +101,7 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     Archive(tmp_path / "run.db").close()
     with closing(sqlite3.connect(tmp_path / "run.db")) as database:
         database.execute("PRAGMA user_version = 99")
-    with pytest.raises(EvolverError, match=r"newer ecosel \(its format is 99, this one knows 1\); upgrade ecosel"):
+    with pytest.raises(EvolverError, match=r"newer ecosel \(format 99, this version reads 1\); upgrade ecosel"):
         Archive(tmp_path / "run.db")
 
 
@@ -113,18 +113,16 @@ def test_a_database_of_another_program_is_refused_and_not_changed(tmp_path: Path
     assert rows(tmp_path / "run.db", "SELECT name FROM sqlite_master") == [("mine",)]
 
 
-@pytest.mark.parametrize(
-    ("content", "words"), [(b"no database at all, but long enough to look" * 9, "no archive that can be read")]
-)
+@pytest.mark.parametrize(("content", "words"), [(b"no database at all, but long enough to look" * 9, "not a readable archive")])
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "run.db").write_bytes(content)
-    with pytest.raises(EvolverError, match="no archive that can be read"):
+    with pytest.raises(EvolverError, match="not a readable archive"):
         Archive(tmp_path / "run.db")
     assert (tmp_path / "run.db").read_bytes() == content
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EvolverError, match="No such file or directory; name a file in a folder that can be written"):
+    with pytest.raises(EvolverError, match="No such file or directory; name a file in a writable folder"):
         Archive(tmp_path / "missing" / "run.db")
 
 
@@ -133,9 +131,7 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
         fill(archive)
         (pages,) = archive._database.execute("PRAGMA page_count").fetchone()
         archive._database.execute(f"PRAGMA max_page_count = {pages + 1}")
-        with pytest.raises(
-            EvolverError, match="is full; all that was finished is kept: make room and give the same command again"
-        ):
+        with pytest.raises(EvolverError, match="is full; finished work is kept: free some space and run the same command again"):
             save(archive, range(4, 1000))
         kept = [saved.number for saved in archive.births()]
         archive._database.execute("PRAGMA max_page_count = 100000")

@@ -38,7 +38,7 @@ def test_durations_are_read(text: str, value: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "m", "10x", "-5", "1 h", "5m3"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no duration; write 90s, 10m, 1h30m or 2d"):
+    with pytest.raises(ValueError, match=r"is not a duration; write 90s, 10m, 1h30m or 2d"):
         seconds(text)
 
 
@@ -53,20 +53,20 @@ def test_objectives_and_limits_are_read() -> None:
     [
         (
             ["--objectives", "accuracy,speed"],
-            "there is no column 'speed'; a search knows accuracy, inference_time_s, parameters,",
+            "there is no column 'speed'; a search has accuracy, inference_time_s, parameters,",
         ),
-        (["--objectives", "accuracy,accuracy"], "none twice"),
+        (["--objectives", "accuracy,accuracy"], "each only once"),
         (["--limit", "parameters"], "--limit 'parameters': write COLUMN <= VALUE"),
         (["--limit", "parameters=many"], "--limit 'parameters=many': write COLUMN <= VALUE"),
         (["--limit", "parameters=0"], "--limit 'parameters=0': the limit of parameters must be above 0"),
-        (["--limit", "speed<=1"], "there is no column 'speed'; a search knows accuracy,"),
+        (["--limit", "speed<=1"], "there is no column 'speed'; a search has accuracy,"),
         (["--final", "-1"], "--final is -1; it must be 0 or more"),
         (["--deadline", "0"], "the deadline of a candidate is 0 s; it must be above 0"),
         (["--devices", "GPU-12"], "there is no device 'GPU-12'"),
         (["--births", "0"], "births is 0; a budget must be above 0"),
-        (["--time", "soon"], "'soon' is no duration"),
+        (["--time", "soon"], "'soon' is not a duration"),
         (["--seed", "-1"], "seed is -1; it must be 0 or more"),
-        (["--population", "0"], "must rise from 1"),
+        (["--population", "0"], "must satisfy 1 <= tournament"),
         (["--workers", "0"], "--workers is 0; there must be at least 1"),
         (["--devices", "tpu"], "there is no device 'tpu'"),
         (["--executor", "nonsense"], "must be dask:ADDRESS, a scheduler.json or module:factory"),

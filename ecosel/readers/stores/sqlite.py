@@ -55,7 +55,7 @@ def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: st
 def _check_layout(path: str, database: sqlite3.Connection) -> None:
     (application,), (layout,) = (database.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version"))
     if application in _OURS and layout > _LAYOUT:
-        newer = f"its format is {layout}, this one knows {_LAYOUT}"
+        newer = f"format {layout}, this version reads {_LAYOUT}"
         raise ArchiveError(f"{path} was written by a newer ecosel ({newer}); upgrade ecosel")
 
 

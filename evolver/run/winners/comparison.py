@@ -38,7 +38,7 @@ def _row(path: Path) -> tuple[str, ...]:
             counts = database.execute(_COUNTS).fetchone()
             chosen = database.execute(_CHOSEN).fetchone()
     except sqlite3.Error as error:
-        raise ArchiveError(f"{path} is no archive of ecosel evolve ({error})") from error
+        raise ArchiveError(f"{path} is not an archive of ecosel evolve ({error})") from error
     learned = f"{counts['ok'] or 0} of {counts['births']}"
     if chosen is None:
         return (path.stem, f"{counts['trainings']}", learned, _share(counts["first"]), "none", "-", "-")

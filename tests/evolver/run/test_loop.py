@@ -264,9 +264,9 @@ def test_limits_known_before_training_cost_no_training(tmp_path: Path, engine: E
 
 def test_what_was_begun_otherwise_is_refused_in_one_line(tmp_path: Path, engine: Engine) -> None:
     search(request(tmp_path / "run.db"), engine)
-    with pytest.raises(EvolverError, match=r"was begun with seed = 0, not 1; .* name another --archive"):
+    with pytest.raises(EvolverError, match=r"was started with seed = 0, not 1; .* choose another --archive"):
         search(request(tmp_path / "run.db", plan=SearchSettings(population=8, lifetime=40, seed=1)), engine)
-    with pytest.raises(EvolverError, match=r'was begun with dataset = "", not "other"'):
+    with pytest.raises(EvolverError, match=r'was started with dataset = "", not "other"'):
         search(request(tmp_path / "run.db", begun="other"), engine)
 
 
@@ -442,9 +442,7 @@ def test_an_engine_that_goes_away_is_one_line_and_everything_finished_is_kept(tm
         asked = request(tmp_path / "run.db", budget=Budget(births=10**5))
         course, settings = begun_run(asked, WORK, engine, archive)
         loop = Loop(asked, WORK.module, engine, archive, course, settings, clock=lambda: float(next(loop_clock)))
-        with pytest.raises(
-            EvolverError, match=r"^dask takes no more work \(ConnectionPool closing.\); all that was finished is kept"
-        ):
+        with pytest.raises(EvolverError, match=r"^dask takes no more work \(ConnectionPool closing.\); finished work is kept"):
             loop.run()
 
 
@@ -455,8 +453,8 @@ def test_whom_to_measure_may_change_on_resume_where_the_search_does_not_depend_o
     measured = {row[0] for row in rows(path, "SELECT candidate_id FROM archive WHERE inference_time_s IS NOT NULL")}
     assert set(answer["front"]) <= measured
     assert (answer["births"], answer["resumed"], answer["finished"]) == (30, 30, 0)
-    assert "30 births, 30 of them from before" in as_text(answer)
+    assert "30 births, 30 of them from earlier runs" in as_text(answer)
     plan = SearchSettings((ACCURACY, Objective("energy_per_inference_j", "min")), population=8, lifetime=40)
     search(request(tmp_path / "told.db", plan=plan), engine)
-    with pytest.raises(EvolverError, match='was begun with measure = "front", not "all"'):
+    with pytest.raises(EvolverError, match='was started with measure = "front", not "all"'):
         search(request(tmp_path / "told.db", plan=plan, measure="all"), engine)

@@ -131,7 +131,7 @@ def test_outcomes_told_in_the_order_of_birth_give_the_same_archive_with_any_numb
 def test_a_measured_objective_cannot_be_reproduced(tmp_path: Path) -> None:
     for column in ("inference_time_s", "train_time_s"):
         plan = replace(LAGGING, objectives=(ACCURACY, Objective(column, "min")))
-        with pytest.raises(ValueError, match="comes out differently each time; --reproducible cannot search for it"):
+        with pytest.raises(ValueError, match="measurements differ each time, so --reproducible cannot"):
             run(request(tmp_path / "run.db", plan=plan), workers=1, seed=0)
     with pytest.raises(ValueError, match="--reproducible is 0; it must be 1 or more"):
         replace(LAGGING, lag=0)

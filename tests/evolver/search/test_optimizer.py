@@ -151,7 +151,7 @@ def test_an_outcome_is_told_once_and_of_a_birth_only() -> None:
     search = Search(SlotProblem(), SearchSettings())
     search.ask()
     search.tell(0, {"accuracy": 0.5})
-    with pytest.raises(ValueError, match="birth 0 was never asked for, or was told before"):
+    with pytest.raises(ValueError, match="birth 0 was never asked for, or was already told"):
         search.tell(0, {"accuracy": 0.5})
 
 
@@ -159,9 +159,9 @@ def test_an_outcome_is_told_once_and_of_a_birth_only() -> None:
     ("wrong", "words"),
     [
         ({"objectives": ()}, "name at least one"),
-        ({"objectives": (ACCURACY, ACCURACY)}, "none twice"),
-        ({"tournament": 0}, "must rise from 1"),
-        ({"population": 300}, "must rise from 1"),
+        ({"objectives": (ACCURACY, ACCURACY)}, "each only once"),
+        ({"tournament": 0}, "must satisfy 1 <= tournament"),
+        ({"population": 300}, "must satisfy 1 <= tournament"),
         ({"seed": -1}, "must be 0 or more"),
     ],
 )

@@ -97,5 +97,5 @@ def test_what_an_earlier_run_knew_is_screened_with_from_the_first_child_on() -> 
 
 
 def test_several_objectives_are_refused() -> None:
-    with pytest.raises(ValueError, match="with several objectives it was no gain"):
+    with pytest.raises(ValueError, match="with several objectives it did not help"):
         replace(PLAN, objectives=(ACCURACY, Objective("parameters", "min")))

@@ -105,7 +105,7 @@ def test_a_network_at_chance_level_is_collapsed_by_the_interval_of_its_accuracy(
     assert evaluator._at_chance(least) is None
     why = evaluator._at_chance(least - 1)
     assert why is not None
-    assert f"is not above the {most / total:.4f} of one class" in why
+    assert f"is not above the {most / total:.4f} of the top class" in why
     slow = replace(SMALL, training=replace(RECIPE, learning_rate=2e-6, epochs=1))  # a loss just below the entropy, and no more
     outcome = evaluate(job(slow))
     assert (outcome.status, outcome.accuracy) == ("collapsed", None), outcome
@@ -182,7 +182,7 @@ def test_a_worker_on_a_gpu_that_torch_does_not_see_does_not_train_on_the_process
     if torch.cuda.is_available():
         pytest.skip("torch sees a GPU here")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-12")
-    with pytest.raises(EvolverError, match=r"finds no CUDA device where GPU-12 should be"):
+    with pytest.raises(EvolverError, match=r"finds no CUDA device GPU-12"):
         Evaluator(SETTINGS)
 
 

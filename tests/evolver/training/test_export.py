@@ -44,7 +44,7 @@ class Forgetful(nn.Module):  # type: ignore[misc]
 
 def test_a_file_that_gives_other_logits_is_not_kept(tmp_path: Path) -> None:
     (tmp_path / "winner.pt2").write_text("an earlier one")
-    with pytest.raises(EvolverError, match=r"the saved network gives other logits, by 1"):
+    with pytest.raises(EvolverError, match=r"the saved network's logits differ by 1"):
         save(Forgetful(), torch.randn(4, 3), tmp_path / "winner")
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("winner.pt2", "an earlier one")]
 

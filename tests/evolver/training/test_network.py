@@ -130,8 +130,8 @@ def test_what_is_no_archive_or_candidate_is_said_in_one_line(tmp_path: Path) -> 
     huge = Genome.from_json(GENOME.to_json().replace('"kernel_h":3', '"kernel_h":999'))
     cases = [
         (tmp_path / "missing.db", "7", "missing.db: no such archive"),
-        (good, "8", "good.db: holds no candidate 8"),
-        (good, "7' OR '1'='1", "holds no candidate"),
+        (good, "8", "good.db: has no candidate 8"),
+        (good, "7' OR '1'='1", "has no candidate"),
         (other, "7", "other.db: not an archive of `ecosel evolve`"),
         (text, "7", "text.db: not an archive"),
         (archive(tmp_path / "bad.db", genome="{}"), "7", "bad.db: candidate 7 cannot be built (genome cannot be read"),

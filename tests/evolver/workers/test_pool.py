@@ -263,7 +263,7 @@ def no_executor() -> str:
         (None, "cpu", 0, "--workers is 0; there must be at least 1"),
         (None, "tpu", None, "there is no device 'tpu'; this machine has cpu and"),
         (None, "99", None, "there is no device '99'"),
-        (None, "cpu,cpu", None, "may be named once"),
+        (None, "cpu,cpu", None, "name each device only once"),
         ("nonsense", "auto", 1, "must be dask:ADDRESS, a scheduler.json or module:factory"),
         ("no.such.module:factory", "auto", 1, "No module named 'no'"),
         ("tests.evolver.workers.test_pool:threads", "auto", None, "needs --workers N"),

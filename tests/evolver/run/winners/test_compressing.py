@@ -80,7 +80,7 @@ def test_the_lines_say_what_each_variant_is(request_: SearchRequest) -> None:
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [(("--final", "1", "--compress", "squash"), "no variant 'squash'"), (("--compress", "fold"), "give --final 1, say")],
+    [(("--final", "1", "--compress", "squash"), "no variant 'squash'"), (("--compress", "fold"), "add --final 1")],
 )
 def test_variants_that_cannot_be_made_are_refused_before_the_first_birth(
     options: tuple[str, ...], words: str, tmp_path: Path, ecosel: Callable[..., Any]
