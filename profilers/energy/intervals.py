@@ -36,11 +36,6 @@ class Estimate:
         """Return half the interval; infinite where there is none."""
         return math.inf if self.low is None or self.high is None else (self.high - self.low) / 2
 
-    def widened(self, error: float, /) -> Estimate:
-        """Return it with a further, independent half interval."""
-        half = math.hypot(self.half, error)
-        return Estimate(self.value, self.value - half, self.value + half) if math.isfinite(half) else self
-
     def scaled(self, factor: float, /) -> Estimate:
         low, high = (None if bound is None else bound * factor for bound in (self.low, self.high))
         return Estimate(self.value * factor, low, high)

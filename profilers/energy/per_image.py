@@ -25,8 +25,6 @@ _SUSPECT = 0.10
 _INVALIDATING = {"thermal", "sw-thermal", "hw-thermal", "hw-slowdown", "power-brake"}
 _SLOW_SHARE = 0.01
 _CLOCK_SPREAD = 0.05
-# By how much less than by independent groups the phases leave of the error at edges (a quarter in simulated experiments).
-_PHASE_GAIN = 4
 # Half an interval, and the spread of the readings, as shares: from which on an interval is wide, and a load swings.
 _WIDE, _SWING = 0.01, 0.1
 _STARVED = 3  # sampling intervals without a reading
@@ -129,12 +127,7 @@ def _by_power(trace: PowerTrace, marks: Windows) -> tuple[Estimate | None, str |
     if len(each) == 1:
         found, reason = _per_image([each[0].value], marks.groups, "the integrated power")
         return each[0].scaled(1 / marks.groups[0].images) if found else None, reason
-    found, reason = _per_image([one.value for one in each], marks.groups, "the integrated power", block=marks.block)
-    if found is None or marks.block == 1:
-        return found, reason
-    # what blocks can hide: an edge that only few phases see
-    edges_j = math.hypot(*(one.half for one in each)) / _PHASE_GAIN
-    return found.widened(edges_j / sum(group.images for group in marks.groups)), None
+    return _per_image([one.value for one in each], marks.groups, "the integrated power", block=marks.block)
 
 
 def _per_image(each: list[float], groups: tuple[Window, ...], name: str, *, block: int = 1) -> tuple[Estimate | None, str | None]:

@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 _BLOCK = 1 << 13
 # Of each update period, the least that any known sensor sees (A100: 25 of 101 ms).
 _LEAST_SEEN = 0.25
+# Of a poll: an update period that is longer by so little counts as equal to it.
+_SLACK = 0.005
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class Sensor:
     def settled_s(self) -> float:
         """Return the time from the end of a load to readings of idleness, with one update that may be left out."""
         return self.lag_s + self.update_period_s
+
+    def poll_s(self, longest_s: float, /) -> float:
+        """Return a whole part of the update period to poll at: polls of 100 ms see every hundredth update of 101 ms twice."""
+        period_s = self.update_period_s
+        return period_s / max(1, math.ceil(period_s / longest_s - _SLACK)) if period_s else longest_s
 
     def seen(self, poll_s: float, /) -> float:
         """Return the share of time that enters the readings taken every `poll_s`."""

@@ -14,7 +14,7 @@ from profilers.energy.intervals import Estimate, mean_error
 from profilers.energy.readings import Floats, Part, Sensor, area, check_inside, counter_energy, integral, naive_energy
 from profilers.errors import WindowTooShort
 
-__all__ = ["Floats", "Sensor", "counter_energy", "integral", "naive_energy", "power_energy", "power_estimate"]
+__all__ = ["Floats", "Sensor", "counter_energy", "integral", "naive_energy", "power_estimate"]
 
 # Fewer clean readings than this inside a window say nothing about it.
 _ENOUGH = 3
@@ -28,22 +28,6 @@ _JITTER = 0.15
 # Standard deviation of readings of real boards from the external meter, after gain and offset.
 _FOLLOWS = 0.0015
 _Z = 1.96
-
-
-def power_energy(
-    time_s: Floats,
-    power_w: Floats,
-    /,
-    start_s: float,
-    end_s: float,
-    *,
-    sensor: Sensor,
-    idle_since_s: float | None = None,
-    idle_until_s: float | None = None,
-) -> float:
-    """Return the joules of `power_estimate`."""
-    limits = {"idle_since_s": idle_since_s, "idle_until_s": idle_until_s}
-    return power_estimate(time_s, power_w, start_s, end_s, sensor=sensor, **limits).value
 
 
 def power_estimate(
@@ -123,7 +107,8 @@ class _Near:
     @property
     def span_s(self) -> float:
         """Return the time over which an idle level is taken: three updates that are three readings."""
-        return max(3 * self.poll_s, 3 * self.sensor.update_period_s, min(self.sensor.averaging_window_s, 0.3)) + 1e-9
+        smooth_s = min(self.sensor.averaging_window_s + self.sensor.time_constant_s, 0.3)
+        return max(3 * self.poll_s, 3 * self.sensor.update_period_s, smooth_s) + 1e-9
 
     @property
     def settled(self) -> int:
@@ -169,7 +154,20 @@ class _Near:
         level, error_j = float(idle.mean()), self._edge_error(idle, self.levels()[1])
         if self.end_s - self.start_s >= 1.7 * sensor.lag_s and self._hangs():
             return self._end_by_average(level, error_j)
-        return Part(self.area(self.middle, at) - level * (float(self.t[at]) - sensor.delay_s - self.end_s), error_j)
+        level, tail_j = self._tail(idle, level)
+        return Part(self.area(self.middle, at) - level * (float(self.t[at]) - sensor.delay_s - self.end_s) + tail_j, error_j)
+
+    def _tail(self, idle: Floats, level: float) -> tuple[float, float]:
+        """Return the power that readings in idleness approach, and the joules of the load that they do not show yet.
+
+        Of a reading y that follows the power exponentially with the constant c: power = y + c dy/dt.
+        """
+        constant_s, at = self.sensor.time_constant_s, self.settled
+        took_s = float(self.t[at + len(idle) - 1] - self.t[at])
+        if not constant_s or not took_s:
+            return level, 0.0
+        level += constant_s * float(idle[-1] - idle[0]) / took_s
+        return level, constant_s * (float(idle[0]) - level)
 
     def _hangs(self) -> bool:
         """Say whether a long average stopped updating before it had left the load: some update once a second in idleness."""
@@ -209,7 +207,7 @@ class _Near:
         if from_idle is None:
             return None if since_s is not None else held
         sharp = self._is_sharp(self.start_s, self.clean.start, float(idle.mean()), level)
-        return from_idle.towards(held, self._trust) if sharp else from_idle
+        return from_idle.towards(held, self._trust) if sharp and since_s is None else from_idle
 
     def end(self, until_s: float | None) -> Part | None:
         """Return the last part: to idleness until a time, or as the readings tell."""
@@ -226,7 +224,7 @@ class _Near:
         if in_idle is None:
             return None if until_s is not None else held
         sharp = self._is_sharp(self.end_s, self.settled, level, float(idle.mean()))
-        return in_idle.towards(held, self._trust) if sharp else in_idle
+        return in_idle.towards(held, self._trust) if sharp and until_s is None else in_idle
 
     def _is_step(self, idle: Floats, level: float) -> bool:
         if len(idle) < _ENOUGH or math.isnan(level):

@@ -20,22 +20,20 @@ from profilers.meters.base import PowerMeter
 from profilers.meters.known_boards import known_lag
 
 # A t interval over fewer groups stops too early too often: see test_the_interval_covers_the_true_value.
-_FEWEST_GROUPS = 10
-_FEWEST_BLOCKS = 5
+_FEWEST_GROUPS, _FEWEST_BLOCKS = 10, 5
 # Stopping at the first narrow interval prefers those that are narrow by chance.
 _NARROW_LOOKS = 2
 # An update period and an averaging window that hold for a board that does not tell them: the slowest that are known.
 _UNKNOWN_SENSOR = Sensor(0.1, 0.1, assumed=True)
 _AVERAGING_S = 1.0
 # Fast enough for all known boards, for long enough to see the slowest of them update 25 times.
-_FAST_S, _LEARN_S = 0.005, 2.5
-_FLAT_POWER = 0.005  # of the mean a second
-_FLAT_TEMPERATURE = 0.1  # degrees a second
+_FAST_S, _LEARN_S = 0.002, 2.5
+_FLAT_POWER, _FLAT_TEMPERATURE = 0.005, 0.1  # of the mean a second, degrees a second
 _LONGEST_PAUSE_S = 0.1
 _DISTURBED = 0.02  # of the processor time that a group wanted
 _PATIENCE = 3  # how much longer it is waited for enough groups that nobody disturbed
-_LEVEL_READINGS = 2.5  # in a pause, so that two of them tell the idle power whatever their phase
-_SETTLED_S = 0.3  # of idleness that is needed to know the idle power
+# Of idleness, to know its power: readings in a pause (two whatever their phase), and seconds after the last group.
+_LEVEL_READINGS, _SETTLED_S = 2.5, 0.3
 
 
 class Load(Protocol):
@@ -92,7 +90,7 @@ def find_period(load: Load, sampler: Sampler | Stopwatch, /) -> float | None:
     times, watts = sampler.trace().series(column, edges=False)
     found = identify(times[times >= start_s], watts[times >= start_s]).update_period_s
     period_s = None if found is None else found.value
-    sampler.poll_every(min(usual_s, sensor_of(sampler.meter, period_s=period_s)[1].update_period_s or usual_s))
+    sampler.poll_every(sensor_of(sampler.meter, period_s=period_s)[1].poll_s(usual_s))
     return period_s
 
 
@@ -265,9 +263,8 @@ def marks_of(
     column, sensor = sensor_of(sampler.meter, period_s=period_s)
     can = sampler.meter.capabilities()
     pause_s = sensor.settled_s + _LEVEL_READINGS * sampler.interval_s if column else None
-    base = Windows((), sampler.meter.name, column, can.energy, sensor, sampler.interval_s, pause_s=pause_s)
-    errors = replace(base, gain_error=can.gain_error, offset_error_w=can.offset_error_w, calibration=sampler.calibration)
-    return replace(errors, idle_cold=idle_cold, idle_warm=idle_warm)
+    base = Windows((), sampler.meter.name, column, can.energy, sensor, sampler.interval_s, idle_cold, idle_warm, pause_s=pause_s)
+    return replace(base, gain_error=can.gain_error, offset_error_w=can.offset_error_w, calibration=sampler.calibration)
 
 
 def is_quiet(group: Window, /) -> bool:

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from profilers.energy.window import Sensor, counter_energy, integral, naive_energy, power_energy
+from profilers.energy.window import Sensor, counter_energy, integral, naive_energy, power_estimate
 from tests.profilers.energy.test_window import seen
 from tests.profilers.simulated import Board
 
@@ -30,7 +30,7 @@ def main() -> None:
                 for _ in range(TRIALS):
                     times, watts, start, end = seen(rng, Board(period, window), load_s=load_s)
                     truth = 300 * load_s
-                    ours.append(100 * (power_energy(times, watts, start, end, sensor=Sensor(period, window)) / truth - 1))
+                    ours.append(100 * (power_estimate(times, watts, start, end, sensor=Sensor(period, window)).value / truth - 1))
                     naive.append(100 * ((naive_energy(times, watts, start, end) or 0.0) / truth - 1))
                 print(
                     f"| {load_s:g} | {period * 1e3:.0f} | {window * 1e3:.0f} | {np.mean(naive):.1f}, {np.std(naive):.1f} "

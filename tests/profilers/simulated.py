@@ -18,9 +18,16 @@ from profilers.meters.base import Capabilities, Conditions, Reading
 NAN = float("nan")
 
 
+@dataclass(frozen=True)
+class Named:
+    """A board's name, as a meter tells it."""
+
+    name: str
+
+
 @dataclass
 class Board:
-    """True power as steps; a power sensor (period, window) and an energy counter with ticks."""
+    """True power as steps; a power sensor (period, window or time constant) and an energy counter with ticks."""
 
     period_s: float = 0.1
     window_s: float = 0.025
@@ -30,6 +37,10 @@ class Board:
     gain: float = 1.0  # of the counter alone
     times: list[float] = field(default_factory=lambda: [-1e6])
     joules: list[float] = field(default_factory=lambda: [0.0])
+    watts: list[float] = field(default_factory=list)  # of each step
+    followed: list[float] = field(default_factory=list)  # what an exponential reading shows at the end of each step
+    time_constant_s: float = 0.0
+    board: Named = field(default_factory=lambda: Named(""))
     power: bool = True
     average: bool = False
     counter: bool = True
@@ -42,6 +53,10 @@ class Board:
             self.joules.append(1e6 * self.idle_w)
         self.times.append(self.times[-1] + seconds)
         self.joules.append(self.joules[-1] + seconds * watts)
+        if self.time_constant_s:
+            before_w = self.followed[-1] if self.followed else self.idle_w
+            self.watts.append(watts)
+            self.followed.append(watts + (before_w - watts) * math.exp(-seconds / self.time_constant_s))
 
     def energy(self, time_s: Floats | float) -> Floats:
         """Return the true joules since the beginning; idle power goes on at the end."""
@@ -50,7 +65,13 @@ class Board:
 
     def sensed(self, time_s: Floats | float) -> Floats:
         update = (np.floor(np.asarray(time_s) / self.period_s - self.phase) + self.phase) * self.period_s
-        return (self.energy(update) - self.energy(update - self.window_s)) / self.window_s
+        if not self.time_constant_s:
+            return (self.energy(update) - self.energy(update - self.window_s)) / self.window_s
+        ends_s = np.asarray(self.times)[1:]  # the first of them is 0
+        step = np.clip(np.searchsorted(ends_s, update, "right"), 1, len(ends_s))
+        shown, watts = np.array([self.idle_w, *self.followed]), np.array([self.idle_w, *self.watts, self.idle_w])
+        gone = np.exp(np.minimum(ends_s[step - 1] - update, 0) / self.time_constant_s)
+        return np.asarray(watts[step] + (shown[step - 1] - watts[step]) * gone, np.float64)
 
     def counted(self, time_s: Floats | float) -> Floats:
         update = (np.floor(np.asarray(time_s) / self.tick_s - self.phase) + self.phase) * self.tick_s
@@ -61,7 +82,7 @@ class Board:
     scope = "simulated board"
 
     def capabilities(self) -> Capabilities:
-        told = (self.period_s, self.window_s) if self.tell_sensor else (None, None)
+        told = (self.period_s, self.window_s) if self.tell_sensor and not self.time_constant_s else (None, None)
         return Capabilities(self.power, self.average, self.counter, *told)
 
     def read(self) -> Reading:

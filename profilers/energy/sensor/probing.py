@@ -24,6 +24,7 @@ from profilers.meters.base import PowerMeter, Reading
 
 _FEWEST = 12  # changes from which a period is told
 _POLLS_IN_A_PERIOD = 1.5  # at least
+_OFF_BY = 1.05  # polls: how far a gap between two changes, each seen up to a poll late, is off
 _FEW_PERIODS = 3  # a gap of so few shows the period, longer ones only confirm it
 # Of the mean cosine of the gaps: what a period reaches, and by how much a half of it may reach more; steps of 0.5 % in a peak.
 _REGULAR, _TIE, _PEAK = 0.7, 0.15, 30
@@ -110,7 +111,7 @@ def _period(updated_s: Floats, time_s: Floats) -> Estimate:
     period_s = _common_part(gaps_s, _POLLS_IN_A_PERIOD * poll_s)
     for _ in range(3):
         periods = np.maximum(1, np.round(gaps_s / period_s))
-        regular = np.abs(gaps_s - periods * period_s) < 0.3 * period_s
+        regular = np.abs(gaps_s - periods * period_s) < max(0.3 * period_s, _OFF_BY * poll_s)
         if regular.mean() < 0.6 or not regular[periods <= _FEW_PERIODS].any():
             raise Unidentifiable("the readings change at no regular period")
         period_s = float(gaps_s[regular].sum() / periods[regular].sum())

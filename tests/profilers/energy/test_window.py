@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from profilers.energy.window import Sensor, counter_energy, integral, naive_energy, power_energy
+from profilers.energy.window import Sensor, counter_energy, integral, naive_energy, power_estimate
 from profilers.errors import WindowTooShort
 from tests.conftest import ROOT, environment
 from tests.profilers.simulated import Board
@@ -60,8 +60,8 @@ def test_inputs_are_not_changed() -> None:
     times, watts = np.linspace(0, 4, 41), np.linspace(10, 20, 41)
     load = np.where((times >= 1.1) & (times < 1.3), 200.0, 50.0)
     times.flags.writeable = watts.flags.writeable = load.flags.writeable = False
-    power_energy(times, watts, 1.0, 2.0, sensor=Sensor(0.1, 0.1))
-    power_energy(times, load, 1.0, 1.2, sensor=Sensor(0.1, 0.1))
+    power_estimate(times, watts, 1.0, 2.0, sensor=Sensor(0.1, 0.1))
+    power_estimate(times, load, 1.0, 1.2, sensor=Sensor(0.1, 0.1))
     counter_energy(times, watts, 1.0, 2.0)
     naive_energy(times, watts, 1.0, 2.0)
 
@@ -92,7 +92,7 @@ def test_a_load_of_one_second_is_measured_where_the_naive_recipe_is_far_off(peri
     ours, naive = [], []
     for _ in range(400):
         times, watts, start, end = seen(rng, Board(period, window), load_s=1.0)
-        ours.append(power_energy(times, watts, start, end, sensor=Sensor(period, window)) / 300 - 1)
+        ours.append(power_estimate(times, watts, start, end, sensor=Sensor(period, window)).value / 300 - 1)
         naive.append((naive_energy(times, watts, start, end) or 0.0) / 300 - 1)
     assert abs(np.mean(ours)) <= 0.003
     assert np.std(ours) <= 0.015
@@ -104,7 +104,7 @@ def test_a_load_of_three_seconds_is_never_off_by_more_than_1_5_percent(window: f
     rng = np.random.default_rng(12)
     for trial in range(400):
         times, watts, start, end = seen(rng, Board(0.1, window), load_s=3.0)
-        found = power_energy(times, watts, start, end, sensor=Sensor(0.1, window))
+        found = power_estimate(times, watts, start, end, sensor=Sensor(0.1, window)).value
         assert found == pytest.approx(900, rel=0.015), f"{trial=}"
 
 
@@ -113,7 +113,7 @@ def test_a_short_load_without_idleness_after_it_is_refused() -> None:
     times, watts, start, end = seen(rng, Board(0.1, 1.0), load_s=1.0)
     upto = times <= end + 0.5
     with pytest.raises(WindowTooShort, match="averages over 1"):
-        power_energy(times[upto], watts[upto], start, end, sensor=Sensor(0.1, 1.0))
+        power_estimate(times[upto], watts[upto], start, end, sensor=Sensor(0.1, 1.0))
 
 
 @pytest.mark.parametrize("tick", [0.02, 0.1])
