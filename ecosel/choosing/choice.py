@@ -155,12 +155,19 @@ class Chosen:
 
     def label(self, row: int, /) -> str | None:
         """Return the label of a row, or None where it has none."""
-        if not self.labels:
-            return None
-        at = self.models[ROW].search_sorted(row)  # ascending
-        known = at < self.models.height and self.models[ROW][at] == row
-        cells = [] if not known else [self.models[column][at] for column in self.labels]
-        return " / ".join("" if cell is None else str(cell) for cell in cells)
+        return self.labels_of([row])[0]
+
+    def labels_of(self, rows: Sequence[int], /) -> list[str | None]:
+        """Return the labels of rows."""
+        if not self.labels or not rows:
+            return [None] * len(rows)
+        wanted = pl.Series(ROW, rows, dtype=self.models[ROW].dtype)
+        at = self.models[ROW].search_sorted(wanted)  # ascending
+        known = (at < self.models.height).to_list()
+        found = self.models[at.clip(upper_bound=self.models.height - 1)]
+        texts = [["" if cell is None else str(cell) for cell in found[column].to_list()] for column in self.labels]
+        names = zip(zip(*texts, strict=True), known, (found[ROW] == wanted).to_list(), strict=True)
+        return [" / ".join(cells) if there and same else "" for cells, there, same in names]
 
     def lineage(self, row: int, /) -> tuple[str, str] | None:
         """Return the variant that a row is and the model it was made of; None where it is no variant, or that is not known."""

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ecosel.choosing.choice import Choice, Chosen, models_of
+from ecosel.choosing.choice import Choice, Chosen, Group, models_of
 from ecosel.choosing.cleaning.repeats import REPEATS
 from ecosel.choosing.scoring import distances
 from ecosel.dominance import nondominated_rank
 from ecosel.output.sentences import hypervolume_of, ideal_from
 from ecosel.readers import table
 from ecosel.readers.table import ROW
+
+# Models on a front up to which somebody may look at the JSON itself.
+_READABLE = 10_000
 
 
 def as_document(selection: Chosen) -> dict[str, Any]:
@@ -74,7 +77,7 @@ def _choice_document(selection: Chosen, choice: Choice) -> dict[str, Any]:
         "acceptability": {str(row): part for row, part in choice.win_shares().items()},
         "acceptability_error": choice.wins.error,
         "values": {str(row): dict(zip(columns, choice.values[choice.at(row)].tolist(), strict=True)) for row in shown},
-        "labels": {str(row): selection.label(row) for row in shown} if selection.labels else {},
+        "labels": dict(zip(map(str, shown), selection.labels_of(shown), strict=True)) if selection.labels else {},
     }  # fmt: skip
     lineages = {row: selection.lineage(row) for row in shown}
     if any(lineages.values()):
@@ -97,32 +100,39 @@ def _hypervolume(choice: Choice) -> dict[str, Any]:
 
 
 def as_json(selection: Chosen) -> str:
-    return json.dumps(as_document(selection), ensure_ascii=False, indent=1, allow_nan=False, default=str) + "\n"
+    # Python indents a large document twenty times slower than it writes one
+    indent = 1 if max(len(choice.front) for choice in selection.choices) <= _READABLE else None
+    return json.dumps(as_document(selection), ensure_ascii=False, indent=indent, allow_nan=False, default=str) + "\n"
 
 
 def picks_frame(selection: Chosen) -> pl.DataFrame:
     """Return one row for each group, selection, role and model."""
-    columns = [o.column for o in selection.objectives]
-    records = []
-    for group in selection.groups:
-        for choice in group.choices:
-            named = [o.column for o in choice.objectives]
-            rule = json.dumps({"ideal": dict(choice.ideal), "scale": dict(choice.scale), "weights": dict(choice.weights)})
-            near = {f"nearest:{k}": (row,) for k, row in enumerate(choice.nearest, start=1)} if choice.top > 1 else {}
-            for role, rows in {**choice.picks, **near}.items():
-                for row in rows:
-                    at = choice.at(row)
-                    values = dict(zip(named, choice.values[at].tolist(), strict=True))
-                    member = (None, None) if choice.resampling is None else choice.resampling.of(row)
-                    records.append({
-                        **{f"group:{column}": cell for column, cell in (group.key or {}).items()},
-                        "kind": choice.kind, "objectives": " ".join(named), "role": role,
-                        "row": row, "label": selection.label(row),
-                        **{_unlike_own(column): values.get(column) for column in columns},
-                        "distance": float(choice.distance[at]), "acceptability": float(choice.wins.shares[at]),
-                        "probability_on_front": member[0], "probability_pick": member[1], "rule": rule,
-                    })  # fmt: skip
-    return pl.DataFrame(records, infer_schema_length=None)
+    parts = [_picks(selection, group, choice) for group in selection.groups for choice in group.choices]
+    return pl.concat(parts, how="vertical_relaxed")
+
+
+def _picks(selection: Chosen, group: Group, choice: Choice) -> pl.DataFrame:
+    named = [o.column for o in choice.objectives]
+    near = {f"nearest:{k}": (row,) for k, row in enumerate(choice.nearest, start=1)} if choice.top > 1 else {}
+    roles = {**choice.picks, **near}
+    rows = np.array([row for rows in roles.values() for row in rows], np.int64)
+    at = np.searchsorted(np.array(choice.front), rows)
+    members = [(None, None)] * len(rows) if choice.resampling is None else [choice.resampling.of(row) for row in rows.tolist()]
+    measured = {o.column: [None] * len(rows) for o in selection.objectives}
+    measured |= dict(zip(named, choice.values[at].T.tolist(), strict=True))
+    columns = {
+        **{f"group:{column}": [cell] * len(rows) for column, cell in (group.key or {}).items()},
+        "kind": [choice.kind] * len(rows), "objectives": [" ".join(named)] * len(rows),
+        "role": [role for role, rows in roles.items() for _ in rows], "row": rows,
+        "label": pl.Series(selection.labels_of(rows.tolist()), dtype=pl.String),
+        **{_unlike_own(column): pl.Series(cells, dtype=pl.Float64) for column, cells in measured.items()},
+        "distance": choice.distance[at], "acceptability": choice.wins.shares[at],
+        "probability_on_front": pl.Series([member[0] for member in members], dtype=pl.Float64),
+        "probability_pick": pl.Series([member[1] for member in members], dtype=pl.Float64),
+        "rule": [json.dumps({"ideal": dict(choice.ideal), "scale": dict(choice.scale), "weights": dict(choice.weights)})]
+        * len(rows),
+    }  # fmt: skip
+    return pl.DataFrame(columns)
 
 
 _OWN = (

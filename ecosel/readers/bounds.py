@@ -11,13 +11,11 @@ import re
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Protocol
-
-import numpy as np
 
 from ecosel.errors import ArchiveError
 
@@ -28,6 +26,12 @@ _TIMES = 200
 # Bytes that a cell takes in Python while a database or a document is read, and what may be taken beside the file's own size.
 _CELL_IN_MEMORY, _BESIDE = 32, 200_000_000
 _SEPARATORS = re.compile(rb"[,;\t|\n]")
+
+
+class Query(Protocol):
+    """A query of a study, whose rows are counted."""
+
+    def __call__(self, sql: str, values: Sequence[object] = (), /) -> Iterator[tuple[Any, ...]]: ...
 
 
 class _Readable(Protocol):
@@ -51,6 +55,11 @@ class Bounds:
         return self.max_size // 10_000
 
     @property
+    def files(self) -> int:
+        """Files of a folder."""
+        return self.max_size // 5000
+
+    @property
     def cell(self) -> int:
         """Bytes of one cell."""
         return self.max_size // 1000
@@ -58,6 +67,15 @@ class Bounds:
     def cells(self, size: int) -> int:
         """Return the number of cells that may be read at once from a database or a document of `size` bytes."""
         return int((_BESIDE * (self.max_size / 10**9) + 4 * size) / _CELL_IN_MEMORY)
+
+    def entries(self, size: int) -> int:
+        """Return the number of values that records made of a file of `size` bytes may have in all."""
+        return self.cells(size) // 8 + size // 5
+
+    def check_content(self, path: str, length: int, size: int) -> None:
+        """Refuse texts and blobs that are far longer than the file of `size` bytes that gives them."""
+        if length > _BESIDE * (self.max_size / 10**9) + 4 * size:
+            self.refuse(path, f"its texts are longer than {said(length)}, which is too much for its size")
 
     def check_columns(self, path: str, count: int) -> None:
         if count > self.columns:
@@ -72,7 +90,7 @@ class Bounds:
         self.check_rows(path, rows)
         if rows * columns * 8 > max(self.max_size, _TIMES * size):
             self.refuse(
-                path, f"{rows:,} rows of {columns:,} columns are more than {_TIMES} times its size and {_said(self.max_size)}"
+                path, f"{rows:,} rows of {columns:,} columns are more than {_TIMES} times its size and {said(self.max_size)}"
             )
 
     def check_text(self, path: str, source: Path | bytes, *, compressed: bool) -> None:
@@ -86,12 +104,12 @@ class Bounds:
         with _opened(source) as file:
             for piece in _pieces(file, compressed=compressed):
                 unpacked += len(piece)
-                rows += 0 if short else int(np.count_nonzero(np.frombuffer(piece, dtype=np.uint8) == ord("\n")))
+                rows += 0 if short else piece.count(b"\n")
                 if compressed and unpacked > most:
-                    self.refuse(path, f"it unpacks to more than {_TIMES} times its size and {_said(self.max_size)}")
+                    self.refuse(path, f"it unpacks to more than {_TIMES} times its size and {said(self.max_size)}")
                 self.check_rows(path, rows)
                 if len(piece) >= self.cell and not _SEPARATORS.search(piece):
-                    self.refuse(path, f"a cell near byte {unpacked - len(piece):,} is longer than {_said(self.cell)}")
+                    self.refuse(path, f"a cell near byte {unpacked - len(piece):,} is longer than {said(self.cell)}")
 
     def patience(self, size: int) -> float:
         """Return how many seconds a query of a database of `size` bytes may take."""
@@ -114,14 +132,27 @@ class Bounds:
             raise
         except (sqlite3.DataError, OverflowError) as error:
             if "too big" in str(error) or isinstance(error, OverflowError):
-                self.refuse(path, f"a cell is longer than {_said(self.cell)}")
+                self.refuse(path, f"a cell is longer than {said(self.cell)}")
             raise
+
+    def counted(self, path: str, rows: Iterable[tuple[Any, ...]], size: int) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of the queries of a study, each of which becomes an entry of a record; refuse too many."""
+        length = 0
+        for number, row in enumerate(rows):
+            length += _length(row)
+            self.check_content(path, length, size)
+            if number > self.entries(size) // 2:
+                self.refuse(path, f"it gives more than {number:,} rows, which is too much for its size")
+            yield row
 
     def fetch(self, path: str, cursor: sqlite3.Cursor, columns: Sequence[str], size: int) -> list[list[Any]]:
         """Return the cells of each column of a query, at most as many as `cells` allows."""
         cells: list[list[Any]] = [[] for _ in columns]
         most = self.cells(size) // max(1, len(columns))
-        while rows := cursor.fetchmany(10_000):
+        length = 0
+        while rows := cursor.fetchmany(max(1, 100 // len(columns))):  # each cell may be as long as `cell`
+            length += sum(map(_length, rows))
+            self.check_content(path, length, size)
             for column, some in zip(cells, zip(*rows, strict=True), strict=True):
                 column.extend(some)
             if len(cells[0]) > most:
@@ -129,10 +160,15 @@ class Bounds:
         return cells
 
     def refuse(self, path: str, reason: str) -> NoReturn:
-        raise ArchiveError(f"{path}: {reason}; if this is intended, raise --max-size (now {_said(self.max_size)})")
+        raise ArchiveError(f"{path}: {reason}; if this is intended, raise --max-size (now {said(self.max_size)})")
 
 
 BOUNDS = Bounds()
+
+
+def _length(row: tuple[Any, ...]) -> int:
+    """Return the length of the texts and blobs of a row."""
+    return sum(len(cell) for cell in row if type(cell) in (str, bytes))
 
 
 def size_of(source: Path | bytes, /) -> int:
@@ -159,7 +195,7 @@ def parse_size(text: str, /) -> int:
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
-def _said(size: int) -> str:
+def said(size: int) -> str:
     for unit in ("TB", "GB", "MB", "kB"):
         if size >= _UNITS[unit[0].upper()]:
             return f"{size / _UNITS[unit[0].upper()]:.4g} {unit}"

@@ -120,7 +120,7 @@ def _open_one(path: str, asked: _Asked) -> Archive:
         if not path or not source.exists():
             raise ArchiveError(f"there is no file {path or repr(path)}")
         if source.is_dir():
-            return _finished(open_folder(path, source, study=asked.study), name, asked, is_text=False)
+            return _finished(open_folder(path, source, study=asked.study, bounds=asked.bounds), name, asked, is_text=False)
         # a pipe can be read only once, and polars takes no name that is not UTF-8
         if not source.is_file() or path != os.fsencode(path).decode("utf-8", "replace"):
             source = source.read_bytes()

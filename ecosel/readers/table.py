@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +17,8 @@ from ecosel.readers.bounds import Bounds
 # Column of Archive.read that numbers the rows as the user sees them; no archive may hold a name that begins so.
 RESERVED = "ecosel:"
 ROW = f"{RESERVED}row"
+# Characters of a name that take as much memory as a value.
+_NAME = 32
 
 
 @dataclass(frozen=True)
@@ -46,26 +49,22 @@ class Archive:
         for column in columns:
             if column == "*" or (column.startswith("^") and column.endswith("$")):
                 raise ArchiveError(f"{self.path}: a column cannot be called {column!r}, which is a pattern here; rename it")
-        frame = self.load(columns or self.columns[:1], labels)
         # contiguous columns once, here: NumPy would copy each column of several pieces again and again
-        frame = pl.DataFrame([_stripped(frame.drop_in_place(name).rechunk()) for name in frame.columns])
+        frame = self.load(columns or self.columns[:1], labels).rechunk()
         if ROW not in frame.columns:  # a join knows the rows of its first table
             numbers = range(frame.height) if self.row_numbers is None else self.row_numbers
             frame = frame.insert_column(0, pl.Series(ROW, numbers, dtype=pl.Int64))
-        return frame.select(ROW, *columns)
-
-
-def _stripped(cells: pl.Series) -> pl.Series:
-    if cells.dtype != pl.String:
-        return cells
-    stripped = cells.str.strip_chars()
-    return stripped if (stripped != cells).any() else cells
+        frame = frame.select(ROW, *columns)
+        texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+        padded = [name for name in texts if frame[name].str.contains(r"^\s|\s$").any()]
+        return frame.with_columns(pl.col(padded).str.strip_chars()) if padded else frame
 
 
 def without_blanks(archive: Archive, /) -> Archive:
     """Strip the names of columns, where that leaves them distinct; text cells are stripped when they are read."""
     stripped = [column.strip() for column in archive.columns]
-    own = {name: column for name, column in zip(stripped, archive.columns, strict=True) if name and stripped.count(name) == 1}
+    times = Counter(stripped)
+    own = {name: column for name, column in zip(stripped, archive.columns, strict=True) if name and times[name] == 1}
     names = tuple(name if name in own else column for name, column in zip(stripped, archive.columns, strict=True))
     if names == archive.columns:
         return archive
@@ -81,36 +80,45 @@ def from_lazy(path: str, frame: pl.LazyFrame) -> Archive:
     return Archive(path, tuple(frame.collect_schema().names()), lambda columns, _: frame.select(columns).collect())
 
 
-def from_frame(path: str, frame: pl.DataFrame, **stated: Any) -> Archive:
-    return Archive(path, tuple(frame.columns), lambda columns, _: frame.select(columns), **stated)
-
-
 def from_records(
-    path: str, records: Sequence[Mapping[str, Any]], *, bounds: Bounds, size: int, columns: Sequence[str] = (), **stated: Any
-) -> Archive:
-    """Return records as an archive that builds a column only when it is asked for: each record may have other names."""
+    path: str, records: Iterable[Mapping[str, Any]], *, bounds: Bounds, size: int, columns: Sequence[str] = (),
+    separator: str | None = None, **stated: Any,
+) -> Archive:  # fmt: skip
+    """Return records as an archive that builds a column only when it is asked for: each record may have other names.
+
+    With a separator, objects in records are spread over columns.
+    """
     names: dict[str, None] = dict.fromkeys(columns)
-    for record in records:
-        names.update(dict.fromkeys(record))
-        bounds.check_columns(path, len(names))
-    bounds.check_rows(path, len(records))
+    kept: list[Mapping[str, Any]] = []
+    left = most = bounds.entries(size)
+    try:
+        for record in records if separator is None else (flatten(record, separator, most) for record in records):
+            names.update(dict.fromkeys(record))
+            bounds.check_columns(path, len(names))
+            left -= len(record) + sum(map(len, record)) // _NAME
+            if left < 0:
+                raise OverflowError
+            kept.append(record)
+    except OverflowError:
+        bounds.refuse(path, f"its records have more than {most:,} values, or names as long as so many")
+    bounds.check_rows(path, len(kept))
 
     def load(columns: Sequence[str], _: Sequence[str]) -> pl.DataFrame:
-        if len(records) * len(columns) > bounds.cells(size):
-            bounds.refuse(path, f"{len(records):,} records of {len(columns):,} names are too much for its size")
+        if len(kept) * len(columns) > bounds.cells(size):
+            bounds.refuse(path, f"{len(kept):,} records of {len(columns):,} names are too much for its size")
+        series = {}
+        text = 0
         try:
-            return pl.DataFrame({name: column_of(name, [record.get(name) for record in records]) for name in columns})
+            for name in columns:
+                cells = [record.get(name) for record in kept]
+                text += sum(len(cell) for cell in cells if type(cell) is str)
+                bounds.check_content(path, text, size)
+                series[name] = column_of(name, cells)
         except UnicodeEncodeError as error:
             raise ArchiveError(f"{path}: a text contains half a character (\\ud800 to \\udfff)") from error
+        return pl.DataFrame(series)
 
     return Archive(path, tuple(names), load, **stated)
-
-
-def frame_of(records: Iterable[Mapping[str, Any]], /, columns: Sequence[str] = ()) -> pl.DataFrame:
-    """Make a frame of records whose cells may be of any JSON type; what is not a number becomes text."""
-    records = list(records)
-    names = dict.fromkeys([*columns, *(key for record in records for key in record)])
-    return pl.DataFrame({name: column_of(name, [record.get(name) for record in records]) for name in names})
 
 
 def column_of(name: str, cells: list[Any]) -> pl.Series:
@@ -135,17 +143,26 @@ def as_text(cell: Any) -> str:
     return cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False, default=repr)
 
 
-def flatten(record: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
-    """Spread nested objects over columns: {"a": {"b": 1}} becomes {"a.b": 1}."""
+def flatten(record: Mapping[str, Any], separator: str = ".", most: int = 1_000_000) -> dict[str, Any]:
+    """Spread nested objects over columns: {"a": {"b": 1}} becomes {"a.b": 1}; OverflowError where their names are too much."""
     flat: dict[str, Any] = {}
     stack: list[tuple[str, Any]] = list(record.items())[::-1]
     while stack:
         key, cell = stack.pop()
         if isinstance(cell, dict) and cell:
+            most -= len(cell) * (1 + len(key) // _NAME)  # each of them gets the key as its beginning
+            if most < 0:
+                raise OverflowError
             stack.extend((f"{key}{separator}{inner}", deeper) for inner, deeper in reversed(cell.items()))
         else:
             flat[key] = cell
     return flat
+
+
+def twice(names: Iterable[str], /) -> str | None:
+    """Return the first name that stands among the names more than once."""
+    seen = set[str]()
+    return next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:

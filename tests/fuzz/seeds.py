@@ -51,7 +51,7 @@ def _written(write: Callable[[Path], object]) -> bytes:
 def _database(script: str) -> bytes:
     def write(path: Path) -> None:
         database = sqlite3.connect(path)
-        database.executescript(script)
+        database.executescript(f"PRAGMA page_size = 512; {script}")
         database.close()
 
     return _written(write)
@@ -143,6 +143,52 @@ def _workbook() -> Iterator[bytes]:
     yield buffer.getvalue()
 
 
+def _optuna() -> Iterator[bytes]:
+    def write(path: Path) -> None:
+        _study(f"sqlite:///{path}")
+        database = sqlite3.connect(path)
+        for (name,) in database.execute("select name from sqlite_master where type = 'index' and sql is not null").fetchall():
+            database.execute(f"drop index {name}")
+        database.executescript("pragma page_size = 512; vacuum")
+        database.close()
+
+    yield _written(write)
+
+
+def _study(storage: object) -> None:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(storage=storage, study_name="s", directions=["maximize", "minimize"])  # type: ignore[arg-type]
+    study.set_metric_names(["acc", "ms"])
+    for k in range(3):
+        trial = study.ask({"lr": optuna.distributions.FloatDistribution(0.1, 1), "n": optuna.distributions.IntDistribution(1, 9)})
+        trial.set_user_attr("note", k)
+        study.tell(trial, [0.5 + 0.1 * k, 3.0 - k] if k else None, state=None if k else optuna.trial.TrialState.FAIL)
+
+
+def _journal() -> Iterator[bytes]:
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    yield _written(lambda path: _study(JournalStorage(JournalFileBackend(str(path)))))
+
+
+def _mlflow() -> Iterator[bytes]:
+    # the tables that are read, as MLflow makes them; its own hundred tables would be half a megabyte
+    yield _database("""
+        create table experiments (experiment_id integer primary key, name varchar(256) unique not null);
+        create table runs (run_uuid varchar(32) primary key, name varchar(250), status varchar(9), start_time bigint,
+            lifecycle_stage varchar(20), experiment_id integer);
+        create table latest_metrics (key varchar(250), value float not null, timestamp bigint, step bigint, is_nan boolean,
+            run_uuid varchar(32), primary key (key, run_uuid));
+        create table params (key varchar(250), value varchar(8000), run_uuid varchar(32), primary key (key, run_uuid));
+        insert into experiments values (0, 'Default');
+        insert into runs values ('a1', 'one', 'FINISHED', 1, 'active', 0), ('b2', 'two', 'FAILED', 2, 'active', 0);
+        insert into latest_metrics values ('acc', 0.9, 1, 1, 0, 'a1'), ('ms', 3, 1, 1, 0, 'a1'), ('acc', 0, 1, 1, 1, 'b2');
+        insert into params values ('lr', '0.1', 'a1'), ('lr', '0.2', 'b2');""")
+
+
 def _genomes() -> Iterator[bytes]:
     from evolver.architectures.space import Space
     from evolver.architectures.variation import random_genome
@@ -169,5 +215,5 @@ def _onnx() -> Iterator[bytes]:
 _SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "csv": _csv, "json": _json, "sqlite": _sqlite, "parquet": _parquet, "gzip": _gzip, "model": _model,
     "safetensors": _safetensors, "trace": _trace, "replay": _replay, "images": _images, "genome": _genomes, "start": _start,
-    "log": _log, "arrays": _arrays, "workbook": _workbook, "onnx": _onnx,
+    "log": _log, "optuna": _optuna, "journal": _journal, "mlflow": _mlflow, "arrays": _arrays, "workbook": _workbook, "onnx": _onnx,
 }  # fmt: skip

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import polars as pl
@@ -30,10 +31,15 @@ def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: st
                 raise ArchiveError(f"{path}: no table or view {table!r}; it has: {listed(tables)}")
             return _open_table(path, source, database, bounds, table)
         try:
+            size = size_of(source)
+
+            def query(sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+                return bounds.counted(path, database.execute(sql, values), size)
+
             if {"studies", "trials", "trial_values"} <= set(tables):
-                return read_optuna(path, database, study)
+                return read_optuna(path, query, study, bounds=bounds, size=size)
             if {"experiments", "runs", "latest_metrics"} <= set(tables):
-                return read_mlflow(path, database, study)
+                return read_mlflow(path, query, study, bounds=bounds, size=size)
         except sqlite3.OperationalError as error:
             if "no such" not in str(error):
                 raise

@@ -12,7 +12,7 @@ from typing import Any
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds, size_of
 from ecosel.readers.stores.parts import check_parts
-from ecosel.readers.table import Archive, from_records, listed
+from ecosel.readers.table import Archive, from_records, listed, twice
 
 
 def open_workbook(path: str, source: Path | bytes, *, table: str | None, bounds: Bounds) -> Archive:
@@ -36,9 +36,9 @@ def open_workbook(path: str, source: Path | bytes, *, table: str | None, bounds:
         raise ArchiveError(f"cannot read {path}: {(str(error).splitlines() or ['damaged'])[0]}") from error
     first = next((k for k, row in enumerate(rows) if sum(cell is not None for cell in row) > 1), 0)
     header = ["" if cell is None else str(cell).strip() for cell in rows[first]] if rows else []
-    twice = next((name for name in header if name and header.count(name) > 1), None)
-    if twice is not None:
-        raise ArchiveError(f"{path}: column {twice!r} appears more than once in the header; rename one of them")
+    again = twice(name for name in header if name)
+    if again is not None:
+        raise ArchiveError(f"{path}: column {again!r} appears more than once in the header; rename one of them")
     records = [
         {name: cell for name, cell in zip(header, row, strict=False) if name}
         for row in rows[first + 1 :]

@@ -13,7 +13,7 @@ import polars as pl
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.cells.numerals import Mark, decimal_mark, with_points
-from ecosel.readers.table import RESERVED, Archive
+from ecosel.readers.table import RESERVED, Archive, twice
 from ecosel.readers.text.preamble import Layout, layout_of
 
 # Rows that polars looks at to find the type of a column; a later cell of another type makes it text.
@@ -45,9 +45,10 @@ class _Text:
         self._options, self._decimal = options, decimal
 
     def load_or_explain(self, wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
-        twice = [name for name in wanted if self.layout.header.count(name) > 1]
-        if twice:
-            raise ArchiveError(f"{self.path}: column {twice[0]!r} appears more than once in the header; rename one of them")
+        asked = set(wanted)
+        again = twice(name for name in self.layout.header if name in asked)
+        if again is not None:
+            raise ArchiveError(f"{self.path}: column {again!r} appears more than once in the header; rename one of them")
         try:
             frame = self._load(wanted, labels)
         except pl.exceptions.ComputeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from ecosel.errors import ArchiveError
@@ -18,13 +19,17 @@ def open_json(path: str, text: str, *, table: str | None, study: str | None, bou
     Also objects keyed by name, the forms of pandas (`to_json` with orient split, columns, index, table), lists by column,
     values beside a list of records (each record gets them), and what tools write.
     """
-    records = _records(path, text, table)
-    if is_journal(records):
-        return read_journal(path, records, study)
-    return from_records(path, [flatten(unpacked_texts(record)) for record in records], bounds=bounds, size=len(text))
+    try:
+        records = _records(path, text, table)
+    except OverflowError:
+        bounds.refuse(path, "the names of objects in objects are too long")
+    if isinstance(records, list) and is_journal(records):
+        return read_journal(path, records, study, bounds=bounds, size=len(text))
+    return from_records(path, map(unpacked_texts, records), bounds=bounds, size=len(text), separator=".")
 
 
-def _records(path: str, text: str, table: str | None) -> list[dict[str, Any]]:
+# Some forms say a value once for many records: those records are made one by one, as they are counted.
+def _records(path: str, text: str, table: str | None) -> Iterable[dict[str, Any]]:
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -43,13 +48,14 @@ def _records(path: str, text: str, table: str | None) -> list[dict[str, Any]]:
         document = _of_object(path, document, table)
     elif table is not None:
         raise ArchiveError(f"{path}: --table {table} names a key, but the document is a list")
-    for number, record in enumerate(document):
+    for number, record in enumerate(document if isinstance(document, list) else ()):
         if not isinstance(record, dict):
             raise ArchiveError(f"{path}: record {number} is {_kind(record)}, not an object with named values")
-    return list(document)
+    records: Iterable[dict[str, Any]] = document
+    return records
 
 
-def _of_object(path: str, document: dict[str, Any], table: str | None) -> list[Any]:
+def _of_object(path: str, document: dict[str, Any], table: str | None) -> Iterable[dict[str, Any]]:
     lists = {key: cells for key, cells in document.items() if isinstance(cells, list) and all(isinstance(c, dict) for c in cells)}
     if table is not None:
         if table not in document:
@@ -78,22 +84,22 @@ def _of_object(path: str, document: dict[str, Any], table: str | None) -> list[A
     raise ArchiveError(f"{path}: no list of records in the document; pandas writes one with orient='records'")
 
 
-def _carried(document: dict[str, Any], key: str) -> list[Any]:
+def _carried(document: dict[str, Any], key: str) -> Iterable[dict[str, Any]]:
     """Return the records under a key, each with the values that stand beside their list; its own values go first."""
     beside = {name: cell for name, cell in flatten({k: v for k, v in document.items() if k != key}).items()
               if not isinstance(cell, (list, dict))}  # fmt: skip
-    return [{**record, **{name: cell for name, cell in beside.items() if name not in record}} for record in document[key]]
+    return ({**record, **{name: cell for name, cell in beside.items() if name not in record}} for record in document[key])
 
 
-def _table_of(document: dict[str, Any]) -> list[dict[str, Any]] | None:
+def _table_of(document: dict[str, Any]) -> Iterable[dict[str, Any]] | None:
     """Return the records of an object that is a table itself: split, lists by column, or objects by row or column."""
     columns, data = document.get("columns"), document.get("data")
     if isinstance(columns, list) and isinstance(data, list) and all(isinstance(row, list) for row in data):
         names = ["/".join(map(str, name)) if isinstance(name, list) else str(name) for name in columns]
         index = document.get("index")
-        labels = [
-            {} if not isinstance(index, list) or isinstance(index[k], int) else {"name": str(index[k])} for k in range(len(data))
-        ]
+        if not isinstance(index, list) or len(index) != len(data):
+            index = range(len(data))
+        labels = [{} if isinstance(label, int) else {"name": str(label)} for label in index]
         return [{**label, **dict(zip(names, row, strict=False))} for label, row in zip(labels, data, strict=True)]
     cells = list(document.values())
     if cells and all(isinstance(cell, list) for cell in cells):
@@ -105,10 +111,10 @@ def _table_of(document: dict[str, Any]) -> list[dict[str, Any]] | None:
     if _is_by_column(document):
         rows = list(dict.fromkeys(row for cell in cells for row in cell))
         named = [{} if row.isdigit() else {"name": row} for row in rows]
-        return [
+        return (
             {**name, **{column: cell.get(row) for column, cell in document.items()}}
             for name, row in zip(named, rows, strict=True)
-        ]
+        )
     return [{**({} if key.isdigit() else {"name": key}), **cell} for key, cell in document.items()]
 
 

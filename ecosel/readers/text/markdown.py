@@ -7,7 +7,7 @@ from typing import Any
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds
-from ecosel.readers.table import Archive, from_records
+from ecosel.readers.table import Archive, from_records, twice
 
 # the line under the header: | --- | :---: |
 _RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)+\|?\s*$", re.MULTILINE)
@@ -38,9 +38,9 @@ def open_markdown(path: str, text: str, *, bounds: Bounds) -> Archive:
                 f"{path}: row {len(records)} has {len(cells)} cells, but the header has {len(header)}; correct the row"
             )
         records.append({name: cell or None for name, cell in zip(header, cells, strict=True)})
-    twice = next((name for name in header if header.count(name) > 1), None)
-    if twice is not None:
-        raise ArchiveError(f"{path}: column {twice!r} appears more than once in the header; rename one of them")
+    again = twice(header)
+    if again is not None:
+        raise ArchiveError(f"{path}: column {again!r} appears more than once in the header; rename one of them")
     others = len(_RULE.findall(text)) - 1
     remarks = (f"reading the first of {others + 1} tables in the file",) if others else ()
     return from_records(path, records, bounds=bounds, size=len(text), columns=header, remarks=remarks)

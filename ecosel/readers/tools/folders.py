@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from ecosel.errors import ArchiveError
+from ecosel.readers.bounds import Bounds
+from ecosel.readers.folder_reading import FolderReading
 from ecosel.readers.table import Archive
 from ecosel.readers.tools.keras_tuner import open_keras_tuner
 from ecosel.readers.tools.mlflow import open_file_store
 from ecosel.readers.tools.ray import open_ray_results
 
 
-def open_folder(path: str, folder: Path, *, study: str | None) -> Archive:
+def open_folder(path: str, folder: Path, *, study: str | None, bounds: Bounds) -> Archive:
+    reading = FolderReading(path, bounds)
     found = (
-        open_ray_results(path, folder) or open_file_store(path, folder, study) or open_keras_tuner(path, folder)
+        open_ray_results(folder, reading) or open_file_store(folder, study, reading) or open_keras_tuner(folder, reading)
     )  # fmt: skip
     if found is not None:
         return found

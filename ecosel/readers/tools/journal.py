@@ -9,7 +9,8 @@ from typing import Any
 
 from ecosel.errors import ArchiveError
 from ecosel.objectives import Objective
-from ecosel.readers.table import Archive, frame_of, from_frame, listed
+from ecosel.readers.bounds import Bounds
+from ecosel.readers.table import Archive, from_records, listed
 from ecosel.readers.tools.optuna import metric_names, parameter, violated
 
 # optuna.storages.journal.JournalOperation, and TrialState
@@ -41,7 +42,7 @@ def is_journal(records: Sequence[dict[str, Any]], /) -> bool:
     return bool(records) and all("op_code" in record for record in records)
 
 
-def read_journal(path: str, operations: Sequence[dict[str, Any]], study: str | None) -> Archive:
+def read_journal(path: str, operations: Sequence[dict[str, Any]], study: str | None, *, bounds: Bounds, size: int) -> Archive:
     """Replay the operations, and read the complete, feasible trials of one study as from its database."""
     try:
         studies = _replayed(operations)
@@ -52,7 +53,11 @@ def read_journal(path: str, operations: Sequence[dict[str, Any]], study: str | N
     chosen = studies[0] if study is None else next((s for s in studies if s.name == study), None)
     if chosen is None:
         raise ArchiveError(f"{path}: no study {study!r}; it has: {listed([s.name for s in studies])}")
-    names = metric_names(chosen.attributes.get("study:metric_names"), len(chosen.directions))
+    try:
+        names = metric_names(chosen.attributes.get("study:metric_names"), len(chosen.directions))
+        stated = tuple(Objective(name, "max" if d == 2 else "min") for name, d in zip(names, chosen.directions, strict=True))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ArchiveError(f"{path}: the objectives of the study do not fit together ({error})") from error
     infeasible = {trial.number for trial in chosen.trials if any(map(violated, _constraints(trial)))}
     feasible = [trial for trial in chosen.trials if trial.state == "COMPLETE" and trial.number not in infeasible]
     absent = {str(trial.number): f"its state is {trial.state}" for trial in chosen.trials if trial.state != "COMPLETE"}
@@ -63,10 +68,13 @@ def read_journal(path: str, operations: Sequence[dict[str, Any]], study: str | N
          **{f"user_attrs_{name}": value for name, value in trial.user.items()}}
         for trial in feasible
     ]  # fmt: skip
-    return from_frame(
+    return from_records(
         path,
-        frame_of(records, ["number", *names]),
-        objectives=tuple(Objective(name, "max" if d == 2 else "min") for name, d in zip(names, chosen.directions, strict=True)),
+        records,
+        bounds=bounds,
+        size=size,
+        columns=("number", *names),
+        objectives=stated,
         row_numbers=tuple(trial.number for trial in feasible),
         unfinished=len(absent) + len(broken),
         remarks=(f"{len(broken)} trials violate the study's constraints and count as unfinished",) if broken else (),
@@ -80,16 +88,19 @@ def _constraints(trial: _Trial) -> list[Any]:
 
 def _replayed(operations: Sequence[dict[str, Any]]) -> list[_Study]:
     studies: dict[int, _Study] = {}
+    taken: dict[str, int] = {}
     trials: list[_Trial | None] = []
     created = 0
     for log in operations:
         code = log["op_code"]
         if code == _CREATE_STUDY:
-            if all(study.name != log["study_name"] for study in studies.values()):
-                studies[created] = _Study(log["study_name"], log["directions"])
+            if log["study_name"] not in taken:
+                studies[created] = _Study(log["study_name"], list(log["directions"]))
+                taken[log["study_name"]] = created
                 created += 1
         elif code == _DELETE_STUDY:
-            studies.pop(log["study_id"], None)
+            if log["study_id"] in studies:
+                del taken[studies.pop(log["study_id"]).name]
         elif code == _STUDY_ATTRIBUTE and log["study_id"] in studies:
             studies[log["study_id"]].attributes |= log["system_attr"]
         elif code == _CREATE_TRIAL and log["study_id"] in studies:
@@ -103,7 +114,8 @@ def _replayed(operations: Sequence[dict[str, Any]]) -> list[_Study]:
 
 def _created(log: dict[str, Any], number: int) -> _Trial:
     values = log.get("values") or ([log["value"]] if log.get("value") is not None else None)
-    trial = _Trial(number, _STATES[log.get("state", 0)], values, {}, log.get("user_attrs", {}), log.get("system_attrs", {}))
+    trial = _Trial(number, _STATES[log.get("state", 0)], values, {},
+                   dict(log.get("user_attrs", {})), dict(log.get("system_attrs", {})))  # fmt: skip
     for name, value in log.get("params", {}).items():
         trial.parameters[name] = parameter(value, json.loads(log["distributions"][name]))
     return trial
@@ -118,6 +130,6 @@ def _update(trial: _Trial | None, code: int, log: dict[str, Any]) -> None:
         trial.state = _STATES[log["state"]]
         trial.values = log["values"] if log["values"] is not None else trial.values
     elif code == _USER_ATTRIBUTE:
-        trial.user = {**trial.user, **log["user_attr"]}
+        trial.user |= log["user_attr"]
     elif code == _SYSTEM_ATTRIBUTE:
-        trial.system = {**trial.system, **log["system_attr"]}
+        trial.system |= log["system_attr"]

@@ -7,12 +7,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ecosel.readers.table import Archive, flatten, frame_of, from_frame
+from ecosel.readers.folder_reading import FolderReading
+from ecosel.readers.table import Archive, from_records
 
 
-def open_keras_tuner(path: str, folder: Path) -> Archive | None:
+def open_keras_tuner(folder: Path, reading: FolderReading) -> Archive | None:
     """Read `trial_*/trial.json` below folder: hyperparameters, score, and the best value of each metric over its steps."""
-    files = sorted(folder.glob("trial_*/trial.json")) or sorted(folder.glob("*/trial_*/trial.json"))
+    trials = [trial for level in (1, 2) for trial in reading.below(folder, level) if trial.name.startswith("trial_")]
+    files = [trial / "trial.json" for trial in trials if (trial / "trial.json").is_file()]
     if not files:
         return None
     records: list[dict[str, Any]] = []
@@ -20,11 +22,11 @@ def open_keras_tuner(path: str, folder: Path) -> Archive | None:
     unfinished = Counter[str]()
     for file in files:
         try:
-            trial = json.loads(file.read_text("utf-8"))
+            trial = json.loads(reading.text(file))
             status = str(trial.get("status", "COMPLETED"))
             record = {
                 "trial": str(trial.get("trial_id", file.parent.name)), "score": trial.get("score"), **_metrics(trial),
-                **{f"hp.{name}": value for name, value in flatten(trial.get("hyperparameters", {}).get("values", {})).items()},
+                "hp": dict(trial.get("hyperparameters", {}).get("values", {})),
             }  # fmt: skip
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             status, record = "cut off", {"trial": file.parent.name}
@@ -35,7 +37,10 @@ def open_keras_tuner(path: str, folder: Path) -> Archive | None:
             absent[record["trial"]] = f"its status is {status}"
     said = ", ".join(f"{count} {status}" for status, count in sorted(unfinished.items()))
     remarks = (f"trials left out as unfinished: {said}",) if said else ()
-    return from_frame(path, frame_of(records), unfinished=unfinished.total(), remarks=remarks, absent=absent)
+    return from_records(
+        reading.path, records, bounds=reading.bounds, size=reading.size, separator=".", unfinished=unfinished.total(),
+        remarks=remarks, absent=absent,
+    )  # fmt: skip
 
 
 def _metrics(trial: dict[str, Any]) -> dict[str, float | None]:

@@ -2,107 +2,110 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
 
 from ecosel.errors import ArchiveError
-from ecosel.readers.table import Archive, frame_of, from_frame, listed
+from ecosel.readers.bounds import Bounds, Query
+from ecosel.readers.folder_reading import FolderReading
+from ecosel.readers.table import Archive, from_records, listed
 
 # MLflow stores an infinite metric as the largest float.
 _INFINITE = sys.float_info.max
 
 
-def read_mlflow(path: str, database: sqlite3.Connection, experiment: str | None) -> Archive:
+def read_mlflow(path: str, query: Query, experiment: str | None, *, bounds: Bounds, size: int) -> Archive:
     """Read the latest metrics of every run that is not deleted, in the order in which the runs were stored.
 
     Columns: `run_id`, `run_name`, `experiment`, `status`, the metrics by their keys, `params.<key>`.
     MLflow stores a NaN metric as value 0 with is_nan = 1: that is a missing value, never the number 0.
     """
-    experiments = dict(database.execute("SELECT name, experiment_id FROM experiments").fetchall())
+    experiments = dict(query("SELECT name, experiment_id FROM experiments"))
     if experiment is not None and experiment not in experiments:
         raise ArchiveError(f"{path}: no experiment {experiment!r}; it has: {listed(list(experiments))}")
     runs: dict[str, dict[str, Any]] = {}
-    for run, name, in_experiment, status in database.execute(
+    for run, name, in_experiment, status in query(
         "SELECT run_uuid, r.name, e.name, status FROM runs r LEFT JOIN experiments e USING (experiment_id)"
         " WHERE r.lifecycle_stage = 'active' AND (?1 IS NULL OR e.name = ?1) ORDER BY r.start_time, r.rowid", (experiment,)
     ):  # fmt: skip
         runs[run] = {"run_id": run, "run_name": name, "experiment": in_experiment, "status": status}
     own = frozenset(("run_id", "run_name", "experiment", "status"))
-    for run, key, value, is_nan in database.execute("SELECT run_uuid, key, value, is_nan FROM latest_metrics ORDER BY rowid"):
+    for run, key, value, is_nan in query("SELECT run_uuid, key, value, is_nan FROM latest_metrics ORDER BY rowid"):
         if run in runs:
             column = f"metrics.{key}" if key in own or key.startswith("params.") else key
             runs[run][column] = None if is_nan or abs(value) >= _INFINITE else value
-    for run, key, value in database.execute("SELECT run_uuid, key, value FROM params ORDER BY rowid"):
+    for run, key, value in query("SELECT run_uuid, key, value FROM params ORDER BY rowid"):
         if run in runs:
             runs[run][f"params.{key}"] = value
-    frame = frame_of(runs.values(), ["run_id", "run_name", "experiment", "status"])
-    return from_frame(path, frame)
+    return from_records(path, runs.values(), bounds=bounds, size=size, columns=("run_id", "run_name", "experiment", "status"))
 
 
 _STATUSES = {"1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED"}
 _OWN = ("run_id", "run_name", "experiment", "status")
 
 
-def open_file_store(path: str, folder: Path, experiment: str | None) -> Archive | None:
+def open_file_store(folder: Path, experiment: str | None, reading: FolderReading) -> Archive | None:
     """Read a store of MLflow as text files (`mlruns`), one experiment of it, or one run; None where folder is none of these.
 
     Columns as from the database. The last value of a metric is the one of its largest step.
     """
-    if (folder / "mlruns").is_dir():
-        folder = folder / "mlruns"
-    runs = [folder / "meta.yaml"] if "run_id" in _meta(folder) else sorted(folder.glob("*/meta.yaml"))
-    runs = [file for file in runs if "run_id" in _meta(file.parent)] or sorted(folder.glob("*/*/meta.yaml"))
-    metas = [(file.parent, _meta(file.parent)) for file in runs]
-    found = [(run, meta) for run, meta in metas if "run_id" in meta and meta.get("lifecycle_stage", "active") == "active"]
-    if not found and "experiment_id" in {
-        *_meta(folder),
-        *(key for file in folder.glob("*/meta.yaml") for key in _meta(file.parent)),
-    }:
+    path, folder = reading.path, folder / "mlruns" if (folder / "mlruns").is_dir() else folder
+    metas: dict[Path, dict[str, str]] = {}
+    found: list[Path] = []
+    for level in range(3):
+        metas |= {below: _meta(below, reading) for below in reading.below(folder, level) if (below / "meta.yaml").is_file()}
+        found = [run for run, meta in metas.items() if "run_id" in meta]
+        if found:
+            break
+    found = [run for run in found if metas[run].get("lifecycle_stage", "active") == "active"]
+    if not found and any("experiment_id" in meta for meta in metas.values()):
         raise ArchiveError(f"{path} is an MLflow file store without runs")
     if not found:
         return None
-    names = {run.parent: _meta(run.parent).get("name", run.parent.name) for run, _ in found}
+    names = {parent: _meta(parent, reading).get("name", parent.name) for parent in {run.parent for run in found}}
     if experiment is not None and experiment not in names.values():
         raise ArchiveError(f"{path}: no experiment {experiment!r}; it has: {listed(sorted(set(names.values())))}")
-    records = []
-    for run, meta in sorted(found, key=lambda one: (int(one[1].get("start_time", 0) or 0), one[0].name)):
-        if experiment is None or names[run.parent] == experiment:
-            status = meta.get("status", "")
-            record: dict[str, Any] = {"run_id": meta["run_id"], "run_name": meta.get("run_name"), "experiment": names[run.parent],
-                                      "status": _STATUSES.get(status, status)}  # fmt: skip
-            for key, file in _files(run / "metrics"):
-                column = f"metrics.{key}" if key in _OWN or key.startswith("params.") else key
-                record[column] = _last_metric(path, file)
-            record |= {f"params.{key}": file.read_text("utf-8", "replace") for key, file in _files(run / "params")}
-            records.append(record)
-    return from_frame(path, frame_of(records, _OWN))
+    chosen = [run for run in found if experiment is None or names[run.parent] == experiment]
+    records = [
+        _run(run, metas[run], names[run.parent], reading)
+        for run in sorted(chosen, key=lambda run: (_start(metas[run]), run.name))
+    ]
+    return from_records(path, records, bounds=reading.bounds, size=reading.size, columns=_OWN)
 
 
-def _files(folder: Path) -> list[tuple[str, Path]]:
-    return sorted((file.relative_to(folder).as_posix(), file) for file in folder.rglob("*") if file.is_file())
+def _start(meta: dict[str, str]) -> int:
+    stamp = meta.get("start_time", "")
+    return int(stamp) if stamp.isdecimal() and len(stamp) < 20 else 0
 
 
-def _last_metric(path: str, file: Path) -> float | None:
-    points = []
-    for line in file.read_text("utf-8", "replace").splitlines():
+def _run(run: Path, meta: dict[str, str], experiment: str, reading: FolderReading) -> dict[str, Any]:
+    status = meta.get("status", "")
+    record: dict[str, Any] = {"run_id": meta["run_id"], "run_name": meta.get("run_name"), "experiment": experiment,
+                              "status": _STATUSES.get(status, status)}  # fmt: skip
+    for file in reading.files(run / "metrics"):
+        key = file.relative_to(run / "metrics").as_posix()
+        column = f"metrics.{key}" if key in _OWN or key.startswith("params.") else key
+        record[column] = _last_metric(file, reading)
+    params = run / "params"
+    return record | {f"params.{file.relative_to(params).as_posix()}": reading.text(file) for file in reading.files(params)}
+
+
+def _last_metric(file: Path, reading: FolderReading) -> float | None:
+    last: tuple[int, int, float] | None = None
+    for line in reading.lines(file):
         try:
-            stamp, value, *step = line.split(" ")
-            points.append((int(step[0]) if step else 0, int(stamp), float(value)))
+            stamp, value, *step = line.rstrip("\n").split(" ")
+            point = (int(step[0]) if step else 0, int(stamp), float(value))
         except ValueError as error:
             raise ArchiveError(
-                f"{path}: the metric file {file.name} holds {line[:40]!r}, not a time, a value and a step"
+                f"{reading.path}: the metric file {file.name} holds {line.rstrip()[:40]!r}, not a time, a value and a step"
             ) from error
-    last = max(points, default=None)
+        last = point if last is None else max(last, point)
     return None if last is None or last[2] != last[2] or abs(last[2]) >= _INFINITE else last[2]
 
 
-def _meta(folder: Path) -> dict[str, str]:
+def _meta(folder: Path, reading: FolderReading) -> dict[str, str]:
     """Return the plain values of a meta.yaml; nothing nested stands there that is needed."""
-    try:
-        lines = (folder / "meta.yaml").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return {}
-    pairs = (line.partition(": ") for line in lines if line[:1].strip())
+    pairs = (line.partition(": ") for line in reading.text(folder / "meta.yaml").splitlines() if line[:1].strip())
     return {key: value.strip().strip("'\"") for key, _, value in pairs if value.strip() not in ("", "null")}

@@ -3,50 +3,52 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
 from ecosel.errors import ArchiveError
 from ecosel.objectives import Objective
-from ecosel.readers.table import Archive, as_text, frame_of, from_frame, listed
+from ecosel.readers.bounds import Bounds, Query
+from ecosel.readers.table import Archive, as_text, from_records, listed
+
+# every pair of them is chosen from
+_MOST_OBJECTIVES = 20
 
 
-def read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> Archive:
+def read_optuna(path: str, query: Query, study: str | None, *, bounds: Bounds, size: int) -> Archive:
     """Read the complete, feasible trials of one study; numbers, names and directions are the study's own.
 
     Columns: the objectives by their metric names (else `value`, or `values_0`, ...), `params_<name>`, `user_attrs_<key>`.
     """
-    studies = dict(database.execute("SELECT study_name, study_id FROM studies ORDER BY study_id").fetchall())
+    studies = dict(query("SELECT study_name, study_id FROM studies ORDER BY study_id"))
     if study is None and len(studies) != 1:
         raise ArchiveError(f"{path} holds {len(studies)} studies; name one with --study: {listed(list(studies))}")
     if study is not None and study not in studies:
         raise ArchiveError(f"{path}: no study {study!r}; it has: {listed(list(studies))}")
     key = (studies[study] if study is not None else next(iter(studies.values())),)
-    directions = [direction for (direction,) in database.execute(
+    directions = [direction for (direction,) in query(
         "SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", key)]  # fmt: skip
-    attributes = dict(database.execute("SELECT key, value_json FROM study_system_attributes WHERE study_id = ?", key).fetchall())
+    of_study = "SELECT key, value_json FROM study_system_attributes WHERE study_id = ?"
+    attributes = dict(query(of_study, key))
     stated = attributes.get("study:metric_names")
     names = metric_names(None if stated is None else json.loads(stated), len(directions))
-    absent = {str(number): f"its state is {state}" for number, state in database.execute(
+    absent = {str(number): f"its state is {state}" for number, state in query(
         "SELECT number, state FROM trials WHERE study_id = ? AND state != 'COMPLETE'", key)}  # fmt: skip
-    trials: dict[int, dict[str, Any]] = {trial: {"number": number} for trial, number in database.execute(
+    trials: dict[int, dict[str, Any]] = {trial: {"number": number} for trial, number in query(
         "SELECT trial_id, number FROM trials WHERE study_id = ? AND state = 'COMPLETE' ORDER BY number", key)}  # fmt: skip
     of_study = "JOIN trials USING (trial_id) WHERE study_id = ? AND state = 'COMPLETE'"
-    for trial, k, value, value_type in database.execute(
-        f"SELECT trial_id, objective, value, value_type FROM trial_values {of_study}", key
-    ):
+    for trial, k, value, value_type in query(f"SELECT trial_id, objective, value, value_type FROM trial_values {of_study}", key):
         trials[trial][names[k]] = value if value_type == "FINITE" else None
-    for trial, name, value, distribution in database.execute(
+    for trial, name, value, distribution in query(
         f"SELECT trial_id, param_name, param_value, distribution_json FROM trial_params {of_study} ORDER BY param_id",
         key,
     ):
         trials[trial][f"params_{name}"] = parameter(value, json.loads(distribution))
-    for trial, name, value in database.execute(
+    for trial, name, value in query(
         f"SELECT trial_id, key, value_json FROM trial_user_attributes {of_study} ORDER BY trial_user_attribute_id", key
     ):
         trials[trial][f"user_attrs_{name}"] = json.loads(value)
     # a trial is feasible where no constraint is above 0: one attribute each since Optuna 5, a list in one before
-    constraints = database.execute(
+    constraints = query(
         f"SELECT trial_id, value_json FROM trial_system_attributes {of_study}"
         " AND (key = 'constraints' OR key LIKE 'constraints:%')",
         key,
@@ -54,9 +56,12 @@ def read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> A
     infeasible = {trial for trial, value in constraints if violated(json.loads(value))}
     absent |= {str(trials[trial]["number"]): "it violates the study's constraints" for trial in infeasible}
     feasible = [record for trial, record in trials.items() if trial not in infeasible]
-    return from_frame(
+    return from_records(
         path,
-        frame_of(feasible, ["number", *names]),
+        feasible,
+        bounds=bounds,
+        size=size,
+        columns=("number", *names),
         objectives=tuple(
             Objective(name, "max" if direction == "MAXIMIZE" else "min")
             for name, direction in zip(names, directions, strict=True)
@@ -70,6 +75,8 @@ def read_optuna(path: str, database: sqlite3.Connection, study: str | None) -> A
 
 def metric_names(stated: list[str] | None, count: int, /) -> list[str]:
     """Return the names of the objectives: those stated, else `value` or `values_0`, ...; none like another column."""
+    if max(count, len(stated or ())) > _MOST_OBJECTIVES:
+        raise ValueError(f"it has more than {_MOST_OBJECTIVES} objectives")
     if stated is None:
         return ["value"] if count == 1 else [f"values_{k}" for k in range(count)]
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 # smac.runhistory.StatusType
@@ -12,7 +13,7 @@ _SMAC_FIELDS = ("config_id", "instance", "seed", "budget", "cost", "time")
 Record = dict[str, Any]
 
 
-def records_of_tool(document: dict[str, Any], /) -> list[Record] | None:
+def records_of_tool(document: dict[str, Any], /) -> Iterable[Record] | None:
     """Return the records of lm-evaluation-harness, SMAC or optimum-benchmark; None where a document is of none of them."""
     results = document.get("results")
     if (
@@ -47,10 +48,9 @@ def _of_harness(document: Record) -> Record:
     return row
 
 
-def _of_smac(document: Record) -> list[Record]:
+def _of_smac(document: Record) -> Iterator[Record]:
     """One row for each run of SMAC; several costs become `cost.0`, `cost.1` or what the document names them."""
     names = document.get("objectives")
-    rows = []
     for entry in document["data"]:
         if isinstance(entry, list):  # SMAC 2.0: a list, whose status is the last small whole number after the times
             run = dict(zip(_SMAC_FIELDS, entry, strict=False))
@@ -66,8 +66,7 @@ def _of_smac(document: Record) -> list[Record]:
         status = run.get("status")
         run["status"] = _SMAC[status] if isinstance(status, int) and 0 <= status < len(_SMAC) else status
         config = document["configs"].get(str(run.get("config_id")), {})
-        rows.append({**run, **{f"config.{name}": value for name, value in config.items()}})
-    return rows
+        yield {**run, **{f"config.{name}": value for name, value in config.items()}}
 
 
 def _is_benchmark(part: Record) -> bool:

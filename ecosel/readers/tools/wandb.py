@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -48,5 +49,6 @@ def _dict_of(cell: Any) -> dict[str, Any]:
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
         if isinstance(found, dict):
-            return flatten({str(key): value for key, value in found.items()})
+            with suppress(OverflowError):
+                return flatten({str(key): value for key, value in found.items()})
     return {}

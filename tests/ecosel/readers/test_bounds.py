@@ -6,9 +6,11 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,7 @@ def refused(path: Path, bounds: Bounds = SMALL) -> str:
     ("content", "reason"),
     [
         (b"acc,cost\n" + b"0" * 30_000_000, "longer than 10 kB"),
-        (b"acc,cost\n" + ROW * 30_000, "more than 200,000 rows"),
+        (b"acc,cost\n" + ROW * 210_000, "more than 200,000 rows"),
         (b"acc,cost\n" + b"1," + b"0" * 900 + b"\n" + (b"1," + b"0" * 998 + b"\n") * 30_000, "unpacks to more than 200 times"),
     ],
 )
@@ -54,7 +56,7 @@ def test_unpacking_stops_in_the_stream(
 
 
 def test_a_text_of_many_short_rows_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "m.csv").write_bytes(b"acc,cost\n" + ROW * 30_000)
+    (tmp_path / "m.csv").write_bytes(b"acc,cost\n" + ROW * 210_000)
     assert "more than 200,000 rows" in refused(tmp_path / "m.csv")
 
 
@@ -96,6 +98,60 @@ def test_records_that_all_have_other_names_are_refused(tmp_path: Path) -> None:
     assert "more than 1,000 columns" in refused(tmp_path / "m.json")
 
 
+def one_value_for_many() -> dict[str, str]:
+    """Return short documents that stand for many values, by the form that says so."""
+    rows, names = 3000, 200
+    return {
+        "beside": json.dumps({"results": [{"acc": 1}] * rows, **{f"b{k}": k for k in range(names)}}),
+        "columns": json.dumps({f"c{k}": {str(700 * k + j): j for j in range(40)} for k in range(70)}),
+        "smac": json.dumps({"configs": {"1": {f"h{k}": k for k in range(names)}}, "data": [{"config_id": 1}] * rows}),
+        "nested": "[" + '{"x":{' * 1 + '{"k":'.join([f'"{"n" * 400}":'] * 90) + '{"l":1' + "}" * 90 + "}}]",
+        "text": json.dumps({"results": [{"acc": 1}] * rows, "note": "x" * 9000}),
+    }
+
+
+@pytest.mark.parametrize("form", one_value_for_many())
+def test_a_value_that_stands_once_for_many_records_does_not_fill_the_memory(form: str, tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text(one_value_for_many()[form])
+    refused(tmp_path / "m.json", Bounds(max_size=10_000_000))
+
+
+def test_a_view_of_long_texts_does_not_fill_the_memory(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "m.db")) as database:
+        database.execute("CREATE VIEW archive AS WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t)"
+                         " SELECT n AS acc, hex(zeroblob(4000)) AS ms FROM t")  # fmt: skip
+    assert "its texts are longer than" in refused(tmp_path / "m.db", Bounds(max_size=10_000_000, seconds=1000))
+
+
+def test_of_a_folder_no_more_is_read_than_is_allowed(tmp_path: Path) -> None:
+    def made(name: str, content: bytes = b"", size: int = 0) -> Path:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        if size:
+            os.truncate(file, size)
+        return file
+
+    result = b'{"acc": 1, "ms": 2}\n'
+    long = made("ray/t1/result.json", result, 50_000_000)  # sparse
+    long.open("ab").write(b"\n" + result)
+    os.mkfifo(made("ray/t2/result.json", result).parent / "error.txt")  # would be waited for
+    archive = open_archive([str(tmp_path / "ray")], bounds=SMALL)
+    assert (archive.read(["acc"])["acc"].to_list(), archive.unfinished) == ([1], 1)
+    made("ray/experiment_state-1.json", b"", 50_000_000)
+    assert "its files hold more than 10 MB" in refused(tmp_path / "ray")
+    made("ray2/t1/result.json", b"", 50_000_000)
+    assert "t1/result.json has a line of more than 100 kB" in refused(tmp_path / "ray2")
+    made("runs/0/r/meta.yaml", b"run_id: r\n")
+    made("runs/0/r/params/p", b"", 50_000_000)
+    assert "its files hold more than 10 MB" in refused(tmp_path / "runs")
+    for k in range(30):
+        made(f"many/0/r/params/p{k}", b"1")
+    made("many/0/r/meta.yaml", b"run_id: r\n")
+    assert "more than 20 files of it would be read" in refused(tmp_path / "many", Bounds(max_size=100_000))
+    assert "it holds more than 25 files" in refused(tmp_path / "many", Bounds(max_size=25_000))
+
+
 def test_of_sparse_records_only_the_wanted_columns_are_built(tmp_path: Path) -> None:
     records = [{"acc": row, f"k{row % 900}": 1} for row in range(5_000)]
     (tmp_path / "m.json").write_text(json.dumps(records))
@@ -131,7 +187,7 @@ def test_what_is_no_size_is_wrong_usage(text: str) -> None:
 
 
 def test_the_streams_of_all_packers_are_counted(tmp_path: Path) -> None:
-    content = b"acc,cost\n" + bytes(30_000_000)
+    content = b"acc,cost\n" + bytes(3_000_000)
     for pack in (gzip.compress, zstd, bz2.compress, lzma.compress):
         with pytest.raises(ArchiveError, match="longer than 10 kB"):
             SMALL.check_text("m", pack(content), compressed=True)
