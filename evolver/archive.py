@@ -12,17 +12,16 @@ import json
 import os
 import socket
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import astuple, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 from evolver.errors import EvolverError
+from evolver.foreign import check_schema
 from evolver.jobs import Outcome, Reestimate, Task
 from evolver.search.optimizer import Birth
 
@@ -83,6 +82,8 @@ class Archive:
         try:
             with one_line_errors(path):
                 self._database = sqlite3.connect(path, isolation_level=None)
+                self._database.execute("PRAGMA trusted_schema = OFF")
+                self._database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10_000_000)
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = NORMAL")
                 self._prepare()
@@ -100,6 +101,7 @@ class Archive:
             raise EvolverError(
                 f"{self.path} was written by a newer ecosel (format {version}, this version reads {_VERSION}); upgrade ecosel"
             )
+        check_schema(self._database, self.path)
         if not tables:
             self._database.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
         elif not self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'reestimates'").fetchone():
@@ -124,8 +126,9 @@ class Archive:
     @property
     def settings(self) -> dict[str, Any] | None:
         """Return what the run was begun with, None for a new archive."""
-        row = self._database.execute("SELECT settings FROM run").fetchone()
-        settings: dict[str, Any] | None = json.loads(row[0]) if row else None
+        with one_line_errors(self.path):
+            row = self._database.execute("SELECT settings FROM run").fetchone()
+            settings: dict[str, Any] | None = json.loads(row[0]) if row else None
         return settings
 
     def begin(self, settings: Mapping[str, Any], *, dataset: str) -> None:
@@ -242,58 +245,11 @@ def one_line_errors(path: Path) -> Iterator[None]:
         if isinstance(error, sqlite3.IntegrityError):
             raise
         raise EvolverError(f"cannot write {path}: {error}") from error
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise EvolverError(f"{path} holds values that ecosel did not write ({what}); choose another --archive") from error
 
 
 def _has_room(path: Path) -> bool:
     state = os.statvfs(path.parent)
     return state.f_bavail * state.f_frsize > 1 << 20
-
-
-# A genome of as many slots as are read (`Genome.from_json`) is far shorter; settings and genomes are the longest cells.
-_LONGEST, _PATIENCE_S = 1_000_000, 10.0
-
-
-@contextmanager
-def foreign(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open an archive that may be a stranger's, for reading: a view of it may not run for ever, nor give cells without end.
-
-    Raises sqlite3.Error and OSError.
-    """
-    with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as database:
-        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
-        end = time.monotonic() + _PATIENCE_S
-        database.set_progress_handler(lambda: time.monotonic() > end, 10_000)
-        database.execute("PRAGMA trusted_schema = OFF")
-        database.row_factory = sqlite3.Row
-        try:
-            yield database
-        except sqlite3.OperationalError as error:
-            if str(error) != "interrupted":
-                raise
-            raise sqlite3.OperationalError(f"a query of it (a view?) takes more than {_PATIENCE_S:g} s") from error
-
-
-def genomes(path: Path, most: int) -> tuple[str, ...]:
-    """Return the genome of a JSON file, or those of an archive's candidates with the highest accuracy, at most so many.
-
-    Raises EvolverError where there is none.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(_LONGEST + 1)
-        if not start.startswith(b"SQLite format 3\0"):
-            if len(start) > _LONGEST:
-                raise EvolverError(f"--start: {path} is not a genome: it is longer than {_LONGEST:,} bytes")
-            return (start.decode("utf-8").strip(),)
-        with foreign(path) as database:
-            found = database.execute(
-                "SELECT genome FROM archive WHERE status = 'ok' AND genome IS NOT NULL ORDER BY accuracy DESC, birth LIMIT ?",
-                (most,),
-            ).fetchall()
-    except (OSError, UnicodeDecodeError, sqlite3.Error) as error:
-        raise EvolverError(
-            f"--start: cannot read {path} ({error}); name a genome (JSON) or an archive of ecosel evolve"
-        ) from error
-    if not found:
-        raise EvolverError(f"--start: {path} has no trained candidate")
-    return tuple(str(row["genome"]) for row in found)

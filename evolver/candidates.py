@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evolver.archive import foreign
 from evolver.errors import EvolverError
+from evolver.foreign import foreign
 
 _EARLIER = 128  # outcomes of an earlier run that a surrogate begins with: its settings must stay a cell that can be read
 

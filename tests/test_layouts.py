@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from evolver.run.request import unlike
 from profilers.errors import ProfilerError
 from profilers.results.archive import done
 
@@ -52,6 +53,13 @@ def test_profile_appends_to_an_older_archive_and_not_to_a_newer_one(tmp_path: Pa
     assert set(done(database(script, tmp_path / "old.db")).values()) == {"ok"}
     with pytest.raises(ProfilerError, match="was written by a newer ecosel"):
         done(database(script, tmp_path / "new.db", layout=9))
+
+
+def test_a_setting_that_an_older_archive_lacks_is_as_it_was() -> None:
+    held = {"plan": {}, "births": 3}
+    assert not unlike(held, {"plan": {}, "births": 3, "reproducible": False})
+    assert unlike(held, {"plan": {}, "births": 3, "reproducible": True}) == "reproducible"
+    assert unlike(held, {"plan": {"lag": 4}, "births": 3}) == "lag"
 
 
 def test_evolve_does_not_go_on_with_a_newer_archive(tmp_path: Path, ecosel: Callable[..., Any]) -> None:

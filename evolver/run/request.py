@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ecosel import __version__
-from evolver.archive import Archive
+from evolver.archive import Archive, one_line_errors
 from evolver.errors import EvolverError
 from evolver.jobs import Settings, Survey
 from evolver.search.optimizer import Problem, SearchSettings
@@ -112,13 +112,26 @@ def begun(request: SearchRequest, work: Work, engine: Engine, archive: Archive) 
 
 def resumed(request: SearchRequest, work: Work, held: Mapping[str, Any], archive: Archive) -> tuple[RunState, Settings]:
     """Take up the run that an archive holds. Raises EvolverError where it was begun otherwise than is asked for."""
-    before, now = ({**fixed, **fixed["plan"]} for fixed in (held, json.loads(json.dumps(request.fixed))))
-    for name in now:
-        if name != "plan" and before.get(name) != now[name]:
-            raise EvolverError(
-                f"{request.archive} was started with {name} = {json.dumps(before.get(name))}, not {json.dumps(now[name])}; "
-                "use the same settings, or choose another --archive"
-            )
+    with one_line_errors(request.archive):
+        return _resumed(request, work, held, archive)
+
+
+def unlike(held: Mapping[str, Any], now: Mapping[str, Any], /) -> str | None:
+    """Return a setting that is not as it was; one that an older version did not know was off."""
+    before, asked = ({**fixed, **fixed["plan"]} for fixed in (held, now))
+    names = (name for name in asked if name != "plan")
+    return next((name for name in names if (before[name] != asked[name] if name in before else asked[name])), None)
+
+
+def _resumed(request: SearchRequest, work: Work, held: Mapping[str, Any], archive: Archive) -> tuple[RunState, Settings]:
+    now = json.loads(json.dumps(request.fixed))
+    name = unlike(held, now)
+    if name is not None:
+        before, asked = (json.dumps({**fixed, **fixed["plan"]}.get(name)) for fixed in (held, now))
+        raise EvolverError(
+            f"{request.archive} was started with {name} = {before}, not {asked}; "
+            "use the same settings, or choose another --archive"
+        )
     settings = replace(request.settings, space=held["space"])
     course = _course(request, work, settings, held["start"], held.get("earlier", ()))
     outcomes = list(archive.outcomes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -19,6 +20,8 @@ from profilers.results.inference_profile import FIGURES, InferenceProfile
 _APPLICATION, _LAYOUT = 0x65636F70, 1  # "ecop"
 _SQLITE = b"SQLite format 3\0"
 _WAIT_S = 60.0
+
+_COMPUTED = re.compile(r"\b(CHECK|GENERATED|AS|DEFAULT|COLLATE|VIRTUAL)\b", re.IGNORECASE)
 
 Row = Mapping[str, Any]
 
@@ -122,6 +125,7 @@ def _append_sqlite(path: Path, row: Row) -> str:
 
 def _check(database: sqlite3.Connection, path: Path) -> list[str]:
     """Return the columns that an archive of an older version lacks; ProfilerError where it is none of ours, or newer."""
+    database.execute("PRAGMA trusted_schema = OFF")
     (layout,) = database.execute("PRAGMA user_version").fetchone()
     if layout > _LAYOUT:
         newer = f"its format is {layout}, this one knows {_LAYOUT}"
@@ -129,6 +133,10 @@ def _check(database: sqlite3.Connection, path: Path) -> list[str]:
     columns = {name for _, name, *_ in database.execute("PRAGMA table_info(profile)")}
     if not set(_FIRST) <= columns:
         raise ProfilerError(f"{path} is a database that profile did not make; name a new file for the archive")
+    # a trigger, an index or a condition would run whenever a row is written
+    for kind, name, sql in database.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"):
+        if (kind, name) not in (("table", "profile"), ("view", "archive")) or (kind == "table" and _COMPUTED.search(sql)):
+            raise ProfilerError(f"{path} holds the {kind} {name[:80]!r}, which profile did not make; choose a new file")
     return [name for name in COLUMNS if name not in columns]
 
 

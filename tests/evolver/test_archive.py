@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from ecosel.objectives import STATUSES as ECOSEL_STATUSES
-from evolver import archive as archives
-from evolver.archive import Archive, genomes
+from evolver import foreign
+from evolver.archive import Archive
 from evolver.errors import EvolverError
+from evolver.foreign import genomes
 from evolver.jobs import STATUSES, Outcome
 from evolver.search.optimizer import Birth
 from tests.conftest import ROOT, environment
@@ -185,7 +186,7 @@ STRANGERS = {
 def test_a_strangers_archive_can_neither_hang_nor_fill_the_machine(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(foreign, "_PATIENCE_S", 0.1)
     with closing(sqlite3.connect(tmp_path / "run.db")) as database:
         database.execute(f"CREATE VIEW archive (genome, status, accuracy, birth) AS {STRANGERS[case]}")
     with pytest.raises(EvolverError, match=r"--start: cannot read .*(more than 0\.1 s|too big)"):
@@ -199,3 +200,36 @@ def test_a_genome_without_end_is_refused_unread(tmp_path: Path) -> None:
     os.truncate(path, 10**11)
     with pytest.raises(EvolverError, match="longer than 1,000,000 bytes"):
         genomes(path, 10)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON sessions BEGIN SELECT 1; END",
+        "CREATE INDEX i ON sessions(length(hex(zeroblob(9))))",
+        "CREATE VIEW others AS SELECT 1",
+        "CREATE TABLE others (n)",
+        "ALTER TABLE sessions ADD COLUMN n AS (length(hex(zeroblob(9))))",
+        "ALTER TABLE sessions RENAME TO births2",
+    ],
+)
+def test_an_archive_that_runs_something_when_it_is_written_is_refused(sql: str, tmp_path: Path) -> None:
+    with Archive(tmp_path / "run.db") as archive:
+        archive.begin({}, dataset="digits")
+    with closing(sqlite3.connect(tmp_path / "run.db")) as database:
+        database.execute(sql)
+    with pytest.raises(EvolverError, match=r"which ecosel did not make|computes as it is written"):
+        Archive(tmp_path / "run.db")
+
+
+@pytest.mark.parametrize(("sql", "read"), [
+    ("UPDATE run SET settings = '[[['", lambda archive: archive.settings),
+    ("UPDATE births SET parents = '[null]'", lambda archive: list(archive.births())),
+    ("UPDATE outcomes SET curve = '[1]'", lambda archive: list(archive.outcomes())),
+])  # fmt: skip
+def test_values_that_ecosel_did_not_write_are_named(sql: str, read: Callable[[Archive], object], tmp_path: Path) -> None:
+    with Archive(tmp_path / "run.db") as archive:
+        fill(archive)
+        archive._database.execute(sql)
+        with pytest.raises(EvolverError, match="values that ecosel did not write"):
+            read(archive)

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from evolver.architectures.genome import Activation, InnerProduct, Training
-from evolver.archive import Archive, genomes
+from evolver.archive import Archive
 from evolver.candidates import weights_of
 from evolver.errors import EvolverError
+from evolver.foreign import genomes
 from evolver.jobs import Job, Outcome, Settings
 from evolver.run.winners.manifest import write_manifest
 from evolver.search.optimizer import Birth

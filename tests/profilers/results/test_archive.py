@@ -192,6 +192,19 @@ def test_an_archive_of_an_older_version_takes_new_rows_and_gets_the_new_columns(
     assert done(path) == {"first": "ok", "second": "ok"}
 
 
+@pytest.mark.parametrize("sql", [
+    "CREATE TRIGGER t AFTER INSERT ON profile BEGIN SELECT 1; END", "CREATE INDEX i ON profile(hex(zeroblob(9)))",
+    "ALTER TABLE profile ADD COLUMN n AS (hex(zeroblob(9)))", "CREATE TABLE others (n)",
+])  # fmt: skip
+def test_an_archive_that_runs_something_when_it_is_written_is_refused(sql: str, tmp_path: Path) -> None:
+    append(tmp_path / "runs.db", row("a"))
+    with sqlite3.connect(tmp_path / "runs.db") as database:
+        database.execute(sql)
+    for use in (done, lambda path: append(path, row("b"))):
+        with pytest.raises(ProfilerError, match="which profile did not make"):
+            use(tmp_path / "runs.db")
+
+
 def test_a_failed_measurement_leaves_a_row_of_its_settings_and_nothing_measured() -> None:
     settings = ProfileSettings("net.pt", batch_size=8, precision="bf16", compile=True)
     failed = failed_row(settings, candidate="net", configuration="c", status="oom", reason="too large")
