@@ -60,7 +60,7 @@ def energy(
     corrected = None if calibration is None else read_calibration(calibration)
     found = energies(read, spans, calibration=corrected)
     if archive is not None:
-        _append(archive, log, read, found)
+        _append(archive, log, read if corrected is None else read.calibrated(corrected), found)
     if format_ == "json":
         click.echo(json.dumps({"windows": [one.to_dict() for one in found]}, indent=1, allow_nan=False))
     else:

@@ -14,10 +14,13 @@ import numpy as np
 from profilers.energy.readings import Floats
 from profilers.errors import MeterError
 
-_MISSING = re.compile(r"^$|^\[?(n/?a|not supported|unknown error|insufficient permissions|gpu is lost.*|err!?|nan)\]?$", re.I)
+_MISSING = re.compile(r"^$|^\[.*\]$|^(n/?a|not supported|unknown error|gpu is lost.*|err!?|nan( *[mk]?w)?)$", re.I)
 _NUMBER = re.compile(r"^([-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?)\s*(mw|kw|w|s|ms)?$", re.I)
 _STAMP = re.compile(r"^\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?\s*(Z|[-+]\d\d:?\d\d)?$")
 _CELL_SCALES = {"mw": 1e-3, "kw": 1e3}
+# What other commands of nvidia-smi print: tables of whole watts, most without the time.
+_OTHER = re.compile(r"nvidia-smi|nvsmi|nvidia_smi_log|^#\s*(gpu|date|time)\b.*\bpwr\b|^\d+, *pwrdraw\b", re.I | re.M)
+_BANNER = 20  # lines at most that a wrapper or the program itself prints before the names of the columns
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Cells:
     table: tuple[tuple[str, ...], ...]
     lines: tuple[int, ...]
     warnings: tuple[str, ...] = ()
+    comma: bool = False  # between the digits of numbers, as cells are divided by another mark
 
     def numbers(self, column: int, /) -> Floats:
         """Return a column as numbers, in W where cells have units; NaN where it is not available."""
@@ -37,7 +41,7 @@ class Cells:
     def _number(self, cell: str, line: int) -> float:
         if _MISSING.match(cell):
             return math.nan
-        found = _NUMBER.match(cell)
+        found = _NUMBER.match(cell.replace(",", ".") if self.comma else cell)
         if found is None:
             raise MeterError(f"{self.path} line {line}: {cell[:40]!r} is no number")
         return float(found[1]) * _CELL_SCALES.get((found[2] or "").lower(), 1.0)
@@ -61,7 +65,22 @@ class Cells:
         for row, line in zip(self.table, self.lines, strict=True):
             if not is_stamp(row[place]):
                 raise MeterError(f"{self.path} line {line}: {row[place][:40]!r} is no time stamp")
+        if len({states_zone(row[place]) for row in self.table}) > 1:
+            raise MeterError(f"{self.path} has time stamps with and without a zone")
         return np.array([seconds_of(row[place]) for row in self.table])
+
+    @property
+    def zoned(self) -> bool:
+        return any(states_zone(cell) for cell in self.table[0])
+
+    def dated(self) -> Cells:
+        """Return it with columns date and time as one."""
+        if not {"date", "time"} <= set(self.names) or any(is_stamp(cell) for cell in self.table[0]):
+            return self
+        date, time = self.names.index("date"), self.names.index("time")
+        table = tuple((*row[:time], f"{row[date]} {row[time]}", *row[time + 1 :]) for row in self.table)
+        names = ("day" if name == "date" else name for name in self.names)
+        return replace(self, names=tuple(names), table=table)
 
     def rows(self, kept: Sequence[bool], /) -> Cells:
         chosen = [k for k, one in enumerate(kept) if one]
@@ -70,6 +89,11 @@ class Cells:
 
 def is_stamp(text: str, /) -> bool:
     return bool(_STAMP.match(text))
+
+
+def states_zone(text: str, /) -> bool:
+    found = _STAMP.match(text.strip())
+    return bool(found and found[2])
 
 
 def seconds_of(text: str, /) -> float:
@@ -83,10 +107,20 @@ def seconds_of(text: str, /) -> float:
 
 def cells_of(path: str, text: str, /) -> Cells:
     """Cut a CSV log into cells; a first line of names is made up where a log has none. Raise MeterError with the bad line."""
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise MeterError(f"{path} is empty")
-    counts = {mark: lines[0][1].count(mark) for mark in (",", ";", "\t")}
+    named = (k for k, (_, line) in enumerate(lines[:_BANNER]) if "timestamp" in line and "power.draw" in line)
+    first = next(named, 0)
+    if not first and _OTHER.search(text[:2000]):
+        raise MeterError(
+            f"{path} is what another command of nvidia-smi prints; log with "
+            "nvidia-smi --query-gpu=timestamp,index,name,power.draw.instant --format=csv -lms 100"
+        )
+    lines = [(number, line) for number, line in lines[first:] if not line.startswith("#")]
+    if not lines:
+        raise MeterError(f"{path} has no rows")
+    counts = {mark: lines[0][1].count(mark) for mark in (";", "\t", ",")}
     mark = max(counts, key=lambda one: counts[one])
     rows = [(number, _row(path, number, line, mark)) for number, line in lines]
     names = _names(path, rows[0][1])
@@ -101,7 +135,7 @@ def cells_of(path: str, text: str, /) -> Cells:
             raise MeterError(f"{path} line {number} has {len(row)} cells instead of {len(names)}: {mark.join(row)[:60]!r}")
     if not body:
         raise MeterError(f"{path} has no rows")
-    return Cells(path, names, tuple(row for _, row in body), tuple(number for number, _ in body), warnings)
+    return Cells(path, names, tuple(row for _, row in body), tuple(number for number, _ in body), warnings, mark != ",")
 
 
 def _row(path: str, number: int, line: str, mark: str) -> tuple[str, ...]:

@@ -13,14 +13,18 @@ import polars as pl
 from profilers.energy.readings import Floats, Sensor
 from profilers.energy.sampling.trace import MOST_SAMPLES
 from profilers.errors import MeterError
-from profilers.logs.nvidia_smi import Cells, cells_of, is_stamp, power_columns, seconds_of
+from profilers.logs.nvidia_smi import Cells, cells_of, is_stamp, power_columns, seconds_of, states_zone
+from profilers.meters.calibration import Calibration
 from profilers.meters.known_boards import GAIN_ERROR, OFFSET_ERROR_W, known_lag
 
 _ASSUMED = Sensor(0.1, 0.1, assumed=True)
 _AVERAGE = Sensor(0.1, 1.0)
 # Lines shorter than any meter's, in such a number, are no log (11 days at 1 Hz).
 _MOST_ROWS, _MOST_BYTES = 1_000_000, 500_000_000
+# Boards of a machine, the rows in which they are looked for, and how much longer than in a bunch the gap to the next is.
+_MOST_BOARDS, _BUNCHES, _BUNCHED = 16, 400, 3.0
 _SCALES = {"mw": 1e-3, "w": 1.0, "watt": 1.0, "watts": 1.0, "kw": 1e3}
+_EPOCH_S = 1e8  # seconds since 1970, where a log is shorter than three years
 _TIMES, _POWERS = ("time_s", "time", "timestamp", "seconds", "t", "datetime", "date"), ("power", "watts", "w", "p")
 
 
@@ -34,6 +38,7 @@ class PowerLog:
     sensor: Sensor
     origin_s: float = 0.0
     stamped: bool = False  # time stamps, rather than seconds
+    zoned: bool = False  # time stamps that state their zone
     device: str | None = None
     gain_error: float | None = None
     offset_error_w: float | None = None
@@ -48,8 +53,20 @@ class PowerLog:
             if not self.stamped or not is_stamp(text):
                 form = "seconds from its first row, or a time stamp as in it" if self.stamped else "seconds on its own clock"
                 raise MeterError(f"{text!r} is no time of {self.path}; give {form}") from None
+            if states_zone(text) != self.zoned:
+                stated = (
+                    "state their zone: state one" if self.zoned else "state no zone: leave it out, and give the log's local time"
+                )
+                raise MeterError(f"the time stamps of {self.path} {stated}, for {text!r} too") from None
             return seconds_of(text) - self.origin_s
+        if self.zoned and seconds > _EPOCH_S:
+            return seconds - self.origin_s
         return seconds if self.stamped else seconds - self.origin_s
+
+    def calibrated(self, calibration: Calibration, /) -> PowerLog:
+        """Return it with the errors that a calibration leaves, for figures that are corrected by it."""
+        gain = calibration.gain
+        return replace(self, gain_error=calibration.gain_error / gain, offset_error_w=calibration.offset_error_w / gain)
 
     def told(self, time_s: float, /) -> float:
         """Return a time as the log's own clock gives it: seconds from the first row where the log has time stamps."""
@@ -110,7 +127,7 @@ def _trace(path: Path, raw: bytes, gpu: str | None) -> PowerLog:
     if not len(times):
         raise MeterError(f"{path} is empty")
     sensor = _ASSUMED if columns[0] == "power_w" else _AVERAGE
-    return PowerLog(str(path), times - times[0], watts, sensor, 0.0, False, None, GAIN_ERROR, OFFSET_ERROR_W)
+    return PowerLog(str(path), times - times[0], watts, sensor, 0.0, False, False, None, GAIN_ERROR, OFFSET_ERROR_W)
 
 
 def _nvidia_smi(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
@@ -139,6 +156,7 @@ def _nvidia_smi(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
         sensor,
         origin_s,
         True,
+        cells.zoned,
         name,
         GAIN_ERROR,
         OFFSET_ERROR_W,
@@ -159,15 +177,34 @@ def _of_one_board(path: Path, cells: Cells, gpu: str | None) -> Cells:
             raise MeterError(f"{path} holds {len(boards)} GPUs ({', '.join(boards)}); name one with --gpu")
     if gpu is not None and gpu != "0":
         raise MeterError(f"{path} holds no GPU {gpu}")
-    stamps = cells.stamps()
-    if stamps is not None and len(stamps) > 3 and (np.diff(stamps) <= 0.001).mean() > 0.3:
+    stamps, kinds = cells.stamps(), set(cells.values("name") or ())
+    if len(kinds) > 1:
+        raise MeterError(f"{path} holds several GPUs ({', '.join(sorted(kinds))}) and does not number them; log index too")
+    if stamps is not None and len(stamps) > 3 and (np.diff(stamps) == 0).mean() > 0.3:
+        raise MeterError(
+            f"{path} has rows with the same time stamp: are they of several GPUs (log index too), or cut to seconds?"
+        )
+    if stamps is not None and _in_turn(stamps):
         raise MeterError(f"{path} seems to hold several GPUs in turn and does not name them; log index too")
     return cells
+
+
+def _in_turn(stamps: Floats) -> bool:
+    """Say whether rows come in bunches, one for each board of a machine: the gaps between bunches are long."""
+    gaps = np.diff(stamps)[:_BUNCHES]
+    for boards in range(2, _MOST_BOARDS + 1):
+        if len(gaps) < 4 * boards:
+            break
+        usual = np.sort(np.median(gaps[: len(gaps) // boards * boards].reshape(-1, boards), axis=0))
+        if usual[-1] > _BUNCHED * max(float(usual[-2]), 1e-3):
+            return True
+    return False
 
 
 def _meter(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
     if gpu is not None:
         raise MeterError(f"{path} is of one meter; leave --gpu out")
+    cells = cells.dated()
     plain = [re.split(r"[\[\(_ /]", name)[0] for name in cells.names]
     time_at = next((k for k, name in enumerate(plain) if name in _TIMES), None)
     power_at = next((k for k, name in enumerate(plain) if name in _POWERS or name.startswith("power")), None)
@@ -183,4 +220,6 @@ def _meter(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
         times = times / 1e3
     watts = cells.numbers(power_at) * scale
     # the lag of a meter is not known: the area under a load with idleness around it does not depend on it
-    return PowerLog(str(path), times - times[0], watts, _ASSUMED, float(times[0]), stamps is not None, warnings=cells.warnings)
+    origin_s, stamped = float(times[0]), stamps is not None
+    zoned = stamped and cells.zoned
+    return PowerLog(str(path), times - origin_s, watts, _ASSUMED, origin_s, stamped, zoned, warnings=cells.warnings)

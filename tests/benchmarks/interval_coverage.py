@@ -21,6 +21,7 @@ import numpy as np
 from profilers.energy import per_image
 from profilers.energy.intervals import Estimate
 from profilers.energy.readings import Floats
+from profilers.energy.window import power_estimate
 from profilers.measuring import measurement
 from profilers.measuring.settings import Plan
 from tests.profilers.simulated import Board, Named, SimulatedSampler
@@ -36,8 +37,8 @@ class BoardSensor:
     name: str = ""
 
     def board(self, phase: float) -> Board:
-        shape = {"time_constant_s": self.time_constant_s, "board": Named(self.name)}
-        return Board(self.period_s, self.window_s, counter=False, phase=phase, **shape)
+        constant_s, named = self.time_constant_s, Named(self.name)
+        return Board(self.period_s, self.window_s, counter=False, phase=phase, time_constant_s=constant_s, board=named)
 
 
 SENSORS = {
@@ -94,10 +95,9 @@ class Experiment:
 def _cheaply() -> Iterator[None]:
     """Derive a group that another has followed once, not at every look; and ask nothing of the processor of this machine."""
     known: dict[tuple[float, float], Estimate] = {}
-    derive_one = per_image.power_estimate
 
     def remembered(time_s: Floats, power_w: Floats, start_s: float, end_s: float, **limits: Any) -> Estimate:
-        found = known.get((start_s, end_s)) or derive_one(time_s, power_w, start_s, end_s, **limits)
+        found = known.get((start_s, end_s)) or power_estimate(time_s, power_w, start_s, end_s, **limits)
         if math.isfinite(limits["idle_until_s"] or math.inf):
             known[start_s, end_s] = found
         return found

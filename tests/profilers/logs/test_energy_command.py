@@ -12,6 +12,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from profilers.errors import MeterError
+from profilers.logs.power_log import read_log
+from profilers.meters.calibration import read_calibration
 from tests.benchmarks.boards import SHIPPED
 
 Ecosel = Callable[..., Any]
@@ -26,7 +29,10 @@ def stamp(time_s: float) -> str:
 
 
 def rows(form: str) -> list[str]:
-    return [form.format(stamp=stamp(t), t=t, w=w, kw=w / 1e3, mw=w * 1e3) for t, w in READINGS.iter_rows()]
+    return [
+        form.format(stamp=at, day=at[:10].replace("/", "-"), clock=at[11:], t=t, w=w, kw=w / 1e3, mw=w * 1e3)
+        for (t, w), at in ((row, stamp(row[0])) for row in READINGS.iter_rows())
+    ]
 
 
 def log(folder: Path, form: str, *, head: str | None = None, name: str = "log.csv") -> Path:
@@ -58,6 +64,9 @@ FORMS = {
     "trailing spaces": ("timestamp, power.draw [W] ", "{stamp}, {w:.2f} W   "),
     "wall, seconds": ("time,power", "{t:.3f},{w:.3f}"),
     "wall, ISO times, kW": ("time,power_kw", "{stamp},{kw:.6f}"),
+    "what a wrapper printed before": ("+-----+\n| NVIDIA-SMI 535.54 |\ntimestamp, power.draw [W]", "{stamp}, {w:.2f} W"),
+    "wall, decimal commas": ("time;voltage;power", "{t:.3f};230,1;{w:.0f},00"),
+    "wall, day and time": ("Date,Time,Watts", "{day},{clock},{w:.3f}"),
     "wall, mW": ("time_s,power (mW)", "{t:.3f},{mw:.1f}"),
 }  # fmt: skip
 
@@ -136,6 +145,8 @@ def test_a_calibration_corrects_gain_and_offset(tmp_path: Path, ecosel: Ecosel) 
         )
     )
     assert window["energy_j"] == pytest.approx(METER_J, rel=0.003)
+    left = read_log(SHIPPED / "a100_step.parquet").calibrated(read_calibration(file))
+    assert (left.gain_error, left.offset_error_w) == pytest.approx((0.002 / GAIN, 0.5 / GAIN))
 
 
 BAD = {
@@ -145,6 +156,10 @@ BAD = {
     "gap": (lambda lines: [*lines[:200], *lines[300:]], "without a reading"),
     "too short": (lambda lines: lines[:300], "outside the log"),
     "begins late": (lambda lines: lines[200:], ""),
+    "two boards without a number": (
+        lambda lines: [x for k in range(0, len(lines), 10) for x in (lines[k], lines[k + 1])],
+        "in turn",
+    ),
     "no power": (lambda lines: [line.rsplit(",", 1)[0] + ", [N/A]" for line in lines], "not available in any row"),
 }
 
@@ -186,6 +201,41 @@ def test_a_last_line_that_was_cut_off_is_left_out_with_a_word(tmp_path: Path, ec
     path.write_text(path.read_text() + "2023/07/07 12:35")
     window = first(ecosel("energy", path, "--start", START_S, "--end", END_S, "--format", "json"))
     assert any("is not whole" in warning for warning in window["warnings"])
+
+
+OTHERS = (
+    "# gpu    pwr  gtemp     sm\n# Idx      W      C      %\n    0     56     45     98\n",
+    "#Date       Time        gpu    pwr\n#YYYYMMDD   HH:MM:SS    Idx      W\n 20240501   12:00:00     0   56\n",
+    "0, pwrDraw      , 1714564800000000, 56\n",
+    "==============NVSMI LOG==============\n\nTimestamp         : Wed May  1 12:00:00 2024\n",
+    "Wed May  1 12:00:00 2024\n+-----+\n| NVIDIA-SMI 535.54.03 |\n",
+)
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_what_other_commands_of_nvidia_smi_print_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "log.csv").write_text(text)
+    with pytest.raises(MeterError, match="another command of nvidia-smi prints; log with nvidia-smi --query-gpu="):
+        read_log(tmp_path / "log.csv")
+
+
+def test_zones_are_stated_by_the_log_and_the_window_or_by_neither(tmp_path: Path) -> None:
+    text = "time,power\n" + "".join(f"2024-05-01T12:00:0{k}+02:00,100\n" for k in range(9))
+    (tmp_path / "zoned.csv").write_text(text)
+    (tmp_path / "local.csv").write_text(text.replace("+02:00", ""))
+    zoned, local = read_log(tmp_path / "zoned.csv"), read_log(tmp_path / "local.csv")
+    assert zoned.at("2024-05-01 10:00:03Z") == zoned.at("1714557603") == local.at("2024-05-01 12:00:03") == 3
+    with pytest.raises(MeterError, match="state their zone: state one"):
+        zoned.at("2024-05-01 12:00:03")
+    with pytest.raises(MeterError, match="state no zone: leave it out"):
+        local.at("2024-05-01 12:00:03Z")
+
+
+def test_boards_of_several_names_in_one_log_must_be_numbered(tmp_path: Path) -> None:
+    lines = [f"2024/05/01 12:00:0{k}.000, {name}, 60 W\n" for k in range(9) for name in ("NVIDIA A100", "Tesla K40m")]
+    (tmp_path / "log.csv").write_text("timestamp, name, power.draw [W]\n" + "".join(lines))
+    with pytest.raises(MeterError, match="several GPUs"):
+        read_log(tmp_path / "log.csv")
 
 
 def test_usage_is_told(ecosel: Ecosel) -> None:
