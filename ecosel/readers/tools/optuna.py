@@ -13,47 +13,25 @@ from ecosel.readers.table import Archive, as_text, from_records, listed
 # every pair of them is chosen from
 _MOST_OBJECTIVES = 20
 
+_OF_STUDY = "JOIN trials USING (trial_id) WHERE study_id = ? AND state = 'COMPLETE'"
+_Trials = dict[int, dict[str, Any]]
+
 
 def read_optuna(path: str, query: Query, study: str | None, *, bounds: Bounds, size: int) -> Archive:
     """Read the complete, feasible trials of one study; numbers, names and directions are the study's own.
 
     Columns: the objectives by their metric names (else `value`, or `values_0`, ...), `params_<name>`, `user_attrs_<key>`.
     """
-    studies = dict(query("SELECT study_name, study_id FROM studies ORDER BY study_id"))
-    if study is None and len(studies) != 1:
-        raise ArchiveError(f"{path} holds {len(studies)} studies; name one with --study: {listed(list(studies))}")
-    if study is not None and study not in studies:
-        raise ArchiveError(f"{path}: no study {study!r}; it has: {listed(list(studies))}")
-    key = (studies[study] if study is not None else next(iter(studies.values())),)
+    key = (_study(path, query, study),)
     directions = [direction for (direction,) in query(
         "SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", key)]  # fmt: skip
-    of_study = "SELECT key, value_json FROM study_system_attributes WHERE study_id = ?"
-    attributes = dict(query(of_study, key))
+    attributes = dict(query("SELECT key, value_json FROM study_system_attributes WHERE study_id = ?", key))
     stated = attributes.get("study:metric_names")
     names = metric_names(None if stated is None else json.loads(stated), len(directions))
+    trials = _complete(query, key, names)
+    infeasible = _infeasible(query, key)
     absent = {str(number): f"its state is {state}" for number, state in query(
         "SELECT number, state FROM trials WHERE study_id = ? AND state != 'COMPLETE'", key)}  # fmt: skip
-    trials: dict[int, dict[str, Any]] = {trial: {"number": number} for trial, number in query(
-        "SELECT trial_id, number FROM trials WHERE study_id = ? AND state = 'COMPLETE' ORDER BY number", key)}  # fmt: skip
-    of_study = "JOIN trials USING (trial_id) WHERE study_id = ? AND state = 'COMPLETE'"
-    for trial, k, value, value_type in query(f"SELECT trial_id, objective, value, value_type FROM trial_values {of_study}", key):
-        trials[trial][names[k]] = value if value_type == "FINITE" else None
-    for trial, name, value, distribution in query(
-        f"SELECT trial_id, param_name, param_value, distribution_json FROM trial_params {of_study} ORDER BY param_id",
-        key,
-    ):
-        trials[trial][f"params_{name}"] = parameter(value, json.loads(distribution))
-    for trial, name, value in query(
-        f"SELECT trial_id, key, value_json FROM trial_user_attributes {of_study} ORDER BY trial_user_attribute_id", key
-    ):
-        trials[trial][f"user_attrs_{name}"] = json.loads(value)
-    # a trial is feasible where no constraint is above 0: one attribute each since Optuna 5, a list in one before
-    constraints = query(
-        f"SELECT trial_id, value_json FROM trial_system_attributes {of_study}"
-        " AND (key = 'constraints' OR key LIKE 'constraints:%')",
-        key,
-    )
-    infeasible = {trial for trial, value in constraints if violated(json.loads(value))}
     absent |= {str(trials[trial]["number"]): "it violates the study's constraints" for trial in infeasible}
     feasible = [record for trial, record in trials.items() if trial not in infeasible]
     return from_records(
@@ -71,6 +49,46 @@ def read_optuna(path: str, query: Query, study: str | None, *, bounds: Bounds, s
         remarks=(f"{len(infeasible)} trials violate the study's constraints and count as unfinished",) if infeasible else (),
         absent=absent,
     )
+
+
+def _study(path: str, query: Query, named: str | None) -> int:
+    """Return the key of the study that is named, or of the only one there is."""
+    studies = dict(query("SELECT study_name, study_id FROM studies ORDER BY study_id"))
+    if named is None and len(studies) != 1:
+        raise ArchiveError(f"{path} holds {len(studies)} studies; name one with --study: {listed(list(studies))}")
+    if named is not None and named not in studies:
+        raise ArchiveError(f"{path}: no study {named!r}; it has: {listed(list(studies))}")
+    return int(studies[named] if named is not None else next(iter(studies.values())))
+
+
+def _complete(query: Query, key: tuple[int], names: list[str]) -> _Trials:
+    """Return the complete trials of a study by their keys, in the order of their numbers."""
+    trials: _Trials = {trial: {"number": number} for trial, number in query(
+        "SELECT trial_id, number FROM trials WHERE study_id = ? AND state = 'COMPLETE' ORDER BY number", key)}  # fmt: skip
+    values = query(f"SELECT trial_id, objective, value, value_type FROM trial_values {_OF_STUDY}", key)
+    for trial, k, value, value_type in values:
+        trials[trial][names[k]] = value if value_type == "FINITE" else None
+    parameters = query(
+        f"SELECT trial_id, param_name, param_value, distribution_json FROM trial_params {_OF_STUDY} ORDER BY param_id", key
+    )
+    for trial, name, value, distribution in parameters:
+        trials[trial][f"params_{name}"] = parameter(value, json.loads(distribution))
+    attributes = query(
+        f"SELECT trial_id, key, value_json FROM trial_user_attributes {_OF_STUDY} ORDER BY trial_user_attribute_id", key
+    )
+    for trial, name, value in attributes:
+        trials[trial][f"user_attrs_{name}"] = json.loads(value)
+    return trials
+
+
+def _infeasible(query: Query, key: tuple[int]) -> set[int]:
+    """Return the trials with a constraint above 0: one attribute each since Optuna 5, a list in one before."""
+    constraints = query(
+        f"SELECT trial_id, value_json FROM trial_system_attributes {_OF_STUDY}"
+        " AND (key = 'constraints' OR key LIKE 'constraints:%')",
+        key,
+    )
+    return {trial for trial, value in constraints if violated(json.loads(value))}
 
 
 def metric_names(stated: list[str] | None, count: int, /) -> list[str]:
