@@ -63,11 +63,15 @@ def joined(first: ImageSet, second: ImageSet) -> ImageSet:
     return ImageSet(torch.cat((first.images, second.images)), labels, first.scale, first.shift, entropy(labels.cpu().numpy()))
 
 
+_Status = Literal["ok", "stopped", "collapsed", "nan"]
+_End = tuple[_Status, str]  # with the reason
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
     """How a training went. `correct` of the validation images is None where it did not come to its end."""
 
-    status: Literal["ok", "stopped", "collapsed", "nan"]
+    status: _Status
     reason: str | None
     correct: int | None
     curve: tuple[tuple[int, float], ...]  # (epochs done, validation accuracy) at each rung
@@ -98,33 +102,46 @@ def train(
     network.to(images.device, memory_format=torch.channels_last if images.device.type == "cuda" else torch.contiguous_format)
     stepper = _Stepper(network, recipe, math.ceil(len(images) / recipe.batch_size))
     curve: list[tuple[int, float]] = []
-
-    def course(
-        status: Literal["ok", "stopped", "collapsed", "nan"], reason: str | None, correct: int | None = None
-    ) -> TrainingResult:
-        return TrainingResult(status, reason, correct, tuple(curve), epoch, clock() - start_s)
-
     for epoch in range(1, recipe.epochs + 1):
         losses = stepper.epoch(images)
-        last, threshold = epoch == recipe.epochs, (rungs or {}).get(epoch)
-        tested = epoch == 1 and collapse_test
-        counts = _validate(network, validation if last or threshold is not None else None, probe=images if tested else None)
-        values = torch.cat((counts, losses)).tolist()  # the one synchronisation of the epoch
-        (correct, finite, deviation, probed), loss = values[:4], values[4:]
-        if not all(map(math.isfinite, loss)) or not finite:
-            return course("nan", f"the loss was not finite in epoch {epoch} of {recipe.epochs}")
-        if tested:
-            why = _collapsed(probed, deviation, images.entropy)
-            if why:
-                return course("collapsed", why)
-        if threshold is not None and not last:
-            accuracy = correct / len(validation)
+        threshold = None if epoch == recipe.epochs else (rungs or {}).get(epoch)
+        tested = images if epoch == 1 and collapse_test else None
+        counted = validation if epoch == recipe.epochs or threshold is not None else None
+        seen = _Seen(torch.cat((_validate(network, counted, probe=tested), losses)).tolist())  # the epoch's one synchronisation
+        accuracy = seen.correct / len(validation)
+        end = _broken(seen, epoch, recipe.epochs) or _collapsed(seen, tested)
+        if threshold is not None and not end:
             curve.append((epoch, accuracy))
             if accuracy < threshold:
-                return course(
-                    "stopped", f"accuracy {accuracy:.4f} after epoch {epoch} of {recipe.epochs} is below {threshold:.4f}"
-                )
-    return course("ok", None, int(correct))
+                end = "stopped", f"accuracy {accuracy:.4f} after epoch {epoch} of {recipe.epochs} is below {threshold:.4f}"
+        if end:
+            return TrainingResult(*end, None, tuple(curve), epoch, clock() - start_s)
+    return TrainingResult("ok", None, int(seen.correct), tuple(curve), epoch, clock() - start_s)
+
+
+class _Seen:
+    """What the device told of an epoch: see `_validate`, and the losses of its steps."""
+
+    def __init__(self, values: list[float]) -> None:
+        self.correct, self.finite, self.deviation, self.probed, *self.losses = values
+
+
+def _broken(seen: _Seen, epoch: int, epochs: int) -> _End | None:
+    if all(map(math.isfinite, seen.losses)) and seen.finite:
+        return None
+    return "nan", f"the loss was not finite in epoch {epoch} of {epochs}"
+
+
+def _collapsed(seen: _Seen, probe: ImageSet | None) -> _End | None:
+    if probe is None:
+        return None
+    if seen.deviation < CONSTANT:
+        return "collapsed", "the output is the same for all images after epoch 1"
+    if not seen.probed < probe.entropy:
+        return "collapsed", (
+            f"a loss of {seen.probed:.4f} after epoch 1 is not below the entropy of the classes, {probe.entropy:.4f}"
+        )
+    return None
 
 
 def entropy(labels: NDArray[np.int64]) -> float:
@@ -165,14 +182,6 @@ def _validate(network: nn.Module, validation: ImageSet | None, *, probe: ImageSe
         deviation = scores.std(dim=0).max() if len(scores) > 1 else deviation
         loss = cross_entropy(scores, labels)
     return torch.stack((correct, finite, deviation, loss)).float()
-
-
-def _collapsed(loss: float, deviation: float, prior: float) -> str | None:
-    if deviation < CONSTANT:
-        return "the output is the same for all images after epoch 1"
-    if not loss < prior:
-        return f"a loss of {loss:.4f} after epoch 1 is not below the entropy of the classes, {prior:.4f}"
-    return None
 
 
 class _Stepper:
