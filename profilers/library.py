@@ -13,8 +13,10 @@ from profilers.energy.intervals import Estimate
 from profilers.energy.per_image import Energy, derive, time_per_image
 from profilers.machine.processor import load_of_others
 from profilers.measuring.device import Device, reserve
-from profilers.measuring.measurement import Load, Measurement, measure, rest
+from profilers.measuring.groups import Load
+from profilers.measuring.measurement import Measurement, measure
 from profilers.measuring.settings import Plan
+from profilers.measuring.warming_up import rest
 from profilers.meters.rapl import processor_name
 from profilers.progress import progress_bar
 from profilers.results.units import si
@@ -61,16 +63,9 @@ class Cost:
 
 
 def measure_module(
-    module: Module,
-    inputs: Any,
-    /,
-    *,
-    batch_size: int = 100,
-    meter: str | None = None,
-    plan: Plan | None = None,
-    seed: int = 0,
-    progress: bool = True,
-) -> Cost:
+    module: Module, inputs: Any, /, *, batch_size: int = 100, meter: str | None = None, plan: Plan | None = None,
+    seed: int = 0, progress: bool = True,
+) -> Cost:  # fmt: skip
     """Measure a torch module where it stands, in evaluation mode, over a pass of its inputs; it is left as it was.
 
     Inputs are a tensor or array [n, ...], a tuple (by position) or dict (by name) of such, or a list of batches of these.

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
+
+B = TypeVar("B")
+
+_MOST, _LEAST = 1000, 20  # calls that are timed
 
 
 class RandomOrder:
@@ -15,22 +20,27 @@ class RandomOrder:
         self._order = np.random.default_rng(seed).permutation(batches).tolist()
         self._next = 0
 
+    def following(self, batches: int) -> list[int]:
+        """Return the next places, and stay where it is."""
+        return [self._order[(self._next + index) % len(self._order)] for index in range(batches)]
+
     def take(self, batches: int) -> list[int]:
-        chosen = [self._order[(self._next + index) % len(self._order)] for index in range(batches)]
+        chosen = self.following(batches)
         self._next = (self._next + batches) % len(self._order)
         return chosen
 
 
-def time_singly(run: Callable[[int], None], *, max_s: float, most: int = 1000, least: int = 20) -> list[float]:
-    """Return the seconds of calls 0, 1, 2, ...: those that begin within max_s, up to `most`.
+def time_singly(run: Callable[[B], object], prepare: Callable[[int], B], /, *, max_s: float) -> list[float]:
+    """Return the seconds of calls of what is prepared for 0, 1, 2, ...: of at most 1,000, which begin within max_s.
 
-    Where those are fewer than `least`, calls go on up to five times max_s.
+    Where those are fewer than 20, calls go on up to five times max_s.
     """
     seconds: list[float] = []
     end_s = time.perf_counter() + max_s
-    while len(seconds) < most and (len(seconds) < least or time.perf_counter() < end_s):
+    while len(seconds) < _MOST and (len(seconds) < _LEAST or time.perf_counter() < end_s):
+        batch = prepare(len(seconds))
         start_s = time.perf_counter()
-        run(len(seconds))
+        run(batch)
         seconds.append(time.perf_counter() - start_s)
         if time.perf_counter() > end_s + 4 * max_s:
             break

@@ -16,6 +16,7 @@ from profilers.errors import ModelError, ProfilerError
 from profilers.inference.batches import Batch
 from profilers.inference.flops.counting import count_flops
 from profilers.inference.modes import Mode, Precision
+from profilers.inference.passes import RandomOrder, time_singly
 from profilers.inference.protocol import Transfers, process_peak_memory
 from profilers.inference.scores import tensors_of
 from profilers.models.torch_errors import in_one_line, quiet
@@ -56,9 +57,8 @@ class TorchInference:
         self.changes_inputs = False
         self.needs_gradients = False
         self._mode = mode
-        self._next = 0
         self._fresh: list[Batch] = []
-        self._order = np.random.default_rng(seed).permutation(len(batches))
+        self._order = RandomOrder(len(batches), seed)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         with self.running(batches[0]):
@@ -114,7 +114,7 @@ class TorchInference:
         """Lay fresh inputs ready for the next run of a model that changes them; return how many batches memory allows."""
         if not self.changes_inputs:
             return batches
-        following = self._following(batches)
+        following = [self.batches_of[place] for place in self._order.following(batches)]
         most = max(1, _spare_bytes(self.device) // max(batch.bytes for batch in following))
         self._fresh = [batch.copy() for batch in following[:most]]
         self._synchronise()
@@ -122,16 +122,12 @@ class TorchInference:
 
     def run(self, batches: int, /) -> int:
         """Run the next batches, wait for the device once at the end, and return how many images they held."""
-        chosen = self._following(batches)
+        chosen = [self.batches_of[place] for place in self._order.take(batches)]
         if self.changes_inputs:
             chosen = self._fresh if len(self._fresh) == batches else [batch.copy() for batch in chosen]
-        self._next = (self._next + batches) % len(self.batches_of)
         images = self._run(chosen)
         self._fresh = []
         return images
-
-    def _following(self, batches: int) -> list[Batch]:
-        return [self.batches_of[self._order[(self._next + index) % len(self.batches_of)]] for index in range(batches)]
 
     def run_each_size(self) -> int:
         """Run one batch of every size, for what a device or a compiler sets up at the first of each; return the images."""
@@ -158,23 +154,21 @@ class TorchInference:
             self._restore(place, kept)
             yield output, batch.images
 
-    def latencies(self, *, max_s: float, most: int = 1000, least: int = 20) -> list[float]:
+    def latencies(self, *, max_s: float) -> list[float]:
         """Return the seconds of single full batches, each waited for: from the call to the result on the device."""
         full = max(batch.images for batch in self.batches_of)
         chosen = [batch for batch in self.batches_of if batch.images == full]
-        seconds: list[float] = []
-        end_s = time.perf_counter() + max_s
+
+        def prepare(place: int) -> Batch:
+            return self.fresh(chosen[place % len(chosen)])
+
+        def run(batch: Batch) -> None:
+            batch = self.to_device(batch)
+            self.module(*batch.args, **batch.kwargs)
+            self._synchronise()
+
         with self.running(chosen[0]):
-            while len(seconds) < most and (len(seconds) < least or time.perf_counter() < end_s):
-                batch = self.fresh(chosen[len(seconds) % len(chosen)])
-                start_s = time.perf_counter()
-                batch = self.to_device(batch)
-                self.module(*batch.args, **batch.kwargs)
-                self._synchronise()
-                seconds.append(time.perf_counter() - start_s)
-                if time.perf_counter() > end_s + 4 * max_s:
-                    break
-        return seconds
+            return time_singly(run, prepare, max_s=max_s)
 
     def loop_s(self) -> float:
         """Time the loop around a model that does nothing; on a GPU the loop runs ahead while the device computes."""

@@ -10,8 +10,9 @@ from profilers.energy.per_image import Window, Windows
 from profilers.errors import ModelError
 from profilers.inference.protocol import Inference
 from profilers.measuring.device import ReservedDevice
-from profilers.measuring.measurement import Measurement, measure, rest
+from profilers.measuring.measurement import Measurement, measure
 from profilers.measuring.settings import Plan, Progress, Show
+from profilers.measuring.warming_up import rest
 from profilers.results.building import Compilation
 
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 from profilers.energy.per_image import Span
 from profilers.energy.sampling.sampler import Sampler, Stopwatch
-from profilers.measuring.measurement import rest
+from profilers.errors import ModelError
 from profilers.measuring.settings import Plan, Progress, Show
+from profilers.measuring.warming_up import rest
 from profilers.meters import NoMeter, find_meter
 from profilers.meters.base import PowerMeter
 from profilers.meters.calibration import Calibration
 from profilers.meters.locks import board_lock
+from profilers.meters.nvml.boards import machine
+from profilers.meters.nvml.cuda import cuda_devices, device_named
 
 # Another measurement of the same board is waited for.
 _WAIT_S = 3600.0
@@ -27,6 +30,19 @@ class Device:
     name: str
     lock: str
     driver: str | None = None
+
+
+def cuda_device(name: str, /) -> Device:
+    """Return the board that is called cuda:N, or by its UUID. ModelError where there is none, MeterError without NVML."""
+    found = machine()
+    one = device_named(name, cuda_devices(found))
+    if one is None:
+        raise no_device(name)
+    return Device(one.name, one.board.name, one.board.uuid, found.driver)
+
+
+def no_device(name: str, /) -> ModelError:
+    return ModelError(f"there is no device {name}; `ecosel devices` lists what there is")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
+from profilers.datasets import Fit, LabelledImages, load_dataset
 from profilers.errors import ModelError, ProfilerError
 from profilers.inference.protocol import Inference, Labelled
 from profilers.measuring.device import Device
@@ -89,6 +90,18 @@ def check(settings: ProfileSettings, /) -> EntryPoint:
 def runtime_of(settings: ProfileSettings, /) -> Runtime:
     """Return what runs a model; raises as `check` does."""
     return _loaded(check(settings))
+
+
+def images_of(settings: ProfileSettings, spec: str, /) -> LabelledImages:
+    """Load the images of a data set as the settings say."""
+    return load_dataset(
+        spec,
+        split=settings.split,
+        download=settings.download,
+        limit=settings.limit,
+        fitting=Fit.of(settings.resize, settings.crop),
+        statistics=settings.normalise == "dataset",
+    )
 
 
 def _of_another_package(file: Path) -> EntryPoint | None:

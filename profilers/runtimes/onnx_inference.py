@@ -72,7 +72,9 @@ class OnnxInference:
         full = max(batch.images for batch in self.batches_of)
         chosen = [batch.feeds for batch in self.batches_of if batch.images == full]
         with _running(self.batches_of[0]):
-            return time_singly(lambda number: self._session.run(None, chosen[number % len(chosen)]), max_s=max_s)
+            return time_singly(
+                lambda feeds: self._session.run(None, feeds), lambda place: chosen[place % len(chosen)], max_s=max_s
+            )
 
     def transfers(self) -> Transfers | None:
         return None

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
-from profilers.datasets import Fit, load_dataset
+from profilers.datasets import LabelledImages
 from profilers.errors import MeterError, ModelError, ProfilerError
-from profilers.measuring.device import Device
-from profilers.measuring.runtime import Prepared
+from profilers.measuring.device import Device, cuda_device
+from profilers.measuring.runtime import Prepared, images_of
 from profilers.measuring.settings import ProfileSettings
-from profilers.meters.nvml.boards import machine
-from profilers.meters.nvml.cuda import cuda_devices, device_named
 from profilers.meters.rapl import processor_name
 from profilers.models.onnx.checking import check_file, digest
 from profilers.models.onnx.flops import count_flops, shapes_needed
@@ -54,49 +53,21 @@ class OnnxRuntime:
             )
         name = "cuda:0" if device == "cuda" else device
         try:
-            found = machine()
-            if (one := device_named(name, cuda_devices(found))) is not None:
-                return Device(one.name, one.board.name, one.board.uuid, found.driver)
+            return cuda_device(name)
         except MeterError:  # without NVML there is no meter, and the rest can still be measured
             return Device(name, name, name.replace(":", "-"))
-        raise ModelError(f"there is no device {device}; `ecosel devices` lists what there is")
 
     def prepare(self, settings: ProfileSettings, device: Device, /) -> Prepared:
         file = Path(settings.model)
-        data = None
-        if settings.dataset:
-            data = load_dataset(
-                settings.dataset,
-                split=settings.split,
-                download=settings.download,
-                limit=settings.limit,
-                fitting=Fit.of(settings.resize, settings.crop),
-                statistics=settings.normalise == "dataset",
-            )
+        data = images_of(settings, settings.dataset) if settings.dataset else None
         model = check_file(file)
         sha256, constants = digest(file, model), Constants(model)
-        parameters, precision, rest = (
-            count_parameters(model, constants),
-            precision_of(model, constants),
-            left_out(model, constants),
-        )
+        parameters, precision = count_parameters(model, constants), precision_of(model, constants)
+        rest = left_out(model, constants)
         batches = make_batches(settings, inputs_of(model), data)
-        full = max(batches, key=lambda batch: batch.images)
-        shapes = shapes_of(model, {name: array.shape for name, array in full.feeds.items()})
-        check_memory(shapes)
-        if needed := shapes_needed(model, shapes):
-            shapes |= _shapes_seen(file, full, needed)
-        total, no_flops = count_flops(model, shapes)
+        flops = _flops(file, model, max(batches, key=lambda batch: batch.images))
         del model, constants
         session = _session(file, str(file), device)
-        flops = (None if total is None else round(total / full.images), no_flops)
-        notes = [rest] if rest else []
-        if data is not None and (dropped := len(data.labels) - sum(batch.images for batch in batches)):
-            notes.append(f"the last {dropped} images are left out: the model takes batches of {settings.batch_size} only")
-        if full.images < settings.batch_size:
-            notes.append(f"batches hold {full.images} images, which are all that there are")
-        if data is None:
-            notes.append("inputs are random: energy can differ from that of real ones")
         return Prepared(
             format="onnx",
             sha256=sha256,
@@ -105,13 +76,32 @@ class OnnxRuntime:
             data=data,
             parameters=parameters,
             inputs=batches[0].shapes,
-            notes=tuple(notes),
+            notes=(*([rest] if rest else []), *_notes(settings, batches, data)),
             threads=threads() if device.code == "cpu" else None,
             providers=",".join(session.get_providers()),
         )
 
     def versions(self) -> dict[str, str]:
         return {name: metadata.version(name) for name in ("onnx", "onnxruntime", "onnxruntime-gpu") if _installed(name)}
+
+
+def _flops(file: Path, model: Any, full: FeedBatch) -> tuple[int | None, str | None]:
+    """Count the operations an image of a full batch takes, where its tensors fit into memory."""
+    shapes = shapes_of(model, {name: array.shape for name, array in full.feeds.items()})
+    check_memory(shapes)
+    if needed := shapes_needed(model, shapes):
+        shapes |= _shapes_seen(file, full, needed)
+    total, reason = count_flops(model, shapes)
+    return None if total is None else round(total / full.images), reason
+
+
+def _notes(settings: ProfileSettings, batches: Sequence[FeedBatch], data: LabelledImages | None) -> Iterator[str]:
+    if data is not None and (dropped := len(data.labels) - sum(batch.images for batch in batches)):
+        yield f"the last {dropped} images are left out: the model takes batches of {settings.batch_size} only"
+    if (images := max(batch.images for batch in batches)) < settings.batch_size:
+        yield f"batches hold {images} images, which are all that there are"
+    if data is None:
+        yield "inputs are random: energy can differ from that of real ones"
 
 
 def _session(file: Path, model: str | bytes, device: Device) -> Any:

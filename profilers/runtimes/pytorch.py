@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from profilers.datasets import Fit, LabelledImages, load_dataset
+from profilers.datasets import LabelledImages
 from profilers.errors import ModelError
 from profilers.inference.own_data import OwnData, is_own, own_data
 from profilers.inference.running import DTYPES, TorchInference, set_precision
 from profilers.measuring.device import Device
-from profilers.measuring.runtime import Prepared
+from profilers.measuring.runtime import Prepared, images_of
 from profilers.measuring.settings import ProfileSettings
 from profilers.models.opening import SavedModel, count_parameters, open_model
 from profilers.models.parameters import is_lazy
@@ -92,14 +92,7 @@ def _data(request: ProfileSettings) -> LabelledImages | OwnData | None:
         return None
     if is_own(request.dataset):
         return own_data(request.dataset, batch_size=request.batch_size, limit=request.limit)
-    return load_dataset(
-        request.dataset,
-        split=request.split,
-        download=request.download,
-        limit=request.limit,
-        fitting=Fit.of(request.resize, request.crop),
-        statistics=request.normalise == "dataset",
-    )
+    return images_of(request, request.dataset)
 
 
 def _fit(request: ProfileSettings) -> Callable[[torch.Tensor], torch.Tensor]:

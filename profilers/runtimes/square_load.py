@@ -15,6 +15,16 @@ def square_load(device: str) -> Iterator[Callable[[bool], None]]:
 
     Raises ProfilerError where torch is not installed or has no such device. The thread is gone at the end.
     """
+    load = _Load(_products(device))
+    load.thread.start()
+    try:
+        yield lambda on: load.switch(on, device)
+    finally:
+        load.leave()
+
+
+def _products(device: str) -> Callable[[], None]:
+    """Return a round of matrix products, which lasts about a millisecond, so that an edge of the load is as sharp."""
     try:
         import torch
     except ImportError as error:
@@ -22,48 +32,53 @@ def square_load(device: str) -> Iterator[Callable[[bool], None]]:
     on_gpu = device.startswith("cuda")
     if device != "cpu" and not (on_gpu and torch.cuda.is_available()):
         raise ProfilerError(f"torch cannot use {device}")
-    # A round of products lasts about a millisecond, so that an edge of the load is as sharp.
     size, products = (2048, 4) if on_gpu else (384, 1)
-    wanted, ended, leaving = threading.Event(), threading.Event(), threading.Event()
-    failures: list[RuntimeError] = []
 
-    def product() -> None:
+    def run() -> None:
         for _ in range(products):
             torch.mm(matrix, matrix, out=result)
         if on_gpu:
             torch.cuda.synchronize(device)
 
-    def work() -> None:
-        while wanted.wait() and not leaving.is_set():
-            try:
-                while wanted.is_set():
-                    product()
-            except RuntimeError as error:
-                failures.append(error)
-                wanted.clear()
-            ended.set()
-
-    def switch(on: bool) -> None:
-        if on and not failures:
-            ended.clear()
-            wanted.set()
-        elif wanted.is_set():
-            wanted.clear()
-            ended.wait()
-        if failures:
-            raise ProfilerError(f"the load failed on {device}: {failures[0]}") from failures[0]
-
     try:
         matrix = torch.randn(size, size, device=device)
         result = torch.empty_like(matrix)
-        product()  # what the first one sets up is no load
+        run()  # what the first one sets up is no load
     except RuntimeError as error:
         raise ProfilerError(f"the load failed on {device}: {error}") from error
-    thread = threading.Thread(target=work, name="square-load", daemon=True)
-    thread.start()
-    try:
-        yield switch
-    finally:
-        leaving.set()
-        wanted.set()
-        thread.join()
+    return run
+
+
+class _Load:
+    """A thread that runs rounds while they are wanted."""
+
+    def __init__(self, run: Callable[[], None]) -> None:
+        self._run = run
+        self._wanted, self._ended, self._leaving = threading.Event(), threading.Event(), threading.Event()
+        self._failures: list[RuntimeError] = []
+        self.thread = threading.Thread(target=self._work, name="square-load", daemon=True)
+
+    def switch(self, on: bool, device: str, /) -> None:
+        if on and not self._failures:
+            self._ended.clear()
+            self._wanted.set()
+        elif self._wanted.is_set():
+            self._wanted.clear()
+            self._ended.wait()
+        if self._failures:
+            raise ProfilerError(f"the load failed on {device}: {self._failures[0]}") from self._failures[0]
+
+    def leave(self) -> None:
+        self._leaving.set()
+        self._wanted.set()
+        self.thread.join()
+
+    def _work(self) -> None:
+        while self._wanted.wait() and not self._leaving.is_set():
+            try:
+                while self._wanted.is_set():
+                    self._run()
+            except RuntimeError as error:
+                self._failures.append(error)
+                self._wanted.clear()
+            self._ended.set()

@@ -7,9 +7,7 @@ import re
 import torch
 
 from profilers.errors import MeterError, ModelError
-from profilers.measuring.device import Device
-from profilers.meters.nvml.boards import machine
-from profilers.meters.nvml.cuda import cuda_devices, device_named
+from profilers.measuring.device import Device, cuda_device, no_device
 from profilers.meters.rapl import processor_name
 
 
@@ -25,10 +23,8 @@ def find_device(device: str) -> Device:
         raise ModelError(f"--device {device}: PyTorch finds no CUDA device here; --device cpu runs on the processor")
     name = "cuda:0" if device == "cuda" else device
     try:
-        found = machine()
-        if (one := device_named(name, cuda_devices(found))) is not None:
-            return Device(one.name, one.board.name, one.board.uuid, found.driver)
+        return cuda_device(name)
     except MeterError:  # without NVML there is no meter, and the rest can still be measured
-        if name.startswith("cuda") and int(name[5:]) < torch.cuda.device_count():
-            return Device(name, torch.cuda.get_device_name(name), name.replace(":", "-"))
-    raise ModelError(f"there is no device {device}; `ecosel devices` lists what there is")
+        if not name.startswith("cuda") or int(name[5:]) >= torch.cuda.device_count():
+            raise no_device(device) from None
+        return Device(name, torch.cuda.get_device_name(name), name.replace(":", "-"))

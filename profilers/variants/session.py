@@ -14,17 +14,14 @@ from profilers.energy.intervals import Estimate
 from profilers.energy.per_image import Windows, derive
 from profilers.energy.sampling.trace import PowerTrace
 from profilers.errors import ModelError, OutOfMemory, ProfilerError
-from profilers.inference.looking import look_closely
 from profilers.inference.protocol import Inference
 from profilers.inference.running import TorchInference
 from profilers.inference.scores import scores
 from profilers.measuring.device import ReservedDevice, reserve
-from profilers.measuring.measurement import Measurement, marks_of, rest
-from profilers.measuring.profile import assemble
-from profilers.measuring.runtime import Prepared, Runtime, runtime_of
+from profilers.measuring.runtime import Prepared, runtime_of
 from profilers.measuring.settings import ProfileSettings, Progress, Show
-from profilers.measuring.several.comparison import Rounds, compare
-from profilers.meters import NoMeter
+from profilers.measuring.several.comparison import Rounds
+from profilers.measuring.several.side_by_side import Opened, measure_side_by_side
 from profilers.models.opening import drawn
 from profilers.results.inference_profile import InferenceProfile
 from profilers.variants.execution import Execution, execution_of_module
@@ -32,8 +29,6 @@ from profilers.variants.making import FineTuning, Made, Material, check_pruning,
 from profilers.variants.names import Variant
 from profilers.variants.rewriting.graph import layered
 from profilers.variants.settings import CompressSettings, check_settings
-
-_SHARED = "several models share the process"
 
 
 @dataclass(frozen=True)
@@ -78,10 +73,7 @@ class Compression:
 
 
 @dataclass(frozen=True)
-class _Opened:
-    settings: ProfileSettings
-    runtime: Runtime
-    prepared: Prepared
+class _Opened(Opened):
     execution: Execution
     made: Made | None = None
 
@@ -161,24 +153,18 @@ def _measured(
     opened: list[_Opened], as_drawn: Callable[..., object] | None, device: ReservedDevice, parent: ProfileSettings, show: Show, /
 ) -> tuple[list[Model], Estimate | None]:
     """Measure all in turn, with the parent as a search drew it last; return its ratio beside the models."""
-    plan = parent.plan.of_time_alone() if isinstance(device.meter, NoMeter) else parent.plan
     inferences: list[Inference] = [one.prepared.inference for one in opened]
+    drawn_too: list[Inference] = []
     if as_drawn is not None and isinstance(first := inferences[0], TorchInference):
-        inferences.append(TorchInference(as_drawn, first.batches_of, device=first.device, mode=parent.mode, seed=parent.seed))
-    for inference in inferences:
+        drawn_too = [TorchInference(as_drawn, first.batches_of, device=first.device, mode=parent.mode, seed=parent.seed)]
+    for inference in (*inferences, *drawn_too):
         inference.run_each_size()
-    warm = rest(device.sampler, plan, "idle power with the models", show)
-    base = marks_of(device.sampler, idle_cold=device.idle, idle_warm=warm)
-    rounds = compare(inferences, device.sampler, plan, rng=np.random.default_rng(parent.seed), show=show, base=base)
-    show(Progress("looking closely", 0.0, 0.0))
-    profiles = []
-    for number, one in enumerate(opened):
-        looked = look_closely(one.prepared.inference, one.prepared.data, latency_s=plan.min_s / 4)
-        looked = dataclasses.replace(looked, peak_memory_bytes=None, reasons=looked.reasons | {"peak_memory": _SHARED})
-        measurement = Measurement(rounds.marks(number), rounds.warm_up, rounds.ended_by)
-        found = assemble(one.settings, one.runtime, device, one.prepared, (measurement, None), looked).profile
-        # who shares the processor slows them all alike: that is remarked, and no reason not to rank them
-        profiles.append(dataclasses.replace(found, facts=dataclasses.replace(found.facts, invalid=looked.invalid)))
+    rounds, found = measure_side_by_side(opened, device, show=show, others=drawn_too)
+    # who shares the processor slows them all alike: that is remarked, and no reason not to rank them
+    profiles = [
+        dataclasses.replace(profile, facts=dataclasses.replace(profile.facts, invalid=looked.invalid))
+        for looked, profile in found
+    ]
     trace = device.sampler.trace()
     models = [
         _model(one, profile, profiles[0], rounds, number, trace)
