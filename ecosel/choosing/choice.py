@@ -90,6 +90,11 @@ class Choice:
             raise ValueError(f"row {row} is not on the front")
         return position
 
+    @property
+    def rule(self) -> dict[str, dict[str, float]]:
+        """The ideal, scale and weight of each objective."""
+        return {"ideal": dict(self.ideal), "scale": dict(self.scale), "weights": dict(self.weights)}
+
     def win_shares(self) -> dict[int, float]:
         """WinShares above 0 by row number, largest first."""
         shares = self.wins.shares

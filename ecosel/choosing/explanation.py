@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -205,33 +204,3 @@ def _search_weighting(z: Values, at: int, rng: np.random.Generator) -> Values:
             w: Values = np.sqrt(centre) / np.sqrt(centre).sum()
             return w
     return np.full(d, np.nan)
-
-
-def as_document(selection: Chosen, group: Group, explanations: tuple[Explanation, ...]) -> dict[str, Any]:
-    """Return the explanations as one object of JSON types."""
-    row = explanations[0].row
-
-    def difference(explanation: Explanation, other: Comparison) -> dict[str, Any]:
-        return {
-            "row": other.row, "label": selection.label(other.row),
-            "difference": {column: value - explanation.values[column] for column, value in other.values.items()},
-        }  # fmt: skip
-
-    return {
-        "row": row, "label": selection.label(row), "group": group.key,
-        **({"variant": lineage[0], "parent": lineage[1]} if (lineage := selection.lineage(row)) is not None else {}),
-        "values": {column: value for e in explanations for column, value in e.values.items()},
-        "selections": [
-            {
-                "kind": e.choice.kind, "objectives": [{"column": o.column, "sense": o.sense} for o in e.choice.objectives],
-                "on_front": e.on_front, "trade_off": e.is_pick, "distance": e.distance,
-                "ideal": dict(e.choice.ideal), "scale": dict(e.choice.scale), "weights": dict(e.choice.weights),
-                "breaks": list(e.breaks), "answer": list(e.choice.answer),
-                "dominated_by": list(e.dominated_by), "acceptability": e.wins,
-                "acceptability_error": e.choice.wins.error,
-                "weighting": None if e.weighting is None else dict(e.weighting),
-                "compared_with": [difference(e, other) for other in e.others], "pick": list(e.choice.picks["trade_off"]),
-            }
-            for e in explanations
-        ],
-    }  # fmt: skip

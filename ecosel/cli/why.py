@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from ecosel.choosing.explanation import Explanation, absent, as_document, explain, find_row
+from ecosel.choosing.explanation import Explanation, absent, explain, find_row
 from ecosel.cli.request import SelectOptions, shared_options
 from ecosel.cli.writing import write
+from ecosel.output.documents import explanation_document
 from ecosel.output.names import printable
 from ecosel.output.sentences import number, of_parent, share, title
 from ecosel.output.text import WIDTH, joint_first
@@ -44,7 +45,7 @@ def why(archives: tuple[str, ...], model: str, form: str, **shared: Any) -> None
         raise ValueError(f"{model} was left out: {archive.absent[model]}")
     group, explanations = explain(selection, find_row(selection, model, absent(selection, rows, filtered)))
     if form == "json":
-        document = as_document(selection, group, explanations)
+        document = explanation_document(selection, group, explanations)
         write((json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False, default=str) + "\n", None))
         return
     row = explanations[0].row

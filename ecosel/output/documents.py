@@ -10,6 +10,7 @@ import polars as pl
 
 from ecosel.choosing.choice import Choice, Chosen, Group, models_of
 from ecosel.choosing.cleaning.repeats import REPEATS
+from ecosel.choosing.explanation import Comparison, Explanation
 from ecosel.choosing.scoring import distances
 from ecosel.dominance import nondominated_rank
 from ecosel.output.sentences import hypervolume_of, ideal_from
@@ -55,17 +56,25 @@ def _common(values: list[float]) -> float | None:
     return values[0] if values and all(value == values[0] for value in values) else None
 
 
+def _kind_document(choice: Choice) -> dict[str, Any]:
+    """Return what `select` and `why` both tell of a choice."""
+    return {
+        "kind": choice.kind,
+        "objectives": [{"column": o.column, "sense": o.sense} for o in choice.objectives],
+        **choice.rule,
+        "answer": list(choice.answer),
+        "acceptability_error": choice.wins.error,
+    }
+
+
 def _choice_document(selection: Chosen, choice: Choice) -> dict[str, Any]:
     columns = [o.column for o in choice.objectives]
     shown = _shown(choice)
     document: dict[str, Any] = {
-        "kind": choice.kind,
-        "objectives": [{"column": o.column, "sense": o.sense} for o in choice.objectives],
+        **_kind_document(choice),
         "used": choice.used,
-        "ideal": dict(choice.ideal), "scale": dict(choice.scale), "weights": dict(choice.weights),
         "front": list(choice.front),
         "picks": {role: list(rows) for role, rows in choice.picks.items()},
-        "answer": list(choice.answer),
         "restrictions": [
             {"text": bound.text, "kept": bound.kept, "binds": bool(bound.without), "without": list(bound.without),
              "values": dict(zip(columns, bound.values, strict=False))}
@@ -75,7 +84,6 @@ def _choice_document(selection: Chosen, choice: Choice) -> dict[str, Any]:
         "distance": float(choice.distance.min()),
         "nearest": [[row, float(choice.distance[choice.at(row)])] for row in choice.nearest],
         "acceptability": {str(row): part for row, part in choice.win_shares().items()},
-        "acceptability_error": choice.wins.error,
         "values": {str(row): dict(zip(columns, choice.values[choice.at(row)].tolist(), strict=True)) for row in shown},
         "labels": dict(zip(map(str, shown), selection.labels_of(shown), strict=True)) if selection.labels else {},
     }  # fmt: skip
@@ -105,6 +113,32 @@ def as_json(selection: Chosen) -> str:
     return json.dumps(as_document(selection), ensure_ascii=False, indent=indent, allow_nan=False, default=str) + "\n"
 
 
+def explanation_document(selection: Chosen, group: Group, explanations: tuple[Explanation, ...]) -> dict[str, Any]:
+    """Return the explanations as one object of JSON types."""
+    row = explanations[0].row
+
+    def difference(explanation: Explanation, other: Comparison) -> dict[str, Any]:
+        return {
+            "row": other.row, "label": selection.label(other.row),
+            "difference": {column: value - explanation.values[column] for column, value in other.values.items()},
+        }  # fmt: skip
+
+    return {
+        "row": row, "label": selection.label(row), "group": group.key,
+        **({"variant": lineage[0], "parent": lineage[1]} if (lineage := selection.lineage(row)) is not None else {}),
+        "values": {column: value for e in explanations for column, value in e.values.items()},
+        "selections": [
+            {
+                **_kind_document(e.choice), "on_front": e.on_front, "trade_off": e.is_pick, "distance": e.distance,
+                "breaks": list(e.breaks), "dominated_by": list(e.dominated_by), "acceptability": e.wins,
+                "weighting": None if e.weighting is None else dict(e.weighting),
+                "compared_with": [difference(e, other) for other in e.others], "pick": list(e.choice.picks["trade_off"]),
+            }
+            for e in explanations
+        ],
+    }  # fmt: skip
+
+
 def picks_frame(selection: Chosen) -> pl.DataFrame:
     """Return one row for each group, selection, role and model."""
     parts = [_picks(selection, group, choice) for group in selection.groups for choice in group.choices]
@@ -129,7 +163,7 @@ def _picks(selection: Chosen, group: Group, choice: Choice) -> pl.DataFrame:
         "distance": choice.distance[at], "acceptability": choice.wins.shares[at],
         "probability_on_front": pl.Series([member[0] for member in members], dtype=pl.Float64),
         "probability_pick": pl.Series([member[1] for member in members], dtype=pl.Float64),
-        "rule": [json.dumps({"ideal": dict(choice.ideal), "scale": dict(choice.scale), "weights": dict(choice.weights)})]
+        "rule": [json.dumps(choice.rule)]
         * len(rows),
     }  # fmt: skip
     return pl.DataFrame(columns)

@@ -51,17 +51,17 @@ def read_optuna(path: str, query: Query, study: str | None, *, bounds: Bounds, s
     )
 
 
-def _study(path: str, query: Query, named: str | None) -> int:
+def _study(path: str, query: Query, named: str | None) -> Any:
     """Return the key of the study that is named, or of the only one there is."""
     studies = dict(query("SELECT study_name, study_id FROM studies ORDER BY study_id"))
     if named is None and len(studies) != 1:
         raise ArchiveError(f"{path} holds {len(studies)} studies; name one with --study: {listed(list(studies))}")
     if named is not None and named not in studies:
         raise ArchiveError(f"{path}: no study {named!r}; it has: {listed(list(studies))}")
-    return int(studies[named] if named is not None else next(iter(studies.values())))
+    return studies[named] if named is not None else next(iter(studies.values()))
 
 
-def _complete(query: Query, key: tuple[int], names: list[str]) -> _Trials:
+def _complete(query: Query, key: tuple[Any], names: list[str]) -> _Trials:
     """Return the complete trials of a study by their keys, in the order of their numbers."""
     trials: _Trials = {trial: {"number": number} for trial, number in query(
         "SELECT trial_id, number FROM trials WHERE study_id = ? AND state = 'COMPLETE' ORDER BY number", key)}  # fmt: skip
@@ -81,7 +81,7 @@ def _complete(query: Query, key: tuple[int], names: list[str]) -> _Trials:
     return trials
 
 
-def _infeasible(query: Query, key: tuple[int]) -> set[int]:
+def _infeasible(query: Query, key: tuple[Any]) -> set[int]:
     """Return the trials with a constraint above 0: one attribute each since Optuna 5, a list in one before."""
     constraints = query(
         f"SELECT trial_id, value_json FROM trial_system_attributes {_OF_STUDY}"
