@@ -6,9 +6,10 @@ import json
 import re
 import shlex
 import sys
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -18,6 +19,8 @@ from evolver.errors import EvolverError
 from evolver.jobs import Outcome, Settings
 from evolver.run.request import Budget, SearchRequest
 from evolver.search.optimizer import SearchSettings
+
+_Kind = TypeVar("_Kind")
 
 # what the outcome of a candidate can say
 _COLUMNS = tuple(column for column in METRICS if column in Outcome.__dataclass_fields__)
@@ -161,28 +164,23 @@ def _request(options: dict[str, Any]) -> SearchRequest:
         least = 1 if name in ("max_epochs", "batch_size") else 0
         if options[name] < least:
             raise ValueError(f"--{name.replace('_', '-')} is {options[name]}; it must be {least} or more")
-    plan = SearchSettings(
-        objectives(options["objectives"]), tuple(map(limit, options["limits"])), options["seed"], options["population"],
-        options["tournament"], options["lifetime"], options["surrogate"], options["reproducible"],
-    )  # fmt: skip
-    settings = Settings(
-        options["dataset"], options["feature_slots"], options["classifier_slots"], options["max_epochs"],
-        not options["no_collapse_test"], options["batch_size"], options["meter"],
-        options["reproducible"] is not None,
-    )  # fmt: skip
     budget = Budget(options["births"], seconds(options["time_"]) if options["time_"] else None, options["joules"])
-    start: Path | None = options["start"]
-    return SearchRequest(
-        options["archive"],
-        settings,
-        plan,
-        budget,
-        options["measure"],
-        not options["no_rungs"],
-        seconds(options["deadline"]),
-        genomes(start, plan.population) if start else (),
-        outcomes(start) if start and plan.surrogate else (),
-        options["confirm"],
-        options["final"],
-        shlex.join(["ecosel", *sys.argv[1:]]),
+    plan = _of(
+        SearchSettings, options, objectives=objectives(options["objectives"]), limits=tuple(map(limit, options["limits"])),
+        lag=options["reproducible"],
+    )  # fmt: skip
+    settings = _of(
+        Settings, options, collapse_test=not options["no_collapse_test"], reproducible=options["reproducible"] is not None
     )
+    start: Path | None = options["start"]
+    return _of(
+        SearchRequest, options, settings=settings, plan=plan, budget=budget, stops=not options["no_rungs"],
+        deadline_s=seconds(options["deadline"]), start=genomes(start, plan.population) if start else (),
+        earlier=outcomes(start) if start and plan.surrogate else (), command=shlex.join(["ecosel", *sys.argv[1:]]),
+    )  # fmt: skip
+
+
+def _of(kind: type[_Kind], options: dict[str, Any], /, **read: Any) -> _Kind:
+    """Make a value of what was read from options, and of the options that have the names of its other fields."""
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: options[name] for name in names if name in options} | read)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -80,15 +81,9 @@ def plan(request: SearchRequest, work: Work, engine: Engine) -> dict[str, Any]:
         "space": settings.space,
         "objectives": [f"{'highest' if part.is_quality else 'lowest'} {part.column}" for part in request.plan.objectives],
         "limits": [limit.text for limit in request.plan.limits],
-        "budget": {"births": request.budget.births, "time_s": request.budget.time_s, "joules": request.budget.joules},
-        "population": request.plan.population,
-        "tournament": request.plan.tournament,
-        "lifetime": request.plan.lifetime,
-        "seed": request.plan.seed,
-        "measure": request.measure,
-        "deadline_s": request.deadline_s,
-        "confirm": request.confirm,
-        "final": request.final,
+        "budget": asdict(request.budget),
+        **{name: getattr(request.plan, name) for name in ("population", "tournament", "lifetime", "seed")},
+        **{name: getattr(request, name) for name in ("measure", "deadline_s", "confirm", "final")},
         "executor": engine.name,
         "devices": list(engine.devices()),
         "at_one_time": engine.capacity(),
