@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
@@ -71,17 +72,26 @@ class Died(Exception):  # noqa: N818
 
 
 class ChildProcess:
-    """A child process in a slot, started when it is first called and again after it died."""
+    """A child process in a slot, started when it is first called and again after it died.
 
-    def __init__(self, slot: DeviceSlot) -> None:
+    What it prints is kept for the reason of its death; with `shows` it goes to standard error.
+    """
+
+    def __init__(self, slot: DeviceSlot, *, shows: bool = False) -> None:
         self.slot = slot
+        self._shows = shows
         self.failures = 0  # to prepare, in a row
         self._child: subprocess.Popen[bytes] | None = None
         self._closed = False
         self._starting = threading.Lock()
 
-    def call(self, entry: str, arguments: tuple[Any, ...], *, deadline_s: float, prepare: str | None = None) -> Any:
+    def call(
+        self, entry: str, arguments: tuple[Any, ...], *, deadline_s: float, prepare: str | None = None,
+        hear: Callable[[Any], None] = lambda message: None,
+    ) -> Any:  # fmt: skip
         """Return what entry, "module:function", returns in the child; raise Died.
+
+        `hear` gets what it says meanwhile by `say`; the deadline counts from the last of that.
 
         Where prepare is given and the module has a function of that name, it was called with it once in this child, before
         the clock of the deadline starts. Importing the module and preparing do not depend on the arguments: what fails there
@@ -99,7 +109,8 @@ class ChildProcess:
             self.failures += death.kind != "lost"  # killed from outside says nothing about the place
             raise Died("unready", str(death), death.names) from None
         self.failures = 0
-        reply = self._reply(None, deadline_s)
+        while (reply := self._reply(None, deadline_s))[0] == "said":
+            hear(reply[1])
         if reply[0] == "value":
             return reply[1]
         # an error may leave the device or the heap in any state: the next call gets a new process
@@ -168,8 +179,8 @@ class ChildProcess:
                     *map(str, (theirs.fileno(), os.getpid(), self.slot.memory_bytes)),
                 ],
                 stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=self._log,
+                stdout=2 if self._shows else self._log,
+                stderr=2 if self._shows else self._log,
                 env=self.slot.environment(),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C is the master's; and what the child starts dies with it
@@ -224,8 +235,18 @@ def _kernel_kills() -> int:
     return 0
 
 
+_pipe: Connection | None = None  # of the child, to its parent
+
+
+def say(message: Any, /) -> None:
+    """Send a message to whoever called this child; nothing where this process is no child."""
+    if _pipe is not None:
+        _pipe.send_bytes(pickle.dumps(("said", message)))
+
+
 def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
     """Be the child: run what comes through the pipe until it closes."""
+    global _pipe
     os.set_inheritable(descriptor, False)
     _die_with(parent)
     faulthandler.enable()
@@ -235,7 +256,7 @@ def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    pipe = Connection(descriptor)
+    pipe = _pipe = Connection(descriptor)
     prepared: set[tuple[str, str]] = set()
     with contextlib.suppress(EOFError):
         while True:

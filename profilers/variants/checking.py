@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from profilers.errors import ModelError
-from profilers.machine.stdout import stdout_aside
+from profilers.machine.child import ChildProcess, DeviceSlot, Died
 from profilers.variants.execution import Execution, execution_of_module, execution_of_onnx
 
 Images = NDArray[np.float32]
@@ -24,6 +20,8 @@ Images = NDArray[np.float32]
 # batch, whose sums may be taken in another order (bfloat16 has 8 bits).
 SAME = 1e-4
 _SAME_ALONE = 0.05
+_LONGEST_S = 3600.0
+_GIVEN, _FOUND = "images.npy", "scores.npy"
 
 
 @dataclass(frozen=True)
@@ -47,26 +45,16 @@ def check(path: Path, images: Images, /, *, batch: int, threads: int) -> Checked
 
     ModelError where it cannot be opened or run, or says of an image alone what it does not say in a batch.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
+    child = ChildProcess(DeviceSlot(), shows=True)
     with TemporaryDirectory() as folder:
-        np.save(given := Path(folder, "images.npy"), images)
-        process = context.Process(target=_child, args=(path, given, batch, threads, theirs), daemon=True)
-        process.start()
-        theirs.close()
+        np.save(Path(folder, _GIVEN), images)
         try:
-            answer = ours.recv()
-        except EOFError:
-            process.join()
-            raise ModelError(f"the process that opened it ended with status {process.exitcode}") from None
+            how = child.call(f"{__name__}:run_apart", (path, folder, batch, threads), deadline_s=_LONGEST_S)
+            return Checked(np.load(Path(folder, _FOUND)), how)
+        except Died as death:
+            raise ModelError(f"{death}" if death.kind == "error" else f"the process that opened it died: {death}") from None
         finally:
-            process.kill()
-            process.join()
-            ours.close()
-    if isinstance(answer, str):
-        raise ModelError(answer)
-    found: Checked = answer
-    return found
+            child.kill()
 
 
 def compare_scores(found: Images, parent: Images, /) -> Agreement:
@@ -83,15 +71,11 @@ def tolerance(parent: Images, /) -> float:
     return SAME * max(1.0, float(np.abs(parent).max()))
 
 
-def _child(path: Path, given: Path, batch: int, threads: int, connection: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends this process
-    answer: Any
-    try:
-        with stdout_aside():
-            answer = _checked(path, np.load(given), batch, threads)
-    except Exception as error:
-        answer = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}" if str(error).strip() else repr(error)
-    connection.send(answer)
+def run_apart(path: Path, folder: str, batch: int, threads: int, /) -> Execution:
+    """Run the images of a folder through a file, and keep the scores there; what `check` calls in a process of its own."""
+    found = _checked(path, np.load(Path(folder, _GIVEN)), batch, threads)
+    np.save(Path(folder, _FOUND), found.scores)
+    return found.execution
 
 
 def _checked(path: Path, images: Images, batch: int, threads: int) -> Checked:

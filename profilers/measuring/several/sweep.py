@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import multiprocessing
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection
 from typing import Any
 
 from profilers.errors import OutOfMemory, ProfilerError
 from profilers.inference.modes import MODES, PRECISIONS
-from profilers.machine.stdout import stdout_aside
-from profilers.measuring.settings import ProfileSettings, Progress, Show
+from profilers.machine.child import ChildProcess, DeviceSlot, Died, say
+from profilers.measuring.settings import ProfileSettings, Show
 from profilers.results.inference_profile import InferenceProfile
 
+# A process that shows no progress for so long hangs: longer than another measurement is waited for, and than compiling takes.
+_SILENCE_S = 7200.0
 _SWITCH = {"yes": True, "no": False}
 # name on the command line: (field of a ProfileSettings, its values; None for whole numbers)
 _AXES: Mapping[str, tuple[str, Mapping[str, Any] | None]] = {
@@ -79,54 +77,24 @@ def unfinished(requests: Sequence[ProfileSettings], status: Mapping[str, str], /
 
 def sweep(requests: Sequence[ProfileSettings], /, *, show: Show) -> Iterator[Point]:
     """Measure each request in a fresh process and yield it when it is done; a process that dies costs one point."""
-    context = multiprocessing.get_context("spawn")
     for request in requests:
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_measure, args=(request, theirs), daemon=True)
-        # An interrupt from the keyboard goes to all processes; the child inherits that it is held back, this one gets it later.
-        resource_tracker.ensure_running()  # it would let interrupts through again while it starts
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        process.start()
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
-        theirs.close()
+        child = ChildProcess(DeviceSlot(), shows=True)
         try:
-            yield _outcome(request, ours, show) or _died(request, process)
+            yield child.call(f"{__name__}:measure_point", (request,), deadline_s=_SILENCE_S, hear=show)
+        except Died as death:
+            yield Point(request, "oom" if death.kind == "oom" else "crash", reason=str(death))
         finally:
-            process.kill()
-            process.join()
-            ours.close()
+            child.kill()
 
 
-def _outcome(request: ProfileSettings, connection: Connection, show: Show) -> Point | None:
-    try:
-        while isinstance(message := connection.recv(), Progress):
-            show(message)
-    except EOFError:
-        return None
-    if isinstance(message, InferenceProfile):
-        return Point(request, message.status, message)
-    status, reason = message
-    return Point(request, status, reason=reason)
-
-
-def _died(request: ProfileSettings, process: Any) -> Point:
-    process.join()
-    code = process.exitcode
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        return Point(request, "crash", reason=f"killed by {name}" + (": out of memory, perhaps" if name == "SIGKILL" else ""))
-    return Point(request, "crash", reason=f"the process ended with status {code}")
-
-
-def _measure(request: ProfileSettings, connection: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends this process
+def measure_point(request: ProfileSettings, /) -> Point:
+    """Measure one combination; what the sweep calls in a process of its own."""
     from profilers.measuring.profile import profile
 
     try:
-        with stdout_aside():
-            found = profile(request, show=connection.send).profile
-        connection.send(found)
+        found = profile(request, show=say).profile
     except OutOfMemory as error:
-        connection.send(("oom", str(error)))
+        return Point(request, "oom", reason=str(error))
     except (ProfilerError, ValueError, OSError) as error:
-        connection.send(("invalid", str(error)))
+        return Point(request, "invalid", reason=str(error))
+    return Point(request, found.status, found)
