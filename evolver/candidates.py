@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evolver.errors import EvolverError
-from evolver.foreign import foreign
+from evolver.foreign import SQLITE, foreign
 
 _EARLIER = 128  # outcomes of an earlier run that a surrogate begins with: its settings must stay a cell that can be read
 
@@ -18,7 +18,7 @@ def outcomes(path: Path) -> tuple[tuple[str, float], ...]:
     """Return genome and accuracy, 0 where it failed, of candidates all over an archive; () of a genome's file."""
     try:
         with path.open("rb") as file:
-            if file.read(16) != b"SQLite format 3\0":
+            if file.read(len(SQLITE)) != SQLITE:
                 return ()
         with foreign(path) as database:
             found = database.execute(

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from evolver.errors import EvolverError
 
+SQLITE = b"SQLite format 3\0"  # how every such file begins
 _TABLES = ("run", "sessions", "births", "outcomes", "reestimates")
 _COMPUTED = re.compile(r"\b(CHECK|GENERATED|AS|DEFAULT|COLLATE|VIRTUAL)\b", re.IGNORECASE)
 # A genome of as many slots as are read (`Genome.from_json`) is far shorter; settings and genomes are the longest cells.
@@ -46,7 +47,7 @@ def genomes(path: Path, most: int) -> tuple[str, ...]:
     try:
         with path.open("rb") as file:
             start = file.read(_LONGEST + 1)
-        if not start.startswith(b"SQLite format 3\0"):
+        if not start.startswith(SQLITE):
             if len(start) > _LONGEST:
                 raise EvolverError(f"--start: {path} is not a genome: it is longer than {_LONGEST:,} bytes")
             return (start.decode("utf-8").strip(),)

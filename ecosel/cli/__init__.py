@@ -112,6 +112,7 @@ def _guarded(arguments: list[str]) -> Iterator[None]:
 
 
 def _fail(message: str, status: int) -> int:
-    line = "".join(character if character.isprintable() else "\ufffd" for character in " ".join(message.split()))
-    click.echo(f"ecosel: {line}", err=True)
+    from ecosel.output.characters import printable
+
+    click.echo(f"ecosel: {printable(' '.join(message.split()))}", err=True)
     return status

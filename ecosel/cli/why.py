@@ -12,8 +12,8 @@ import click
 from ecosel.choosing.explanation import Explanation, absent, explain, find_row
 from ecosel.cli.request import SelectOptions, shared_options
 from ecosel.cli.writing import write
+from ecosel.output.characters import printable
 from ecosel.output.documents import explanation_document
-from ecosel.output.names import printable
 from ecosel.output.sentences import number, of_parent, share, title
 from ecosel.output.text import WIDTH, joint_first
 from ecosel.selection import Selection

@@ -11,7 +11,7 @@ import polars as pl
 
 from ecosel.choosing.choice import Chosen
 from ecosel.objectives import ACCURACY, METRICS, Metric, Objective
-from ecosel.output.names import shortened
+from ecosel.output.characters import shortened
 
 _PREFIXES = {"": 1.0, "m": 1e3, "µ": 1e6, "n": 1e9}
 _OF_BYTES = {"G": 1e-9, "M": 1e-6, "k": 1e-3, "": 1.0}

@@ -9,8 +9,8 @@ import numpy as np
 
 from ecosel.choosing.choice import Choice, Chosen, Group
 from ecosel.objectives import ACCURACY, Objective
+from ecosel.output.characters import printable
 from ecosel.output.measures import Measure, trade
-from ecosel.output.names import printable
 
 Name = Callable[[int], str]
 

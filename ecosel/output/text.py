@@ -12,8 +12,9 @@ import polars as pl
 
 from ecosel.choosing.choice import Choice, Chosen, Group, shown_choices
 from ecosel.choosing.cleaning.repeats import REPEATS
+from ecosel.output.characters import printable
 from ecosel.output.measures import measures
-from ecosel.output.names import names_of, printable
+from ecosel.output.names import names_of
 from ecosel.output.sentences import answer, bounds, certainty, gain, hypervolume_of, number, of_parent, share, summary, title
 from ecosel.readers.table import ROW
 

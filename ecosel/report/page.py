@@ -14,8 +14,8 @@ import polars as pl
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from ecosel.output.characters import shortened
 from ecosel.output.measures import Measure
-from ecosel.output.names import shortened
 from ecosel.report.charts.legend import legend
 from ecosel.report.sections.answers import answers
 from ecosel.report.sections.contents import contents

@@ -13,11 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from ecosel import __version__
+from ecosel.objectives import ENERGY
 from evolver.archive import Archive, one_line_errors
 from evolver.errors import EvolverError
 from evolver.jobs import Settings, Survey
 from evolver.search.optimizer import Problem, SearchSettings
-from evolver.search.run_state import ENERGY, MEASURED, Measure, RunState
+from evolver.search.run_state import MEASURED, Measure, RunState
 from evolver.workers.executors import Engine
 from evolver.workers.pool import look_up
 
@@ -90,8 +91,8 @@ class SearchRequest:
 def surveyed(request: SearchRequest, work: Work, engine: Engine) -> tuple[Survey, Settings]:
     """Have a worker look at the data set; return what it found, and the settings of all jobs. Raises EvolverError."""
     survey = engine.executor.submit(look_up, f"{work.module}:survey", request.settings.to_json()).result()
-    if survey.no_energy is not None and ENERGY in request.plan.columns:
-        raise EvolverError(f"{ENERGY} cannot be measured: {survey.no_energy}")
+    if survey.no_energy is not None and ENERGY.column in request.plan.columns:
+        raise EvolverError(f"{ENERGY.column} cannot be measured: {survey.no_energy}")
     return survey, replace(request.settings, space=work.space(survey, request.settings))
 
 

@@ -19,7 +19,6 @@ from evolver.search.reestimation import reestimated
 from evolver.search.two_fronts import TwoFronts
 
 Measure = Literal["all", "front", "none"]
-ENERGY = "energy_per_inference_j"
 MEASURED = tuple(column for column, metric in METRICS.items() if metric.is_measured)
 # What the front of a run is taken of before anything is measured; FLOPs stand in for time and energy.
 _KNOWN = ("parameters", "flops")

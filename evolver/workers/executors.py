@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from evolver.errors import EvolverError
-from evolver.workers.pool import cores, cpu_slots, local_executor
+from evolver.workers.pool import cpu_slots, local_executor
 from profilers.machine.child import DeviceSlot
+from profilers.machine.processor import cores
 
 if TYPE_CHECKING:
     from profilers.meters.nvml.boards import Machine

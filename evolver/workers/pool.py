@@ -14,6 +14,7 @@ from typing import Any
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Survey
 from profilers.machine.child import PREPARE_S, ChildProcess, DeviceSlot, Died
+from profilers.machine.processor import cores
 
 # The longest time for which a place that fails to prepare keeps the job that it was given, so that it cannot take those of
 # others as fast as processes start; ours.
@@ -164,8 +165,3 @@ def cpu_slots(count: int) -> list[DeviceSlot]:
         raise ValueError(f"{count} workers; there must be at least 1")
     memory = int(0.9 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return [DeviceSlot("cpu", max(1, cores() // count), memory)] * count
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -56,11 +56,16 @@ def lost_share(before: ProcessorTime | None, after: ProcessorTime | None, /) -> 
     return min(1.0, max(0.0, lost_s / wanted_s)) if wanted_s > 0 else None
 
 
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def load_of_others() -> str:
     """Return how much the machine has to do, in words: its load, and its processors."""
     try:
-        return f"a load of {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} processors"
-    except (OSError, AttributeError):
+        return f"a load of {os.getloadavg()[0]:.1f} on {cores()} processors"
+    except OSError:
         return "the load is not known"
 
 

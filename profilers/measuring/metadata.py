@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ import numpy as np
 from profilers.inference.looking import SideFigures
 from profilers.inference.protocol import Inference
 from profilers.machine.processor import load_of_others
+from profilers.machine.versions import installed
 from profilers.measuring.device import ReservedDevice
 from profilers.measuring.measurement import Measurement
 from profilers.measuring.runtime import Prepared, Runtime
@@ -61,7 +60,7 @@ def metadata_of(
         trainable_parameters=counted.trainable,
         parameter_bytes=counted.bytes,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=_versions(runtime),
+        versions={"python": platform.python_version(), **runtime.versions(), **installed("ecosel", "numpy", "nvidia-ml-py")},
         reasons={name: reason for name, reason in reasons.items() if reason},
         notes=(*prepared.notes, *prepared.inference.notes, *looked.notes, *_remarks(measurement, prepared, looked), *notes),
         processor_lost=lost,
@@ -113,11 +112,3 @@ def _remarks(measurement: Measurement, prepared: Prepared, looked: SideFigures) 
         yield f"{both} are far apart: the load was not steady"
     if (share := loop_share(measurement, inference, looked.loop_s)) > _NOTICED_LOOP:
         yield f"the loop around the model takes up to {share:.1%} of the time; the lower ends of the intervals allow for it"
-
-
-def _versions(runtime: Runtime) -> dict[str, str]:
-    found = {"python": platform.python_version(), **runtime.versions()}
-    for package in ("ecosel", "numpy", "nvidia-ml-py"):
-        with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found

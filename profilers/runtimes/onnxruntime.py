@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import onnxruntime
 
 from profilers.datasets import LabelledImages
 from profilers.errors import MeterError, ModelError, ProfilerError
+from profilers.machine.versions import installed
 from profilers.measuring.device import Device, cuda_device
 from profilers.measuring.runtime import Prepared, images_of
 from profilers.measuring.settings import ProfileSettings
@@ -82,7 +82,7 @@ class OnnxRuntime:
         )
 
     def versions(self) -> dict[str, str]:
-        return {name: metadata.version(name) for name in ("onnx", "onnxruntime", "onnxruntime-gpu") if _installed(name)}
+        return installed("onnx", "onnxruntime", "onnxruntime-gpu")
 
 
 def _flops(file: Path, model: Any, full: FeedBatch) -> tuple[int | None, str | None]:
@@ -150,11 +150,3 @@ def threads() -> int:
         except OSError:
             cores.add(str(processor))
     return max(1, len(cores))
-
-
-def _installed(name: str) -> bool:
-    try:
-        metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

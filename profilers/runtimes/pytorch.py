@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -13,6 +11,7 @@ from profilers.datasets import LabelledImages
 from profilers.errors import ModelError
 from profilers.inference.own_data import OwnData, is_own, own_data
 from profilers.inference.running import DTYPES, TorchInference, set_precision
+from profilers.machine.versions import installed
 from profilers.measuring.device import Device
 from profilers.measuring.runtime import Prepared, images_of
 from profilers.measuring.settings import ProfileSettings
@@ -41,9 +40,7 @@ class PyTorch:
         return prepare(settings, device.code)
 
     def versions(self) -> dict[str, str]:
-        found = {"torch": str(torch.__version__)}
-        with suppress(metadata.PackageNotFoundError):
-            found["torchvision"] = metadata.version("torchvision")
+        found = {"torch": str(torch.__version__), **installed("torchvision")}
         if torch.version.cuda:
             found["cuda"] = torch.version.cuda
         if torch.cuda.is_available():

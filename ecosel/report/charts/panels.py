@@ -16,7 +16,7 @@ import altair as alt
 import polars as pl
 
 from ecosel.choosing.choice import Choice
-from ecosel.output.names import shortened
+from ecosel.output.characters import shortened
 from ecosel.report.charts.layering import layered, marked, with_data
 from ecosel.report.charts.themes import LIGHT
 from ecosel.report.view import mark_data

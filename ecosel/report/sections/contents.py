@@ -13,8 +13,8 @@ from ecosel.choosing.cleaning.rows import measured_error
 from ecosel.choosing.robustness import Z95
 from ecosel.choosing.scoring import spread
 from ecosel.objectives import ACCURACY
+from ecosel.output.characters import shortened
 from ecosel.output.measures import Measure
-from ecosel.output.names import shortened
 from ecosel.readers import table
 from ecosel.readers.table import ROW
 from ecosel.report.charts.planes import plane_chart

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from ecosel.output.names import printable, shortened
+from ecosel.output.characters import printable, shortened
 
 
 @dataclass(frozen=True)

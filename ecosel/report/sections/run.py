@@ -15,8 +15,8 @@ from ecosel.choosing.choice import models_of
 from ecosel.choosing.cleaning.unfinished import finished_only
 from ecosel.dominance import hypervolume, nondominated_rows
 from ecosel.objectives import STATUSES, Objective
+from ecosel.output.characters import shortened
 from ecosel.output.measures import Measure
-from ecosel.output.names import shortened
 from ecosel.output.sentences import number
 from ecosel.readers.cells.numbers import looks_numeric, read_numbers
 from ecosel.readers.table import ROW

@@ -11,8 +11,8 @@ import altair as alt
 import polars as pl
 
 from ecosel.choosing.choice import lineage_columns
+from ecosel.output.characters import shortened
 from ecosel.output.measures import Measure
-from ecosel.output.names import shortened
 from ecosel.readers.cells.numbers import read_numbers
 from ecosel.readers.table import ROW
 from ecosel.report.charts.layering import layered, marked

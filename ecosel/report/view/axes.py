@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecosel.objectives import Objective
+from ecosel.output.characters import shortened
 from ecosel.output.measures import Measure
-from ecosel.output.names import shortened
 
 Values = NDArray[np.float64]
 Range = tuple[float, float]

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ecosel.choosing.choice import Choice, Group, models_of
 from ecosel.objectives import Objective
+from ecosel.output.characters import shortened
 from ecosel.output.measures import Measure, measures
-from ecosel.output.names import names_of, shortened
+from ecosel.output.names import names_of
 from ecosel.readers.table import ROW
 from ecosel.report.view.axes import Axis, axis
 from ecosel.report.view.letters import Lettered, choices_of, lettered

@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from ecosel.output.names import names_of, printable, shortened
+from ecosel.output.characters import printable, shortened
+from ecosel.output.names import names_of
 from ecosel.readers.table import ROW
 
 

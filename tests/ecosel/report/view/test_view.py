@@ -10,8 +10,8 @@ import pytest
 
 from ecosel.choosing.scoring import distances
 from ecosel.objectives import Objective
+from ecosel.output.characters import shortened
 from ecosel.output.measures import measure
-from ecosel.output.names import shortened
 from ecosel.report.page import _sampled as sampled
 from ecosel.report.view.axes import axis
 from ecosel.report.view.letters import letter, lettered
