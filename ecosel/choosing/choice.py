@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -182,11 +182,6 @@ class Chosen:
         if at >= self.models.height or self.models[ROW][at] != row or self.models["variant"][at] is None:
             return None
         return str(self.models["variant"][at]), str(self.models["parent"][at])
-
-
-def lineage_columns(names: Sequence[str], /) -> tuple[str, ...]:
-    """Return the columns that say which variant of which model a row is, where `ecosel compress` wrote them."""
-    return ("variant", "parent") if {"variant", "parent", "precision_executed"} <= set(names) else ()
 
 
 def models_of(selection: Chosen, group: Group) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ecosel.choosing.cleaning.rows import Z95
 from ecosel.choosing.scoring import are_nearest
 from ecosel.dominance import nondominated_masks, nondominated_rows
 from ecosel.dominance.plain import dominated_by
@@ -17,8 +18,6 @@ Values = NDArray[np.float64]
 SAMPLES = 10_000
 RESAMPLES = 1_000
 _DRAWS, _ROWS = 250, 1024
-# two-sided 95 % of a normal distribution
-Z95 = 1.959963984540054
 # A resampled measurement lies within this many standard deviations: what cannot reach the front so is left aside.
 _REACH = 4.5
 # Values that are drawn at once: they stay in the second-level cache.

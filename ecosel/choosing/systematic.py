@@ -8,12 +8,12 @@ from typing import Any
 import polars as pl
 
 from ecosel.choosing.choice import Group
+from ecosel.choosing.cleaning.frames import SYSTEMATIC
 from ecosel.objectives import ENERGY
 from ecosel.readers.cells.numbers import read_numbers
 from ecosel.readers.table import ROW
 
 _ENERGY = ENERGY.column
-COLUMNS = ("energy_gain_error", "energy_offset_error_w", "mean_power_w", "device")
 
 
 def systematic_remarks(models: pl.DataFrame, groups: Iterable[Group], /) -> list[str]:
@@ -21,9 +21,9 @@ def systematic_remarks(models: pl.DataFrame, groups: Iterable[Group], /) -> list
 
     On one device the gain cancels, and the offset with the time of an inference; between devices both count in full.
     """
-    if not {_ENERGY, *COLUMNS[:3]} <= set(models.columns):
+    if not {_ENERGY, *SYSTEMATIC[:3]} <= set(models.columns):
         return []
-    numbers = models.select(ROW, *(read_numbers(models[column])[0].cast(pl.Float64) for column in (_ENERGY, *COLUMNS[:3])))
+    numbers = models.select(ROW, *(read_numbers(models[column])[0].cast(pl.Float64) for column in (_ENERGY, *SYSTEMATIC[:3])))
     devices = models["device"].to_list() if "device" in models.columns else [None] * models.height
     rows = {row[ROW]: {**row, "device": device} for row, device in zip(numbers.to_dicts(), devices, strict=True)}
     remarks = []
@@ -39,7 +39,7 @@ def systematic_remarks(models: pl.DataFrame, groups: Iterable[Group], /) -> list
 
 def _compared(one: dict[str, Any], other: dict[str, Any]) -> str | None:
     pair = (one, other)
-    if any(row[column] is None for row in pair for column in (_ENERGY, *COLUMNS[:3])):
+    if any(row[column] is None for row in pair for column in (_ENERGY, *SYSTEMATIC[:3])):
         return None
     times = [row[_ENERGY] / row["mean_power_w"] for row in pair if row["mean_power_w"] > 0]
     if len(times) < 2:

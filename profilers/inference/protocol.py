@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+Mode = Literal["paper", "device", "pipelined"]  # where the batches of a measurement lie
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+MODES: tuple[Mode, ...] = ("paper", "device", "pipelined")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ import torch
 from profilers.errors import ModelError, ProfilerError
 from profilers.inference.batches import Batch
 from profilers.inference.flops.counting import count_flops
-from profilers.inference.modes import Mode, Precision
 from profilers.inference.passes import RandomOrder, time_singly
-from profilers.inference.protocol import Transfers, process_peak_memory
+from profilers.inference.pipelining import Pipeline
+from profilers.inference.protocol import Mode, Precision, Transfers, process_peak_memory
 from profilers.inference.scores import tensors_of
 from profilers.models.torch_errors import in_one_line, quiet
 
@@ -25,15 +25,6 @@ DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, 
 _EVENT_BATCHES = 50
 _LOOPS = 50
 _CHANGES_INPUTS = "the model changes its inputs in place: every pass got fresh ones, copied outside the measurement"
-
-
-class _StagingBuffer:
-    """One of two places on the device that batches are copied to in turn; fixed, as a host that runs ahead would fill it."""
-
-    def __init__(self) -> None:
-        # by shapes and types: the last batch may be smaller
-        self.places: dict[tuple[tuple[torch.Size, torch.dtype], ...], list[torch.Tensor]] = {}
-        self.filled, self.free = torch.cuda.Event(), torch.cuda.Event()
 
 
 class TorchInference:
@@ -66,8 +57,7 @@ class TorchInference:
                 batches = [self.to_device(batch) for batch in batches]
             elif mode == "pipelined":
                 batches = [batch.map(torch.Tensor.pin_memory) for batch in batches]
-                self._lanes = (_StagingBuffer(), _StagingBuffer())
-                self._copies = torch.cuda.Stream(device)
+                self._pipeline = Pipeline(device)
         self.batches_of = list(batches)
 
     @property
@@ -243,29 +233,7 @@ class TorchInference:
         if self._mode != "pipelined":
             yield from map(self.to_device, chosen)
             return
-        compute = torch.cuda.current_stream(self.device)
-        coming = self._prefetch(chosen[0], self._lanes[0])
-        for index, _ in enumerate(chosen):
-            batch, lane = coming, self._lanes[index % 2]
-            if index + 1 < len(chosen):
-                coming = self._prefetch(chosen[index + 1], self._lanes[(index + 1) % 2])
-            compute.wait_event(lane.filled)
-            yield batch
-            lane.free.record(compute)
-
-    def _prefetch(self, batch: Batch, lane: _StagingBuffer) -> Batch:
-        """Copy a batch into a lane as soon as the computation on what was in it has ended; the host waits for neither."""
-        kind = tuple((tensor.shape, tensor.dtype) for tensor in batch.tensors)
-        if kind not in lane.places:
-            lane.places[kind] = [torch.empty_like(tensor, device=self.device) for tensor in batch.tensors]
-            self._synchronise()  # the memory may have been another stream's
-        with torch.cuda.stream(self._copies):
-            self._copies.wait_event(lane.free)
-            for place, tensor in zip(lane.places[kind], batch.tensors, strict=True):
-                place.copy_(tensor, non_blocking=True)
-            lane.filled.record(self._copies)
-        places = iter(lane.places[kind])
-        return batch.map(lambda tensor: next(places))
+        yield from self._pipeline.feed(chosen)
 
     def _synchronise(self) -> None:
         if self.device.type == "cuda":

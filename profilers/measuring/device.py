@@ -54,6 +54,10 @@ class ReservedDevice:
     sampler: Sampler | Stopwatch
     idle: Span | None  # sampled before anything ran
 
+    def plan(self, plan: Plan, /) -> Plan:
+        """Return a plan for a third of the seconds where there is no meter."""
+        return plan.of_time_alone() if isinstance(self.meter, NoMeter) else plan
+
     @property
     def no_meter(self) -> str | None:
         """Return why there is no meter, None where there is one."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from profilers.inference.modes import Mode, Precision
+from profilers.inference.protocol import Mode, Precision
 from profilers.meters.calibration import Calibration
 from profilers.models.onnx.checking import digest_of
 

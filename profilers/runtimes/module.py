@@ -10,12 +10,11 @@ import torch
 from profilers.energy.intervals import Estimate
 from profilers.energy.per_image import Energy, derive, time_per_image
 from profilers.inference.batches import Batch
-from profilers.inference.modes import Mode
+from profilers.inference.protocol import Mode
 from profilers.inference.running import TorchInference
 from profilers.measuring.compiling import measure_inference
 from profilers.measuring.device import reserve
 from profilers.measuring.settings import Plan, Show
-from profilers.meters import NoMeter
 from profilers.runtimes.torch_devices import find_device
 
 
@@ -46,7 +45,7 @@ def measure_module(
     measured for a third of the seconds of the plan.
     """
     with reserve(find_device(device), meter=meter, plan=plan, show=show) as reserved:
-        plan = plan.of_time_alone() if isinstance(reserved.meter, NoMeter) else plan
+        plan = reserved.plan(plan)
         inference = TorchInference(module, batches, device=torch.device(reserved.place.code), mode=mode, seed=seed)
         measured, _ = measure_inference(inference, reserved, plan, seed=seed, show=show)
         energy = derive(reserved.sampler.trace(), measured.marks, no_meter=reserved.no_meter)

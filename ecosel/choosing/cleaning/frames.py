@@ -7,12 +7,13 @@ from typing import Any
 
 import polars as pl
 
-from ecosel.choosing.choice import lineage_columns
 from ecosel.choosing.cleaning.rows import errors_of
 from ecosel.choosing.cleaning.unfinished import state_columns
-from ecosel.choosing.systematic import COLUMNS as SYSTEMATIC
 from ecosel.objectives import CANONICAL, Objective
 from ecosel.readers.table import ROW, column_of
+
+# What `ecosel profile` says of the error of a meter beside the energy.
+SYSTEMATIC = ("energy_gain_error", "energy_offset_error_w", "mean_power_w", "device")
 
 
 def columns_of(frame: Any, /) -> tuple[str, ...]:
@@ -31,6 +32,11 @@ def columns_of(frame: Any, /) -> tuple[str, ...]:
     if hasattr(frame, "__dataframe__"):
         return tuple(frame.__dataframe__().column_names())
     raise ValueError(f"{type(frame).__name__} is not a frame; give polars, pandas or Arrow")
+
+
+def lineage_columns(names: Sequence[str], /) -> tuple[str, ...]:
+    """Return the columns that say which variant of which model a row is, where `ecosel compress` wrote them."""
+    return ("variant", "parent") if {"variant", "parent", "precision_executed"} <= set(names) else ()
 
 
 def columns_in_use(names: Sequence[str], objectives: Sequence[Objective], others: Sequence[str], /) -> list[str]:

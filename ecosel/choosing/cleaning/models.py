@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from ecosel.choosing.choice import lineage_columns
+from ecosel.choosing.cleaning.frames import lineage_columns
 from ecosel.choosing.cleaning.repeats import REPEATS, averaged, repeats_in_words
 from ecosel.choosing.cleaning.rows import (
     canonical_objectives,

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ecosel.choosing.robustness import Z95
 from ecosel.errors import ArchiveError
 from ecosel.objectives import ACCURACY, CANONICAL, METRICS, Objective, is_share
 from ecosel.readers.cells.numbers import numbers, read_numbers
@@ -19,6 +18,8 @@ from ecosel.readers.table import ROW
 
 # A choice for each group is a thing to read; a column that names every row is a mistake, and would take minutes.
 _MOST_GROUPS = 2_000
+# Two-sided 95 % of a normal distribution.
+Z95 = 1.959963984540054
 
 Values = NDArray[np.float64]
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ecosel.choosing.cleaning.rows import measured_error
-from ecosel.choosing.robustness import Z95
+from ecosel.choosing.cleaning.rows import Z95, measured_error
 from ecosel.choosing.scoring import spread
 from ecosel.objectives import ACCURACY
 from ecosel.output.characters import shortened

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from ecosel.choosing.cleaning.rows import measured_error
-from ecosel.choosing.robustness import Z95
+from ecosel.choosing.cleaning.rows import Z95, measured_error
 from ecosel.output.measures import Measure, rounded
 from ecosel.readers.table import ROW
 from ecosel.report.view.view import GroupView

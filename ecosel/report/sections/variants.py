@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from ecosel.choosing.choice import lineage_columns
+from ecosel.choosing.cleaning.frames import lineage_columns
 from ecosel.output.characters import shortened
 from ecosel.output.measures import Measure
 from ecosel.readers.cells.numbers import read_numbers

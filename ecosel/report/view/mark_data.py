@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 
 from ecosel.choosing.choice import Choice
-from ecosel.choosing.cleaning.rows import measured_error
-from ecosel.choosing.robustness import Z95
+from ecosel.choosing.cleaning.rows import Z95, measured_error
 from ecosel.readers.table import ROW
 from ecosel.report.view.view import HEAT_CELLS, GroupView, Panel, told_apart
 

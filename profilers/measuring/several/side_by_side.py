@@ -18,7 +18,6 @@ from profilers.measuring.runtime import Prepared, Runtime
 from profilers.measuring.settings import ProfileSettings, Progress, Show
 from profilers.measuring.several.comparison import Rounds, compare
 from profilers.measuring.warming_up import rest
-from profilers.meters import NoMeter
 from profilers.results.inference_profile import InferenceProfile
 
 
@@ -36,7 +35,7 @@ def measure_side_by_side(
 ) -> tuple[Rounds, list[tuple[SideFigures, InferenceProfile]]]:
     """Measure the models, and after them others without a profile, by the plan and the seed of the first."""
     first = opened[0].settings
-    plan = first.plan.of_time_alone() if isinstance(device.meter, NoMeter) else first.plan
+    plan = device.plan(first.plan)
     warm = rest(device.sampler, plan, "idle power with the models", show)
     base = marks_of(device.sampler, idle_cold=device.idle, idle_warm=warm)
     inferences = [*(one.prepared.inference for one in opened), *others]

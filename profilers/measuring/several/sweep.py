@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from profilers.errors import OutOfMemory, ProfilerError
-from profilers.inference.modes import MODES, PRECISIONS
+from profilers.inference.protocol import MODES, PRECISIONS
 from profilers.machine.child import ChildProcess, DeviceSlot, Died, say
 from profilers.measuring.settings import ProfileSettings, Show
 from profilers.results.inference_profile import InferenceProfile

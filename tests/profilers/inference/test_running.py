@@ -11,7 +11,7 @@ import torch
 
 from profilers.errors import ModelError, OutOfMemory
 from profilers.inference.batches import Batch
-from profilers.inference.modes import Mode
+from profilers.inference.protocol import Mode
 from profilers.inference.running import TorchInference
 from profilers.inference.scores import count_correct
 
