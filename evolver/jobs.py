@@ -95,7 +95,7 @@ class Outcome:
     train_time_s: float | None = None
     epochs: int | None = None
     curve: tuple[tuple[int, float], ...] = ()  # (epochs done, accuracy) at each rung that was reached
-    topology: str | None = None  # JSON of evolver.architectures.normal_form.canonical.topology
+    topology: str | None = None  # JSON of evolver.architectures.normal_form.canonical.drawing
     inference_time_s: float | None = None  # one pass over the evaluation set
     inference_time_s_low: float | None = None
     inference_time_s_high: float | None = None

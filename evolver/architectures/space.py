@@ -82,7 +82,7 @@ class OneOf:
 
 Range: TypeAlias = Integer | Real | OneOf
 
-PAPER = "Young et al. 2019, III.A"  # names the kinds of layers and their order, and gives no range
+# Young et al. 2019, III.A, name the kinds of layers and their order, and give no range.
 NOVA = "seen in evolved networks of MENNDL for NOvA, MINERvA_NOvA_network_analysis"
 OURS = "ours"
 

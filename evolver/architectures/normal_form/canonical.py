@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any
 
 from evolver.architectures.genome import Activation, Convolution, Dropout, Genome, Inception, InnerProduct, Layer, Pooling, Slot
-from evolver.architectures.shapes import Description, Placed, Shape, describe, half, place
+from evolver.architectures.shapes import Description, Placed, Shape, half, place
 from evolver.architectures.space import Space
 
 
@@ -32,11 +32,6 @@ def canonical(genome: Genome, space: Space) -> Genome:
 def canonical_key(genome: Genome, space: Space) -> str:
     """Return a text that is the same for genomes of a space with one normal form and the same training genes."""
     return blake2b(repr((space.input_shape, space.classes, canonical(genome, space))).encode(), digest_size=16).hexdigest()
-
-
-def topology(genome: Genome, space: Space) -> list[dict[str, Any]]:
-    """Return the layers of the normal form as records for drawings; `output` is channels, height, width, or units."""
-    return drawing(describe(canonical(genome, space), space))
 
 
 def drawing(description: Description) -> list[dict[str, Any]]:

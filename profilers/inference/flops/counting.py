@@ -29,19 +29,6 @@ class OnDevice(Protocol):
     def running(self, batch: Batch) -> AbstractContextManager[None]: ...
 
 
-class Runnable(Protocol):
-    """A model and its batches, as the counter runs them."""
-
-    batches_of: list[Batch]
-    eager: Callable[..., object]
-
-    def fresh(self, batch: Batch, /) -> Batch: ...
-
-    def to_device(self, batch: Batch) -> Batch: ...
-
-    def running(self, batch: Batch) -> AbstractContextManager[None]: ...
-
-
 def count_flops(inference: OnDevice, /) -> tuple[int | None, str | None]:
     """Return floating-point operations per image (a multiply-add is two), or None and why they cannot be counted."""
     batch = inference.to_device(inference.fresh(inference.batches_of[0]))

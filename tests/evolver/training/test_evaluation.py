@@ -12,7 +12,7 @@ import torch
 from torchvision.io import write_png
 
 from evolver.architectures.genome import Activation, Dropout, Genome, InnerProduct, Training
-from evolver.architectures.normal_form.canonical import topology
+from evolver.architectures.normal_form.canonical import canonical, drawing
 from evolver.architectures.shapes import describe, repair
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Settings
@@ -54,7 +54,7 @@ def test_a_trained_candidate_has_every_column(one_thread: None) -> None:
     space = Evaluator(SETTINGS).space
     description = describe(SMALL, space)
     assert (outcome.parameters, outcome.flops) == (description.parameters, description.flops)
-    assert json.loads(outcome.topology or "") == topology(SMALL, space)
+    assert json.loads(outcome.topology or "") == drawing(describe(canonical(SMALL, space), space))
     assert [epoch for epoch, _ in outcome.curve] == [1, 2]
     assert outcome.train_time_s is not None
     # what was not measured is missing, not 0

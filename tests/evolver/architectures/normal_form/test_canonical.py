@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from evolver.architectures.genome import Activation, Dropout, Genome, Inception, InnerProduct, Layer, Pooling, Slot
-from evolver.architectures.normal_form.canonical import canonical, canonical_key, topology
+from evolver.architectures.normal_form.canonical import canonical, canonical_key, drawing
 from evolver.architectures.shapes import describe
 from evolver.architectures.space import Space
 from evolver.training.network import build
@@ -218,7 +218,7 @@ def test_a_drawing_has_what_each_kind_of_layer_is_drawn_with() -> None:
         Dropout(0.25),
         InnerProduct(20),
     )
-    assert topology(genome, DIGITS) == [
+    assert drawing(describe(canonical(genome, DIGITS), DIGITS)) == [
         {
             "op": "convolution",
             "kernel": [3, 5],
