@@ -1,10 +1,11 @@
 """Evolution beside random search on 5,000 images of CIFAR-10, at the same cost in time.
 
-python -m tests.benchmarks.cifar CIFAR10 FOLDER --time 1h [--seed 1] [--workers 2]
+python -m tests.benchmarks.cifar CIFAR10 FOLDER --time 1h [--seed 1] [--workers 2] [--together]
 python -m tests.benchmarks.cifar --show FOLDER
 
 CIFAR10 is a folder of Parquet as ../shared/datasets/cifar10; 5,000 training images are drawn from its training split by class,
-2,000 others to validate, and its test split is taken whole. Each search is `ecosel evolve` with --time, one after the other.
+2,000 others to validate, and its test split is taken whole. Each search is `ecosel evolve` with --time, one after the other;
+--together runs both at once, so that other work on the machine takes as much from one as from the other.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ def subset(source: Path, folder: Path) -> None:
     )
 
 
-def search(folder: Path, name: str, *, limit: str, seed: int, workers: int, more: list[str]) -> None:
+def search(folder: Path, name: str, *, limit: str, seed: int, workers: int, more: list[str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "ecosel", "evolve", "--dataset", str(folder / "cifar-5000"), "--archive", str(folder / name),
                "--time", limit, "--seed", str(seed), "--workers", str(workers), "--devices", "cpu", "--max-epochs", "9",
                "--measure", "none", "--final", "1", "--plain", *more]  # fmt: skip
-    subprocess.run(command, check=True)
+    return subprocess.Popen(command)
 
 
 def show(folder: Path) -> None:
@@ -86,14 +87,21 @@ def main() -> None:
     arguments.add_argument("--time", default="1h")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--workers", type=int, default=2)
+    arguments.add_argument("--together", action="store_true")
     arguments.add_argument("--show", action="store_true")
     given = arguments.parse_args()
     if not given.show:
         if not (given.folder / "cifar-5000").exists():
             subset(given.source, given.folder / "cifar-5000")
         common = {"limit": given.time, "seed": given.seed, "workers": given.workers}
-        search(given.folder, "random.db", **common, more=["--population", "100000", "--lifetime", "100000"])
-        search(given.folder, "evolved.db", **common, more=["--population", "16"])
+        searches = {"random.db": ["--population", "100000", "--lifetime", "100000"], "evolved.db": ["--population", "16"]}
+        running = []
+        for name, more in searches.items():
+            running.append(search(given.folder, name, **common, more=more))
+            if not given.together and running[-1].wait():
+                sys.exit(f"{name}: the search failed")
+        if any(process.wait() for process in running):
+            sys.exit("a search failed")
     show(given.folder)
     print(json.dumps({"images": SPLITS, "time": given.time, "seed": given.seed, "workers": given.workers}))
 
