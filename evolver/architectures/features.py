@@ -15,7 +15,7 @@ _ACTIVATIONS = ("relu", "leaky relu", "elu", "tanh", "sigmoid")
 
 
 def features(genome: Genome, space: Space, /) -> Sequence[float]:
-    """Return 30 numbers of the normal form and the training genes; all of the order of 1 to 10."""
+    """Return 28 numbers of the normal form and the training genes; all of the order of 1 to 10."""
     form = describe(canonical(genome, space), space)
     layers = [placed.layer for placed in form.layers]
     windows = [placed for placed in form.layers if isinstance(placed.layer, Convolution | Inception | Pooling)]
