@@ -16,7 +16,7 @@ from ecosel.choosing.question import Pick, Question
 from ecosel.choosing.requirements import Mask, Requirements, near_best, point_of
 from ecosel.choosing.robustness import Resampling, resample, win_shares
 from ecosel.choosing.scoring import distances, knee, nearest, spread
-from ecosel.dominance import nondominated_rows
+from ecosel.dominance import nondominated_rows, unbeaten_rows
 from ecosel.limits import Within
 from ecosel.objectives import Objective
 from ecosel.readers.table import ROW
@@ -29,16 +29,19 @@ def choices(question: Question, rows: pl.DataFrame, errors: Sequence[str], /) ->
     """Choose for each pair of objectives and for all of them, as it is asked."""
     objectives, rule, requirements = question.objectives, question.rule, question.requirements
     numbers = rows[ROW].to_numpy()
-    values = {o.column: rows[o.column].cast(pl.Float64).to_numpy() for o in objectives}
+    values = {o.column: rows[o.column] for o in objectives}
     costs = {o.column: o.costs(rows[o.column]) for o in objectives}
-    ranges = {column: spread(cells) for column, cells in values.items()}
-    worst = {o.column: float(values[o.column].min() if o.is_quality else values[o.column].max()) for o in objectives}
+    ranges = {column: spread(_floats(cells)) for column, cells in values.items()}
+    worst = {o.column: float(_floats(values[o.column]).min() if o.is_quality else _floats(values[o.column]).max())
+             for o in objectives}  # fmt: skip
     kept = requirements.kept(rows)
     may = np.logical_and.reduce(kept) if kept else None
+    unbeaten = unbeaten_rows(list(costs.values()))
+    low = {column: cells[unbeaten] for column, cells in costs.items()}
     for kind, some in _wanted(question):
         columns = [o.column for o in some]
-        front = nondominated_rows([costs[column] for column in columns])
-        at_front = np.stack([values[column][front] for column in columns], axis=1)
+        front = unbeaten[nondominated_rows([low[column] for column in columns])]
+        at_front = np.stack([_floats(values[column].gather(front)) for column in columns], axis=1)
         ideal = rule.ideal_point(some, at_front)
         scales = rule.scales(some, ideal, at_front, np.array([ranges[column] for column in columns]))
         weights = rule.weight_vector(some)
@@ -61,6 +64,10 @@ def choices(question: Question, rows: pl.DataFrame, errors: Sequence[str], /) ->
         )  # fmt: skip
 
 
+def _floats(cells: pl.Series) -> Values:
+    return cells.cast(pl.Float64).to_numpy()
+
+
 def _wanted(question: Question) -> Iterator[tuple[Literal["pair", "joint"], tuple[Objective, ...]]]:
     pairs = _pairs(question.objectives) if question.pairs else []
     yield from (("pair", pair) for pair in pairs)
@@ -72,7 +79,7 @@ class _Chooser:
     """The values [n] of some objectives in one group, and by which ideal, scale and weights its models are compared."""
 
     def __init__(
-        self, some: Sequence[Objective], values: dict[str, Values], costs: dict[str, Values], *,
+        self, some: Sequence[Objective], values: dict[str, pl.Series], costs: dict[str, Values], *,
         ideal: Values, scales: Values, weights: Values,
     ) -> None:  # fmt: skip
         self.objectives = some
@@ -83,7 +90,7 @@ class _Chooser:
         self._reference = next((k for k, o in enumerate(some) if o.is_quality), 0)
 
     def values(self, positions: Positions) -> Values:
-        return np.stack([column[positions] for column in self._values], axis=1)
+        return np.stack([_floats(column.gather(positions)) for column in self._values], axis=1)
 
     def front(self, may: Mask) -> Positions:
         """Return the front of the models that may be chosen."""
@@ -108,7 +115,7 @@ class _Chooser:
 
     def near_best(self, within: Within, may: Mask) -> tuple[Mask, str]:
         """Return which models are near enough to the best reference of those that may be chosen, and that in words."""
-        reference, values = self.objectives[self._reference], self._values[self._reference]
+        reference, values = self.objectives[self._reference], _floats(self._values[self._reference])
         near, bound = near_best(within, reference, values, may, point=point_of(reference, values))
         sign = ">=" if reference.is_quality else "<="
         return near, f"within {within.text} of the best {reference.column} ({sign} {bound:.6g})"

@@ -188,6 +188,14 @@ def nondominated_rows(columns: list[Costs], /) -> Rows:
     return rows[_front_by_sorting(np.column_stack(left))] if front is None else np.sort(rows[front])
 
 
+def unbeaten_rows(columns: list[Costs], /) -> Rows:
+    """Return rows, ascending, among which lie the fronts of all choices of the columns; nothing is checked.
+
+    One read of a large table: it is worth it before several fronts of the same columns.
+    """
+    return plain.eliminate(columns, everywhere=True)[0]
+
+
 def nondominated_masks(tables: Costs, /, *, to_come: int) -> Mask:
     """Mark the front of each of r tables of costs [r, n, d] in a mask [r, n], copies included; nothing is checked.
 

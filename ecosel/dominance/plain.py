@@ -31,8 +31,10 @@ _WORTH = 128
 _BLOCK = 1 << 14
 
 
-def eliminate(columns: list[Costs]) -> tuple[NDArray[np.int64], list[Costs]]:
+def eliminate(columns: list[Costs], /, *, everywhere: bool = False) -> tuple[NDArray[np.int64], list[Costs]]:
     """Return the rows that a few strong rows leave, and their columns; one read of the table a round.
+
+    everywhere: only rows that are larger in every column go, which are on no front of some of the columns either.
 
     The idea is the elimination filter of LESS (Godfrey et al. 2007); the strong rows are those of a sample's front that
     together dominate most of the sample. On a small front a handful of them removes nearly everything.
@@ -49,7 +51,7 @@ def eliminate(columns: list[Costs]) -> tuple[NDArray[np.int64], list[Costs]]:
                 # strictly worse in the first column: a copy of the pivot always stays
                 worse = block[0] > pivot[0]
                 for value, column in zip(pivot[1:], block[1:], strict=True):
-                    worse &= column >= value
+                    worse &= (column > value) if everywhere else (column >= value)
                 mine |= worse
         keep = np.flatnonzero(~beaten)
         rows = keep if rows is None else rows[keep]
@@ -63,7 +65,12 @@ def _strong_rows(sample: list[Costs]) -> list[list[float]]:
     """Choose rows of the sample, each the one that dominates most of what those before it leave."""
     front = _filter(sample)
     assert front is not None
-    beaten = np.stack([dominated_by([column[[k]] for column in sample], sample) for k in front])
+    beaten = np.ones((len(front), len(sample[0])), dtype=np.bool_)
+    smaller = np.zeros_like(beaten)
+    for column in sample:
+        beaten &= column[front, None] <= column
+        smaller |= column[front, None] < column
+    beaten &= smaller
     strong: list[list[float]] = []
     while True:
         best = int(beaten.sum(axis=1).argmax())
@@ -133,7 +140,9 @@ def _filter(columns: list[Costs], *, most: float = math.inf) -> NDArray[np.int64
     total = np.zeros(len(columns[0]))
     for column in columns:
         lowest = column.min()
-        span = 0.5 * np.median(column[:: 1 + len(column) // 512]) - 0.5 * lowest
+        some = column[:: 1 + len(column) // 512]
+        middle = np.partition(some, len(some) // 2)[len(some) // 2]  # np.median imports numpy.ma, which takes longer
+        span = 0.5 * middle - 0.5 * lowest
         with np.errstate(over="ignore"):
             total += np.clip(column / (span if span > 0 else max(1.0, abs(lowest))), -1e300, 1e300) / len(columns)
     # equal sums by rounding: the column order decides, in which a dominating row also comes first

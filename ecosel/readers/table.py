@@ -49,15 +49,20 @@ class Archive:
         for column in columns:
             if column == "*" or (column.startswith("^") and column.endswith("$")):
                 raise ArchiveError(f"{self.path}: a column cannot be called {column!r}, which is a pattern here; rename it")
+        frame = self.load(columns or self.columns[:1], labels)
         # contiguous columns once, here: NumPy would copy each column of several pieces again and again
-        frame = self.load(columns or self.columns[:1], labels).rechunk()
+        frame = pl.DataFrame([_stripped(frame.drop_in_place(name).rechunk()) for name in frame.columns])
         if ROW not in frame.columns:  # a join knows the rows of its first table
             numbers = range(frame.height) if self.row_numbers is None else self.row_numbers
             frame = frame.insert_column(0, pl.Series(ROW, numbers, dtype=pl.Int64))
-        frame = frame.select(ROW, *columns)
-        texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
-        padded = [name for name in texts if frame[name].str.contains(r"^\s|\s$").any()]
-        return frame.with_columns(pl.col(padded).str.strip_chars()) if padded else frame
+        return frame.select(ROW, *columns)
+
+
+def _stripped(cells: pl.Series) -> pl.Series:
+    if cells.dtype != pl.String:
+        return cells
+    stripped = cells.str.strip_chars()
+    return stripped if (stripped != cells).any() else cells
 
 
 def without_blanks(archive: Archive, /) -> Archive:

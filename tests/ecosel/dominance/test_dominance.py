@@ -29,6 +29,7 @@ from ecosel.dominance import (
     plain,
     ranks,
     tree,
+    unbeaten_rows,
 )
 from tests.conftest import ROOT, environment
 
@@ -244,6 +245,10 @@ def test_numpy_alone_finds_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> Non
             assert front is not None
             expected = np.flatnonzero(nondominated_mask(costs)).tolist()
             assert sorted(rows[front]) == expected, (kind, d)
+            unbeaten = set(unbeaten_rows(columns).tolist())
+            for k in range(d):  # the fronts of all columns, of one, and of two
+                pair = np.flatnonzero(nondominated_mask(costs[:, [k, k - 1]])).tolist()
+                assert unbeaten.issuperset([*expected, *np.flatnonzero(costs[:, k] == costs[:, k].min()), *pair]), (kind, d)
             for loaded in (False, True):
                 monkeypatch.setattr(dominance, "_are_kernels_loaded", lambda loaded=loaded: loaded)
                 assert nondominated_rows(columns).tolist() == expected, (kind, d, loaded)
