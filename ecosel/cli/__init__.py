@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from ecosel import __version__
-from ecosel.cli.help import grouped
+from ecosel.cli.options.help import grouped
 from ecosel.errors import ArchiveError
 
 # Read by polars when it is imported: its allocator otherwise keeps freed memory longer than most calls last.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ecosel.cli.request import SelectOptions, shared_options
+from ecosel.cli.options.request import SelectOptions, shared_options
 from ecosel.cli.writing import check_targets, write
 from ecosel.readers.opening import expand
 

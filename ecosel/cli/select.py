@@ -13,7 +13,7 @@ from typing import Any
 import click
 import polars as pl
 
-from ecosel.cli.request import SelectOptions, shared_options
+from ecosel.cli.options.request import SelectOptions, shared_options
 from ecosel.cli.writing import check_targets, write
 from ecosel.output.documents import as_json, as_plain, marked_frame, picks_frame
 from ecosel.output.text import as_markdown, as_text

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ecosel.choosing.explanation import Explanation, absent, explain, find_row
-from ecosel.cli.request import SelectOptions, shared_options
+from ecosel.cli.options.request import SelectOptions, shared_options
 from ecosel.cli.writing import write
 from ecosel.output.characters import printable
 from ecosel.output.documents import explanation_document

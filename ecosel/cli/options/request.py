@@ -14,7 +14,7 @@ from ecosel.choosing.choice import Origin
 from ecosel.choosing.cleaning.frames import columns_in_use
 from ecosel.choosing.question import Pick
 from ecosel.choosing.scoring import Scale
-from ecosel.cli.completion import complete_column
+from ecosel.cli.options.completion import complete_column
 from ecosel.errors import ArchiveError
 from ecosel.limits import Limit, parse_limit
 from ecosel.objectives import CANONICAL, Objective

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from ecosel.cli import COMMANDS, group
-from ecosel.cli.help import EXAMPLES, GROUPS
+from ecosel.cli.options.help import EXAMPLES, GROUPS
 
 
 def command_of(name: str) -> click.Command:

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from ecosel.cli import COMMANDS, group
-from ecosel.cli.help import OnceCommand
+from ecosel.cli.options.help import OnceCommand
 
 TABLE = "m,acc,ms\na,0.9,50\nb,0.8,3\nc,0.7,1\nd,0.85,9\n"
 OBJECTIVES = ("--maximize", "acc", "--minimize", "ms")
