@@ -245,7 +245,7 @@ def one_line_errors(path: Path) -> Iterator[None]:
         if isinstance(error, sqlite3.IntegrityError):
             raise
         raise EvolverError(f"cannot write {path}: {error}") from error
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError) as error:
         what = f"{type(error).__name__}: {error}"
         raise EvolverError(f"{path} holds values that ecosel did not write ({what}); choose another --archive") from error
 

@@ -56,7 +56,7 @@ def genomes(path: Path, most: int) -> tuple[str, ...]:
                 "SELECT genome FROM archive WHERE status = 'ok' AND genome IS NOT NULL ORDER BY accuracy DESC, birth LIMIT ?",
                 (most,),
             ).fetchall()
-    except (OSError, UnicodeDecodeError, sqlite3.Error) as error:
+    except (OSError, UnicodeDecodeError, MemoryError, sqlite3.Error) as error:  # SQLite has no memory for a damaged file
         raise EvolverError(
             f"--start: cannot read {path} ({error}); name a genome (JSON) or an archive of ecosel evolve"
         ) from error

@@ -104,6 +104,8 @@ def one_line_errors(path: str) -> Iterator[None]:
             raise ArchiveError(f"{path} is empty") from error
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ArchiveError(f"cannot read {path}: {(reason.splitlines() or [type(error).__name__])[0]}") from error
+    except MemoryError as error:  # SQLite says so of a damaged file too
+        raise ArchiveError(f"cannot read {path}: it is damaged, or needs more memory than there is") from error
     except Exception as error:
         # lzma has an error of its own, and is imported only where it is needed
         if type(error).__name__ not in ("LZMAError", "ZstdError"):

@@ -58,8 +58,10 @@ def append(path: Path, row: Row, /) -> str:
         if _is_sqlite(path):
             return _append_sqlite(path, row)
         return _append_line(path, row)
-    except (OSError, sqlite3.Error) as error:
-        raise ProfilerError(f"cannot append to {path}: {getattr(error, 'strerror', None) or error}") from None
+    except (OSError, MemoryError, sqlite3.Error) as error:
+        raise ProfilerError(
+            f"cannot append to {path}: {getattr(error, 'strerror', None) or str(error) or 'it is damaged'}"
+        ) from None
 
 
 def done(path: Path, /) -> dict[str, str]:
@@ -83,8 +85,10 @@ def done(path: Path, /) -> dict[str, str]:
             database.execute("BEGIN IMMEDIATE")
             _check(database, path)
             return dict(database.execute("SELECT configuration, status FROM profile ORDER BY rowid"))
-    except (OSError, sqlite3.Error) as error:
-        raise ProfilerError(f"cannot append to {path}: {getattr(error, 'strerror', None) or error}") from None
+    except (OSError, MemoryError, sqlite3.Error) as error:
+        raise ProfilerError(
+            f"cannot append to {path}: {getattr(error, 'strerror', None) or str(error) or 'it is damaged'}"
+        ) from None
 
 
 def _is_sqlite(path: Path) -> bool:

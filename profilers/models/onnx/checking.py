@@ -20,6 +20,7 @@ _DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc",
 # Operators of Microsoft's domain that load more than the file: a vendor's compiled blob, Python.
 _LOADERS = {"EPContext", "PythonOp", "PythonOpGrad", "ATen", "NcclAllReduce"}
 _MOST_BYTES = 2 << 30  # of a protocol buffer
+_MOST_NODES, _MOST_DIMENSIONS = 100_000, 64
 _EXTERNAL = 1  # TensorProto.DataLocation
 
 
@@ -34,6 +35,7 @@ def check_file(path: Path) -> Any:
         model = onnx.ModelProto.FromString(path.read_bytes())
     except DecodeError as error:
         raise ModelError(f"{path} is cut short or damaged ({path.stat().st_size} bytes); copy or download it again") from error
+    _check_size(path, model)
     _check_names(path, model)
     _check_operators(path, model)
     for tensor in tensors(model):
@@ -64,6 +66,23 @@ def digest_of(path: Path) -> str:
             return digest(path, check_file(path))
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _check_size(path: Path, model: Any) -> None:
+    """Refuse a graph that takes minutes to look at: far more nodes or dimensions than a network has."""
+    nodes = 0
+    for nested in graphs(model):
+        nodes += 1 + len(nested.graph.node)
+        if nodes > _MOST_NODES:
+            raise ModelError(f"{path} has more than {_MOST_NODES:,} nodes; no network has so many")
+    values = (
+        value for nested in graphs(model) for value in (*nested.graph.input, *nested.graph.output, *nested.graph.value_info)
+    )
+    ranks = (*(len(tensor.dims) for tensor in tensors(model)), *(len(one.type.tensor_type.shape.dim) for one in values))
+    if max(ranks, default=0) > _MOST_DIMENSIONS:
+        raise ModelError(
+            f"{path} has a tensor of {max(ranks):,} dimensions; NumPy and the runtime know at most {_MOST_DIMENSIONS}"
+        )
 
 
 def _check_names(path: Path, model: Any) -> None:

@@ -72,6 +72,7 @@ class Constants:
     def __init__(self, model: Any) -> None:
         self.tensors: dict[str, Any] = {}
         self._made_by: dict[str, Any] = {}
+        self._ends: dict[str, tuple[str, bool]] = {}
         for nested in graphs(model):
             self.tensors |= {tensor.name: tensor for tensor in nested.graph.initializer}
             for node in nested.graph.node:
@@ -84,24 +85,29 @@ class Constants:
 
     def source(self, name: str) -> tuple[str, Any] | None:
         """Return the name and the tensor whose numbers a value is, through dequantisation and rearrangement, or None."""
-        seen: set[str] = set()
-        while name not in self.tensors:
-            node = self._made_by.get(name)
-            if node is None or node.op_type not in _SAME_NUMBERS or not node.input or name in seen:
-                return None
-            seen.add(name)
-            name = node.input[0]
-        return name, self.tensors[name]
+        name = self._follow(name)[0]
+        return (name, self.tensors[name]) if name in self.tensors else None
 
     def is_dequantised(self, name: str) -> bool:
         """Say whether a value comes from whole numbers by way of a DequantizeLinear."""
-        seen: set[str] = set()
-        while (node := self._made_by.get(name)) is not None and node.op_type in _SAME_NUMBERS and node.input and name not in seen:
-            if node.op_type == "DequantizeLinear":
-                return True
-            seen.add(name)
-            name = node.input[0]
-        return False
+        return self._follow(name)[1]
+
+    def _follow(self, name: str) -> tuple[str, bool]:
+        """Return where the numbers of a value come from, and whether they were dequantised on the way; each value once."""
+        walked: list[tuple[str, bool]] = []
+        here = name
+        while here not in self._ends and here not in self.tensors:
+            node = self._made_by.get(here)
+            if node is None or node.op_type not in _SAME_NUMBERS or not node.input:
+                break
+            self._ends[here] = (here, False)  # should the values run in a circle
+            walked.append((here, node.op_type == "DequantizeLinear"))
+            here = node.input[0]
+        end, dequantised = self._ends.get(here, (here, False))
+        for passed, is_dequantised in reversed(walked):
+            dequantised = dequantised or is_dequantised
+            self._ends[passed] = (end, dequantised)
+        return end, dequantised
 
     def made_by(self, name: str) -> Any | None:
         return self._made_by.get(name)

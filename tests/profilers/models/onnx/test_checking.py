@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from profilers.errors import ModelError
+from profilers.models.onnx import checking
 from profilers.models.onnx.checking import check_file, digest, external_files
+from profilers.models.onnx.graph import Constants
 from tests.profilers.models.onnx import files
 from tests.profilers.models.onnx.files import helper, node, onnx, tensor
 
@@ -164,3 +166,35 @@ def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(files.network().SerializeToString().replace(b"Relu", b"Re\xff\xfe"))
     assert "holds names that are no text" in refused(path)
+
+
+def test_a_graph_that_takes_minutes_to_look_at_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "_MOST_NODES", 5)
+    nodes = [files.node("Identity", f"v{k}" if k else "x", f"v{k + 1}" if k < 8 else "y") for k in range(9)]
+    (tmp_path / "m.onnx").write_bytes(files.model(nodes, [], {"x": ["b", 3]}).SerializeToString())
+    with pytest.raises(ModelError, match="more than 5 nodes"):
+        check_file(tmp_path / "m.onnx")
+    for model in (files.model(nodes[-1:], [], {"x": [1] * 70}), files.model(nodes[-1:], [files.tensor("w", 1)], {"x": [1]})):
+        for held in model.graph.initializer:
+            held.dims.extend([1] * 70)
+        (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+        with pytest.raises(ModelError, match=r"a tensor of 7\d dimensions"):
+            check_file(tmp_path / "m.onnx")
+
+
+def test_each_value_of_a_long_chain_is_followed_once() -> None:
+    count = 300
+    nodes = [files.node("Identity", f"w{k}", f"w{k + 1}") for k in range(count)]
+    constants = Constants(files.model([*nodes, files.node("MatMul", "x w9", "y")], [files.tensor("w0", 3, 3)], {"x": ["b", 3]}))
+
+    class Counting(dict[str, object]):
+        looked = 0
+
+        def get(self, *arguments: object) -> object:
+            self.looked += 1
+            return super().get(*arguments)  # type: ignore[arg-type]
+
+    constants._made_by = counting = Counting(constants._made_by)  # type: ignore[assignment]
+    found = [constants.source(f"w{k}") for k in range(count, 0, -1)]
+    assert {name for name, _ in filter(None, found)} == {"w0"}
+    assert counting.looked <= count
