@@ -73,7 +73,7 @@ _SAVE = (
 )
 
 
-class Archive:
+class SearchArchive:
     """The one writer of an archive; a second one on the same file is refused. Others may read all the while."""
 
     def __init__(self, path: Path) -> None:

@@ -23,3 +23,7 @@ class DataError(ProfilerError):
 
 class OutOfMemory(ProfilerError):  # noqa: N818
     """A model and its batch do not fit into the memory of the device."""
+
+
+class Uncountable(Exception):  # noqa: N818
+    """An operator multiplies, and nothing tells how much."""

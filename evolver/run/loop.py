@@ -13,11 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from evolver.archive import Archive
+from evolver.archive import SearchArchive
 from evolver.errors import EvolverError
 from evolver.jobs import AGAIN, Job, Outcome, Settings, Task
 from evolver.run.interrupts import interrupts
-from evolver.run.progress import Progress
+from evolver.run.progress import SearchProgress
 from evolver.run.request import SearchRequest, provenance
 from evolver.run.winners.kept_weights import KeptWeights
 from evolver.search.run_state import RunState
@@ -52,10 +52,10 @@ class Loop:
     request: SearchRequest
     module: str
     engine: Engine
-    archive: Archive
+    archive: SearchArchive
     course: RunState
     settings: Settings
-    watch: Callable[[Progress], None] = lambda progress: None
+    watch: Callable[[SearchProgress], None] = lambda progress: None
     meter: JouleMeter | None = None
     clock: Callable[[], float] = time.monotonic
     ended: str = ""
@@ -98,13 +98,13 @@ class Loop:
                 if sys.exc_info()[0] is None:
                     raise
 
-    def progress(self) -> Progress:
+    def progress(self) -> SearchProgress:
         elapsed = self.clock() - self._began
         finished = self.course.statuses.total()
         searched = elapsed if self._searched_s is None else self._searched_s
         rate = self.finished / searched if searched > 0 else 0.0
         waiting = sum(job not in self._running for job in self.course.waiting)
-        return Progress(
+        return SearchProgress(
             self._phase, self.course.search.births, self.request.budget.births, finished, len(self._running), waiting, rate,
             self.course.best, len(self.course.front), Counter(self.course.statuses), self._devices, elapsed,
             self._left_s(elapsed, rate, finished), self._joules, self._resumed,

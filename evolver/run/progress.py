@@ -15,7 +15,7 @@ _NAMED = 4  # so many devices are named in a line, more are counted
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SearchProgress:
     """How far a search is."""
 
     phase: str  # "search", "confirm", "measure", "final", "finishing"
@@ -35,7 +35,7 @@ class Progress:
     resumed: int  # births that the archive held before
 
 
-def line_of(progress: Progress) -> str:
+def line_of(progress: SearchProgress) -> str:
     """Return all that is known in one line, so that it can also be searched in a log."""
     asked = f" of {max(progress.asked, progress.births):,}" if progress.asked else ""
     parts = [f"{progress.finished:,}{asked} done, {progress.running} running", f"{progress.rate_per_s * 3600:,.0f}/h"]
@@ -68,7 +68,7 @@ def say_waiting(mode: Mode) -> None:
 
 
 @contextmanager
-def watching(mode: Mode) -> Iterator[Callable[[Progress], None]]:
+def watching(mode: Mode) -> Iterator[Callable[[SearchProgress], None]]:
     """Yield what is to be called now and then with the progress of a search."""
     if mode == "quiet" or sys.stderr is None:
         yield lambda progress: None
@@ -83,10 +83,10 @@ def watching(mode: Mode) -> Iterator[Callable[[Progress], None]]:
             yield lambda progress: live.update(Text(line_of(progress)), refresh=True)
 
 
-def _plainly() -> Callable[[Progress], None]:
+def _plainly() -> Callable[[SearchProgress], None]:
     said_at, said_phase = float("-inf"), ""
 
-    def say(progress: Progress) -> None:
+    def say(progress: SearchProgress) -> None:
         nonlocal said_at, said_phase
         if progress.phase != said_phase or time.monotonic() - said_at >= _PLAIN_EVERY_S:
             said_at, said_phase = time.monotonic(), progress.phase

@@ -14,7 +14,7 @@ import numpy as np
 
 from ecosel import __version__
 from ecosel.objectives import ENERGY
-from evolver.archive import Archive, one_line_errors
+from evolver.archive import SearchArchive, one_line_errors
 from evolver.errors import EvolverError
 from evolver.jobs import Settings, Survey
 from evolver.search.optimizer import Problem, SearchSettings
@@ -96,7 +96,7 @@ def surveyed(request: SearchRequest, work: Work, engine: Engine) -> tuple[Survey
     return survey, replace(request.settings, space=work.space(survey, request.settings))
 
 
-def begun(request: SearchRequest, work: Work, engine: Engine, archive: Archive) -> tuple[RunState, Settings]:
+def begun(request: SearchRequest, work: Work, engine: Engine, archive: SearchArchive) -> tuple[RunState, Settings]:
     """Begin the run of a new archive. Raises EvolverError where the data set or a genome to start from is of no use."""
     survey, settings = surveyed(request, work, engine)
     course = _course(request, work, settings, request.start, request.earlier)
@@ -111,7 +111,7 @@ def begun(request: SearchRequest, work: Work, engine: Engine, archive: Archive) 
     return course, settings
 
 
-def resumed(request: SearchRequest, work: Work, held: Mapping[str, Any], archive: Archive) -> tuple[RunState, Settings]:
+def resumed(request: SearchRequest, work: Work, held: Mapping[str, Any], archive: SearchArchive) -> tuple[RunState, Settings]:
     """Take up the run that an archive holds. Raises EvolverError where it was begun otherwise than is asked for."""
     with one_line_errors(request.archive):
         return _resumed(request, work, held, archive)
@@ -124,7 +124,7 @@ def unlike(held: Mapping[str, Any], now: Mapping[str, Any], /) -> str | None:
     return next((name for name in names if (before[name] != asked[name] if name in before else asked[name])), None)
 
 
-def _resumed(request: SearchRequest, work: Work, held: Mapping[str, Any], archive: Archive) -> tuple[RunState, Settings]:
+def _resumed(request: SearchRequest, work: Work, held: Mapping[str, Any], archive: SearchArchive) -> tuple[RunState, Settings]:
     now = json.loads(json.dumps(request.fixed))
     name = unlike(held, now)
     if name is not None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evolver.archive import Archive
+from evolver.archive import SearchArchive
 from evolver.jobs import Outcome
 from evolver.run.interrupts import exit_status
 from evolver.run.loop import JouleMeter, Loop
@@ -30,7 +30,7 @@ def evolve(request: SearchRequest, work: Work, engine: Engine, *, progress: Mode
     """Search until a budget is spent; return what came of it, as JSON can hold it."""
     new = not request.archive.exists()
     # the meter first: where there is none, no archive is begun that another --meter would not fit
-    with _meter(request, engine) as meter, Archive(request.archive) as archive:
+    with _meter(request, engine) as meter, SearchArchive(request.archive) as archive:
         held = archive.settings
         try:
             course, settings = begun(request, work, engine, archive) if held is None else resumed(request, work, held, archive)
@@ -64,7 +64,7 @@ def plan(request: SearchRequest, work: Work, engine: Engine) -> dict[str, Any]:
     survey, settings = surveyed(request, work, engine)
     births: int | None = None
     if request.archive.exists():
-        with Archive(request.archive) as archive:
+        with SearchArchive(request.archive) as archive:
             held = archive.settings
             births = len(list(archive.births())) if held is not None else None
             if held is not None:

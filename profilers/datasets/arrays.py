@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from profilers.datasets.decoding import Source
+from profilers.datasets.decoding import ImageSource
 from profilers.errors import DataError
 
 # what zipfile and NumPy raise: damaged, encrypted, of an unknown compression
@@ -23,7 +23,7 @@ _MOST_BYTES, _MOST_TIMES, _MOST_CLASSES = 4 << 30, 200, 100_000
 _SPLITS = {"train": "train", "test": "test", "val": "valid", "valid": "valid"}
 
 
-def of_npz(file: Path) -> dict[str, Source]:
+def of_npz(file: Path) -> dict[str, ImageSource]:
     """Return the splits of a file: x_train, y_train, x_test, y_test and the like, or one pair of arrays as the test split."""
     try:
         _check_size(file)
@@ -55,7 +55,7 @@ def _named(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...], suffix: s
     return next((lower[name + suffix] for name in names if name + suffix in lower), None)
 
 
-def _source(file: Path, images: NDArray[Any], labels: NDArray[Any]) -> Source:
+def _source(file: Path, images: NDArray[Any], labels: NDArray[Any]) -> ImageSource:
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         found = f"{file}: images are {images.dtype} of shape {images.shape}, not uint8 [n, height, width, channels]"
         raise DataError(f"{found}; for other inputs give --dataset file.py:callable")
@@ -70,7 +70,7 @@ def _source(file: Path, images: NDArray[Any], labels: NDArray[Any]) -> Source:
     if labels.max() >= _MOST_CLASSES:
         raise DataError(f"{file}: label {labels.max()} is more than {_MOST_CLASSES - 1:,}; number the classes 0, 1, ...")
     classes = tuple(map(str, range(int(labels.max()) + 1)))
-    return Source(file.stem, classes, labels.astype(np.int64), partial(_taken, np.ascontiguousarray(pixels)))
+    return ImageSource(file.stem, classes, labels.astype(np.int64), partial(_taken, np.ascontiguousarray(pixels)))
 
 
 def _taken(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:

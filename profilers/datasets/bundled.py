@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from profilers.datasets.decoding import Source
+from profilers.datasets.decoding import ImageSource
 from profilers.errors import DataError
 
 
-def _digits(download: bool) -> dict[str, Source]:
+def _digits(download: bool) -> dict[str, ImageSource]:
     """Read the digits that ship with ecosel (data/README.md): 8x8, 17 grey levels stretched to 0..255."""
     package = Path(__file__).parent.parent.parent
     # data/ stands at the top of a checkout and inside the package ecosel in a wheel
@@ -26,10 +26,10 @@ def _digits(download: bool) -> dict[str, Source]:
         labels, test = stored["labels"].astype(np.int64), stored["test"]
     classes = tuple(map(str, range(10)))
     rows = {"train": np.flatnonzero(~test), "test": np.flatnonzero(test)}
-    return {split: Source("digits", classes, labels[kept], partial(_taken, images[kept])) for split, kept in rows.items()}
+    return {split: ImageSource("digits", classes, labels[kept], partial(_taken, images[kept])) for split, kept in rows.items()}
 
 
-def _cifar(name: str, download: bool) -> dict[str, Source]:
+def _cifar(name: str, download: bool) -> dict[str, ImageSource]:
     """Read CIFAR-10 or CIFAR-100 with torchvision, which checks the MD5 of the pickled files before it opens them."""
     try:
         from torchvision import datasets
@@ -46,7 +46,7 @@ def _cifar(name: str, download: bool) -> dict[str, Source]:
             what = f"cannot be downloaded ({error})" if download else "is not there, or damaged; run again with --download"
             raise DataError(f"{name} in {root} {what}, or name a folder of your own") from error
         images = np.ascontiguousarray(loaded.data.transpose(0, 3, 1, 2))
-        sources[split] = Source(name, tuple(loaded.classes), np.asarray(loaded.targets, np.int64), partial(_taken, images))
+        sources[split] = ImageSource(name, tuple(loaded.classes), np.asarray(loaded.targets, np.int64), partial(_taken, images))
     return sources
 
 
@@ -54,7 +54,7 @@ def _taken(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uin
     return images[rows]
 
 
-LOADERS: dict[str, Callable[[bool], dict[str, Source]]] = {
+LOADERS: dict[str, Callable[[bool], dict[str, ImageSource]]] = {
     "digits": _digits,
     "cifar10": partial(_cifar, "cifar10"),
     "cifar100": partial(_cifar, "cifar100"),

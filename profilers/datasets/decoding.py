@@ -23,7 +23,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """One split of a data set that is not read yet: labels at once, pixels by row."""
 
     name: str

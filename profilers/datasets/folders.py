@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from profilers.datasets.arrays import of_npz
-from profilers.datasets.decoding import Source, decode
+from profilers.datasets.decoding import ImageSource, decode
 from profilers.datasets.sizes import Fit
 from profilers.errors import DataError
 
@@ -28,7 +28,7 @@ _MOST_ROWS = 20_000_000  # a few bytes of Parquet can declare any number of equa
 _TRAIN_SHARE = 0.8
 
 
-def find(spec: str, fit: Fit) -> dict[str, Source]:
+def find(spec: str, fit: Fit) -> dict[str, ImageSource]:
     """Return the splits under a folder, or in the Parquet files that a path or pattern names."""
     path = Path(spec)
     if path.is_dir():
@@ -43,7 +43,7 @@ def find(spec: str, fit: Fit) -> dict[str, Source]:
     return _parquet(spec, files, fit, base=files[0].parent)
 
 
-def _tree(root: Path, fit: Fit) -> dict[str, Source]:
+def _tree(root: Path, fit: Fit) -> dict[str, ImageSource]:
     """Read train/ and test|val|valid/ with a folder a class in each, or one such folder, which is split here."""
     below = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and not folder.name.startswith(".")]
     splits = {_SPLIT_OF[folder.name.lower()]: folder for folder in below if folder.name.lower() in _SPLIT_OF}
@@ -52,7 +52,7 @@ def _tree(root: Path, fit: Fit) -> dict[str, Source]:
     return _split(_labelled(root, root, fit))
 
 
-def _labelled(root: Path, folder: Path, fit: Fit) -> Source:
+def _labelled(root: Path, folder: Path, fit: Fit) -> ImageSource:
     classes = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
     if not classes:
         raise DataError(f"{folder} holds no folder a class with images in it")
@@ -64,7 +64,9 @@ def _labelled(root: Path, folder: Path, fit: Fit) -> Source:
             raise DataError(f"class folder {child} holds no images ({', '.join(sorted(_PICTURES))})")
         files += found
         labels += [label] * len(found)
-    return Source(root.name, tuple(child.name for child in classes), np.asarray(labels, np.int64), partial(_of_files, files, fit))
+    return ImageSource(
+        root.name, tuple(child.name for child in classes), np.asarray(labels, np.int64), partial(_of_files, files, fit)
+    )
 
 
 def _of_files(files: list[Path], fit: Fit, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -72,7 +74,7 @@ def _of_files(files: list[Path], fit: Fit, rows: NDArray[np.int64]) -> NDArray[n
     return decode([repr(str(file)) for file in chosen], lambda row: chosen[row].read_bytes(), fit)
 
 
-def _split(whole: Source) -> dict[str, Source]:
+def _split(whole: ImageSource) -> dict[str, ImageSource]:
     """Divide a data set without splits: 80 % of every class to train, at least one image to each side, always the same."""
     order = np.random.default_rng(0).permutation(len(whole.labels))
     train = np.zeros(len(whole.labels), bool)
@@ -83,14 +85,16 @@ def _split(whole: Source) -> dict[str, Source]:
         train[members[: min(round(_TRAIN_SHARE * len(members)), len(members) - 1)]] = True
     name = f"{whole.name} (split here: 80 % of every class to train)"
     rows = {"train": np.flatnonzero(train), "test": np.flatnonzero(~train)}
-    return {split: Source(name, whole.classes, whole.labels[kept], partial(_among, whole, kept)) for split, kept in rows.items()}
+    return {
+        split: ImageSource(name, whole.classes, whole.labels[kept], partial(_among, whole, kept)) for split, kept in rows.items()
+    }
 
 
-def _among(whole: Source, kept: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _among(whole: ImageSource, kept: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     return whole.pixels(kept[rows])
 
 
-def _parquet(spec: str, files: list[Path], fit: Fit, *, base: Path) -> dict[str, Source]:
+def _parquet(spec: str, files: list[Path], fit: Fit, *, base: Path) -> dict[str, ImageSource]:
     groups: dict[str | None, list[Path]] = {}
     for file in files:
         groups.setdefault(_named_split(file.relative_to(base)), []).append(file)
@@ -159,7 +163,7 @@ def _class_names(metadata: dict[str, str], label: str) -> tuple[str, ...] | None
 
 def _of_table(
     name: str, table: pl.DataFrame, labels: pl.Series, names: tuple[str, ...] | None, values: list[object], fit: Fit
-) -> Source:
+) -> ImageSource:
     if names is None:
         classes, index = tuple(map(str, values)), {value: row for row, value in enumerate(values)}
     else:
@@ -167,7 +171,7 @@ def _of_table(
         if odd := [value for value in values if value not in index]:
             raise DataError(f"{name}: label {odd[0]!r} is not one of {len(names)} named classes")
     rows = np.fromiter((index[value] for value in labels), np.int64, len(labels))
-    return Source(name, classes, rows, partial(_of_column, name, table["image"], fit))
+    return ImageSource(name, classes, rows, partial(_of_column, name, table["image"], fit))
 
 
 def _of_column(name: str, column: pl.Series, fit: Fit, rows: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from profilers.datasets.decoding import Source
+from profilers.datasets.decoding import ImageSource
 from profilers.datasets.sizes import AS_IT_IS, Fit
 from profilers.errors import DataError
 
@@ -77,7 +77,7 @@ def splits(spec: str, *, download: bool = False) -> tuple[str, ...]:
     return tuple(split for split in SPLITS if split in found)
 
 
-def _sources(spec: str, *, download: bool, fit: Fit = AS_IT_IS) -> dict[str, Source]:
+def _sources(spec: str, *, download: bool, fit: Fit = AS_IT_IS) -> dict[str, ImageSource]:
     from profilers.datasets import bundled, folders
 
     if spec in bundled.LOADERS:
@@ -85,7 +85,7 @@ def _sources(spec: str, *, download: bool, fit: Fit = AS_IT_IS) -> dict[str, Sou
     return folders.find(spec, fit)
 
 
-def _check(sources: dict[str, Source]) -> None:
+def _check(sources: dict[str, ImageSource]) -> None:
     (first, source), *others = sources.items()
     for split, other in others:
         if other.classes != source.classes:
@@ -99,7 +99,7 @@ def _check(sources: dict[str, Source]) -> None:
 
 
 def _statistics(
-    train: Source | None, decoded: NDArray[np.uint8] | None
+    train: ImageSource | None, decoded: NDArray[np.uint8] | None
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
     """Return mean and standard deviation a channel of the training images, from exact sums of whole numbers."""
     if train is None:

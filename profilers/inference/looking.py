@@ -10,7 +10,7 @@ from profilers.inference.protocol import Inference, Labelled
 from profilers.inference.scores import count_correct
 
 if TYPE_CHECKING:
-    from profilers.inference.metrics import Metric
+    from profilers.inference.metrics import OwnMetric
 
 _CHANGED_LATE = "the model changed some inputs in place, and was measured on what it had changed"
 
@@ -37,7 +37,7 @@ class SideFigures:
 
 
 def look_closely(
-    inference: Inference, data: Labelled | None, /, *, latency_s: float, metric: Metric | None = None
+    inference: Inference, data: Labelled | None, /, *, latency_s: float, metric: OwnMetric | None = None
 ) -> SideFigures:
     """Look at a model that was measured, for `latency_s` seconds at its latency; counting comes last, as it takes memory."""
     transfers = inference.transfers()
@@ -81,7 +81,7 @@ class _Scored:
     no_metric: str | None = None
 
 
-def _scored(inference: Inference, data: Labelled | None, metric: Metric | None) -> _Scored:
+def _scored(inference: Inference, data: Labelled | None, metric: OwnMetric | None) -> _Scored:
     """Run one pass and score it: top-1 accuracy, and the metric that is asked for."""
     if data is None:
         return _Scored(no_accuracy="there are no labels (--dataset)", no_metric="there are no labels (--dataset)")

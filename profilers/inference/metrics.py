@@ -18,7 +18,7 @@ Better = Literal["larger", "smaller"]
 
 
 @dataclass(frozen=True)
-class Metric:
+class OwnMetric:
     """A callable (outputs, labels) → number, named as code, and which numbers are better."""
 
     code: str
@@ -29,7 +29,7 @@ class Metric:
         return self.code.rpartition(":")[2]
 
 
-def measure_metric(metric: Metric, outputs: Iterable[object], labels: Iterable[Any], /) -> tuple[float | None, str | None]:
+def measure_metric(metric: OwnMetric, outputs: Iterable[object], labels: Iterable[Any], /) -> tuple[float | None, str | None]:
     """Return the metric of all outputs and labels, or why there is none.
 
     Both are joined along the batch where they are tensors, and lists of what each batch gave otherwise.

@@ -15,11 +15,11 @@ from profilers.measuring.measurement import Measurement
 from profilers.measuring.metadata import loop_share, metadata_of
 from profilers.measuring.runtime import Prepared, Runtime, runtime_of
 from profilers.measuring.settings import ProfileSettings, Progress, Show
-from profilers.results.building import Compilation, Measured, build
+from profilers.results.building import Compilation, RawFigures, build
 from profilers.results.inference_profile import InferenceProfile
 
 if TYPE_CHECKING:
-    from profilers.inference.metrics import Metric
+    from profilers.inference.metrics import OwnMetric
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ def profile(settings: ProfileSettings, /, *, show: Show = lambda progress: None)
         return assemble(settings, runtime, device, prepared, measured, looked)
 
 
-def metric_of(settings: ProfileSettings, /) -> Metric | None:
+def metric_of(settings: ProfileSettings, /) -> OwnMetric | None:
     """Return the metric that is asked for beside accuracy."""
     if settings.metric is None or settings.better is None:
         return None
-    from profilers.inference.metrics import Metric
+    from profilers.inference.metrics import OwnMetric
 
-    return Metric(settings.metric, settings.better)
+    return OwnMetric(settings.metric, settings.better)
 
 
 def assemble(
@@ -70,7 +70,7 @@ def assemble(
     """Put together what was found of a model that was measured."""
     measurement, compilation = measured
     facts = metadata_of(settings, runtime, device, prepared, measurement, looked)
-    raw = Measured(
+    raw = RawFigures(
         marks=measurement.marks,
         pass_images=prepared.inference.images if prepared.data is not None else None,
         correct=looked.correct,

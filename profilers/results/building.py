@@ -26,7 +26,7 @@ class Compilation:
 
 
 @dataclass(frozen=True)
-class Measured:
+class RawFigures:
     """The numbers from which, with the trace, every headline is derived."""
 
     marks: Windows
@@ -40,7 +40,7 @@ class Measured:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any], /) -> Measured:
+    def from_dict(cls, plain: Mapping[str, Any], /) -> RawFigures:
         compilation = plain["compilation"]
         return cls(
             marks=Windows.from_dict(plain["marks"]),
@@ -54,7 +54,7 @@ class Measured:
         )
 
 
-def build(facts: Metadata, raw: Measured, trace: PowerTrace, /, *, no_meter: str | None = None) -> InferenceProfile:
+def build(facts: Metadata, raw: RawFigures, trace: PowerTrace, /, *, no_meter: str | None = None) -> InferenceProfile:
     """Derive every headline. The same facts, raw numbers and trace give the same bits."""
     groups = raw.marks.groups
     per_image = _allowing(time_per_image(groups), raw.loop_share)
@@ -114,7 +114,7 @@ def verify(trace: PowerTrace, header: Mapping[str, Any], /) -> tuple[InferencePr
     """Derive a recorded profile again; return it and the names of the figures that came out otherwise, to the bit."""
     try:
         facts = Metadata(**{**header["facts"], "notes": tuple(header["facts"]["notes"])})
-        profile = build(facts, Measured.from_dict(header["raw"]), trace, no_meter=header["no_meter"])
+        profile = build(facts, RawFigures.from_dict(header["raw"]), trace, no_meter=header["no_meter"])
         stored = dict(header["profile"])
         again = json.loads(json.dumps(profile.to_dict()))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:

@@ -34,7 +34,7 @@ import numpy as np
 from ecosel.objectives import ACCURACY, Objective
 from evolver.architectures.problem import Architectures
 from evolver.architectures.space import Space
-from evolver.archive import Archive
+from evolver.archive import SearchArchive
 from evolver.jobs import Job, Outcome, Settings
 from evolver.run.loop import Loop
 from evolver.run.request import Budget, SearchRequest
@@ -62,7 +62,7 @@ def births() -> None:
         "| objectives | births in the archive | clock | ms per birth, median | p99 | max |\n| --- | --- | --- | --- | --- | --- |"
     )
     for name, plan in (("accuracy", SearchSettings()), ("accuracy, parameters, flops", MANY)):
-        with tempfile.TemporaryDirectory() as folder, Archive(Path(folder) / "run.db") as archive:
+        with tempfile.TemporaryDirectory() as folder, SearchArchive(Path(folder) / "run.db") as archive:
             course = RunState(Architectures(SPACE.to_dict()), plan, "front", True, 30)
             archive.begin({}, dataset="cifar10")
             costs = []
@@ -127,8 +127,8 @@ class Sleeping(Executor):
             return sum(max(0.0, end - time.monotonic()) for end, *_ in self._ends)
 
 
-def loop(folder: str, executor: Executor, slots: int, budget: Budget, watch: Callable[[Any], None]) -> tuple[Loop, Archive]:
-    archive = Archive(Path(folder) / "run.db")
+def loop(folder: str, executor: Executor, slots: int, budget: Budget, watch: Callable[[Any], None]) -> tuple[Loop, SearchArchive]:
+    archive = SearchArchive(Path(folder) / "run.db")
     archive.begin({}, dataset="cifar10")
     request = SearchRequest(archive.path, SETTINGS, SearchSettings(), budget, "none")
     course = RunState(Architectures(SPACE.to_dict()), SearchSettings(), "none", True, 30)

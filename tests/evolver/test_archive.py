@@ -15,7 +15,7 @@ import pytest
 
 from ecosel.objectives import STATUSES as ECOSEL_STATUSES
 from evolver import foreign
-from evolver.archive import Archive
+from evolver.archive import SearchArchive
 from evolver.errors import EvolverError
 from evolver.foreign import genomes
 from evolver.jobs import STATUSES, Outcome
@@ -28,7 +28,7 @@ def birth(number: int, parents: tuple[int, ...] = ()) -> Birth[str]:
     return Birth(number, f'{{"n": {number}}}', f"k{number}", parents, 7 * number, number, {"parameters": 1000.0 + number})
 
 
-def fill(archive: Archive, count: int = 4) -> None:
+def fill(archive: SearchArchive, count: int = 4) -> None:
     archive.begin({"space": {"classes": 10}}, dataset="digits")
     for number in range(count):
         archive.save_birth(birth(number, (0, 1) if number > 1 else ()))
@@ -36,7 +36,7 @@ def fill(archive: Archive, count: int = 4) -> None:
         archive.save_outcome(number, "train", Outcome("ok", accuracy=accuracy, parameters=1000 + number, curve=((1, 0.5),)))
 
 
-def save(archive: Archive, numbers: Iterable[int]) -> None:
+def save(archive: SearchArchive, numbers: Iterable[int]) -> None:
     for number in numbers:
         archive.save_birth(birth(number))
 
@@ -52,18 +52,18 @@ def test_the_statuses_are_those_that_ecosel_knows() -> None:
 
 def test_births_and_outcomes_come_back_as_they_were_saved(tmp_path: Path) -> None:
     saved = Outcome("stopped", "hopeless", curve=((1, 0.25), (3, 0.5)), notes={"energy": "no meter"}, peak_memory_bytes=5)
-    with Archive(tmp_path / "run.db") as archive:
+    with SearchArchive(tmp_path / "run.db") as archive:
         fill(archive)
         archive.save_birth(birth(4, (1, 2)))
         archive.save_outcome(4, "train", saved)
-    with Archive(tmp_path / "run.db") as archive:
+    with SearchArchive(tmp_path / "run.db") as archive:
         assert list(archive.births()) == [birth(0), birth(1), birth(2, (0, 1)), birth(3, (0, 1)), birth(4, (1, 2))]
         assert list(archive.outcomes())[4] == (4, "train", saved)
         assert archive.settings == {"space": {"classes": 10}}
 
 
 def test_an_outcome_counts_once(tmp_path: Path) -> None:
-    with Archive(tmp_path / "run.db") as archive:
+    with SearchArchive(tmp_path / "run.db") as archive:
         fill(archive)
         assert not archive.save_outcome(2, "train", Outcome("crash", "came late"))
         assert archive.save_outcome(2, "measure", Outcome("ok", energy_per_inference_j=0.25))
@@ -73,7 +73,7 @@ def test_an_outcome_counts_once(tmp_path: Path) -> None:
 
 
 def test_the_view_has_the_canonical_columns_one_row_a_finished_birth(tmp_path: Path) -> None:
-    with Archive(tmp_path / "run.db") as archive:
+    with SearchArchive(tmp_path / "run.db") as archive:
         fill(archive)
         archive.save_birth(birth(4))
         archive.save_outcome(1, "measure", Outcome("ok", inference_time_s=0.5, energy_per_inference_j=None, device="cpu"))
@@ -91,26 +91,26 @@ def test_the_view_has_the_canonical_columns_one_row_a_finished_birth(tmp_path: P
 
 
 def test_a_second_writer_is_refused_and_a_dead_one_is_not_in_the_way(tmp_path: Path) -> None:
-    with Archive(tmp_path / "run.db") as archive:
+    with SearchArchive(tmp_path / "run.db") as archive:
         fill(archive)
         with pytest.raises(EvolverError, match=f"being written by process {os.getpid()} on"):
-            Archive(tmp_path / "run.db")
-    Archive(tmp_path / "run.db").close()
+            SearchArchive(tmp_path / "run.db")
+    SearchArchive(tmp_path / "run.db").close()
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    Archive(tmp_path / "run.db").close()
+    SearchArchive(tmp_path / "run.db").close()
     with closing(sqlite3.connect(tmp_path / "run.db")) as database:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(EvolverError, match=r"newer ecosel \(format 99, this version reads 1\); upgrade ecosel"):
-        Archive(tmp_path / "run.db")
+        SearchArchive(tmp_path / "run.db")
 
 
 def test_a_database_of_another_program_is_refused_and_not_changed(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "run.db")) as database:
         database.execute("CREATE TABLE mine (x)")
     with pytest.raises(EvolverError, match="another program"):
-        Archive(tmp_path / "run.db")
+        SearchArchive(tmp_path / "run.db")
     assert rows(tmp_path / "run.db", "SELECT name FROM sqlite_master") == [("mine",)]
 
 
@@ -118,17 +118,17 @@ def test_a_database_of_another_program_is_refused_and_not_changed(tmp_path: Path
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "run.db").write_bytes(content)
     with pytest.raises(EvolverError, match="not a readable archive"):
-        Archive(tmp_path / "run.db")
+        SearchArchive(tmp_path / "run.db")
     assert (tmp_path / "run.db").read_bytes() == content
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(EvolverError, match="No such file or directory; name a file in a writable folder"):
-        Archive(tmp_path / "missing" / "run.db")
+        SearchArchive(tmp_path / "missing" / "run.db")
 
 
 def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
-    with Archive(tmp_path / "run.db") as archive:
+    with SearchArchive(tmp_path / "run.db") as archive:
         fill(archive)
         (pages,) = archive._database.execute("PRAGMA page_count").fetchone()
         archive._database.execute(f"PRAGMA max_page_count = {pages + 1}")
@@ -145,8 +145,8 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from tests.evolver.test_archive import Archive, Outcome, birth, fill
-archive = Archive(Path(sys.argv[1]))
+from tests.evolver.test_archive import SearchArchive, Outcome, birth, fill
+archive = SearchArchive(Path(sys.argv[1]))
 fill(archive, 50)
 print("written", flush=True)
 sys.stdin.read()
@@ -171,7 +171,7 @@ def test_select_reads_while_the_master_writes_and_after_it_was_killed(tmp_path: 
             master.kill()
             master.wait()
         assert Path(f"{path}-wal").exists()
-    with Archive(path) as archive:
+    with SearchArchive(path) as archive:
         assert len(list(archive.outcomes())) == 50
 
 
@@ -214,12 +214,12 @@ def test_a_genome_without_end_is_refused_unread(tmp_path: Path) -> None:
     ],
 )
 def test_an_archive_that_runs_something_when_it_is_written_is_refused(sql: str, tmp_path: Path) -> None:
-    with Archive(tmp_path / "run.db") as archive:
+    with SearchArchive(tmp_path / "run.db") as archive:
         archive.begin({}, dataset="digits")
     with closing(sqlite3.connect(tmp_path / "run.db")) as database:
         database.execute(sql)
     with pytest.raises(EvolverError, match=r"which ecosel did not make|computes as it is written"):
-        Archive(tmp_path / "run.db")
+        SearchArchive(tmp_path / "run.db")
 
 
 @pytest.mark.parametrize(("sql", "read"), [
@@ -227,8 +227,8 @@ def test_an_archive_that_runs_something_when_it_is_written_is_refused(sql: str, 
     ("UPDATE births SET parents = '[null]'", lambda archive: list(archive.births())),
     ("UPDATE outcomes SET curve = '[1]'", lambda archive: list(archive.outcomes())),
 ])  # fmt: skip
-def test_values_that_ecosel_did_not_write_are_named(sql: str, read: Callable[[Archive], object], tmp_path: Path) -> None:
-    with Archive(tmp_path / "run.db") as archive:
+def test_values_that_ecosel_did_not_write_are_named(sql: str, read: Callable[[SearchArchive], object], tmp_path: Path) -> None:
+    with SearchArchive(tmp_path / "run.db") as archive:
         fill(archive)
         archive._database.execute(sql)
         with pytest.raises(EvolverError, match="values that ecosel did not write"):

@@ -23,7 +23,7 @@ from evolver.foreign import genomes
 from evolver.jobs import STATUSES
 from evolver.run import session
 from evolver.run.interrupts import Stopped
-from evolver.run.progress import Progress, duration, line_of, watching
+from evolver.run.progress import SearchProgress, duration, line_of, watching
 from evolver.workers.executors import open_engine
 from tests.conftest import ROOT, Outcome, environment
 from tests.evolver.toy import WORK, request
@@ -139,7 +139,7 @@ def test_the_master_is_ready_within_half_a_second() -> None:
     assert min(took) < 0.5, took
 
 
-PROGRESS = Progress(
+PROGRESS = SearchProgress(
     "search", 120, 200, 100, 4, 16, 0.5, (0.97, 42), 7, {"ok": 90, "nan": 10}, ("4 x cpu",), 200.0, 3700.0, 1234.5, 0
 )
 

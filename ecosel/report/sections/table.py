@@ -26,7 +26,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Line:
+class TableLine:
     group: int
     row: int
     letter: str
@@ -35,13 +35,13 @@ class Line:
     cells: tuple[Cell, ...]
 
 
-def table_lines(selection: Selection, views: Sequence[GroupView], /) -> list[Line]:
+def table_lines(selection: Selection, views: Sequence[GroupView], /) -> list[TableLine]:
     """Return a line for each lettered model; differences are to the model of the group that is best in the first quality."""
     reference = next((o for o in selection.objectives if o.is_quality), selection.objectives[0])
     return [line for g, view in enumerate(views) for line in _lines(view, g, reference.column)]
 
 
-def _lines(view: GroupView, group: int, reference: str) -> list[Line]:
+def _lines(view: GroupView, group: int, reference: str) -> list[TableLine]:
     values = {o.column: view.models[o.column].cast(pl.Float64).to_numpy() for o in view.objectives}
     errors = {o.column: measured_error(view.models, o, view.models.columns) for o in view.objectives}
     ends = {o.column: values[o.column].max() if o.is_quality else values[o.column].min() for o in view.objectives}
@@ -58,7 +58,7 @@ def _lines(view: GroupView, group: int, reference: str) -> list[Line]:
             error = interval(part, *(Z95 * float(side[at]) for side in errors[o.column]))
             is_best = value == ends[o.column]
             cells.append(Cell(part.text(value), error, part.difference(value, of), str(view.models[o.column][at]), is_best))
-        lines.append(Line(group, model.row, model.letter, view.names[model.row], model.roles, tuple(cells)))
+        lines.append(TableLine(group, model.row, model.letter, view.names[model.row], model.roles, tuple(cells)))
     return lines
 
 

@@ -26,7 +26,7 @@ _WINDOW = {"start_s": pl.Float64, "end_s": pl.Float64}
 
 
 @dataclass(frozen=True, eq=False)
-class PowerTrace:
+class DrawnTrace:
     """Readings of a power meter, the windows that were measured, and their energy by counter and by integral."""
 
     readings: pl.DataFrame
@@ -57,7 +57,7 @@ def _figure(model: Lettered, id_: str, name: str, folder: Path) -> Figure:
     return Figure(Drawing(id_, spec, data, model.group), _compared(trace), model.letter, model.group)
 
 
-def read_trace(name: str, /, *, folder: Path) -> PowerTrace:
+def read_trace(name: str, /, *, folder: Path) -> DrawnTrace:
     """Read a Parquet trace, as `ecosel profile --trace` writes it, named relative to a folder.
 
     Columns time_s, power_w; under the key `ecosel` of its metadata JSON with raw.marks.groups [{start_s, end_s}] and
@@ -80,14 +80,14 @@ def read_trace(name: str, /, *, folder: Path) -> PowerTrace:
     windows = [group for group in groups if _are_numbers(group, "start_s", "end_s")] if isinstance(groups, list) else []
     first = float(readings["time_s"][0]) if readings.height else 0.0
     counter, integral = (_at(facts, "profile", "energy", key, "value") for key in ("counter", "power"))
-    return PowerTrace(
+    return DrawnTrace(
         readings.with_columns(pl.col("time_s") - first),
         pl.DataFrame([(float(w["start_s"]) - first, float(w["end_s"]) - first) for w in windows], schema=_WINDOW, orient="row"),
         *(float(value) if _are_numbers({"j": value}, "j") else None for value in (counter, integral)),
     )
 
 
-def power_chart(trace: PowerTrace, /, *, data: bool = True) -> alt.LayerChart:
+def power_chart(trace: DrawnTrace, /, *, data: bool = True) -> alt.LayerChart:
     """Draw power over time with the measured windows shaded."""
 
     scale, ticks = alt.Scale(nice=False, zero=False), alt.Axis(title="time (s)", tickCount=6)
@@ -136,7 +136,7 @@ def _thinned(readings: pl.DataFrame) -> pl.DataFrame:
     return readings[kept]
 
 
-def _compared(trace: PowerTrace) -> str:
+def _compared(trace: DrawnTrace) -> str:
     counter, integral = trace.energy_counter_j, trace.energy_power_j
     span = f"{trace.readings.height:,} readings, {trace.windows.height} measured windows."
     both = {"counter": counter, "integral of power": integral}

@@ -25,7 +25,7 @@ _MARGIN = 0.08  # of the range of an axis
 
 
 @dataclass(frozen=True)
-class Line:
+class VariantLine:
     """One row of the table of variants; a text is empty where nothing is known."""
 
     name: str
@@ -39,7 +39,7 @@ class Line:
     changes: str
 
 
-def variant_lines(rows: pl.DataFrame, /) -> list[Line]:
+def variant_lines(rows: pl.DataFrame, /) -> list[VariantLine]:
     """Return what each variant of an archive changed, those that failed too; nothing where there is none."""
     if not lineage_columns(rows.columns):
         return []
@@ -61,11 +61,11 @@ def _redundant(cells: dict[str, Any]) -> str:
     return f"{name}: {slots}" + (f"; the network as drawn takes {ratio} times as long" if ratio else "")
 
 
-def _line(cells: dict[str, Any]) -> Line:
+def _line(cells: dict[str, Any]) -> VariantLine:
     failed = cells.get("status") not in (None, "ok")
     layers = f", int8 in {cells['quantised_layers']} layers" if cells.get("quantised_layers") else ""
     reason = cells.get("remarks") or "no reason given"
-    return Line(
+    return VariantLine(
         str(cells.get("candidate_id") or cells["variant"]),
         str(cells["parent"] or ""),
         f"{cells.get('precision_executed') or ''} in {cells.get('runtime') or '?'}{layers}"

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from profilers.errors import Uncountable
 from profilers.inference.batches import Batch
-from profilers.inference.flops.formulas import Uncountable, flops_of
+from profilers.inference.flops.formulas import flops_of
 from profilers.models.torch_errors import quiet, some
 
 

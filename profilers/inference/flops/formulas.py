@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import flop_registry
 
+from profilers.errors import Uncountable
+
 Formula = Callable[[Sequence[Any], Any], int]
 
 # Operators of namespaces other than these are a stranger's: without a formula nothing is known of them.
@@ -34,10 +36,6 @@ _LIGHT = re.compile(
     r"|slice_inverse|lu_unpack|fftshift|fftfreq|conv(_transpose)?\dd_(padding|stride|dilation|groups|transpose|output_padding)$|thnn_fused_(lstm|gru)_cell$"
     r"|cell_params|flatten_weight|pairwise_distance|fft_(get|set|clear)|cufft|to_sparse"
 )
-
-
-class Uncountable(Exception):  # noqa: N818
-    """An operator multiplies, and nothing tells how much."""
 
 
 def flops_of(name: str, args: Sequence[Any], kwargs: dict[str, Any], out: Any, /, *, target: object = None) -> int:

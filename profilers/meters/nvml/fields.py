@@ -18,7 +18,7 @@ _MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")  # o
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FieldSource:
     """One way to a number: a field at a scope, or a function that takes the handle."""
 
     words: str
@@ -28,7 +28,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FieldAnswer:
     """What one source said, in mW or mJ, or the error."""
 
     number: float | None
@@ -52,23 +52,23 @@ class Answer:
         return self.number / 1e3 if 0 < self.number / 1e3 < _BELIEVABLE_J else math.nan
 
 
-INSTANT = Source("instant power", pynvml.NVML_FI_DEV_POWER_INSTANT)
-AVERAGE = Source("average power", pynvml.NVML_FI_DEV_POWER_AVERAGE)
-MODULE_INSTANT = Source("instant power of the module", pynvml.NVML_FI_DEV_POWER_INSTANT, module=True)
-MODULE_AVERAGE = Source("average power of the module", pynvml.NVML_FI_DEV_POWER_AVERAGE, module=True)
-USAGE = Source("nvmlDeviceGetPowerUsage", function="nvmlDeviceGetPowerUsage")
+INSTANT = FieldSource("instant power", pynvml.NVML_FI_DEV_POWER_INSTANT)
+AVERAGE = FieldSource("average power", pynvml.NVML_FI_DEV_POWER_AVERAGE)
+MODULE_INSTANT = FieldSource("instant power of the module", pynvml.NVML_FI_DEV_POWER_INSTANT, module=True)
+MODULE_AVERAGE = FieldSource("average power of the module", pynvml.NVML_FI_DEV_POWER_AVERAGE, module=True)
+USAGE = FieldSource("nvmlDeviceGetPowerUsage", function="nvmlDeviceGetPowerUsage")
 COUNTERS = (
-    Source("energy counter", pynvml.NVML_FI_DEV_ENERGY),
-    Source("total energy consumption", pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION),
-    Source("nvmlDeviceGetTotalEnergyConsumption", function="nvmlDeviceGetTotalEnergyConsumption"),
-    Source("energy counter of the module", pynvml.NVML_FI_DEV_ENERGY, module=True),
+    FieldSource("energy counter", pynvml.NVML_FI_DEV_ENERGY),
+    FieldSource("total energy consumption", pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION),
+    FieldSource("nvmlDeviceGetTotalEnergyConsumption", function="nvmlDeviceGetTotalEnergyConsumption"),
+    FieldSource("energy counter of the module", pynvml.NVML_FI_DEV_ENERGY, module=True),
 )
 
 
-class Question:
+class FieldQuery:
     """Several sources asked together: the fields in one call, each function in its own."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[FieldSource]) -> None:
         self.sources = tuple(sources)
         fields = [source for source in sources if source.field]
         self._template = (pynvml.c_nvmlFieldValue_t * len(fields))()
@@ -76,16 +76,16 @@ class Question:
             value.fieldId = source.field
             value.scopeId = pynvml.NVML_POWER_SCOPE_MODULE if source.module else pynvml.NVML_POWER_SCOPE_GPU
 
-    def ask(self, handle: Any) -> list[Answer]:
+    def ask(self, handle: Any) -> list[FieldAnswer]:
         """Return one answer a source, in their order."""
         fields = iter(self._ask_fields(handle) if len(self._template) else ())
         return [next(fields) if source.field else _ask_function(handle, source.function) for source in self.sources]
 
-    def errors(self, answers: Sequence[Answer]) -> list[str]:
+    def errors(self, answers: Sequence[FieldAnswer]) -> list[str]:
         """Name every source that an error answered for."""
         return [f"{source.words}: {answer.error}" for source, answer in zip(self.sources, answers, strict=True) if answer.error]
 
-    def _ask_fields(self, handle: Any) -> list[Answer]:
+    def _ask_fields(self, handle: Any) -> list[FieldAnswer]:
         # A copy costs less than a new array that is filled anew, and two threads may ask at once.
         values = type(self._template).from_buffer_copy(self._template)
         try:
@@ -95,21 +95,21 @@ class Question:
             code = error.value
         if code != pynvml.NVML_SUCCESS:
             error_words = described(pynvml.NVMLError(code), "nvmlDeviceGetFieldValues")
-            return [Answer(None, error=error_words) for _ in values]
+            return [FieldAnswer(None, error=error_words) for _ in values]
         return [_field_answer(value) for value in values]
 
 
-def _field_answer(value: Any) -> Answer:
+def _field_answer(value: Any) -> FieldAnswer:
     if value.nvmlReturn != pynvml.NVML_SUCCESS:
-        return Answer(None, error=described(pynvml.NVMLError(value.nvmlReturn), f"field {value.fieldId}"))
+        return FieldAnswer(None, error=described(pynvml.NVMLError(value.nvmlReturn), f"field {value.fieldId}"))
     if not 0 <= value.valueType < len(_MEMBERS):
-        return Answer(None, error=f"a value of unknown type {value.valueType} (field {value.fieldId})")
+        return FieldAnswer(None, error=f"a value of unknown type {value.valueType} (field {value.fieldId})")
     number = float(getattr(value.value, _MEMBERS[value.valueType]))
-    return Answer(number, value.timestamp / 1e6 if value.timestamp > 0 else None)
+    return FieldAnswer(number, value.timestamp / 1e6 if value.timestamp > 0 else None)
 
 
-def _ask_function(handle: Any, function: str) -> Answer:
+def _ask_function(handle: Any, function: str) -> FieldAnswer:
     try:
-        return Answer(float(getattr(pynvml, function)(handle)))
+        return FieldAnswer(float(getattr(pynvml, function)(handle)))
     except pynvml.NVMLError as error:
-        return Answer(None, error=described(error, function))
+        return FieldAnswer(None, error=described(error, function))

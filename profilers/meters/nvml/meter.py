@@ -26,14 +26,14 @@ from profilers.meters.nvml.fields import (
     MODULE_AVERAGE,
     MODULE_INSTANT,
     USAGE,
-    Answer,
-    Question,
-    Source,
+    FieldAnswer,
+    FieldQuery,
+    FieldSource,
 )
 
 _AVERAGE_S = 1.0  # of nvmlDeviceGetPowerUsage on Ampere and newer, GA100 excepted (NVIDIA's words)
 _GA100 = (8, 0)  # its compute capability
-_ABSENT = Answer(None)
+_ABSENT = FieldAnswer(None)
 _SLOWDOWNS = {
     pynvml.nvmlClocksEventReasonSwPowerCap: "power-cap",
     pynvml.nvmlClocksEventReasonHwSlowdown: "hw-slowdown",
@@ -147,7 +147,7 @@ class NvmlMeter:
         sources = [source for source in found if source is not None]
         if not sources:
             raise MeterError(f"board {self.uuid} ({self.board.name}) says neither power nor energy: {'; '.join(notes)}")
-        self._question = Question(sources)
+        self._question = FieldQuery(sources)
         self._places = [None if source is None else sources.index(source) for source in found]
         self._of_module = any(source.module for source in sources)
         if self._of_module:
@@ -166,12 +166,14 @@ class NvmlMeter:
             notes=tuple(notes),
         )
 
-    def _choose(self, what: str, sources: Sequence[Source], notes: list[str], pause: Callable[[float], None]) -> Source | None:
+    def _choose(
+        self, what: str, sources: Sequence[FieldSource], notes: list[str], pause: Callable[[float], None]
+    ) -> FieldSource | None:
         """Take the first source that says a believable power. Each is asked alone, lest one that is unknown spoils the call."""
         warnings: list[str] = []
         for wait_s in (0.1, 0.2, 0.0):  # a board that was polled too fast, or wakes up, may say 0 W at first
             errors = []
-            for question in (Question([source]) for source in sources):
+            for question in (FieldQuery([source]) for source in sources):
                 answers = question.ask(self._handle)
                 if answers[0].watts(warnings) is not None:
                     return question.sources[0]
@@ -182,9 +184,9 @@ class NvmlMeter:
         notes.append(f"no {what}: {'; '.join(dict.fromkeys([*errors, *warnings]))}")
         return None
 
-    def _choose_counter(self, notes: list[str], pause: Callable[[float], None]) -> Source | None:
+    def _choose_counter(self, notes: list[str], pause: Callable[[float], None]) -> FieldSource | None:
         """Take the counter that is first seen to grow."""
-        questions = [Question([source]) for source in COUNTERS]
+        questions = [FieldQuery([source]) for source in COUNTERS]
         reasons = [error for question in questions for error in question.errors(question.ask(self._handle))]
         if len(reasons) < len(COUNTERS):
             place = first_to_grow(lambda: [one.ask(self._handle)[0].joules() for one in questions], pause=pause)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from profilers.errors import Uncountable
 from profilers.models.onnx.graph import graphs
 from profilers.models.onnx.shapes import Shape
 
@@ -21,10 +22,6 @@ _HEAVY = re.compile(
     re.IGNORECASE,
 )
 _LIGHT = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
-
-
-class Uncountable(Exception):  # noqa: N818
-    """An operator multiplies, and nothing tells how much."""
 
 
 def count_flops(model: Any, shapes: Mapping[str, Shape]) -> tuple[int | None, str | None]:

@@ -27,14 +27,14 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class Source:
+class ChannelSource:
     """A convolution or linear layer whose output channels can be cut, and all that reads them."""
 
     layer: str
     readers: tuple[Reader, ...]
 
 
-def sources(module: fx.GraphModule, /) -> tuple[list[Source], list[str]]:
+def sources(module: fx.GraphModule, /) -> tuple[list[ChannelSource], list[str]]:
     """Return the layers whose channels can be cut with their readers alone, and the names of the others but the last.
 
     The last layers give the scores, and keep every channel. Others are bound to one another, by an addition for instance.
@@ -47,7 +47,7 @@ def sources(module: fx.GraphModule, /) -> tuple[list[Source], list[str]]:
         if readers is None:
             bound.append(str(node.target))
         else:
-            free.append(Source(str(node.target), tuple(readers)))
+            free.append(ChannelSource(str(node.target), tuple(readers)))
     return free, bound
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 from profilers.errors import ModelError
 from profilers.models.torch_errors import in_one_line, quiet, some
-from profilers.variants.rewriting.channels import Source, sources
+from profilers.variants.rewriting.channels import ChannelSource, sources
 from profilers.variants.rewriting.graph import Layer, copied, weighted
 
 # Vector units and cache lines hold powers of two; Torch-Pruning issue 38: odd widths ran three times slower.
@@ -82,7 +82,7 @@ def _taken(layer: nn.Module) -> int:
             return int(layer.num_features)  # a batch norm
 
 
-def _strongest(module: fx.GraphModule, source: Source, share: float) -> Tensor:
+def _strongest(module: fx.GraphModule, source: ChannelSource, share: float) -> Tensor:
     layer = module.get_submodule(source.layer)
     strength = layer.weight.detach().abs().flatten(1).sum(1)
     for reader in source.readers:

@@ -25,7 +25,7 @@ import pytest
 
 from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
-from evolver.archive import Archive
+from evolver.archive import SearchArchive
 from evolver.errors import EvolverError
 from evolver.jobs import Outcome, Settings
 from evolver.run import session
@@ -77,7 +77,7 @@ def test_a_run_ends_at_its_births_and_goes_on_to_more(tmp_path: Path, engine: En
 
 def replayed(path: Path, plan: SearchSettings) -> list[str]:
     """Return the genomes that a new search asks for when it hears what the archive holds, when it is told."""
-    with Archive(path) as archive:
+    with SearchArchive(path) as archive:
         births, outcomes = list(archive.births()), [part for part in archive.outcomes() if part[1] == "train"]
     again: Search[str] = Search(ToyGenomes({"landscape": 3}), plan)
     genomes = []
@@ -300,7 +300,7 @@ def test_ten_thousand_births_are_taken_up_within_a_second(tmp_path: Path, engine
     asked = request(tmp_path / "run.db", plan=SearchSettings())
     search(asked, engine)
     problem, rng = ToyGenomes({"landscape": 3}), np.random.default_rng(0)
-    with Archive(tmp_path / "run.db") as archive:
+    with SearchArchive(tmp_path / "run.db") as archive:
         held = archive.settings
         assert held is not None
         course, _ = resumed(asked, WORK, held, archive)
@@ -313,7 +313,7 @@ def test_ten_thousand_births_are_taken_up_within_a_second(tmp_path: Path, engine
                 archive.save_outcome(number, "train", outcome)
                 course.replay(birth)
                 course.tell(number, "train", outcome)
-    with Archive(tmp_path / "run.db") as archive:
+    with SearchArchive(tmp_path / "run.db") as archive:
         began = time.thread_time()  # other work on the machine is none of ours
         again, _ = resumed(asked, WORK, held, archive)
         took = time.thread_time() - began
@@ -380,7 +380,7 @@ def test_a_fault_of_the_place_ends_the_run_and_is_no_fault_of_a_candidate(
         if births > 5:
             data.write_text("")
         asked = replace(asked, budget=Budget(births=births))
-        with closing(open_engine(None, devices="cpu", workers=2)) as engine, Archive(path) as archive:
+        with closing(open_engine(None, devices="cpu", workers=2)) as engine, SearchArchive(path) as archive:
             held = archive.settings
             course, settings = (
                 resumed(asked, places.WORK, held, archive) if held else begun_run(asked, places.WORK, engine, archive)
@@ -438,7 +438,7 @@ def test_an_engine_that_goes_away_is_one_line_and_everything_finished_is_kept(tm
 
     engine = Engine("dask", LosesOne(), capacity, lambda: None, lambda: ("2 x nothing",))
     loop_clock = iter(range(0, 10**6, 3))
-    with Archive(tmp_path / "run.db") as archive:
+    with SearchArchive(tmp_path / "run.db") as archive:
         asked = request(tmp_path / "run.db", budget=Budget(births=10**5))
         course, settings = begun_run(asked, WORK, engine, archive)
         loop = Loop(asked, WORK.module, engine, archive, course, settings, clock=lambda: float(next(loop_clock)))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ecosel.objectives import ACCURACY, Objective
-from evolver.archive import Archive
+from evolver.archive import SearchArchive
 from evolver.jobs import Job, Outcome
 from evolver.run import loop as loop_module
 from evolver.run import session
@@ -79,7 +79,7 @@ def run(
     executor = OutOfOrder(workers, seed, outcome)
     engine = Engine("out of order", executor, lambda: workers, lambda: None, lambda: ("toy",))
     asked = replace(asked, budget=Budget(births=births)) if births else asked
-    with Archive(asked.archive) as archive:
+    with SearchArchive(asked.archive) as archive:
         held = archive.settings
         course, settings = begun(asked, WORK, engine, archive) if held is None else resumed(asked, WORK, held, archive)
         loop = Loop(asked, WORK.module, engine, archive, course, settings)
@@ -191,7 +191,7 @@ def test_the_next_best_takes_the_place_of_a_winner_whose_last_training_fails(tmp
 def test_weights_are_kept_of_candidates_near_the_front_and_of_no_others(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     run(request(path, measure="front", stops=False), workers=2, seed=2)
-    with Archive(path) as archive:
+    with SearchArchive(path) as archive:
         held = archive.settings
         assert held is not None
         course, _ = resumed(request(path, measure="front", stops=False), WORK, held, archive)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from evolver.architectures.genome import Activation, InnerProduct, Training
-from evolver.archive import Archive
+from evolver.archive import SearchArchive
 from evolver.candidates import weights_of
 from evolver.errors import EvolverError
 from evolver.foreign import genomes
@@ -41,7 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome, Outcom
     weights, stem = str(weights_of(path, 22)), path.with_name("run-22")
     trained = evaluate(Job("train", 22, GENOME, 5, settings, weights=weights, keep_from=0.5))
     final = evaluate(Job("final", 22, GENOME, 5, settings, export=str(stem)))
-    with Archive(path) as archive:
+    with SearchArchive(path) as archive:
         archive.begin({"space": evaluator.space.to_dict(), "survey": {"input_shape": [1, 8, 8]}}, dataset="digits")
         for number in range(23):
             archive.save_birth(Birth(number, GENOME, f"k{number}", (), 5, 0, {}))

@@ -11,7 +11,7 @@ import torch
 
 from profilers.errors import DataError
 from profilers.inference.looking import look_closely
-from profilers.inference.metrics import Metric
+from profilers.inference.metrics import OwnMetric
 from profilers.inference.own_data import OwnData, is_own, own_data
 from profilers.inference.running import TorchInference
 from profilers.models.inputs import normalisation
@@ -68,7 +68,7 @@ def data(name: str, **more: Any) -> OwnData:
 def looked(name: str, metric: str | None = None, module: Any = lambda *args, **kwargs: args[0]) -> Any:
     found = data(name)
     inference = TorchInference(module, list(found.batches), device=torch.device("cpu"), mode="paper")
-    chosen = Metric(f"{__name__}:{metric}", "smaller") if metric else None
+    chosen = OwnMetric(f"{__name__}:{metric}", "smaller") if metric else None
     return look_closely(inference, found, latency_s=0.0, metric=chosen)
 
 

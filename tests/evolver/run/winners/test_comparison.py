@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ecosel.errors import ArchiveError
-from evolver.archive import Archive
+from evolver.archive import SearchArchive
 from evolver.jobs import Outcome, Reestimate
 from evolver.run.winners.comparison import compared
 from evolver.search.optimizer import Birth
@@ -17,7 +17,7 @@ from evolver.search.optimizer import Birth
 
 def test_searches_are_compared_by_what_they_chose(tmp_path: Path) -> None:
     for name, tested in (("random", 0.61), ("evolved", None)):
-        with Archive(tmp_path / f"{name}.db") as archive:
+        with SearchArchive(tmp_path / f"{name}.db") as archive:
             archive.begin({}, dataset="digits")
             for number, accuracy in enumerate((0.9, 0.8)):
                 archive.save_birth(Birth(number, "{}", f"k{number}", (), 1, 0, {}))

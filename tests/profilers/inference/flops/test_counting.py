@@ -11,9 +11,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from profilers.errors import Uncountable
 from profilers.inference.batches import Batch
 from profilers.inference.flops.counting import count_flops
-from profilers.inference.flops.formulas import Uncountable, flops_of
+from profilers.inference.flops.formulas import flops_of
 from profilers.inference.running import TorchInference
 
 SEQUENCE, IMAGES = torch.ones(4, 30, 16), torch.ones(2, 3, 16, 16)
