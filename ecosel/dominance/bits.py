@@ -1,11 +1,13 @@
-"""The front and the layers of four and more columns, 512 rows at once: one bit a row."""
+"""The front and the layers of four and more columns, 512 or 1024 rows at once: one bit a row."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecosel.dominance.compiled import in_parts, kernel
+from ecosel.dominance.compiled import CORES, count_ones, in_parts, kernel, lowest_one
 from ecosel.dominance.ranks import dense_ranks, sort_whole
 
 Costs = NDArray[np.float64]
@@ -13,78 +15,91 @@ Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 Numbers = NDArray[np.int32]
 Ranks = NDArray[np.uint32]
-Bytes = NDArray[np.uint8]
-Words = NDArray[np.uint64]
-Places = NDArray[np.uint16]
+Words = NDArray[np.uint64]  # also [d, n] and [d, n, m]
 
-# Rows of a block, one bit each in 64 bytes, and rows that are held against a block at once: 16 KiB of bits.
-_BLOCK, _BYTES, _WORDS, _AT_ONCE = 512, 64, 8, 256
+# Rows of a block, one bit each, for tables of up to so many rows and for larger ones.
+_BLOCK, _SMALL, _LARGE_BLOCK = 512, 4096, 1024
+# Blocks that are held against all later rows at once: fewer threads to start.
+_BLOCKS = 8
+# Rows leave where more than one in this many is dominated.
+_DOMINATED = 8
+_Block = tuple[Numbers, Rows, Words, Words]
 # Below, a thread costs more than it saves.
 _ROWS_A_THREAD = 4_000
 
 
 def front_of_many(costs: Costs, /) -> Mask:
-    """Mark the front of costs [n, d], copies included: O(n · front · d / 512).
+    """Mark the front of costs [n, d], copies included: O(n · front · d / 64).
 
     Rows are taken by rising sum of their ranks, so those that dominate a row come before it and have a smaller sum; a copy
-    of the row has not (SFS, Chomicki et al. 2003). A block of 512 rows is held against all later ones: for each column,
-    a table tells for each place among the values of the block which of its rows are not larger. The rows that all columns
-    have in common dominate. What is dominated leaves before the next block.
+    of the row has not (SFS, Chomicki et al. 2003). A block of rows is held against all later ones, which are on the
+    second layer if it dominates them, and leave where they are many.
     """
     ranks, total, number = _by_sum(dense_ranks(costs))
-    n = m = len(number)
-    front, dominated = np.ones(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
-    tables, places = _room(ranks)
-    bit, member = np.arange(_BLOCK), np.empty(_BLOCK, dtype=np.int64)
-    start = 0
-    while start < m:
-        _fill_places(ranks, start, m, places)
-        fill_tables(ranks, start, m, bit, member, tables.view(np.uint64), places)
-
-        def ask(first: int, last: int, start: int = start, m: int = m) -> None:
-            words = np.empty(_AT_ONCE * _WORDS, dtype=np.uint64)
-            mark_dominated(
-                ranks, total, start, m, start + first, start + last, tables, places, words, words.view(np.uint8), dominated
-            )
-
-        in_parts(ask, m - start, smallest=_ROWS_A_THREAD)
-        start += _BLOCK
-        m = drop(ranks, total, number, start, m, dominated, front)
+    front = np.zeros(len(number), dtype=np.bool_)
+    room, size, start = _room(*ranks.shape), _block(len(number)), 0
+    layer, zeros, in_order = np.zeros(len(number), dtype=np.int32), np.zeros(size, dtype=np.int32), np.arange(size)
+    while start < (n := len(number)):
+        stop = min(start + size, n)
+        _fill(ranks, start, in_order[: stop - start], room)
+        block = (zeros[: stop - start], total[start:stop], *room)
+        in_parts(partial(_raise, (ranks, total, layer), [block], start), n - start, smallest=_ROWS_A_THREAD)
+        start = stop
+        if _DOMINATED * np.count_nonzero(layer[stop:]) > n - stop:
+            front[number[:stop][layer[:stop] == 0]] = True
+            left = np.flatnonzero(layer[stop:] == 0) + stop
+            ranks, total, number, start = ranks.take(left, axis=1), total[left], number[left], 0
+            layer = np.zeros(len(number), dtype=np.int32)
+    front[number[layer == 0]] = True
     return front
 
 
 def layers_of_many(costs: Costs, /) -> Rows:
-    """Return the layer of each row of costs [n, d], d >= 4: O(n² · d / 512).
+    """Return the layer of each row of costs [n, d], d >= 4: O(n² · d / 64).
 
     The layer is one above the highest of those that dominate the row, which come before it in blocks as in front_of_many.
-    Once the layers of a block are known, its bits are put in their order, highest first: the first bit decides.
+    Once the layers of a block are known, its bits are put in their order, highest first: the first bit decides. Some blocks
+    are held against all later rows at once, the last first: the higher a row's layer already is, the fewer bits count.
     """
     ranks, total, number = _by_sum(dense_ranks(costs))
-    n = len(number)
-    tables, places = _room(ranks)
+    n, size = len(number), _block(len(number))
+    rooms = [_room(*ranks.shape) for _ in range(min(_BLOCKS, n // size + 1))]
     layer = np.zeros(n, dtype=np.int32)
-    in_order, member = np.arange(_BLOCK), np.empty(_BLOCK, dtype=np.int64)
-    for start in range(0, n, _BLOCK):
-        _fill_places(ranks, start, n, places)
-        fill_tables(ranks, start, n, in_order, member, tables.view(np.uint64), places)
-        words = np.empty(_BLOCK * _WORDS, dtype=np.uint64)
-        settle_block(ranks, total, start, tables, places, words, words.view(np.uint8), layer)
-        stop = start + _BLOCK
-        if stop >= n:
-            break
-        bit = np.empty(_BLOCK, dtype=np.int64)
-        bit[np.argsort(-layer[start:stop], kind="stable")] = np.arange(_BLOCK)
-        fill_tables(ranks, start, n, bit, member, tables.view(np.uint64), places)
-
-        def ask(first: int, last: int, start: int = start, bit: Rows = bit) -> None:
-            words = np.empty(_AT_ONCE * _WORDS, dtype=np.uint64)
-            first, last = start + _BLOCK + first, start + _BLOCK + last
-            raise_layers(ranks, total, start, first, last, bit, tables, places, words, words.view(np.uint8), layer)
-
-        in_parts(ask, n - stop, smallest=_ROWS_A_THREAD)
+    rows, unordered = (ranks, total, layer), np.full(size, n, dtype=np.int32)
+    for begin in range(0, n, size * _BLOCKS):
+        end = min(begin + size * _BLOCKS, n)
+        blocks: list[_Block] = []
+        for start, room in zip(range(begin, end, size), rooms, strict=False):
+            stop = min(start + size, n)
+            _fill(ranks, start, np.arange(stop - start), room)
+            _raise(rows, [(layer[start:stop], total[start:stop], *room)], start, 0, stop - start, tops=unordered[: stop - start])
+            by_bit = np.argsort(-layer[start:stop], kind="stable")
+            _fill(ranks, start, by_bit, room)
+            blocks.insert(0, (layer[start + by_bit], total[start + by_bit], *room))
+            _raise(rows, blocks[:1], stop, 0, end - stop)
+        in_parts(partial(_raise_in_turn, rows, blocks, end), CORES, smallest=1 if n - end > 2 * _ROWS_A_THREAD else CORES)
     by_number = np.empty(n, dtype=np.int64)
     by_number[number] = layer
     return by_number
+
+
+def _raise(
+    rows: tuple[Ranks, Rows, Numbers], blocks: list[_Block], start: int, first: int, last: int, /, *, tops: Numbers | None = None
+) -> None:
+    """Hold blocks against the rows first to last behind start."""
+    ranks, total, layer = rows
+    room = np.empty(len(ranks), dtype=np.uint64), np.empty(4, dtype=np.uint64)
+    for layers, totals, lookup, tables in blocks:
+        given = (int(totals.min()), layers if tops is None else tops, layers, totals, lookup, tables.reshape(-1), tables.shape[2])
+        raise_layers(ranks, total, start + first, start + last, *given, layer, *room)
+
+
+def _raise_in_turn(rows: tuple[Ranks, Rows, Numbers], blocks: list[_Block], end: int, first: int, last: int) -> None:
+    """Take for each core from first to last its share of the rows behind end: the nearer one is, the longer it takes."""
+    n = len(rows[2])
+    for core in range(first, last):
+        for begin in range(end + core * _ROWS_A_THREAD, n, CORES * _ROWS_A_THREAD):
+            _raise(rows, blocks, begin, 0, min(_ROWS_A_THREAD, n - begin))
 
 
 def _by_sum(ranks: NDArray[np.int32]) -> tuple[Ranks, Rows, Numbers]:
@@ -94,194 +109,90 @@ def _by_sum(ranks: NDArray[np.int32]) -> tuple[Ranks, Rows, Numbers]:
     return ranks.take(number, axis=1).view(np.uint32), total[number], number
 
 
-def _room(ranks: Ranks) -> tuple[Bytes, Places]:
-    d, n = ranks.shape
+def _room(d: int, n: int) -> tuple[Words, Words]:
     # the first row of each table, none of the block's, is never written
-    return np.zeros((d, (_BLOCK + 1) * _BYTES), dtype=np.uint8), np.empty((d, n), dtype=np.uint16)
+    tables = np.zeros((d, _block(n) + 1, _block(n) // 64), dtype=np.uint64)
+    return np.empty((d, 2 * (n // 64 + 1)), dtype=np.uint64), tables
 
 
-def _fill_places(ranks: Ranks, start: int, m: int, places: Places) -> None:
-    d, n = ranks.shape
-    in_parts(
-        lambda first, last: fill_places(ranks, start, m, first, last, places), d, smallest=1 if n > 4 * _ROWS_A_THREAD else d
-    )
+def _fill(ranks: Ranks, start: int, by_bit: Rows, room: tuple[Words, Words]) -> None:
+    for part in room:
+        part.fill(0)
+    fill(ranks, start, by_bit, *room)
 
 
-@kernel
-def fill_places(ranks: Ranks, start: int, m: int, first: int, last: int, places: Places) -> None:
-    """Write for columns first to last how many rows of the block at start, of m rows, have no larger rank; for each rank."""
-    size = _BLOCK if start + _BLOCK < m else m - start
-    for j in range(first, last):
-        for k in range(places.shape[1]):
-            places[j, k] = 0
-        for i in range(start, start + size):
-            places[j, ranks[j, i]] += np.uint16(1)
-        smaller = np.uint16(0)
-        for k in range(places.shape[1]):
-            smaller += places[j, k]
-            places[j, k] = smaller
+def _block(n: int) -> int:
+    return _BLOCK if n <= _SMALL else _LARGE_BLOCK
 
 
 @kernel
-def fill_tables(ranks: Ranks, start: int, m: int, bit: Rows, member: Rows, tables: Words, places: Places) -> None:
-    """Write for each k and each column which rows of the block at start have one of the k smallest values, as bits."""
-    size = _BLOCK if start + _BLOCK < m else m - start
+def fill(ranks: Ranks, start: int, by_bit: Rows, lookup: Words, tables: Words) -> None:
+    """Write for each column and each k which rows of the block at start have one of its k smallest values, as bits.
+
+    The lookup has two words for 64 ranks: which of them stand in the block, and how many smaller ones do. So k, the number of
+    values in the block up to a rank, is one sum, and a column of 100,000 ranks needs 25 KB.
+    """
+    one = np.uint64(1)
     for j in range(len(ranks)):
-        for i in range(size):
-            places[j, ranks[j, start + i]] -= np.uint16(1)
-            member[places[j, ranks[j, start + i]]] = bit[i]
-        for i in range(size):
-            places[j, ranks[j, start + i]] += np.uint16(1)
-        for k in range(size):
-            for w in range(_WORDS):
-                tables[j, _WORDS * (k + 1) + w] = tables[j, _WORDS * k + w]
-            tables[j, _WORDS * (k + 1) + (member[k] >> 6)] |= np.uint64(1) << np.uint64(member[k] & 63)
-
-
-@kernel
-def no_larger(ranks: Ranks, first: int, m: int, tables: Bytes, places: Places, rows: Bytes) -> None:
-    """Leave of the bits [64 · m] of rows first to first + m those rows of the block that are nowhere larger."""
-    for j in range(len(ranks)):
-        for q in range(m):
-            k = np.intp(places[j, ranks[j, first + q]]) * _BYTES
-            for w in range(_BYTES):
-                rows[q * _BYTES + w] &= tables[j, k + w]
-
-
-@kernel
-def set_lowest(words: Words, row: int, count: int) -> None:
-    for w in range(_WORDS):
-        ones = count - 64 * w
-        if ones >= 64:
-            words[_WORDS * row + w] = ~np.uint64(0)
-        else:
-            words[_WORDS * row + w] = (np.uint64(1) << np.uint64(ones)) - np.uint64(1) if ones > 0 else np.uint64(0)
-
-
-@kernel
-def mark_dominated(
-    ranks: Ranks,
-    total: Rows,
-    start: int,
-    m: int,
-    first: int,
-    last: int,
-    tables: Bytes,
-    places: Places,
-    words: Words,
-    rows: Bytes,
-    dominated: Mask,
-) -> None:
-    """Mark the rows first to last, of m, that a row of the block at start dominates."""
-    highest = total[(start + _BLOCK if start + _BLOCK < m else m) - 1]
-    smaller = 0
-    for q in range(first, last, _AT_ONCE):
-        size = _AT_ONCE if q + _AT_ONCE < last else last - q
-        for i in range(len(rows)):
-            rows[i] = 255
-        for i in range(size):
-            if total[q + i] > highest:
-                break
-            while total[start + smaller] < total[q + i]:
-                smaller += 1
-            set_lowest(words, i, smaller)
-        no_larger(ranks, q, size, tables, places, rows)
-        for i in range(size):
-            found = np.uint64(0)
-            for w in range(_WORDS):
-                found |= words[_WORDS * i + w]
-            if found:
-                dominated[q + i] = True
-
-
-@kernel
-def drop(ranks: Ranks, total: Rows, number: Numbers, start: int, m: int, dominated: Mask, front: Mask) -> int:
-    """Take what is dominated off the front, and the later rows among them out of the m rows; return how many are left."""
-    keep = start if start < m else m
-    for i in range(start - _BLOCK, m):
-        if dominated[i]:
-            dominated[i] = False
-            front[number[i]] = False
-        elif i >= start:
-            if keep < i:
-                total[keep], number[keep] = total[i], number[i]
-                for j in range(len(ranks)):
-                    ranks[j, keep] = ranks[j, i]
-            keep += 1
-    return keep
-
-
-@kernel
-def settle_block(
-    ranks: Ranks, total: Rows, start: int, tables: Bytes, places: Places, words: Words, rows: Bytes, layer: Numbers
-) -> None:
-    """Raise the layers of the rows of the block at start by those of the same block."""
-    size = min(_BLOCK, len(total) - start)
-    smaller = 0
-    for i in range(size):
-        while total[start + smaller] < total[start + i]:
-            smaller += 1
-        set_lowest(words, i, smaller)
-    no_larger(ranks, start, size, tables, places, rows)
-    for i in range(size):
-        mine = layer[start + i]
-        for w in range((i + 63) // 64):
-            left = words[_WORDS * i + w]
-            k = start + 64 * w
-            while left:
-                if left & np.uint64(1):
-                    mine = max(mine, layer[k] + 1)
-                left >>= np.uint64(1)
-                k += 1
-        layer[start + i] = mine
+        for i in range(start, start + len(by_bit)):
+            rank = ranks[j, i]
+            lookup[j, 2 * (rank >> 6)] |= one << np.uint64(rank & 63)
+        count = np.uint64(0)
+        for w in range(0, lookup.shape[1], 2):
+            lookup[j, w + 1] = count
+            count += count_ones(lookup[j, w])
+        for b in range(len(by_bit)):
+            rank = ranks[j, start + by_bit[b]]
+            at = 2 * np.intp(rank >> 6)
+            place = np.intp(lookup[j, at + 1] + count_ones(lookup[j, at] << np.uint64(63 - (rank & 63))))
+            tables[j, place, b >> 6] |= one << np.uint64(b & 63)
+        for k in range(1, np.intp(count) + 1):
+            for v in range(tables.shape[2]):
+                tables[j, k, v] |= tables[j, k - 1, v]
 
 
 @kernel
 def raise_layers(
-    ranks: Ranks,
-    total: Rows,
-    start: int,
-    first: int,
-    last: int,
-    bit: Rows,
-    tables: Bytes,
-    places: Places,
-    words: Words,
-    rows: Bytes,
-    layer: Numbers,
-) -> None:
-    """Raise the layers of the rows first to last, behind the block at start, by the first of their bits."""
-    by_bit = np.empty(_BLOCK, dtype=np.int32)
-    highest = total[start + _BLOCK - 1]
-    smaller = np.zeros(8, dtype=np.uint64)  # rows of the block whose sum is below its highest
-    for i in range(_BLOCK):
-        by_bit[bit[i]] = layer[start + i]
-        if total[start + i] < highest:
-            smaller[bit[i] >> 6] |= np.uint64(1) << np.uint64(bit[i] & 63)
-    for q in range(first, last, _AT_ONCE):
-        size = min(_AT_ONCE, last - q)
-        for i in range(len(rows)):
-            rows[i] = 255
-        for i in range(size):
-            if total[q + i] > highest:
+    ranks: Ranks, total: Rows, first: int, last: int, lowest: int, tops: Numbers, layers: Numbers, totals: Rows, lookup: Words,
+    tables: Words, row: int, layer: Numbers, places: Words, words: Words,
+) -> None:  # fmt: skip
+    """Raise the layers of the rows first to last above those of the block, given by bit with its lowest sum.
+
+    The rows of the block that no column has larger are those that all tables have in common. Each of them with a smaller sum
+    dominates; ones with an equal sum are copies. tops [bits] bounds the layers from a bit on. places [d] and words [4] are room.
+    """
+    d = len(ranks)
+    all_ones, of_column, of_row = ~np.uint64(0), np.uint64(len(tables) // d), np.uint64(row)
+    for q in range(first, last):
+        mine = layer[q]
+        if total[q] <= lowest or tops[0] < mine:
+            continue
+        for j in range(d):
+            rank = ranks[j, q]
+            w = 2 * np.intp(rank >> 6)
+            k = lookup[j, w + 1] + count_ones(lookup[j, w] << np.uint64(63 - (rank & 63)))
+            places[j] = np.uint64(j) * of_column + k * of_row
+        for b in range(0, len(totals), 256):
+            if tops[b] < mine:
                 break
-            for w in range(_WORDS):
-                words[_WORDS * i + w] = smaller[w]
-        no_larger(ranks, q, size, tables, places, rows)
-        for i in range(size):
-            mine = layer[q + i]
-            for w in range(_WORDS):
-                if by_bit[64 * w] < mine:
-                    break
-                left = words[_WORDS * i + w]
-                if left:
-                    k = 64 * w
-                    while not left & np.uint64(0xFF):
-                        left >>= np.uint64(8)
-                        k += 8
-                    while not left & np.uint64(1):
-                        left >>= np.uint64(1)
-                        k += 1
-                    mine = max(mine, by_bit[k] + 1)
-                    break
-            layer[q + i] = mine
+            for v in range(4):
+                words[v] = all_ones
+            for j in range(d):
+                at = places[j] + np.uint64(b >> 6)
+                for v in range(4):
+                    words[v] &= tables[at + np.uint64(v)]
+            some = np.uint64(0)
+            for v in range(4):
+                some |= words[v]
+            if not some:
+                continue
+            for v in range(4):
+                left = words[v]
+                while left:
+                    k = b + 64 * v + np.intp(lowest_one(left))
+                    if tops[k] < mine:
+                        break
+                    if totals[k] < total[q] and layers[k] >= mine:
+                        mine = layers[k] + 1
+                    left &= left - np.uint64(1)
+        layer[q] = mine

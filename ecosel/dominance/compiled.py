@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+from numba import types
+from numba.extending import intrinsic
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
@@ -23,6 +25,20 @@ def kernel(function: _Kernel) -> _Kernel:
     except RuntimeError:  # numba found no place for the cache
         compiled = numba.njit(**_OPTIONS)(function)
     return compiled
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def count_ones(_: Any, word: Any) -> Any:
+    """Count the bits of a uint64 that are set."""
+    return types.uint64(types.uint64), lambda context, builder, signature, arguments: builder.ctpop(arguments[0])
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def lowest_one(_: Any, word: Any) -> Any:
+    """Return the place of the lowest bit of a uint64 that is set; one must be."""
+    return types.uint64(types.uint64), lambda context, builder, signature, arguments: builder.cttz(
+        arguments[0], context.get_constant(types.boolean, True)
+    )
 
 
 def part_bounds(n: int, /, *, smallest: int) -> list[int]:

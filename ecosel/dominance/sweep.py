@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,27 +57,30 @@ def front_of_three(costs: Costs, /) -> Mask:
     ranks, orders = ranks_and_orders(costs[:, :2])
     order = lexicographic(ranks, orders)
     front = np.zeros(n, dtype=np.bool_)
-    in_parts(lambda start, stop: sweep_part(costs, ranks, order, start, stop, front), n, smallest=_ROWS_A_THREAD)
-    bounds = part_bounds(n, smallest=_ROWS_A_THREAD)
+    bounds = [_x_border(ranks, order, k) for k in part_bounds(n, smallest=_ROWS_A_THREAD)]
+
+    def work(first: int, last: int) -> None:
+        for start, stop in pairwise(bounds[first : last + 1]):
+            sweep_part(costs, ranks, order, start, stop, front)
+
+    in_parts(work, len(bounds) - 1, smallest=1)
     lowest = np.full(n if len(bounds) > 2 else 0, np.inf)
     for before, start, stop in zip(bounds, bounds[1:], bounds[2:], strict=False):
         hold_against(costs, ranks, order, before, start, stop, lowest, front)
     return front
 
 
-@kernel
-def x_border(ranks: Ranks, order: Rows, k: int) -> int:
+def _x_border(ranks: Ranks, order: Rows, k: int) -> int:
     """Return the first position from k on where a new x begins: copies and ties in x never fall into two parts."""
-    while 0 < k < len(order) and ranks[0, order[k]] == ranks[0, order[k - 1]]:
-        k += 1
-    return k
+    if k == 0:
+        return 0
+    return bisect_right(range(len(order)), ranks[0, order[k - 1]], key=lambda i: ranks[0, order[i]])
 
 
 @kernel
 def sweep_part(costs: Costs, ranks: Ranks, order: Rows, start: int, stop: int, front: Mask) -> None:
-    """Mark the front of the rows order[start:stop], moved to where a new x begins."""
-    n = len(order)
-    at, stop = x_border(ranks, order, start), x_border(ranks, order, stop)
+    """Mark the front of the rows order[start:stop]."""
+    n, at = len(order), start
     lowest = np.empty(n + 1)  # Fenwick tree of the minimum: index 1 + rank of y
     for k in range(n + 1):
         lowest[k] = np.inf
@@ -102,7 +108,6 @@ def sweep_part(costs: Costs, ranks: Ranks, order: Rows, start: int, stop: int, f
 @kernel
 def hold_against(costs: Costs, ranks: Ranks, order: Rows, before: int, start: int, stop: int, lowest: Costs, front: Mask) -> None:
     """Take the front of order[before:start] into lowest, the smallest z up to each y; drop of [start:stop] what it dominates."""
-    before, start, stop = x_border(ranks, order, before), x_border(ranks, order, start), x_border(ranks, order, stop)
     for at in range(before, start):
         i = order[at]
         if front[i] and costs[i, 2] < lowest[ranks[1, i]]:
