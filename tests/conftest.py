@@ -14,6 +14,9 @@ from hypothesis import settings
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
+# the workers that run these tests share the cores: threads of several pools would spin while they wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # a busy machine turns no test red; what failed is printed as code that gives it again
 settings.register_profile("ecosel", deadline=None, print_blob=True)
 settings.load_profile("ecosel")

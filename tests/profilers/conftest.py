@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,14 @@ import pytest
 from tests.conftest import ROOT, environment
 
 SOURCE = Path(__file__).parent / "nvml_standin" / "standin.c"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the measurements of one worker wait for those of no other: tests of the lock itself name their folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("profilers.meters.locks._SHARED", tmp_path_factory.mktemp("locks"))
+        yield
 
 
 @pytest.fixture(scope="session")
