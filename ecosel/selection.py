@@ -79,7 +79,8 @@ def select(
     >>> choice.front, choice.picks["trade_off"]
     ((0, 1), (0,))
     """
-    names, remarks = columns_of(frame), list[str]()
+    own, remarks = columns_of(frame), list[str]()
+    names = tuple(own)
     chosen, rule = objectives_of(objectives), Rule(scale, weights or {}, ideal or {}, preset)
     question = Question(
         objectives=chosen, labels=tuple(labels), by=tuple(by), mean_over=tuple(mean_over), rule=rule,
@@ -87,7 +88,8 @@ def select(
     )  # fmt: skip
     question.check(names)
     others = [*labels, *by, *question.limited]
-    rows = numbered(as_frame(frame, names if mean_over else columns_in_use(names, chosen, others)))
+    read = names if mean_over else columns_in_use(names, chosen, others)
+    rows = numbered(as_frame(frame, {name: own[name] for name in read}))
     finished, unfinished = finished_only(rows)
     check_unfinished(finished, unfinished, remarks)
     models, question = clean(finished, question, remarks)

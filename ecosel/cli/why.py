@@ -50,7 +50,7 @@ def why(archives: tuple[str, ...], model: str, form: str, **shared: Any) -> None
         return
     row = explanations[0].row
     values = {column: value for e in explanations for column, value in e.values.items()}
-    lines = [f"{_name(selection, row)}: " + ", ".join(f"{column} {number(value)}" for column, value in values.items())]
+    lines = [f"{_name(selection, row)}: " + ", ".join(f"{c} {_with_unit(selection, c, value)}" for c, value in values.items())]
     lines += [f"It is {lineage}."] if (lineage := of_parent(selection, row)) is not None else []
     by_choice = {id(explanation.choice): explanation for explanation in explanations}
     for explanation in (by_choice[id(choice)] for of, choice in joint_first(selection) if of is group):
@@ -114,9 +114,14 @@ def _compared(selection: Selection, e: Explanation) -> list[str]:
             percent = (
                 f" ({100 * (value - mine) / abs(mine):+.3g} %)" if mine and value != mine else " (equal)" if value == mine else ""
             )
-            changes.append(f"{column} {number(value)}{percent}")
+            changes.append(f"{column} {_with_unit(selection, column, value)}{percent}")
         lines.append(f"  {_name(selection, other.row)}: {', '.join(changes)}")
     return lines
+
+
+def _with_unit(selection: Selection, column: str, value: float) -> str:
+    unit = selection.units.get(column)
+    return f"{number(value)}\u00a0{unit}" if unit else number(value)
 
 
 def _name(selection: Selection, row: int) -> str:

@@ -247,7 +247,9 @@ def _namer(selection: Chosen, choice: Choice) -> Callable[[int], str]:
 
     def name(row: int) -> str:
         label = names.get(row) or selection.label(row) or f"row {row}"
-        return _shorten(printable(label), 60) + (f" (row {row})" if called.count(label) > 1 else "")
+        # the ends of long names differ more often than their beginnings
+        shown = label if len(label) <= 60 else f"{label[:20]}…{label[-39:]}"
+        return printable(shown) + (f" (row {row})" if called.count(label) > 1 else "")
 
     return name
 

@@ -35,7 +35,7 @@ def stack(path: str, archives: Sequence[Archive], /) -> Archive:
     return Archive(
         path, (*columns, label), load, agreed, None, sum(archive.unfinished for archive in archives), tuple(remarks),
         {name: f"{why} ({archive.path})" for archive in archives for name, why in archive.absent.items()},
-        lacking={column: without for column in columns if (without := _without(archives, column))},
+        source=label, lacking={column: without for column in columns if (without := _without(archives, column))},
     )  # fmt: skip
 
 
@@ -83,8 +83,9 @@ def join(archives: Sequence[Archive], keys: Sequence[Key], /) -> Archive:
         joined = tables[0].read(wanted, labels)
         for table in tables[1:]:
             other = table.read([name for name in wanted if name not in joined.columns], labels).rename({ROW: f"{RESERVED}other"})
-            paths = (tables[0].archive.path, table.archive.path)
+            paths = tables[0].archive.path, table.archive.path
             both = _joined(joined, other, on, paths=paths).drop(f"{RESERVED}other")
+            _check_some_fit(joined, other, both, on, paths)
             for frame, (here, there) in ((joined, paths), (other, paths[::-1])):
                 if both.height < frame.height:
                     alone = frame.join(both, on=on, how="anti").select(pl.concat_str(on, separator=" / ").fill_null("no key"))
@@ -134,6 +135,18 @@ class _Table:
             return find_column(column, self.archive.columns)
         except ValueError as error:
             raise ValueError(f"--join {part.sql!r}: {error} ({self.archive.path})") from error
+
+
+def _check_some_fit(
+    one: pl.DataFrame, other: pl.DataFrame, both: pl.DataFrame, on: Sequence[str], paths: tuple[str, str]
+) -> None:
+    if both.height or not (one.height and other.height):
+        return
+    keys = [frame.select(pl.concat_str(on, separator=" / ", ignore_nulls=True))[0, 0] for frame in (one, other)]
+    raise ArchiveError(
+        f"--join: no row of {paths[0]} has the key of a row of {paths[1]}; they begin with {keys[0]!r} and {keys[1]!r}."
+        " An expression can make keys equal, as in --join \"split_part(model, '.', 1) = lower(name)\""
+    )
 
 
 def _tables(archives: Sequence[Archive], keys: Sequence[Key]) -> list[_Table]:

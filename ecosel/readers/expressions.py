@@ -30,11 +30,18 @@ def find_column(name: str, columns: Sequence[str], /) -> str:
     if alike:
         raise ValueError(f"column {name!r} could be {' or '.join(map(repr, alike))}")
     by_lower = {column.lower(): column for column in columns}
-    close = difflib.get_close_matches(name.lower(), by_lower, 3, 0.6) or [c for c in by_lower if name.lower() in c][:3]
+    parts = [column for column in columns if name.lower() in re.split(r"[/.]", column.lower())]
+    close = (
+        [column.lower() for column in parts[:4]]
+        or difflib.get_close_matches(name.lower(), by_lower, 3, 0.6)
+        or [c for c in by_lower if name.lower() in c][:3]
+    )
     if close:
         raise ValueError(f"no column {name!r}; did you mean {' or '.join(repr(by_lower[c]) for c in close)}?")
     shown = ", ".join(map(repr, columns[:12])) + (f" and {len(columns) - 12} more" if len(columns) > 12 else "")
-    raise ValueError(f"no column {name!r}; the columns are {shown}")
+    values = sum(1 for column in columns if re.fullmatch(r"[+-]?[\d.,]*\d", column))
+    hint = "; does a line of names stand above the first row?" if 2 * values > len(columns) else ""
+    raise ValueError(f"no column {name!r}; the columns are {shown}{hint}")
 
 
 class Expression:

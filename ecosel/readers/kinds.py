@@ -7,15 +7,15 @@ from typing import Literal
 
 from ecosel.errors import ArchiveError
 
-Kind = Literal["text", "JSON", "Parquet", "Arrow", "SQLite", "DuckDB", "workbook"]
+Kind = Literal["text", "JSON", "Parquet", "Arrow", "SQLite", "DuckDB", "workbook", "zip"]
 
 # a text, or JSON, may be packed so
 PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 # what the name of a file promises
-_BY_SUFFIX: dict[str, Kind] = {
+BY_SUFFIX: dict[str, Kind] = {
     ".csv": "text", ".tsv": "text", ".txt": "text", ".md": "text", ".json": "JSON", ".ndjson": "JSON", ".jsonl": "JSON",
     ".parquet": "Parquet", ".pq": "Parquet", ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow", ".db": "SQLite",
-    ".sqlite": "SQLite", ".sqlite3": "SQLite", ".xlsx": "workbook", ".duckdb": "DuckDB",
+    ".sqlite": "SQLite", ".sqlite3": "SQLite", ".xlsx": "workbook", ".duckdb": "DuckDB", ".zip": "zip",
 }  # fmt: skip
 _DATABASES: tuple[Kind, ...] = ("SQLite", "DuckDB")
 _PICKLE = "is a pickle, and reading one can run code; save the table as Parquet or CSV from the program that made it"
@@ -41,24 +41,23 @@ def kind_of(name: str, head: bytes, /) -> Kind:
     if head[8:12] == b"DUCK":
         return "DuckDB"
     if head.startswith(b"PK\x03\x04"):
-        if b"[Content_Types].xml" in head or b"xl/" in head:
-            return "workbook"
-        raise ArchiveError(f"{name} is a zip file; unpack it first")
+        return "workbook" if b"[Content_Types].xml" in head or b"xl/" in head else "zip"
     for magic, instead in _INSTEAD.items():
         if head.startswith(magic):
             raise ArchiveError(f"{name} {instead}")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ArchiveError(f"{name} is UTF-16 text; convert it: iconv -f utf-16 -t utf-8")
     if b"\0" in head:
         kinds = "CSV, TSV, JSON, NDJSON, Parquet, Arrow, SQLite, DuckDB, .xlsx"
         raise ArchiveError(f"{name} is a binary file of an unsupported kind (supported: {kinds})")
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if start[:1] in (b"{", b"["):
         return "JSON"
-    if start[:15].lower().startswith((b"<!doctype html", b"<html")):
+    if start[:15].lower().startswith((b"<!doctype html", b"<html", b"<table", b"<div")):
         raise ArchiveError(f"{name} is a web page; save the table itself (on GitHub, the raw file)")
     if start.startswith(b"version https://git-lfs"):
         raise ArchiveError(f"{name} is a Git LFS pointer, not the file itself; fetch it: git lfs pull")
+    if start.startswith((b"\\begin{", b"\\documentclass", b"<?xml")) or name.lower().endswith((".yaml", ".yml", ".tex")):
+        written = {b"\\": "LaTeX", b"<": "XML"}.get(start[:1], "YAML")
+        raise ArchiveError(f"{name} is {written}, which is not supported; save the table as CSV or JSON")
     return "text"
 
 
@@ -67,7 +66,7 @@ def check_promise(name: str, source: Path | bytes, holds: Kind, /) -> None:
     if isinstance(source, bytes):
         return
     suffix = source.suffix.lower()
-    promised = _BY_SUFFIX.get(suffix, holds)
+    promised = BY_SUFFIX.get(suffix, holds)
     if promised == holds or suffix == ".txt" or (promised in _DATABASES and holds in _DATABASES):
         return
     raise ArchiveError(f"{name}: the name promises {promised}, the content is {holds}; if that is intended, rename the file")

@@ -21,7 +21,9 @@ from ecosel.readers.cells.numerals import Mark, with_points
 from ecosel.readers.combining import stack
 from ecosel.readers.kinds import PACKED, Kind, check_promise, kind_of
 from ecosel.readers.stores.sqlite import open_sqlite
+from ecosel.readers.stores.zipped import unzipped
 from ecosel.readers.table import RESERVED, Archive, from_lazy, without_blanks
+from ecosel.readers.text.aligned import is_aligned, with_tabs
 from ecosel.readers.text.delimited import open_delimited
 from ecosel.readers.text.documents import open_json
 from ecosel.readers.text.markdown import is_markdown, open_markdown
@@ -29,6 +31,7 @@ from ecosel.readers.tools.folders import open_folder
 from ecosel.readers.tools.wandb import spread_dicts
 
 _SAMPLE_BYTES = 1 << 16
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # polars panics (no Exception to Python) on some damaged Parquet and Arrow files
 _RAISED = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
@@ -41,18 +44,20 @@ class _Asked:
     study: str | None
     decimal: Mark | None
     bounds: Bounds
+    names: Sequence[str]
 
 
 def open_archive(
     paths: Sequence[str], /, *, table: str | None = None, study: str | None = None, decimal: Mark | None = None,
-    bounds: Bounds = BOUNDS,
+    bounds: Bounds = BOUNDS, names: Sequence[str] = (),
 ) -> Archive:  # fmt: skip
     """Open files, globs, `-` (standard input) or a folder of a tool as one archive.
 
     The rows of several files stand one after another; a column `source` then names the file of each row.
     table names a table or view of a database, the sheet of a workbook or the key of a JSON object; study an Optuna study or
     MLflow experiment; decimal says whether numbers in text have a decimal point or a comma, where it cannot be told.
-    bounds says how much of a file is read; what is larger is refused.
+    bounds says how much of a file is read; what is larger is refused. names are columns that are wanted, which tell whether
+    the objects of a JSON document are its rows or its columns.
     Raises ArchiveError when something is not there or cannot be read.
     """
     files = expand(paths)
@@ -61,7 +66,7 @@ def open_archive(
     archives = []
     for file in files:
         with one_line_errors("standard input" if file == "-" else file):
-            archives.append(_open_one(file, _Asked(table, study, decimal, bounds)))
+            archives.append(_open_one(file, _Asked(table, study, decimal, bounds, names)))
     return archives[0] if len(archives) == 1 else stack(" ".join(paths), archives)
 
 
@@ -114,25 +119,57 @@ def one_line_errors(path: str) -> Iterator[None]:
 
 
 def _open_one(path: str, asked: _Asked) -> Archive:
-    if path == "-" and sys.stdin is None:
-        raise ArchiveError("standard input is closed")
-    source: Path | bytes = sys.stdin.buffer.read() if path == "-" else Path(path)
     name = "standard input" if path == "-" else path
-    if isinstance(source, Path):
-        if not path or not source.exists():
-            raise ArchiveError(f"there is no file {path or repr(path)}")
-        if source.is_dir():
-            return _finished(open_folder(path, source, study=asked.study, bounds=asked.bounds), name, asked, is_text=False)
-        # a pipe can be read only once, and polars takes no name that is not UTF-8
-        if not source.is_file() or path != os.fsencode(path).decode("utf-8", "replace"):
-            source = source.read_bytes()
+    if path not in ("-", "") and Path(path).is_dir():
+        return _finished(open_folder(path, Path(path), study=asked.study, bounds=asked.bounds), name, asked, is_text=False)
+    source = _source_of(path)
     head = source[:_SAMPLE_BYTES] if isinstance(source, bytes) else _head(source)
+    if head.startswith(b"PK\x03\x04") and kind_of(name, head) == "zip":
+        check_promise(name, source, "zip")
+        source, asked = unzipped(name, source, table=asked.table, bounds=asked.bounds), replace(asked, table=None)
+        head = source[:_SAMPLE_BYTES]
+    if head.startswith(_UTF_16):
+        source = _from_utf_16(name, source, asked.bounds)
+        head = source[:_SAMPLE_BYTES]
     if not head:
         raise ArchiveError(f"{name} is empty")
     packed = next((by for magic, by in PACKED.items() if head.startswith(magic)), None)
     sample = unpacked_head(source, _SAMPLE_BYTES) if packed else head
     holds = kind_of(name, sample)
     check_promise(name, source, holds)
+    _check_asked(name, holds, asked, sample, packed=bool(packed))
+    if holds in ("text", "JSON"):
+        asked.bounds.check_text(name, source, compressed=bool(packed))
+    if packed in ("bzip2", "xz"):  # which polars does not read
+        source, packed = unpacked(source), None
+    archive = _open_as(holds, name, source, sample, packed=bool(packed), asked=asked)
+    return _finished(archive, name, asked, is_text=holds == "text")
+
+
+def _source_of(path: str) -> Path | bytes:
+    """Return a file that polars can open by its name, or what stands in it."""
+    if path == "-" and sys.stdin is None:
+        raise ArchiveError("standard input is closed")
+    if path == "-":
+        return sys.stdin.buffer.read()
+    source = Path(path)
+    if not path or not source.exists():
+        raise ArchiveError(f"there is no file {path or repr(path)}")
+    # a pipe can be read only once, and polars takes no name that is not UTF-8
+    is_file = source.is_file() and path == os.fsencode(path).decode("utf-8", "replace")
+    return source if is_file else source.read_bytes()
+
+
+def _from_utf_16(name: str, source: Path | bytes, bounds: Bounds) -> bytes:
+    if size_of(source) > bounds.max_size:
+        bounds.refuse(name, "it is large UTF-16 text")
+    try:
+        return (source if isinstance(source, bytes) else source.read_bytes()).decode("utf-16").encode()
+    except UnicodeDecodeError as error:
+        raise ArchiveError(f"{name} begins as UTF-16 text and is none (byte {error.start})") from error
+
+
+def _check_asked(name: str, holds: Kind, asked: _Asked, sample: bytes, *, packed: bool) -> None:
     if packed and holds not in ("text", "JSON"):
         raise ArchiveError(f"{name} is compressed {holds}; unpack it first")
     if asked.table is not None and holds in ("text", "Parquet", "Arrow"):
@@ -141,12 +178,6 @@ def _open_one(path: str, asked: _Asked) -> Archive:
         )
     if asked.study is not None and holds != "SQLite" and not (holds == "JSON" and b'"op_code"' in sample):
         raise ArchiveError(f"{name}: --study names a study in a database; this is {holds}")
-    if holds in ("text", "JSON"):
-        asked.bounds.check_text(name, source, compressed=bool(packed))
-    if packed in ("bzip2", "xz"):  # which polars does not read
-        source, packed = unpacked(source), None
-    archive = _open_as(holds, name, source, sample, packed=bool(packed), asked=asked)
-    return _finished(archive, name, asked, is_text=holds == "text")
 
 
 def _finished(archive: Archive, name: str, asked: _Asked, *, is_text: bool) -> Archive:
@@ -193,13 +224,17 @@ def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, pac
         return open_workbook(name, source, table=asked.table, bounds=asked.bounds)
     if holds == "JSON":
         text = _lines(source) if packed else _decode(name, source if isinstance(source, bytes) else source.read_bytes())
-        return open_json(name, text, table=asked.table, study=asked.study, bounds=asked.bounds)
+        return open_json(name, text, table=asked.table, study=asked.study, bounds=asked.bounds, names=asked.names)
     if b"\r" in sample and b"\n" not in sample:
         raise ArchiveError(f"{name}: its lines end in bare carriage returns; convert it: tr '\\r' '\\n'")
     text = _decode(name, sample, final=len(sample) < _SAMPLE_BYTES)
-    if is_markdown(text):
+    is_shown = is_markdown(text)
+    if is_shown or is_aligned(name, text, is_whole=len(sample) < _SAMPLE_BYTES):
         whole = _lines(source) if packed else _decode(name, source if isinstance(source, bytes) else source.read_bytes())
-        return open_markdown(name, whole, bounds=asked.bounds)
+        if is_shown:
+            return open_markdown(name, whole, bounds=asked.bounds)
+        tabs = with_tabs(whole)
+        source, text = tabs.encode(), tabs[:_SAMPLE_BYTES]
     archive = open_delimited(name, source, text, decimal=asked.decimal)
     return spread_dicts(archive) if "{" in text else archive
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,12 +14,15 @@ import polars as pl
 from ecosel.errors import ArchiveError
 from ecosel.objectives import Objective
 from ecosel.readers.bounds import Bounds
+from ecosel.readers.cells.headings import heading_of, with_unit
 
 # Column of Archive.read that numbers the rows as the user sees them; no archive may hold a name that begins so.
 RESERVED = "ecosel:"
 ROW = f"{RESERVED}row"
 # Characters of a name that take as much memory as a value.
 _NAME = 32
+# Rows in which the columns of numbers are looked for.
+_LOOKED_AT = 60
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Archive:
     """Why a trial, by its number or name, is not among the rows."""
     later: Callable[[bool], tuple[str, ...]] = lambda _: ()
     """Remarks that only reading shows; where asked, with all rows that they are about."""
+    source: str | None = None
+    """Of several files, the column that names the file of each row."""
     lacking: Mapping[str, str] = field(default_factory=dict)
     """Of several files, one that has no such column."""
 
@@ -51,11 +57,17 @@ class Archive:
                 raise ArchiveError(f"{self.path}: a column cannot be called {column!r}, which is a pattern here; rename it")
         frame = self.load(columns or self.columns[:1], labels)
         # contiguous columns once, here: NumPy would copy each column of several pieces again and again
-        frame = pl.DataFrame([_stripped(frame.drop_in_place(name).rechunk()) for name in frame.columns])
+        # (by name: of a list of columns, one without a name would get another)
+        frame = pl.DataFrame({name: _stripped(frame.drop_in_place(name).rechunk()) for name in frame.columns})
         if ROW not in frame.columns:  # a join knows the rows of its first table
             numbers = range(frame.height) if self.row_numbers is None else self.row_numbers
             frame = frame.insert_column(0, pl.Series(ROW, numbers, dtype=pl.Int64))
         return frame.select(ROW, *columns)
+
+
+def stripped(frame: pl.DataFrame, /) -> pl.DataFrame:
+    """Take away the blanks around cells of text."""
+    return frame.with_columns(_stripped(frame[name]) for name, dtype in frame.schema.items() if dtype == pl.String)
 
 
 def _stripped(cells: pl.Series) -> pl.Series:
@@ -66,8 +78,11 @@ def _stripped(cells: pl.Series) -> pl.Series:
 
 
 def without_blanks(archive: Archive, /) -> Archive:
-    """Strip the names of columns, where that leaves them distinct; text cells are stripped when they are read."""
-    stripped = [column.strip() for column in archive.columns]
+    """Strip the names of columns, and write them on one line, where that leaves them distinct.
+
+    Text cells are stripped when they are read.
+    """
+    stripped = [re.sub(r"\s*[\r\n]+\s*", " ", column).strip() for column in archive.columns]
     times = Counter(stripped)
     own = {name: column for name, column in zip(stripped, archive.columns, strict=True) if name and times[name] == 1}
     names = tuple(name if name in own else column for name, column in zip(stripped, archive.columns, strict=True))
@@ -79,6 +94,49 @@ def without_blanks(archive: Archive, /) -> Archive:
         return read.rename({own[name]: name for name in columns if name in own})
 
     return replace(archive, columns=names, load=load)
+
+
+def distinct(names: Sequence[str], /) -> tuple[str, ...]:
+    """Give a name that stands before another end, as polars does."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        found.append(f"{name}_duplicated_{seen[name] - 1}" if name in seen else name)
+        seen[name] = seen.get(name, 0) + 1
+    return tuple(found)
+
+
+def refuse_twice(path: str, wanted: Sequence[str], header: Sequence[str], /) -> None:
+    """Raise ArchiveError where a column that is wanted stands in a header more than once."""
+    asked = set(wanted)
+    again = twice(name for name in header if name in asked)
+    if again is not None:
+        raise ArchiveError(f"{path}: column {again!r} appears more than once in the header; rename one of them")
+
+
+def from_rows(path: str, rows: Sequence[Sequence[Any]], /, *, bounds: Bounds, size: int, remarks: Sequence[str] = ()) -> Archive:
+    """Return the rows of a sheet or a table, the first of which names the columns, as an archive."""
+    heading = heading_of([as_header(cell) for cell in rows[0]], [[as_header(c) for c in row] for row in rows[1:_LOOKED_AT]])
+    columns = distinct(heading.names)
+    units = [heading.units.get(name, "") for name in heading.names]
+    records = [
+        {name: with_unit(cell, unit) if unit else cell for name, cell, unit in zip(columns, row, units, strict=False)}
+        for row in rows[heading.rows :]
+    ]
+    said = (*remarks, *filter(None, [heading.remark]))
+    archive = from_records(path, records, bounds=bounds, size=size, columns=columns, remarks=said)
+
+    def load(wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
+        refuse_twice(path, wanted, heading.names)
+        return archive.load(wanted, labels)
+
+    # of columns without a name, only the first can be the index of a frame
+    named = tuple(name for k, name in enumerate(columns) if (name or k == 0) and not name.startswith("_duplicated_"))
+    return replace(archive, columns=named, load=load)
+
+
+def as_header(cell: Any) -> str:
+    return "" if cell is None else str(cell).strip()
 
 
 def from_lazy(path: str, frame: pl.LazyFrame) -> Archive:

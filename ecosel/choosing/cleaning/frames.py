@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -10,14 +10,23 @@ import polars as pl
 from ecosel.choosing.cleaning.rows import errors_of
 from ecosel.choosing.cleaning.unfinished import state_columns
 from ecosel.objectives import CANONICAL, Objective
-from ecosel.readers.table import ROW, column_of
+from ecosel.readers.table import ROW, column_of, stripped
 
 # What `ecosel profile` says of the error of a meter beside the energy.
 SYSTEMATIC = ("energy_gain_error", "energy_offset_error_w", "mean_power_w", "device")
 
 
-def columns_of(frame: Any, /) -> tuple[str, ...]:
-    """Return the names by which a column of a frame can be used; of pandas also those of its index."""
+def columns_of(frame: Any, /) -> dict[str, str]:
+    """Return by what its columns are called, without the blanks around a name, the names that they have in a frame.
+
+    Of pandas the names of the index too. A blank that tells two columns apart stays.
+    """
+    names = _names_of(frame)
+    short = [name.strip() for name in names]
+    return {called if short.count(called) == 1 and called else name: name for called, name in zip(short, names, strict=True)}
+
+
+def _names_of(frame: Any) -> tuple[str, ...]:
     if isinstance(frame, pl.LazyFrame):
         return tuple(frame.collect_schema().names())
     if _is_pandas(frame):
@@ -52,8 +61,13 @@ def numbered(frame: pl.DataFrame, /) -> pl.DataFrame:
     return frame if ROW in frame.columns else frame.with_row_index(ROW)
 
 
-def as_frame(frame: Any, columns: Sequence[str], /) -> pl.DataFrame:
-    """Return the named columns of a frame of any library as a polars frame; of pandas, rows are numbered by position."""
+def as_frame(frame: Any, columns: Mapping[str, str], /) -> pl.DataFrame:
+    """Return columns of a frame, by their names in it, as a polars frame; cells of text without the blanks around them."""
+    read = _read(frame, list(dict.fromkeys(columns.values()))).rename({name: called for called, name in columns.items()})
+    return read if ROW in columns else stripped(read)  # an archive's frame is stripped
+
+
+def _read(frame: Any, columns: Sequence[str]) -> pl.DataFrame:
     if isinstance(frame, (pl.DataFrame, pl.LazyFrame)):
         return frame.lazy().select(columns).collect()
     if _is_pandas(frame):

@@ -20,8 +20,8 @@ from ecosel.limits import Limit, parse_limit
 from ecosel.objectives import CANONICAL, Objective
 from ecosel.readers import Archive, open_archive
 from ecosel.readers.bounds import Bounds, parse_size
-from ecosel.readers.cells.numbers import looks_numeric
 from ecosel.readers.cells.numerals import Mark
+from ecosel.readers.cells.units import holds_quantities
 from ecosel.readers.combining import join, parse_key
 from ecosel.readers.expressions import Expression, filter_rows, find_column, no_row
 from ecosel.readers.opening import expand
@@ -31,7 +31,11 @@ from ecosel.selection import Selection, select
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 # Without --label, the first of these that the archive has.
-_USUAL_LABELS = ("candidate_id", "model", "model_name", "name", "network", "run_name", "model_id", "trial")
+_USUAL_LABELS = ("candidate_id", "model", "model_name", "name", "model name", "network", "run_name", "tags.mlflow.runname",
+                 "model_id", "trial", "trial_name", "trial_id", "arch", "architecture", "backbone", "method", "run",
+                 "run_id")  # fmt: skip
+# How frames without a name for their index write its column.
+_INDEX = ("", "unnamed: 0", "index")
 
 _COLUMNS: dict[str, Any] = {"multiple": True, "metavar": "COL", "shell_complete": complete_column}
 _SHARED = (
@@ -68,6 +72,17 @@ _SHARED = (
     click.option("--max-size", metavar="SIZE", default="1GB",
                  help="Largest unpacked file to read; also bounds rows and cells."),
 )  # fmt: skip
+
+
+def usual_labels(archive: Archive, names: Sequence[str]) -> list[str]:
+    """Return the column that usually names a model; else an index of text; else, of several files, the file and its number."""
+    lower = {name.lower(): name for name in reversed(names)}
+    usual = [lower[name] for name in _USUAL_LABELS if name in lower]
+    if usual:
+        return usual[:1]
+    if names and names[0].lower() in _INDEX and archive.read(names[:1])[names[0]].dtype == pl.String:
+        return [names[0]]
+    return [name for name in (archive.source, "number") if name in names] if archive.source else []
 
 
 def shared_options(command: _Command) -> _Command:
@@ -113,7 +128,11 @@ class SelectOptions:
         bounds = Bounds(parse_size(self.max_size))
         keys = [parse_key(text) for text in self.joins]
         parts = [[path] for path in expand(paths)] if keys else [paths]
-        archives = [open_archive(part, table=self.table, study=self.study, decimal=self.decimal, bounds=bounds) for part in parts]
+        wanted = (*self.maximize, *self.minimize)
+        archives = [
+            open_archive(part, table=self.table, study=self.study, decimal=self.decimal, bounds=bounds, names=wanted)
+            for part in parts
+        ]
         return join(archives, keys) if keys else archives[0]
 
     def choose(
@@ -121,7 +140,7 @@ class SelectOptions:
     ) -> tuple[Selection, pl.DataFrame, pl.DataFrame]:
         """Return the selection, the rows it chose from, and those that --where took away, each with that filter."""
         derived, filters = self._derived(), [Expression("--where", text) for text in self.where]
-        found = _Found.of(self, list(dict.fromkeys([*archive.columns, *derived])), archive.objectives)
+        found = _Found.of(self, list(dict.fromkeys([*archive.columns, *derived])), archive)
         found.check(archive, paths)
         frame = self._read(archive, found, [*derived.values(), *filters], all_columns=all_columns)
         for name, expression in derived.items():
@@ -175,19 +194,22 @@ class _Found:
     limits: list[Limit]
 
     @classmethod
-    def of(cls, options: SelectOptions, names: Sequence[str], stated: Sequence[Objective], /) -> _Found:
-        """Find columns by names that may be short; `stated` are the objectives of the archive itself."""
+    def of(cls, options: SelectOptions, names: Sequence[str], archive: Archive, /) -> _Found:
+        """Find columns by names that may be short; without objectives, those that the archive itself states."""
 
         def find(name: str) -> str:
-            return find_column(name, names)
+            try:
+                return find_column(name, names)
+            except ValueError as error:
+                raise ValueError("; ".join([str(error), *archive.remarks])) from error
 
         objectives = [Objective(find(c), "max") for c in options.maximize] + [Objective(find(c), "min") for c in options.minimize]
-        objectives = objectives or list(stated)
+        objectives = objectives or list(archive.objectives)
         senses = {o.column: o.sense for o in objectives or CANONICAL}
         return cls(
             names,
             objectives,
-            labels=list(dict.fromkeys(map(find, options.labels))) or [c for c in _USUAL_LABELS if c in names][:1],
+            labels=list(dict.fromkeys(map(find, options.labels))) or usual_labels(archive, names),
             by=list(dict.fromkeys(map(find, options.by))),
             over=[find(c.strip()) for text in options.mean_over for c in ([text] if text in names else text.split(","))],
             weights=_by_column(options.weights, "--weight", "COL=W", find),
@@ -239,7 +261,7 @@ def _number(text: str, option: str, column: str) -> float:
 
 def _name_the_objectives(archive: Archive, paths: Sequence[str]) -> str:
     head = archive.read(archive.columns).head(1000)
-    numeric = [column for column in archive.columns if looks_numeric(head[column])]
+    numeric = [column for column in archive.columns if holds_quantities(head[column])]
     if not numeric:
         return f"{archive.path}: no column is numeric; there is nothing to choose by"
     shown = ", ".join(numeric[:20]) + (f" and {len(numeric) - 20} more" if len(numeric) > 20 else "")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 from ecosel.errors import ArchiveError
 
-MISSING = ["", "-", "--", "–", "—", "?", "na", "n/a", "#n/a", "nan", "null", "none", "inf", "+inf", "-inf", "infinity",
-            "+infinity", "-infinity"]  # fmt: skip
+MISSING = ["", "-", "--", "---", "–", "—", "?", ".", "...", "…", "\\n", "na", "n/a", "n.a.", "<na>", "nan", "null", "(null)",
+           "none", "nil", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "#n/a", "#na", "#div/0!", "#value!",
+           "#ref!", "#name?", "#num!", "#null!"]  # fmt: skip
 # Groups of three after a first group that is not 0: "1,014.45", "25 506 331"; "0,802" is a decimal comma and no number here.
-_GROUPED = r"^[+-]?[1-9]\d{0,2}([,' \u00a0\u202f’]\d{3})+(\.\d*)?$"
-_MARKS = r"[,' \u00a0\u202f’]"
+_GROUPED = r"^[+-]?[1-9]\d{0,2}([,'_ \u00a0\u2009\u202f’]\d{3})+(\.\d*)?$"
+_MARKS = r"[,'_ \u00a0\u2009\u202f’]"
 
 
 def read_numbers(cells: pl.Series, /) -> tuple[pl.Series, pl.Series]:
@@ -36,7 +39,7 @@ def read_numbers(cells: pl.Series, /) -> tuple[pl.Series, pl.Series]:
     text = pl.select(pl.when(~text.str.to_lowercase().is_in(MISSING)).then(text)).to_series()
     present = text.is_not_null()
     percent = text.str.contains(r"\d\.?\s*%$").fill_null(False)
-    body = text.str.strip_suffix("%").str.strip_chars()
+    body = text.str.strip_suffix("%").str.strip_chars().str.replace("−", "-", literal=True)
     grouped = body.str.contains(_GROUPED).fill_null(False)
     plain = pl.select(pl.when(grouped).then(body.str.replace_all(_MARKS, "")).otherwise(body)).to_series()
     numbers = plain.cast(pl.Int64, strict=False)
@@ -60,7 +63,7 @@ def numbers(cells: pl.Series, /, *, rows: pl.Series) -> pl.Series:
         raise ArchiveError(
             f"column {cells.name!r}: {cell if len(cell) <= 60 else cell[:57] + '...'} in row {rows[first]} is not a number"
             f" ({unreadable.sum()} such {'cell' if unreadable.sum() == 1 else 'cells'}{_hint(cells, unreadable)});"
-            f" correct the file, exclude such rows with --where, or compute the column with --derive"
+            f" correct the file, exclude such rows with {_filter(cells, unreadable)}, or compute the column with --derive"
         )
     return read
 
@@ -71,13 +74,28 @@ def looks_numeric(cells: pl.Series, /) -> bool:
     return not unreadable.any() and read.null_count() < len(read)
 
 
+def _filter(cells: pl.Series, unreadable: pl.Series) -> str:
+    """Return the --where that takes the unreadable cells away, where it can be written simply."""
+    values = cells.filter(unreadable)
+    cell = str(values[0]).strip()
+    is_simple = (
+        cells.dtype == pl.String
+        and values.n_unique() == 1 < len(cells)
+        and re.fullmatch(r"[A-Za-z_]\w*", cells.name)
+        and re.fullmatch(r"[^'\"\\]{1,20}", cell)
+    )
+    return f"--where \"{cells.name} <> '{cell}'\"" if is_simple else "--where"
+
+
 def _hint(cells: pl.Series, unreadable: pl.Series) -> str:
-    if unreadable.sum() == 1 and unreadable[0] and len(cells) > 1:
-        return ", is it a second header row?"
+    if cells.dtype == pl.String and cells.filter(unreadable).str.strip_chars().eq(cells.name).all():
+        return ", the header again"
+    if cells.dtype == pl.String and cells.filter(unreadable).str.contains(r"^\s*\d{4}-\d\d-\d\d").all():
+        return "; a date is no number"
     if cells.dtype != pl.String:
         return f", type {cells.dtype}"
     if cells.str.contains("%").any():
         return ", and only some cells carry a percent sign" if cells.filter(unreadable).str.contains(r"^[\s\d.,]+$").all() else ""
     if cells.filter(unreadable).str.contains(r"^\s*[+-]?\d+,\d+\s*$").all():
-        return ", decimal commas?"
+        return "; for decimal commas say --decimal comma"
     return ""

@@ -6,13 +6,14 @@ import datetime
 import io
 import zipfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds, size_of
 from ecosel.readers.stores.parts import check_parts
-from ecosel.readers.table import Archive, from_records, listed, twice
+from ecosel.readers.table import Archive, from_rows, listed
 
 
 def open_workbook(path: str, source: Path | bytes, *, table: str | None, bounds: Bounds) -> Archive:
@@ -32,26 +33,25 @@ def open_workbook(path: str, source: Path | bytes, *, table: str | None, bounds:
         sheet = book.get_sheet_by_name(name)
         bounds.check_frame(path, sheet.total_height, sheet.total_width, size_of(source))
         rows = [[_cell(cell) for cell in row] for row in sheet.to_python(skip_empty_area=True)]
+        _spread(rows, sheet.merged_cell_ranges or (), sheet.start or (0, 0))
     except (calamine.CalamineError, OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
         raise ArchiveError(f"cannot read {path}: {(str(error).splitlines() or ['damaged'])[0]}") from error
     first = next((k for k, row in enumerate(rows) if sum(cell is not None for cell in row) > 1), 0)
-    header = ["" if cell is None else str(cell).strip() for cell in rows[first]] if rows else []
-    again = twice(name for name in header if name)
-    if again is not None:
-        raise ArchiveError(f"{path}: column {again!r} appears more than once in the header; rename one of them")
-    records = [
-        {name: cell for name, cell in zip(header, row, strict=False) if name}
-        for row in rows[first + 1 :]
-        if any(cell is not None for cell in row)
-    ]
-    remarks = [f"reading sheet {name!r}; others: {listed([n for n in book.sheet_names if n != name])}"]
-    known = {name: None for name in header if name}
-    if not known:
-        raise ArchiveError(f"{path}: sheet {name!r} is empty")
-    return from_records(
-        path, records, bounds=bounds, size=size_of(source), columns=tuple(known),
-        remarks=tuple(remarks) if table is None and len(book.sheet_names) > 1 else (),
-    )  # fmt: skip
+    filled = [row for row in rows[first:] if any(cell is not None for cell in row)]
+    others = [other for other in book.sheet_names if other != name]
+    beside = [f"reading sheet {name!r}; others: {listed(others)}"] if table is None and others else []
+    if not filled:
+        raise ArchiveError(f"{path}: sheet {name!r} is empty{f'; others: {listed(others)}' if others else ''}")
+    return from_rows(path, filled, bounds=bounds, size=size_of(source), remarks=beside)
+
+
+def _spread(rows: list[list[Any]], merged: Iterable[Any], start: tuple[int, int]) -> None:
+    """Write the value of cells that are merged downwards into each of them."""
+    for (top, left), (bottom, right) in merged:
+        row, column = top - start[0], left - start[1]
+        if left == right and row >= 0 and 0 <= column < len(rows[0]):
+            for below in rows[row + 1 : bottom - start[0] + 1]:
+                below[column] = rows[row][column]
 
 
 def _cell(cell: Any) -> Any:

@@ -13,7 +13,7 @@ import polars as pl
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.cells.numerals import Mark, decimal_mark, with_points
-from ecosel.readers.table import RESERVED, Archive, twice
+from ecosel.readers.table import RESERVED, Archive, distinct, refuse_twice
 from ecosel.readers.text.preamble import Layout, layout_of
 
 # Rows that polars looks at to find the type of a column; a later cell of another type makes it text.
@@ -29,9 +29,13 @@ def open_delimited(path: str, source: Path | bytes, sample: str, *, decimal: Mar
     columns = tuple(pl.scan_csv(source, infer_schema=False, **options).collect_schema().names())
     if layout.hidden_header:
         columns = (layout.header[0], *columns[1:])
+    if layout.header_rows > 1:
+        columns = distinct(layout.header)
+        options["skip_rows_after_header"] = layout.header_rows - 1
+    if layout.hidden_header or layout.header_rows > 1:
         options["with_column_names"] = lambda _: list(columns)
     table = _Text(path, source, layout, columns, options, decimal)
-    return Archive(path, columns, table.load_or_explain, remarks=(layout.remark,) if layout.remark else ())
+    return Archive(path, columns, table.load_or_explain, remarks=layout.remarks)
 
 
 class _Text:
@@ -45,10 +49,7 @@ class _Text:
         self._options, self._decimal = options, decimal
 
     def load_or_explain(self, wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
-        asked = set(wanted)
-        again = twice(name for name in self.layout.header if name in asked)
-        if again is not None:
-            raise ArchiveError(f"{self.path}: column {again!r} appears more than once in the header; rename one of them")
+        refuse_twice(self.path, wanted, self.layout.header)
         try:
             frame = self._load(wanted, labels)
         except pl.exceptions.ComputeError as error:
@@ -57,7 +58,9 @@ class _Text:
         if last.any():
             blank = self._blank_rows()
             frame = frame.filter(~pl.Series(range(frame.height)).is_in(blank)) if blank else frame
-        return self._numbered(frame, labels)
+        frame = self._numbered(frame, labels)
+        stated = {name: unit for name, unit in self.layout.units.items() if name in wanted}
+        return frame.with_columns(_with_unit(frame[name], unit) for name, unit in stated.items()) if stated else frame
 
     def _load(self, wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
         others = [name for name in self.columns if name not in set(wanted)]
@@ -125,8 +128,11 @@ class _Text:
             for _ in range(self.layout.skipped):
                 stream.readline()
             records = csv.reader(stream, delimiter=self.layout.separator)
+            below_names = self.layout.header_rows - 1
             try:
-                for cells in records:
+                for number, cells in enumerate(records):
+                    if 0 < number <= below_names:
+                        continue
                     if not (self.layout.has_comments and cells and cells[0].startswith("#")):
                         yield cells
             except csv.Error as error:
@@ -166,6 +172,13 @@ def _typed(cells: pl.Series) -> pl.Series:
         if numbers.null_count() == cells.null_count() < len(cells):
             return numbers
     return cells
+
+
+def _with_unit(cells: pl.Series, unit: str) -> pl.Series:
+    """Write a unit behind the numbers of a column."""
+    text = cells.cast(pl.String)
+    is_plain = text.str.contains(r"^\s*[+\-−]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?\s*$")
+    return pl.select(pl.when(is_plain).then(text + f" {unit}").otherwise(text)).to_series().alias(cells.name)
 
 
 def _has_comma(cells: pl.Series) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 from ecosel.errors import ArchiveError
@@ -13,14 +13,16 @@ from ecosel.readers.tools.journal import is_journal, read_journal
 from ecosel.readers.tools.shapes import records_of_tool, unpacked_texts
 
 
-def open_json(path: str, text: str, *, table: str | None, study: str | None, bounds: Bounds) -> Archive:
+def open_json(
+    path: str, text: str, *, table: str | None, study: str | None, bounds: Bounds, names: Sequence[str] = ()
+) -> Archive:
     """Read a list of records, records under a key of an object, or one record a line; bare NaN is a missing value.
 
     Also objects keyed by name, the forms of pandas (`to_json` with orient split, columns, index, table), lists by column,
     values beside a list of records (each record gets them), and what tools write.
     """
     try:
-        records = _records(path, text, table)
+        records = _records(path, text, table, {name.lower() for name in names})
     except OverflowError:
         bounds.refuse(path, "the names of objects in objects are too long")
     if isinstance(records, list) and is_journal(records):
@@ -29,7 +31,7 @@ def open_json(path: str, text: str, *, table: str | None, study: str | None, bou
 
 
 # Some forms say a value once for many records: those records are made one by one, as they are counted.
-def _records(path: str, text: str, table: str | None) -> Iterable[dict[str, Any]]:
+def _records(path: str, text: str, table: str | None, names: Set[str]) -> Iterable[dict[str, Any]]:
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -45,9 +47,11 @@ def _records(path: str, text: str, table: str | None) -> Iterable[dict[str, Any]
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or lists in lists in lists
         raise ArchiveError(f"{path}: the JSON is not a table: {error}") from error
     if isinstance(document, dict):
-        document = _of_object(path, document, table)
+        document = _of_object(path, document, table, names)
     elif table is not None:
         raise ArchiveError(f"{path}: --table {table} names a key, but the document is a list")
+    if isinstance(document, list) and _are_rows(document):
+        document = [dict(zip(document[0], row, strict=False)) for row in document[1:]]  # as spreadsheets hand out their rows
     for number, record in enumerate(document if isinstance(document, list) else ()):
         if not isinstance(record, dict):
             raise ArchiveError(f"{path}: record {number} is {_kind(record)}, not an object with named values")
@@ -55,14 +59,19 @@ def _records(path: str, text: str, table: str | None) -> Iterable[dict[str, Any]
     return records
 
 
-def _of_object(path: str, document: dict[str, Any], table: str | None) -> Iterable[dict[str, Any]]:
+def _are_rows(document: list[Any]) -> bool:
+    """Tell a list of rows, the first of which names the columns."""
+    return len(document) > 1 and all(isinstance(row, list) for row in document) and all(isinstance(n, str) for n in document[0])
+
+
+def _of_object(path: str, document: dict[str, Any], table: str | None, names: Set[str]) -> Iterable[dict[str, Any]]:
     lists = {key: cells for key, cells in document.items() if isinstance(cells, list) and all(isinstance(c, dict) for c in cells)}
     if table is not None:
         if table not in document:
             raise ArchiveError(f"{path}: no key {table!r}; keys with lists of records: {', '.join(lists) or 'none'}")
         if table in lists:
             return _carried(document, table)
-        found = _table_of(document[table]) if isinstance(document[table], dict) else None
+        found = _table_of(document[table], names) if isinstance(document[table], dict) else None
         if found is None:
             raise ArchiveError(f"{path}: {table!r} holds {_kind(document[table])}, not a list of records")
         return found
@@ -76,7 +85,7 @@ def _of_object(path: str, document: dict[str, Any], table: str | None) -> Iterab
         return _carried(document, next(iter(filled)))
     if filled:
         raise ArchiveError(f"{path}: several keys hold records ({', '.join(filled)}); name one with --table KEY")
-    found = _table_of(document)
+    found = _table_of(document, names)
     if found is not None:
         return found
     if any(not isinstance(cell, (list, dict)) for cell in document.values()):
@@ -91,16 +100,16 @@ def _carried(document: dict[str, Any], key: str) -> Iterable[dict[str, Any]]:
     return ({**record, **{name: cell for name, cell in beside.items() if name not in record}} for record in document[key])
 
 
-def _table_of(document: dict[str, Any]) -> Iterable[dict[str, Any]] | None:
+def _table_of(document: dict[str, Any], names: Set[str]) -> Iterable[dict[str, Any]] | None:
     """Return the records of an object that is a table itself: split, lists by column, or objects by row or column."""
     columns, data = document.get("columns"), document.get("data")
     if isinstance(columns, list) and isinstance(data, list) and all(isinstance(row, list) for row in data):
-        names = ["/".join(map(str, name)) if isinstance(name, list) else str(name) for name in columns]
+        heads = ["/".join(map(str, name)) if isinstance(name, list) else str(name) for name in columns]
         index = document.get("index")
         if not isinstance(index, list) or len(index) != len(data):
             index = range(len(data))
         labels = [{} if isinstance(label, int) else {"name": str(label)} for label in index]
-        return [{**label, **dict(zip(names, row, strict=False))} for label, row in zip(labels, data, strict=True)]
+        return [{**label, **dict(zip(heads, row, strict=False))} for label, row in zip(labels, data, strict=True)]
     cells = list(document.values())
     if cells and all(isinstance(cell, list) for cell in cells):
         if len({len(cell) for cell in cells}) != 1 or any(isinstance(one, (list, dict)) for cell in cells for one in cell):
@@ -108,7 +117,7 @@ def _table_of(document: dict[str, Any]) -> Iterable[dict[str, Any]] | None:
         return [dict(zip(document, row, strict=True)) for row in zip(*cells, strict=True)]
     if len(cells) < 2 or not all(isinstance(cell, dict) and cell for cell in cells):
         return None
-    if _is_by_column(document):
+    if _is_by_column(document, names):
         rows = list(dict.fromkeys(row for cell in cells for row in cell))
         named = [{} if row.isdigit() else {"name": row} for row in rows]
         return (
@@ -118,12 +127,16 @@ def _table_of(document: dict[str, Any]) -> Iterable[dict[str, Any]] | None:
     return [{**({} if key.isdigit() else {"name": key}), **cell} for key, cell in document.items()]
 
 
-def _is_by_column(document: dict[str, dict[str, Any]]) -> bool:
+def _is_by_column(document: dict[str, dict[str, Any]], names: Set[str]) -> bool:
     """Tell objects by column (pandas, orient="columns") from objects by row.
 
-    By the counted keys of one side; where both are names, by columns that hold texts alone beside others of numbers alone.
+    By the columns that are wanted; else by the counted keys of one side; where both are names, by columns that hold texts
+    alone beside others of numbers alone.
     """
     inner = {key for cells in document.values() for key in cells}
+    fits = [bool(names) and names <= {key.lower() for key in keys} for keys in (set(document), inner)]
+    if any(fits) and not all(fits):
+        return fits[0]
     if all(key.isdigit() for key in inner) != all(key.isdigit() for key in document):
         return all(key.isdigit() for key in inner)
     if any(cells.keys() != inner for cells in document.values()):

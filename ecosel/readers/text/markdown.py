@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds
-from ecosel.readers.table import Archive, from_records, twice
+from ecosel.readers.table import Archive, from_rows
 
-# the line under the header: | --- | :---: |
-_RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)+\|?\s*$", re.MULTILINE)
+# the line under the header, | --- | :---: |, also of tables as terminals show them, +-----+-----+
+_RULE = re.compile(r"^[ \t]*[|+]?[ \t]*:?[-=]{2,}:?[ \t]*([|+][ \t]*:?[-=]{2,}:?[ \t]*)+[|+]?[ \t]*$")
 _MARKUP = (
     (re.compile(r"!?\[([^\]]*)\]\([^)]*\)"), r"\1"), (re.compile(r"(\*\*|__|~~|`)(.+?)\1"), r"\2"),
     (re.compile(r"(?<!\w)([*_])(?=\S)(.+?)(?<=\S)\1(?!\w)"), r"\2"), (re.compile(r"<br\s*/?>|&nbsp;"), " "),
@@ -18,32 +17,31 @@ _MARKUP = (
 
 
 def is_markdown(sample: str, /) -> bool:
-    return bool(_RULE.search(sample))
+    lines = sample.splitlines() if "|" in sample else []
+    return any(_RULE.match(line) and k and "|" in lines[k - 1] for k, line in enumerate(lines))
 
 
 def open_markdown(path: str, text: str, *, bounds: Bounds) -> Archive:
     """Read the first table; emphasis, code and links in its cells are only their text."""
-    rule = _RULE.search(text)
-    above = text[: rule.start()].rstrip("\n").splitlines() if rule else []
-    if rule is None or not above:
+    lines = text.splitlines()
+    rule = next((k for k, line in enumerate(lines) if _RULE.match(line) and k and "|" in lines[k - 1]), None)
+    if rule is None:
         raise ArchiveError(f"{path}: a Markdown table needs a line of names above its line of dashes")
-    header = _cells(above[-1])
-    records: list[dict[str, Any]] = []
-    for line in text[rule.end() :].lstrip("\n").splitlines():
-        if "|" not in line:
-            break
+    rows: list[list[str | None]] = [list(_cells(lines[rule - 1]))]
+    end = rule + 1
+    while end < len(lines) and ("|" in lines[end] or _RULE.match(lines[end])):
+        line, end = lines[end], end + 1
+        if _RULE.match(line):
+            continue
         cells = _cells(line)
-        if len(cells) != len(header):
+        if len(cells) != len(rows[0]):
             raise ArchiveError(
-                f"{path}: row {len(records)} has {len(cells)} cells, but the header has {len(header)}; correct the row"
+                f"{path}: row {len(rows) - 1} has {len(cells)} cells, but the header has {len(rows[0])}; correct the row"
             )
-        records.append({name: cell or None for name, cell in zip(header, cells, strict=True)})
-    again = twice(header)
-    if again is not None:
-        raise ArchiveError(f"{path}: column {again!r} appears more than once in the header; rename one of them")
-    others = len(_RULE.findall(text)) - 1
-    remarks = (f"reading the first of {others + 1} tables in the file",) if others else ()
-    return from_records(path, records, bounds=bounds, size=len(text), columns=header, remarks=remarks)
+        rows.append([cell or None for cell in cells])
+    others = sum(1 for k in range(end, len(lines)) if _RULE.match(lines[k]) and "|" in lines[k - 1])
+    remarks = [f"reading the first of {others + 1} tables in the file"] if others else []
+    return from_rows(path, rows, bounds=bounds, size=len(text), remarks=remarks)
 
 
 def _cells(line: str) -> list[str]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ecosel.readers.cells.headings import Heading, heading_of
 
 _SEPARATORS = ",;\t|"
+# Lines above a header that are looked at.
+_ABOVE = 50
 _NUMBER = re.compile(r"\s*[+-]?[\d.,]*\d[\d.,]*\s*%?\s*")
 
 
@@ -25,7 +30,11 @@ class Layout:
     """The rows of the sample that have as many cells as the header."""
     hidden_header: bool = False
     """The header is a comment itself: its first name begins with #."""
-    remark: str | None = None
+    header_rows: int = 1
+    """Rows that the header takes: names of several rows are joined."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """What a row below the names says of the columns."""
+    remarks: tuple[str, ...] = ()
 
 
 def layout_of(sample: str, /) -> Layout:
@@ -36,6 +45,8 @@ def layout_of(sample: str, /) -> Layout:
     widths = [len(_cells(line, separator)) if line.strip() else 0 for line in lines]
     below = [width for width, line in zip(widths, lines, strict=True) if width > 1 and not line.startswith("#")]
     usual = max(set(below), key=below.count) if below else 1
+    # a title in a table of three columns or more has one cell, or separators for the others behind it
+    filled = widths if usual < 3 else [sum(1 for cell in _cells(line, separator) if cell.strip()) for line in lines[:_ABOVE]]
     hidden = False
     first = skipped
     # what stands above the header: blank lines, comments, and lines of one cell above rows of several
@@ -44,7 +55,7 @@ def layout_of(sample: str, /) -> Layout:
             hidden = widths[first] == usual and _is_header(lines, widths, first, separator)
             if hidden:
                 break
-        elif widths[first] > 1:
+        elif (filled[first] if first < len(filled) else widths[first]) > 1:
             break
         first += 1
     comments = [k for k in range(first + 1, len(lines)) if lines[k].startswith("#")]
@@ -53,9 +64,15 @@ def layout_of(sample: str, /) -> Layout:
     if hidden:
         header[0] = header[0].lstrip("# ") or header[0]
     rows = [tuple(row) for line in lines[first + 1 :] if len(row := _cells(line, separator)) == len(header)]
-    titles = [line for line in lines[skipped:first] if line.strip() and not line.startswith("#")]
+    titles = [line for line in lines[skipped:first] if line.strip(f" {separator}") and not line.startswith("#")]
     remark = f"skipped the {'line' if len(titles) == 1 else f'{len(titles)} lines'} above the header" if titles else None
-    return Layout(separator, first, has_comments and not hidden, tuple(header), tuple(rows), hidden, remark)
+    # only a row that stands directly below the names belongs to them
+    is_next = bool(rows) and first + 1 < len(lines) and tuple(_cells(lines[first + 1], separator)) == rows[0]
+    heading = heading_of(header, rows) if is_next else Heading(tuple(header))
+    return Layout(
+        separator, first, has_comments and not hidden, heading.names, tuple(rows[heading.rows - 1 :]), hidden,
+        heading.rows, heading.units, tuple(filter(None, (remark, heading.remark))),
+    )  # fmt: skip
 
 
 def find_separator(sample: str, /) -> str:

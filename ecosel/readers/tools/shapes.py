@@ -36,9 +36,7 @@ def _of_harness(document: Record) -> Record:
     stays in a name."""
     config = document["config"]
     row: Record = {"model": document.get("model_name") or config.get("model_args") or config.get("model")}
-    for key in ("model_args", "batch_size", "device", "limit", "num_fewshot"):
-        if key in config:
-            row[f"config.{key}"] = config[key]
+    row |= {f"config.{key}": value for key, value in config.items() if not isinstance(value, (dict, list))}
     if "total_evaluation_time_seconds" in document:
         row["total_evaluation_time_seconds"] = document["total_evaluation_time_seconds"]
     for task, metrics in document["results"].items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -228,7 +229,7 @@ def test_a_database_with_a_write_ahead_log_comes_through_a_pipe(tmp_path: Path) 
     assert json.loads(outcome.stdout)["archive"]["used"] == 1
 
 
-def test_studies_with_different_directions_state_nothing_together(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+def test_several_studies_are_one_archive_and_state_what_they_agree_in(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     directions: dict[str, Literal["maximize", "minimize"]] = {"a.db": "maximize", "b.db": "minimize"}
     for name, direction in directions.items():
         study = optuna.create_study(storage=f"sqlite:///{tmp_path / name}", directions=[direction, "minimize"])
@@ -236,6 +237,12 @@ def test_studies_with_different_directions_state_nothing_together(tmp_path: Path
     outcome = ecosel("select", tmp_path / "a.db", tmp_path / "b.db")
     assert (outcome.status, "name the objectives" in outcome.err) == (2, True)
     assert ecosel("select", tmp_path / "a.db", tmp_path / "b.db", "--maximize", "values_0", "--minimize", "values_1").status == 0
+    shutil.copy(tmp_path / "a.db", tmp_path / "c.db")
+    document = json.loads(ecosel("select", tmp_path / "a.db", tmp_path / "c.db", "--format", "json").out)
+    front = document["groups"][0]["selections"][0]["front"]
+    assert (document["archive"]["rows"], front[1] - front[0]) == (4, 2)  # the same trial in both
+    answer = " ".join(ecosel("select", tmp_path / "a.db", tmp_path / "c.db").out.split())
+    assert f"/a.db / number {front[0]} (and 1 more that tie)" in answer
 
 
 def test_an_old_optuna_schema_is_told(tmp_path: Path) -> None:

@@ -139,12 +139,6 @@ def test_names_that_differ_only_in_blanks_stay_apart(tmp_path: Path) -> None:
     assert open_archive([str(tmp_path / "t.csv")]).columns == ("a", " a", "b")
 
 
-def test_a_second_header_row_is_asked_about(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
-    (tmp_path / "t.csv").write_text("acc,ms\n%,ms\n1,2\n3,4\n")
-    outcome = ecosel("select", tmp_path / "t.csv", "--maximize", "acc", "--minimize", "ms")
-    assert (outcome.status, "'%' in row 0 is not a number (1 such cell, is it a second header row?)" in outcome.err) == (1, True)
-
-
 @pytest.mark.parametrize(("suffix", "pack"), [(".bz2", bz2.compress), (".xz", lzma.compress)])
 def test_other_compressions_are_read(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
     (tmp_path / f"t.csv{suffix}").write_bytes(pack(b"a,b\n1,2\n"))

@@ -1,0 +1,44 @@
+"""Take the one table out of a zip file."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from ecosel.errors import ArchiveError
+from ecosel.readers.bounds import Bounds, size_of
+from ecosel.readers.kinds import BY_SUFFIX
+from ecosel.readers.table import listed
+
+# What the text of a table packs to, at most; also a small file may unpack to a tenth of the size that is read at all.
+_TIMES = 200
+
+
+def unzipped(path: str, source: Path | bytes, *, table: str | None, bounds: Bounds) -> bytes:
+    """Return the content of the one file in it that a table may stand in, or of the one that table names."""
+    try:
+        with zipfile.ZipFile(source if isinstance(source, Path) else io.BytesIO(source)) as parts:
+            files = [p for p in parts.namelist() if not p.endswith("/") and not p.startswith("__MACOSX/")]
+            member = _chosen(path, files, table)
+            most = max(bounds.max_size // 10, _TIMES * size_of(source))
+            with parts.open(member) as file:
+                content = file.read(most + 1)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
+        raise ArchiveError(f"cannot read {path}: {error}") from error  # damaged, encrypted, or packed in a way of its own
+    if len(content) > most:
+        bounds.refuse(path, f"{member} unpacks to more than {_TIMES} times its size")
+    return content
+
+
+def _chosen(path: str, files: list[str], table: str | None) -> str:
+    tables = [file for file in files if PurePosixPath(file).suffix.lower() in BY_SUFFIX]
+    if len(tables) == 1:
+        return tables[0]
+    named = [file for file in files if table in (file, PurePosixPath(file).name)]
+    if len(named) == 1:
+        return named[0]
+    what = f"{len(tables)} tables" if tables else "no table"
+    of = f"; name one with --table: {listed(tables)}" if tables else f", but {listed(files) or 'nothing'}"
+    raise ArchiveError(f"{path} is a zip file and holds {what}{of}")
