@@ -95,6 +95,16 @@ class Choice:
         """The ideal, scale and weight of each objective."""
         return {"ideal": dict(self.ideal), "scale": dict(self.scale), "weights": dict(self.weights)}
 
+    def mentioned(self) -> list[int]:
+        """Return the rows that words about this choice can name, at most 50."""
+        rows = [
+            *(rows[0] for rows in self.picks.values()),
+            *(bound.without[0] for bound in self.restrictions if bound.without),
+            *self.win_shares(),
+            *(self.resampling.rows if self.resampling else ()),
+        ]
+        return list(dict.fromkeys(rows))[:50]
+
     def win_shares(self) -> dict[int, float]:
         """WinShares above 0 by row number, largest first."""
         shares = self.wins.shares
@@ -153,6 +163,8 @@ class Chosen:
     """The rows that their tool calls unfinished: their numbers, the state, and the column that says it."""
     units: Mapping[str, str] = field(default_factory=dict)
     """The unit of the cells of a column, where they carry one that its name does not say."""
+    beside: pl.DataFrame | None = field(default=None, repr=False)
+    """All columns of some rows, by which models of one name are told apart."""
 
     @property
     def choices(self) -> tuple[Choice, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +13,9 @@ import click
 import polars as pl
 
 from ecosel.cli.options.request import SelectOptions, shared_options
-from ecosel.cli.writing import check_targets, write
+from ecosel.cli.writing import check_targets, terminal_width, write
 from ecosel.output.documents import as_json, as_plain, marked_frame, picks_frame
-from ecosel.output.text import as_markdown, as_text
+from ecosel.output.text import WIDTH, as_markdown, as_text
 from ecosel.readers.opening import expand
 from ecosel.selection import Selection
 
@@ -86,9 +85,7 @@ def _render(selection: Selection, form: str, *, to_terminal: bool, hypervolume: 
         if not to_terminal:
             return as_text(selection, hypervolume=hypervolume)
         color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        return as_text(
-            selection, color=color, hypervolume=hypervolume, width=max(80, min(shutil.get_terminal_size().columns, 120))
-        )
+        return as_text(selection, color=color, hypervolume=hypervolume, width=terminal_width() or WIDTH)
     return _frame_writer(f"picks.{form}")(picks_frame(selection))
 
 

@@ -11,7 +11,7 @@ import click
 
 from ecosel.choosing.explanation import Explanation, absent, explain, find_row
 from ecosel.cli.options.request import SelectOptions, shared_options
-from ecosel.cli.writing import write
+from ecosel.cli.writing import terminal_width, write
 from ecosel.output.characters import printable
 from ecosel.output.documents import explanation_document
 from ecosel.output.sentences import number, of_parent, share, title
@@ -55,12 +55,17 @@ def why(archives: tuple[str, ...], model: str, form: str, **shared: Any) -> None
     by_choice = {id(explanation.choice): explanation for explanation in explanations}
     for explanation in (by_choice[id(choice)] for of, choice in joint_first(selection) if of is group):
         lines += ["", title(group, explanation.choice), *(f"  {line}" for line in _lines(selection, explanation))]
-    write(("".join(_folded(line) + "\n" for line in lines), None))
+    width = terminal_width() or WIDTH
+    write(("".join(_folded(line, width) + "\n" for line in lines), None))
 
 
-def _folded(line: str) -> str:
+def _folded(line: str, width: int) -> str:
+    """Break a line at spaces, not at those that belong to a number."""
     indent = " " * (len(line) - len(line.lstrip()))
-    return textwrap.fill(printable(line), WIDTH, subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False)
+    broken = textwrap.fill(
+        printable(line), width, subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False
+    )
+    return broken.replace("\u00a0", " ")
 
 
 def _lines(selection: Selection, e: Explanation) -> list[str]:
@@ -111,9 +116,8 @@ def _compared(selection: Selection, e: Explanation) -> list[str]:
         changes = []
         for column, value in other.values.items():
             mine = e.values[column]
-            percent = (
-                f" ({100 * (value - mine) / abs(mine):+.3g} %)" if mine and value != mine else " (equal)" if value == mine else ""
-            )
+            part = f" ({100 * (value - mine) / abs(mine):+.3g}\u00a0%)" if mine else ""
+            percent = " (equal)" if value == mine else part
             changes.append(f"{column} {_with_unit(selection, column, value)}{percent}")
         lines.append(f"  {_name(selection, other.row)}: {', '.join(changes)}")
     return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -113,3 +114,10 @@ def _beside(path: Path, raw: bytes) -> Path:
             raise OSError(f"cannot write {path}: {error.strerror}") from None
         raise
     return Path(name)
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that standard output is, 80 to 120; None where it is none."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
+    return max(80, min(shutil.get_terminal_size().columns, 120))

@@ -199,6 +199,9 @@ def _table(selection: Chosen, choice: Choice) -> _Table:
     if selection.labels:
         longest = _LABEL if len(choice.objectives) <= 2 else _SHORT_LABEL
         labels = [_shorten(printable(selection.label(row) or ""), longest) for row in rows]
+        if selection.beside is not None and len(set(labels)) < len(labels):
+            name = _namer(selection, choice)
+            labels = [_cut_inside(name(row), _LABEL) for row in rows]
         names.append(_Column(" / ".join(selection.labels), labels, nothing, is_text=True))
     if REPEATS in selection.models.columns:
         counts = dict(selection.models.select(ROW, REPEATS).iter_rows())
@@ -233,25 +236,24 @@ def _sentences(selection: Chosen, group: Group, choice: Choice) -> list[str]:
 
 def _namer(selection: Chosen, choice: Choice) -> Callable[[int], str]:
     """Return what calls a model by its label, with its row where another of those mentioned has the same."""
-    mentioned = [
-        *(rows[0] for rows in choice.picks.values()),
-        *(bound.without[0] for bound in choice.restrictions if bound.without),
-        *choice.win_shares(),
-        *(choice.resampling.rows if choice.resampling else ()),
-    ]
-    rows = list(dict.fromkeys(mentioned))[:50]
+    rows = choice.mentioned()
     own = pl.DataFrame({ROW: rows}, schema={ROW: selection.models.schema[ROW]})
     few = selection.models.filter(pl.col(ROW).is_in(rows))  # a join would hash all models
-    called = names_of(own.join(few, on=ROW, how="left", maintain_order="left"), selection.labels)
+    besides = [objective.column for objective in selection.objectives]
+    shown = own.join(few, on=ROW, how="left", maintain_order="left")
+    called = names_of(shown, selection.labels, selection.beside, besides=besides)
     names = dict(zip(rows, called, strict=True))
 
     def name(row: int) -> str:
         label = names.get(row) or selection.label(row) or f"row {row}"
-        # the ends of long names differ more often than their beginnings
-        shown = label if len(label) <= 60 else f"{label[:20]}…{label[-39:]}"
-        return printable(shown) + (f" (row {row})" if called.count(label) > 1 else "")
+        return _cut_inside(printable(label), 80) + (f" (row {row})" if called.count(label) > 1 else "")
 
     return name
+
+
+def _cut_inside(text: str, most: int) -> str:
+    # the ends of long names differ more often than their beginnings
+    return text if len(text) <= most else f"{text[: most // 3]}…{text[len(text) - most + most // 3 + 1 :]}"
 
 
 def _shorten(text: str, most: int) -> str:

@@ -25,7 +25,7 @@ from ecosel.readers.cells.units import holds_quantities
 from ecosel.readers.combining import join, parse_key
 from ecosel.readers.expressions import Expression, filter_rows, find_column, no_row
 from ecosel.readers.opening import expand
-from ecosel.readers.table import RESERVED
+from ecosel.readers.table import RESERVED, ROW
 from ecosel.selection import Selection, select
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -155,7 +155,7 @@ class SelectOptions:
         for remark in archive.remarks:
             click.echo(f"ecosel: {remark}", err=True)
         selection = replace(selection, remarks=(*archive.later(self.left_out), *selection.remarks))
-        return selection, kept, filtered
+        return replace(selection, beside=_beside(archive, selection)), kept, filtered
 
     def _read(self, archive: Archive, found: _Found, expressions: Sequence[Expression], *, all_columns: bool) -> pl.DataFrame:
         others = [*found.labels, *found.by, *(limit.column for limit in found.limits)]
@@ -230,6 +230,19 @@ class _Found:
                 raise ArchiveError(f"{archive.lacking[column]} has no column {column!r}; every file must have the objectives")
         if not self.objectives and len(self.measured) < 2:
             raise ValueError(_name_the_objectives(archive, paths))
+
+
+def _beside(archive: Archive, selection: Selection) -> pl.DataFrame | None:
+    """Return all columns of the models that can be named, where names repeat, or where there are none but a study of Optuna."""
+    rows = list(dict.fromkeys(row for choice in selection.choices for row in choice.mentioned()))
+    names = selection.labels_of(rows)
+    if len(set(names)) == len(names) or not (selection.labels or archive.objectives):
+        return None
+    try:
+        frame = archive.read(archive.columns, labels=selection.labels)
+    except ArchiveError:  # a column that nobody asked for cannot be read, or is too much
+        return None
+    return frame.filter(pl.col(ROW).is_in(rows))
 
 
 def _by_column(texts: Sequence[str], option: str, form: str, find: Callable[[str], str]) -> dict[str, float]:

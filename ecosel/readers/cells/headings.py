@@ -45,7 +45,7 @@ class Heading:
 
 def heading_of(header: Sequence[str], rows: Sequence[Sequence[str]], /) -> Heading:
     """Read the header and what of the rows below it belongs to it; names of several rows are joined by "/"."""
-    names, below = tuple(header), list(rows[: _LOOKED_AT + 3])
+    names, below = tuple(header), list(rows[: _LOOKED_AT + 3]) if header else []
     taken = 1
     while taken < 4 and len(below) > 1 and (joined := _joined(names, below)) is not None:
         names, below, taken = joined, below[1:], taken + 1

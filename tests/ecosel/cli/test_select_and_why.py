@@ -444,3 +444,11 @@ def test_generated_columns_of_a_database_are_columns(tmp_path: Path, ecosel: Cal
         database.execute("CREATE TABLE t (acc, c, cost AS (c * 2))")
         database.execute("INSERT INTO t (acc, c) VALUES (1, 2)")
     assert ecosel("select", tmp_path / "g.db", "--maximize", "acc", "--minimize", "cost").status == 0
+
+
+def test_models_of_one_name_are_told_apart_by_what_differs(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    (tmp_path / "t.csv").write_text("model,batch,acc,ms\nnet,8,0.8,1\nnet,64,0.9,2\nnet,32,0.7,9\n")
+    outcome = ecosel("select", tmp_path / "t.csv", "--maximize", "acc", "--minimize", "ms")
+    assert outcome.out.startswith("Choose net · batch 64: acc 0.9, ms 2.\n")
+    assert "net · batch 8" in outcome.out
+    assert "(row" not in outcome.out
