@@ -1,13 +1,15 @@
 """Meet commands with signals, full disks, few descriptors and many at once, and count what was lost or left behind.
 
-python -m tests.benchmarks.faults signals|disk|descriptors|archive [--times 20]
+python -m tests.benchmarks.faults signals|disk|descriptors|archive [--times 20] [--only "profile|evolve"]
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,17 +20,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from tests.conftest import environment
+from tests.conftest import ROOT, environment
 
 ECOSEL = (sys.executable, "-m", "ecosel")
 OBJECTIVES = ("--maximize", "acc", "--minimize", "ms")
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGINT)
 # exit status: as asked, one line of the command's own, or the signal
 STATUSES = {0, 1, 130, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGPIPE, -signal.SIGINT}
+NETWORK = "import sys, torch; from data.digits_cnn import network; torch.save(network().state_dict(), sys.argv[1])"
 APPEND = """
 import sys; from pathlib import Path; from profilers.results.archive import COLUMNS, append
 for k in map(int, sys.argv[2:]):
@@ -37,48 +41,110 @@ for k in map(int, sys.argv[2:]):
 """
 
 
-def table(folder: Path, rows: int = 200_000) -> Path:
+def table(folder: Path, rows: int = 20_000) -> Path:
     rng = random.Random(1)
     numbers = {name: [rng.random() for _ in range(rows)] for name in ("acc", "ms")}
     pl.DataFrame({"model": [f"m{k}" for k in range(rows)], **numbers}).write_csv(folder / "models.csv")
     return folder / "models.csv"
 
 
-def commands(archive: Path, outputs: Path) -> dict[str, tuple[list[str], list[Path]]]:
+@dataclass(frozen=True)
+class Command:
+    words: list[str]
+    files: list[Path]
+    """What it writes, each whole or not at all."""
+    grows: Path | None = None
+    """An archive of a record a line, which gets whole lines or none."""
+
+
+def commands(archive: Path, outputs: Path, only: str = "") -> dict[str, Command]:
     """Return each command with the files that it writes."""
     chosen, front, page = outputs / "chosen.json", outputs / "front.csv", outputs / "page.html"
-    return {
-        "select": (
+    trace, runs, found, variants = (outputs / name for name in ("trace.parquet", "runs.ndjson", "run.db", "variants"))
+    network = [str(archive.parent / "net.pt"), "--factory", f"{ROOT / 'data/digits_cnn.py'}:network", "--dataset", "digits"]
+    each = {
+        "select": Command(
             [*ECOSEL, "select", str(archive), *OBJECTIVES, "--format", "json", "-o", str(chosen), "--front", str(front)],
             [chosen, front],
         ),
-        "report": ([*ECOSEL, "report", str(archive), *OBJECTIVES, "-o", str(page)], [page]),
-    }
+        "report": Command([*ECOSEL, "report", str(archive), *OBJECTIVES, "-o", str(page)], [page]),
+        "profile": Command(
+            [*ECOSEL, "profile", *network, "--meter", "constant:5", "--quick", "--max-seconds", "2", "--archive", str(runs),
+             "--trace", str(trace)], [trace], runs,
+        ),
+        "evolve": Command(
+            [*ECOSEL, "evolve", "--dataset", "digits", "--births", "3", "--population", "2", "--max-epochs", "1", "--measure", "none",
+             "--plain", "--archive", str(found)], [],
+        ),
+        "compress": Command(
+            [*ECOSEL, "compress", *network, "--limit", "50", "--variants", "fold,bf16", "--ci", "20%", "-o", str(variants)], [],
+        ),
+    }  # fmt: skip
+    return {name: each[name] for name in each if not only or name in only.split("|")}
 
 
-def signals(times: int) -> None:
-    """Send a signal at a random moment of a command; its files are absent or whole."""
+def signals(times: int, only: str) -> None:
+    """Send a signal at a random moment of a command; its files are absent or whole, and no process of it is left."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        outputs = folder / "outputs"
+        folder, outputs = Path(name), Path(name) / "outputs"
         outputs.mkdir()
-        for title, (command, files) in commands(table(folder), outputs).items():
+        subprocess.run([sys.executable, "-c", NETWORK, str(folder / "net.pt")], check=True, env=environment())
+        for title, command in commands(table(folder), outputs, only).items():
             began = time.monotonic()
-            subprocess.run(command, check=True, capture_output=True, env=environment())
-            took_s, whole = time.monotonic() - began, {file: file.stat().st_size for file in files}
+            subprocess.run(command.words, check=True, capture_output=True, env=environment())
+            took_s, whole = time.monotonic() - began, {file: file.stat().st_size for file in command.files}
             found, rng = Counter[str](), random.Random(2)
             for turn in range(times):
-                for file in files:
-                    file.unlink(missing_ok=True)
-                with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as run:
-                    time.sleep(rng.uniform(0, 1.1 * took_s))
-                    run.send_signal(SIGNALS[turn % len(SIGNALS)])
-                    run.communicate()
+                shutil.rmtree(outputs)
+                outputs.mkdir()
+                number = SIGNALS[turn % len(SIGNALS)]
+                run = _signalled(command, rng.uniform(0, 1.1 * took_s), number)
                 found[f"status {run.returncode}"] += 1
-                found["HALF A FILE"] += sum(file.exists() and file.stat().st_size != whole[file] for file in files)
-                found["LEFT BEHIND"] += sum(file.name.startswith(".") for file in outputs.iterdir())
+                found["HALF"] += sum(file.exists() and not _is_whole(file, whole[file]) for file in command.files)
+                lines = command.grows.read_text() if command.grows and command.grows.exists() else ""
+                found["HALF A LINE"] += bool(lines) and not lines.endswith("}\n")
+                hidden = [file.name for file in outputs.rglob("*") if file.name.startswith(".") or ".partial" in file.name]
+                found["LEFT BEHIND"] += len(hidden)
+                found["CHILD LEFT"] += _group_is_there(run.pid)
                 found["ANOTHER STATUS"] += run.returncode not in STATUSES
+                if run.returncode not in (0, 130, -number) or hidden:
+                    print(f"{title}, {number.name}: {run.returncode}, {hidden}: {run.said[-300:]!r}", flush=True)
             print(f"{title}: {times} signals over {took_s:.1f} s: {dict(sorted(found.items()))}", flush=True)
+
+
+@dataclass(frozen=True)
+class _Ran:
+    pid: int
+    returncode: int
+    said: str
+
+
+def _signalled(command: Command, after_s: float, number: signal.Signals) -> _Ran:
+    """Run a command in a session of its own, and send it a signal."""
+    with subprocess.Popen(
+        command.words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), start_new_session=True, text=True
+    ) as run:
+        time.sleep(after_s)
+        run.send_signal(number)
+        _, said = run.communicate()
+    return _Ran(run.pid, run.returncode, said)
+
+
+def _group_is_there(group: int) -> bool:
+    """Tell whether a process of a group still runs two seconds after its first one ended."""
+    for _ in range(20):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        time.sleep(0.1)
+    os.killpg(group, signal.SIGKILL)
+    return True
+
+
+def _is_whole(file: Path, size: int) -> bool:
+    """Tell whether a file is as it was written without a signal; a trace holds as many samples as there was time for."""
+    return file.read_bytes()[-4:] == b"PAR1" if file.suffix == ".parquet" else file.stat().st_size == size
 
 
 @contextmanager
@@ -92,12 +158,13 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
         subprocess.run(["umount", folder], check=True)
 
 
-def disk(times: int) -> None:
+def disk(times: int, only: str) -> None:
     """Give a command disks of more and more room; it writes all files whole, or says in a line that there is no room."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         archive = table(folder, 2_000)
-        for title, (command, files) in commands(archive, folder / "small").items():
+        for title, one in commands(archive, folder / "small", only or "select|report").items():
+            command, files = one.words, one.files
             found = Counter[str]()
             for pages in range(1, times + 1):
                 with small_disk(folder / "small", 4096 * (pages if title == "select" else 16 * pages)):
@@ -111,11 +178,12 @@ def disk(times: int) -> None:
             print(f"{title}: {times} disks: {dict(sorted(found.items()))}", flush=True)
 
 
-def descriptors(times: int) -> None:
+def descriptors(times: int, only: str) -> None:
     """Give a command few file descriptors; it ends well, or in a line."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for title, (command, files) in commands(table(folder, 2_000), folder).items():
+        for title, one in commands(table(folder, 2_000), folder, only or "select|report").items():
+            command, files = one.words, one.files
             found = Counter[str]()
             for limit in range(8, 8 + times):
 
@@ -131,7 +199,7 @@ def descriptors(times: int) -> None:
             print(f"{title}: limits {8} to {7 + times}: {dict(sorted(found.items()))}", flush=True)
 
 
-def archive(times: int) -> None:
+def archive(times: int, only: str) -> None:
     """Append rows from many processes while others select from the same archive: none is lost, doubled or refused."""
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(16) as pool:
         path = Path(name) / "runs.db"
@@ -152,7 +220,7 @@ def _ran(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
 
 
-PARTS: dict[str, Callable[[int], None]] = {
+PARTS: dict[str, Callable[[int, str], None]] = {
     "signals": signals,
     "disk": disk,
     "descriptors": descriptors,
@@ -163,5 +231,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--only", default="", help="commands, apart by | (default: all)")
     given = parser.parse_args()
-    PARTS[given.part](given.times)
+    PARTS[given.part](given.times, given.only)

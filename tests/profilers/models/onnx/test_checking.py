@@ -187,14 +187,14 @@ def test_each_value_of_a_long_chain_is_followed_once() -> None:
     nodes = [files.node("Identity", f"w{k}", f"w{k + 1}") for k in range(count)]
     constants = Constants(files.model([*nodes, files.node("MatMul", "x w9", "y")], [files.tensor("w0", 3, 3)], {"x": ["b", 3]}))
 
-    class Counting(dict[str, object]):
+    class Counting(dict[str, Any]):
         looked = 0
 
-        def get(self, *arguments: object) -> object:
+        def get(self, key: str, default: Any = None) -> Any:
             self.looked += 1
-            return super().get(*arguments)  # type: ignore[arg-type]
+            return super().get(key, default)
 
-    constants._made_by = counting = Counting(constants._made_by)  # type: ignore[assignment]
+    constants._made_by = counting = Counting(constants._made_by)
     found = [constants.source(f"w{k}") for k in range(count, 0, -1)]
     assert {name for name, _ in filter(None, found)} == {"w0"}
     assert counting.looked <= count
