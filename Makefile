@@ -1,4 +1,4 @@
-# make demo, make test: all that a fresh machine needs is Python 3.11 or newer and make.
+# make demo, make test: a fresh machine needs only Python 3.11 or newer and make.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -16,7 +16,7 @@ demo: .venv/installed
 	$(BIN)/ecosel select demo/evolved.db --no-pairs
 	$(BIN)/ecosel report demo/random.db demo/evolved.db --by source --label candidate_id --label test_accuracy -o demo/report.html
 	@$(BIN)/python -m evolver.run.winners.comparison demo/random.db demo/evolved.db
-	@echo "The page of the choice: $(CURDIR)/demo/report.html"
+	@echo "Report: $(CURDIR)/demo/report.html"
 
 test: .venv/installed-test browser
 	$(BIN)/python -m pytest
@@ -26,7 +26,7 @@ browser:
 	@if command -v chromium chromium-browser google-chrome >/dev/null && command -v firefox-esr firefox >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium firefox-esr fonts-dejavu-core; \
-	else echo "tests of the report in a browser that is not here are skipped; install the packages chromium and firefox-esr for them"; fi
+	else echo "skipping tests of the report in missing browsers; to run them, install the packages chromium and firefox-esr"; fi
 
 check: .venv/installed-test
 	$(BIN)/ruff check .
@@ -36,7 +36,7 @@ check: .venv/installed-test
 	$(BIN)/python -m build --no-isolation --outdir build/dist . >/dev/null
 	$(BIN)/twine check --strict build/dist/*
 
-# Look for files that break a reader: every target for FUZZ_SECONDS. What is found is kept in tests/fuzz/corpus.
+# Look for files that break a reader: every target for FUZZ_SECONDS. Findings are kept in tests/fuzz/corpus.
 FUZZ_SECONDS ?= 60
 fuzz: .venv/installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz

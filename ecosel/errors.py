@@ -2,4 +2,4 @@
 
 
 class ArchiveError(Exception):
-    """An archive cannot be read, or what it holds cannot be used."""
+    """An archive cannot be read, or its content cannot be used."""

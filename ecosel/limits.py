@@ -1,4 +1,4 @@
-"""Turn "accuracy >= 0.9" and "1%" into what a model must keep to be chosen."""
+"""Turn "accuracy >= 0.9" and "1%" into limits that a model must meet to be chosen."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Limit:
     value: float
     relation: Relation = "<="
     unit: str = ""
-    """Of the value, where it is not that of the column."""
+    """Of the value, if it is not that of the column."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
@@ -46,7 +46,7 @@ class Limit:
         return self.relation in (">=", ">")
 
     def violation(self, value: float | None) -> float:
-        """Return by how much a value breaks the limit, relative to it; 0 where it keeps it or is not known."""
+        """Return by how much a value violates the limit, relative to it; 0 if it meets it or is unknown."""
         if value is None:
             return 0.0
         over = self.value - value if self.is_floor else value - self.value

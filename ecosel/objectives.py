@@ -52,7 +52,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric that ecosel knows by its column: what it is called, its unit, and when it is known."""
+    """A metric that ecosel knows by its column: its name, its unit, and when it is known."""
 
     objective: Objective
     name: str

@@ -6,7 +6,7 @@ from pathlib import Path
 def sample(name: str, /) -> Path:
     """Return the path of a file of data/, in a checkout or an installed package.
 
-    Raises FileNotFoundError where there is no such file.
+    Raises FileNotFoundError if there is no such file.
     """
     package = Path(__file__).parent
     for folder in (package / "data", package.parent / "data"):

@@ -5,11 +5,11 @@ The arguments of `select`:
 - frame: a polars or pandas frame, or anything with the Arrow or dataframe protocol; only the columns in use are read. A row
   number is the position in the frame as it is given, from 0: of a filtered frame the position in what is left, of pandas not
   its index, whose names can be labels.
-- objectives: column to "max" or "min"; without them the canonical columns that hold a value. Cells are cleaned as in files:
+- objectives: column to "max" or "min"; by default the canonical columns that have values. Cells are cleaned as in files:
   text that reads as a number is one, NaN and infinity are missing, rows that miss an objective are left out and counted.
   Columns `<objective>_low` and `_high` (95 % interval) or `_std` (standard deviation) are taken as measurement errors.
-- limits: "ms <= 20", of any column: who keeps all of them may be chosen; ideal and scale stay those of all models.
-- within: "1%" or "0.5" (points): choose the cheapest model that is so near to the best quality.
+- limits: "ms <= 20", of any column: only models that meet all of them are chosen; ideal and scale come from all models.
+- within: "1%" or "0.5" (points): choose the cheapest model within this distance of the best quality.
 - pick: "knee" chooses where the front bends most (Das 1999), beside the best trade-off.
 - mean_over: columns that tell repeats apart (seed, fold): one model for each configuration, the mean of its rows.
 """
@@ -71,7 +71,7 @@ def select(
 ) -> Selection:  # fmt: skip
     """Find the fronts of a frame and choose its best trade-offs (Young et al. 2019, section IV).
 
-    `help(ecosel.selection)` says what each argument means. Raises ValueError for an argument that does not fit, ArchiveError for
+    `help(ecosel.selection)` explains each argument. Raises ValueError for an argument that does not fit, ArchiveError for
     cells that cannot be used.
 
     >>> models = pl.DataFrame({"accuracy": [0.80, 0.82, 0.70], "parameters": [1_070_311, 25_506_331, 2_000_000]})
@@ -103,7 +103,7 @@ def select(
 
 
 def choices_of_groups(models: Models, question: Question, remarks: list[str], /) -> tuple[tuple[Group, ...], list[str]]:
-    """Choose in each group; return the groups, and why there is no choice in others. ArchiveError where there is none in any."""
+    """Choose in each group; return the groups, and why there is no choice in others. ArchiveError if there is none in any."""
     groups, refused = [], []
     for key, rows in grouped(models.rows, question.by):
         kept = question.requirements.kept(rows)

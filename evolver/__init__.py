@@ -1,4 +1,4 @@
-"""Search for networks with an asynchronous genetic algorithm, and fill an archive with what was found.
+"""Search for networks with an asynchronous genetic algorithm, and fill an archive with the candidates.
 
 The rooms, in the order of the flow:
 
@@ -6,8 +6,8 @@ The rooms, in the order of the flow:
 - search: ask for the next birth, tell an outcome; knows no process, file or clock
 - workers: run a job in a child process, here or on a cluster
 - training: train, score and measure one candidate (the only room with torch)
-- archive, candidates: the one file of a run, written by its master and read by anyone; the only modules with SQLite
-- run: begin or resume a search, and keep every worker busy until its budget is spent; winners: what becomes of them
+- archive, candidates: the one file of a run, written by its master, readable by anyone; the only modules with SQLite
+- run: begin or resume a search, and keep every worker busy until its budget is spent; winners: variants, manifests, kept weights
 - cli: the command `evolve`
 """
 
@@ -23,7 +23,7 @@ def candidate(manifest: str | None = None, *, weights_file: str | None = None) -
     """Build the network of a winner: `ecosel profile run-22.pt --factory evolver:candidate`.
 
     The manifest is the file that `ecosel evolve --final` writes beside the weights, run-22.json; it is found by the name of
-    the weights where none is named.
+    the weights if none is named.
     """
     from pathlib import Path
 

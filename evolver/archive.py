@@ -26,7 +26,7 @@ from evolver.jobs import Outcome, Reestimate, Task
 from evolver.search.optimizer import Birth
 
 _VERSION = 1
-_APPLICATION = 0x65636F73  # "ecos": what `file` and we tell such a database by
+_APPLICATION = 0x65636F73  # "ecos": identifies such a database, also for `file`
 
 # the fields of an outcome are the columns of the table; these hold JSON
 _JSON = ("curve", "notes")
@@ -231,7 +231,7 @@ def _locked(path: Path) -> int:
 
 @contextmanager
 def one_line_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises into one line that says what to do."""
+    """Turn SQLite errors into one line that says what to do."""
     try:
         yield
     except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""Read candidates from an archive that somebody else may be writing, without changing it."""
+"""Read candidates from an archive without changing it, even while a search writes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EARLIER = 128  # outcomes of an earlier run that a surrogate begins with: its s
 
 
 def outcomes(path: Path) -> tuple[tuple[str, float], ...]:
-    """Return genome and accuracy, 0 where it failed, of candidates all over an archive; () of a genome's file."""
+    """Return genome and accuracy, 0 if it failed, of candidates all over an archive; () of a genome's file."""
     try:
         with path.open("rb") as file:
             if file.read(len(SQLITE)) != SQLITE:
@@ -40,7 +40,7 @@ class Candidate:
 
 
 def candidate(path: Path, candidate_id: str) -> Candidate:
-    """Return a candidate of an archive. Raises EvolverError where there is none."""
+    """Return a candidate of an archive. Raises EvolverError if there is none."""
     if not path.is_file():
         raise EvolverError(f"{path}: no such archive")
     try:

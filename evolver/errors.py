@@ -2,4 +2,4 @@
 
 
 class EvolverError(Exception):
-    """A search cannot start, go on, or keep what it found."""
+    """A search cannot start, continue, or keep its results."""

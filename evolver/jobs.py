@@ -36,14 +36,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a worker found: the data set, and what it would train on."""
+    """A worker's report: the data set, and the device that it would train on."""
 
     dataset: str  # the name that the column `dataset` of the archive holds
     input_shape: tuple[int, int, int]  # channels, height, width
     classes: int
     images: dict[str, int]  # of "train", "validation", "test"
     device: str  # as the column `device`
-    versions: dict[str, str]  # of torch and what else matters to the numbers
+    versions: dict[str, str]  # of torch and other packages that affect the numbers
     cuda: bool = False
     no_energy: str | None = None  # why energy cannot be measured
 

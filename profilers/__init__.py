@@ -2,17 +2,17 @@
 
 The rooms, in the order of the flow:
 
-- meters: read watts or joules now (NVML, RAPL, boards of the edge, a recording, a declared constant); find the meter of a device
-- machine: what this process gets of its processors, and the child processes that it starts
+- meters: read watts or joules now (NVML, RAPL, edge boards, a recording, a declared constant); find the meter of a device
+- machine: this process's share of the processors, and the child processes that it starts
 - energy: readings and windows -> joules per image with an interval; sampling a meter, sensor behind a meter
 - datasets: load labelled images
 - models: open a saved model as a module that can be called
-- logs: read logs of power, and turn windows of them into joules
+- logs: read power logs, and turn windows of them into joules
 - results: the profile of a model, as a record, an archive row and text
-- inference: run a module over its batches, score its outputs, look at it closely; flops
+- inference: run a module over its batches, score its outputs, examine it more closely; flops
 - measuring: reserve a device, prepare, warm up, measure; several models or settings
-- runtimes: what runs a saved model, PyTorch or ONNX Runtime
-- variants: make smaller variants of a model, and measure them beside it
+- runtimes: run a saved model with PyTorch or ONNX Runtime
+- variants: make smaller variants of a model, and compare them with it
 - live, library: measure a block of code, a callable or a module from Python
 - cli: the commands `profile`, `energy`, `devices` and `compress`
 

@@ -1,4 +1,4 @@
-"""Measure from Python or a notebook what is in memory: a module over its inputs, or any callable."""
+"""Measure from Python or a notebook: a module in memory over its inputs, or any callable."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """Time and energy of one image, or call, with 95 % intervals; what is None has its reason in `reasons`."""
+    """Time and energy of one image, or call, with 95 % intervals; `reasons` explains every None."""
 
     time_s: Estimate
     energy: Energy
@@ -69,7 +69,7 @@ def measure_module(
     """Measure a torch module where it stands, in evaluation mode, over a pass of its inputs; it is left as it was.
 
     Inputs are a tensor or array [n, ...], a tuple (by position) or dict (by name) of such, or a list of batches of these.
-    Without a plan it takes 3 to 10 seconds. Raises ProfilerError where the module cannot be run, ValueError for wrong arguments.
+    Without a plan it takes 3 to 10 seconds. Raises ProfilerError if the module cannot be run, ValueError for wrong arguments.
     """
     import torch
 
@@ -109,12 +109,12 @@ def measure_callable(
     seed: int = 0,
     progress: bool = True,
 ) -> Cost:
-    """Measure any callable without arguments that returns when its work is done; `images` is what one call handles.
+    """Measure any callable without arguments that returns when its work is done; one call handles `images` images.
 
-    On another device than the processor, `work` must wait for it; torch finds the device.
+    If the work runs on another device than the processor, `work` must wait for it; torch finds the device.
     """
     if images < 1:
-        raise ValueError(f"images is {images}; one call handles at least 1")
+        raise ValueError(f"images is {images}; one call must handle at least 1")
     place, load = _place(device), _Calls(work, images)
     load.run(1)
     found, energy = _measured(load, place, meter=meter, plan=plan, seed=seed, progress=progress)
@@ -162,7 +162,7 @@ def _busy(found: Measurement, place: Device) -> tuple[str, ...]:
     known = [group.lost for group in found.marks.groups if group.lost is not None]
     if not known or place.code != "cpu" or (lost := float(np.mean(known))) <= 0.02:
         return ()
-    return (f"the machine was busy: others had {lost:.1%} of the processor time that was wanted ({load_of_others()})",)
+    return (f"the machine was busy: other processes took {lost:.1%} of the processor time needed ({load_of_others()})",)
 
 
 def _around(estimate: Estimate) -> str:
@@ -170,7 +170,7 @@ def _around(estimate: Estimate) -> str:
 
 
 def _batches(inputs: Any, size: int) -> list[Batch]:
-    """Return batches; what is not a list of them is cut along the first dimension."""
+    """Return a list of batches unchanged; cut anything else along the first dimension."""
     import torch
     from torch.utils._pytree import tree_leaves, tree_map_only
 

@@ -1,4 +1,4 @@
-"""Windows of somebody's own loop: begin and end around any work → joules with their interval, from a meter sampled beside it."""
+"""Windows around your own loop: start and end of any work → joules with their interval, from a meter sampled meanwhile."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _lock = threading.Lock()
 class Measured:
     """One window: `joules`, `low`, `high`, `seconds`, `warnings`, once it has ended; asking waits until the sensor has settled.
 
-    Raises MeterError or WindowTooShort where the energy cannot be told; it is never 0 for want of a reading.
+    Raises MeterError or WindowTooShort where the energy cannot be determined; it is never 0 for want of a reading.
     """
 
     def __init__(self, device: str = "cuda", *, meter: str | None = None) -> None:
@@ -131,9 +131,9 @@ class _Running:
         marks = Windows((group,), self._meter.name, column, False, sensor, interval_s, None, None, None)
         found = derive(self.sampler.trace(), marks)
         if found.power is None:
-            raise MeterError("; ".join(found.reasons) or "the meter gave no power in this window")
+            raise MeterError("; ".join(found.reasons) or "the meter gave no power readings in this window")
         gain = () if can.gain_error is None else (
-            f"the error of the board's sensor comes on top: gain ± {can.gain_error:.0%} and ± {can.offset_error_w:g} W",
+            f"the error of the board's sensor is additional: gain ± {can.gain_error:.0%} and ± {can.offset_error_w:g} W",
         )  # fmt: skip
         return found.power, (*found.warnings, *gain)
 
@@ -150,7 +150,7 @@ def _counted(name: str, seconds: float, first: Reading | None, last: Reading | N
 
 
 def _synchronise(device: str) -> None:
-    """Wait for what was put on a GPU, where torch did."""
+    """Wait for work that torch put on a GPU."""
     torch = sys.modules.get("torch")
     if torch is not None and device.startswith("cuda") and torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""Show where a measurement stands, where a person looks at it."""
+"""Show the progress of a measurement on a terminal or in a notebook."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _say_waiting(progress: Progress) -> None:
-    """Without a bar, say only what would look like a program that hangs."""
+    """Without a bar, report only phases that would look like a hang."""
     if progress.phase.startswith("waiting"):
         click.echo(progress.phase, err=True)
 

@@ -1,1 +1,1 @@
-"""Clean the rows of an archive, find the fronts, choose from them, and say how sure the choice is."""
+"""Clean the rows of an archive, find the fronts, choose from them, and determine how certain the choice is."""

@@ -1,4 +1,4 @@
-"""What was chosen: front, best by each objective, best trade-off, the answer; and what binds it."""
+"""Hold a choice: the front, the best by each objective, the best trade-off, the answer, and the limits that bind it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Role = Literal["trade_off", "within", "knee"]
 
 @dataclass(frozen=True)
 class Restriction:
-    """A limit, or the bound on the quality, of one choice, and what giving it up would change."""
+    """A limit of one choice, or its bound on the quality, and what dropping it would change."""
 
     text: str
     kept: int
     """Number of models that keep it."""
     without: tuple[int, ...]
-    """Row numbers of the answer without it; empty where that is the same, so it does not bind."""
+    """Row numbers of the answer without it; empty if that is the same, so it does not bind."""
     values: tuple[float, ...]
     """Objectives of the first of these."""
 
@@ -56,7 +56,7 @@ class Choice:
     weights: Mapping[str, float]
     wins: WinShares
     resampling: Resampling | None
-    """None where the archive has no measurement errors."""
+    """None if the archive has no measurement errors."""
     top: int
     answer: tuple[int, ...]
     """Row numbers of the models to choose, ties in row order: the best trade-off, unless another was asked for."""
@@ -187,7 +187,7 @@ class Chosen:
         return [" / ".join(cells) if there and same else "" for cells, there, same in names]
 
     def lineage(self, row: int, /) -> tuple[str, str] | None:
-        """Return the variant that a row is and the model it was made of; None where it is no variant, or that is not known."""
+        """Return the variant of a row and the model it was made from; None if it is not a variant, or its parent is unknown."""
         if not {"variant", "parent"} <= set(self.models.columns):
             return None
         at = self.models[ROW].search_sorted(row)

@@ -1,4 +1,4 @@
-"""Say of one model where it stands: who dominates it, or under which weights it is the choice."""
+"""Explain one model: which models dominate it, or under which weights it is the choice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Where one model stands in one selection."""
+    """The place of one model in one selection."""
 
     choice: Choice
     row: int
@@ -39,7 +39,7 @@ class Explanation:
     """Row numbers of all models that dominate it, nearest to the ideal first; empty on the front."""
     wins: float
     weighting: Mapping[str, float] | None
-    """A weighting, of sum 1, that makes it the best trade-off; None where there is none or none was found."""
+    """A weighting, of sum 1, that makes it the best trade-off; None if there is none or none was found."""
     others: tuple[Comparison, ...]
     """Up to three of its dominators; on the front, its neighbours there."""
 
@@ -73,7 +73,7 @@ def find_row(selection: Chosen, model: str, /, others: pl.DataFrame | None = Non
     """Return the row number that model names: a row number, or the label of exactly one row.
 
     others: what `absent` returns, to say why such a row is not among those used.
-    Raises ValueError where there is none or more than one.
+    Raises ValueError if there is none or more than one.
     """
     columns = [ROW, *selection.labels]
     named = selection.models.select(columns).with_columns(why=pl.lit(None, dtype=pl.String))
@@ -104,7 +104,7 @@ def find_row(selection: Chosen, model: str, /, others: pl.DataFrame | None = Non
 
 
 def _not_one(model: str, found: pl.DataFrame, labels: Sequence[str]) -> str:
-    """Say why what was found is no model that can be explained: it is not used, or it is several."""
+    """Say why the rows found cannot be explained: unused, or more than one."""
     found = found.sort(ROW)
 
     def name(k: int) -> str:
@@ -120,7 +120,7 @@ def _not_one(model: str, found: pl.DataFrame, labels: Sequence[str]) -> str:
 
 
 def explain(selection: Chosen, row: int, /) -> tuple[Group, tuple[Explanation, ...]]:
-    """Explain where the model with that row number stands in each selection of its group."""
+    """Explain the place of the model with that row number in each selection of its group."""
     for group in selection.groups:
         models = models_of(selection, group)
         at = models[ROW].index_of(row)
@@ -187,10 +187,10 @@ def _neighbours(deviations: Values, front: NDArray[np.int64], at: int) -> NDArra
 
 
 def _search_weighting(z: Values, at: int, rng: np.random.Generator) -> Values:
-    """Search a weighting [d] under which row at of deviations z [n, d] wins; NaN where none is found.
+    """Search a weighting [d] under which row at of deviations z [n, d] wins; NaN if none is found.
 
     With u = w² the margin min_k u · (z_k² - z_at²) is concave in u, so drawing ever closer around the best draw so far
-    climbs to its maximum; the row wins somewhere where that is not negative.
+    climbs to its maximum; the row wins somewhere if that is not negative.
     """
     gaps = np.delete(z**2, at, axis=0) - z[at] ** 2
     d = z.shape[1]

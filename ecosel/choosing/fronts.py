@@ -1,4 +1,4 @@
-"""Choose among the models of one group: their front, the distances on it, the answer, and what binds it."""
+"""Choose among the models of one group: their front, the distances on it, the answer, and the limits that bind it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Positions = NDArray[np.int64]
 
 
 def choices(question: Question, rows: pl.DataFrame, errors: Sequence[str], /) -> Iterator[Choice]:
-    """Choose for each pair of objectives and for all of them, as it is asked."""
+    """Choose for each pair of objectives and for all of them, as requested."""
     objectives, rule, requirements = question.objectives, question.rule, question.requirements
     numbers = rows[ROW].to_numpy()
     values = {o.column: rows[o.column] for o in objectives}
@@ -86,14 +86,14 @@ class _Chooser:
         self._values = [values[o.column] for o in some]
         self._costs = [costs[o.column] for o in some]
         self._ideal, self._scales, self._weights = ideal, scales, weights
-        # the first quality, else the first objective, is what the others are paid for
+        # the first quality, or else the first objective, against which the costs are weighed
         self._reference = next((k for k, o in enumerate(some) if o.is_quality), 0)
 
     def values(self, positions: Positions) -> Values:
         return np.stack([_floats(column.gather(positions)) for column in self._values], axis=1)
 
     def front(self, may: Mask) -> Positions:
-        """Return the front of the models that may be chosen."""
+        """Return the front of the models within the limits."""
         positions = np.flatnonzero(may)
         found: Positions = positions[nondominated_rows([column[positions] for column in self._costs])]
         return found
@@ -105,7 +105,7 @@ class _Chooser:
         return front[knee(np.stack([column[front] for column in self._costs], axis=1))]
 
     def cheapest(self, front: Positions, near: Mask) -> Positions:
-        """Return those of a front that are nearest to the ideal in all but the reference, among those that are near."""
+        """Return the models on a front closest to the ideal in all objectives but the reference, among those near its best."""
         front = front[near[front]]
         others = self._weights.copy()
         others[self._reference] = 0.0
@@ -133,7 +133,7 @@ def _answer(
     front: Positions,
     pick: Pick,
 ) -> tuple[tuple[int, ...], Role, tuple[Restriction, ...]]:
-    """Return the rows to choose, what makes them so, and each restriction with what would be chosen without it."""
+    """Return the rows to choose, their role, and each restriction with the choice without it."""
     trade_off = chooser.trade_off(front)
     if not requirements and pick == "distance":
         return tuple(numbers[trade_off].tolist()), "trade_off", ()
@@ -170,7 +170,7 @@ def _resampling(
     some: Sequence[Objective], rows: pl.DataFrame, errors: Sequence[str], *,
     ideal: Values, scales: Values, weights: Values, seed: int,
 ) -> Resampling:  # fmt: skip
-    """Resample the measurements under the ideal and the scale of the selection as it is printed."""
+    """Resample the measurements under the ideal and scale of the printed selection."""
     signs = np.array([-1.0 if o.is_quality else 1.0 for o in some])
     values = np.stack([rows[o.column].cast(pl.Float64).to_numpy() for o in some], axis=1)
     towards = [measured_error(rows, o, errors) for o in some]

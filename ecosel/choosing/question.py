@@ -1,4 +1,4 @@
-"""What is asked of a selection: objectives, groups, rule and requirements, checked against the columns of a frame."""
+"""The question of a selection: objectives, groups, rule and requirements, checked against the columns of a frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Pick = Literal["distance", "knee"]
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked. Objectives are none where the canonical ones that hold a value are to be taken."""
+    """The question. Without objectives, the canonical ones that have values are used."""
 
     objectives: tuple[Objective, ...]
     labels: tuple[str, ...]
@@ -35,7 +35,7 @@ class Question:
         return [limit.column for limit in self.requirements.limits]
 
     def check(self, names: Sequence[str], /) -> None:
-        """Raise ValueError where a column is none of names, or a number or choice does not fit."""
+        """Raise ValueError if a column is not in names, or a number or choice is invalid."""
         columns = [objective.column for objective in self.objectives]
         for column in [*columns, *self.labels, *self.by, *self.mean_over]:
             _known(column, names)

@@ -20,7 +20,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a model must keep to be chosen. They decide who may be chosen, never by which ideal and scale."""
+    """The limits that a model must meet to be chosen. They restrict the choice, but never change ideal and scale."""
 
     limits: tuple[Limit, ...] = ()
     within: Within | None = None
@@ -33,7 +33,7 @@ class Requirements:
         return replace(self, limits=tuple(_in_unit(limit, units.get(limit.column, "")) for limit in self.limits))
 
     def kept(self, rows: pl.DataFrame, /) -> tuple[Mask, ...]:
-        """Return for each limit which rows [n] keep it; one without a value does not."""
+        """Return for each limit which rows [n] meet it; a row without a value does not."""
         return tuple(_keeps(limit, rows[limit.column]) for limit in self.limits)
 
 
@@ -63,13 +63,13 @@ def near_best(within: Within, reference: Objective, values: Values, among: Mask,
 
 
 def point_of(reference: Objective, values: Values) -> float:
-    """Return what one point is in the unit of a quality: a hundredth of a share that is a fraction, else 1."""
+    """Return the size of one point in the unit of a quality: 0.01 for a fraction, otherwise 1."""
     share = reference == ACCURACY or is_share(reference.column)
     return 0.01 if share and values.min() >= 0 and values.max() <= 1 else 1.0
 
 
 def refuse_all(rows: pl.DataFrame, limits: Sequence[Limit], kept: Sequence[Mask], key: Mapping[str, Any] | None) -> str:
-    """Say why no row of a group keeps all limits: which one none keeps, and the best value there is."""
+    """Say why no row of a group meets all limits: the limit that none meets, and the best value found."""
     group = ", ".join(f"{column} = {cell}" for column, cell in (key or {}).items()) + ": " if key else ""
     for limit, mask in zip(limits, kept, strict=True):
         if not mask.any():

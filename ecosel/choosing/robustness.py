@@ -30,9 +30,9 @@ class WinShares:
 
     shares: Values
     error: float
-    """95 % half-width of a share; 0 where the shares are exact."""
+    """95 % half-width of a share; 0 if the shares are exact."""
     weightings: Values
-    """A weighting [n, d] under which the row is the pick, as far inside as can be told; NaN where none was found."""
+    """A weighting [n, d] under which the row is the pick, as far inside its region as could be found; NaN if none was found."""
 
 
 def win_shares(deviations: Values, /, *, seed: int) -> WinShares:
@@ -128,16 +128,16 @@ def resample(
     seed: int,
     rows: Sequence[int] | None = None,
 ) -> Resampling:
-    """Resample the measurements and count who is on the front and who is picked.
+    """Resample the measurements and count how often each row is on the front and how often it is picked.
 
     costs [n, d]: smaller is better; below and above [n, d]: standard deviation towards smaller and larger cost (0: known
     exactly). Each side is half a normal distribution, cut at 4.5 standard deviations, objectives and rows independent.
     distance maps the costs [m, d] of a front to distances [m]; rows [n] are the row numbers. RESAMPLES draws, fewer
-    where more than 2,000 rows can reach the front, at least 100.
+    if more than 2,000 rows can reach the front, at least 100.
     """
     numbers = np.arange(len(costs)) if rows is None else np.asarray(rows)
     on_front, pick = np.zeros(len(costs)), np.zeros(len(costs))
-    # who is dominated even at its best by somebody at its worst never gets there
+    # a row dominated even at its best by another at its worst never gets there
     worst = costs + _REACH * above
     best = costs - _REACH * below
     hopeless = dominated_by(_columns(worst[nondominated_rows(_columns(worst))]), _columns(best))

@@ -50,7 +50,7 @@ class Rule:
                 raise ValueError(f"ideal of {column!r} is {value}; it must be a finite number")
 
     def check(self, objectives: Sequence[Objective], /) -> None:
-        """Raise ValueError where a weight, an ideal or the preset does not fit the objectives."""
+        """Raise ValueError if a weight, an ideal or the preset does not fit the objectives."""
         columns = [objective.column for objective in objectives]
         for what, given in (("weight", self.weights), ("ideal", self.ideal)):
             for column in given:
@@ -116,7 +116,7 @@ def knee(costs: Values, /) -> NDArray[np.int64]:
 
     The plane goes through the best row of each objective, each objective in units of its range on the front: the knee of
     Das 1999, "On characterizing the 'knee' of the Pareto curve based on normal-boundary intersection". Where these rows
-    span no plane that falls in every objective, it is the one through 1 on each axis. Empty where nothing bends.
+    span no plane that falls in every objective, it is the one through 1 on each axis. Empty if nothing bends.
     """
     extent = np.array([spread(column) for column in costs.T])
     costs, extent = costs[:, extent > 0], extent[extent > 0]

@@ -1,4 +1,4 @@
-"""Say where the energies of two picks differ by less than the error that their meters share with no repetition."""
+"""Warn if the energies of two picks differ by less than the systematic error of their meters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ENERGY = ENERGY.column
 
 
 def systematic_remarks(models: pl.DataFrame, groups: Iterable[Group], /) -> list[str]:
-    """Return a remark for each pick whose energy is not surely another than the answer's.
+    """Return a remark for each pick whose energy does not clearly differ from the answer's.
 
     On one device the gain cancels, and the offset with the time of an inference; between devices both count in full.
     """

@@ -1,4 +1,4 @@
-"""The command group: commands are named as strings and loaded when called."""
+"""The command group: commands are named as strings and loaded on use."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def group(debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command; exit 0 done, 1 the input or the world failed, 2 wrong usage, 130 stopped, each failure in one line."""
+    """Run a command; exit 0 success, 1 bad input or outside failure, 2 wrong usage, 130 stopped; one line per failure."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     gc.disable()  # modules are no garbage: looking for some in them takes 40 ms while they load and when all ends
     status = _run(given)
@@ -110,7 +110,7 @@ def _run(arguments: list[str]) -> int:
 
 @contextmanager
 def _guarded(arguments: list[str]) -> Iterator[None]:
-    """Turn aborts of libraries into one line; what a model or a training writes to stderr is left alone, and so is --debug."""
+    """Turn library aborts into one line; leave alone the stderr of models and trainings, and --debug."""
     if not arguments or arguments[0] not in COMMANDS or not _HELP.isdisjoint(arguments):
         yield
         return

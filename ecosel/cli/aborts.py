@@ -1,4 +1,4 @@
-"""End a command in one line, with exit status 1, where a library would abort the whole process.
+"""End a command in one line, with exit status 1, if a library would abort the whole process.
 
 Native code that meets a damaged file or memory that is not there does not raise but aborts (polars on a flipped bit in a
 Parquet page, an allocation of exabytes): no `except` sees that, and a page of a foreign backtrace is left on the screen.
@@ -20,7 +20,7 @@ _HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
 
 @contextmanager
 def one_line_aborts(*, silent: bool) -> Iterator[None]:
-    """Handle what would abort this process, for the time of a command; silent: also keep what native code itself writes."""
+    """Handle aborts of this process during a command; silent: also capture what native code writes."""
     with ExitStack() as stack:
         noise = stack.enter_context(_native_noise()) if silent else None
         stack.enter_context(_handled(lambda number: _end(number, noise)))
@@ -62,7 +62,7 @@ def _native_noise() -> Iterator[int | None]:
 
 
 def _end(number: int, noise: int | None) -> None:
-    """Say in one line that a library aborted, with the first line that it wrote itself; end at once, whatever else runs."""
+    """Report in one line that a library aborted, with the first line that it wrote; exit at once."""
     signal.alarm(5)  # should this thread never get its turn, the process ends all the same
     said = b"" if noise is None else os.pread(noise, 300, 0).split(b"\n")[0]
     reason = said.decode("utf-8", "replace").strip() or signal.Signals(number).name

@@ -111,7 +111,7 @@ def _check(archives: tuple[str, ...], output: str | None, static: str | None, *,
 
 
 def _command(name: str, archives: tuple[str, ...], shared: dict[str, Any]) -> list[str]:
-    """Return the words of a command: what was asked for, without what is the default or names an output."""
+    """Return the words of a command, without defaults and outputs."""
     words = ["ecosel", name, *archives]
     for option in (option for option in report.params if isinstance(option, click.Option) and option.name in shared):
         given = shared[str(option.name)]

@@ -1,4 +1,4 @@
-"""Write a page anew whenever its archive changes, whole or not at all."""
+"""Rewrite a page atomically whenever its archive changes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _Write = Callable[[float | None], None]
 
 
 def watch(archives: Sequence[str], write_page: _Write, /, *, wait: Callable[[float], None] = time.sleep) -> None:
-    """Call write_page with the time of now on every change of the archives, and with None at the end.
+    """Call write_page with the current time on every change of the archives, and with None at the end.
 
-    It ends on Ctrl-C, on SIGTERM, or when the process that started it is gone. What cannot be read yet is waited for.
+    It ends on Ctrl-C, on SIGTERM, or when the process that started it is gone. It waits for archives that cannot be read yet.
     """
     before = signal.signal(signal.SIGTERM, _interrupt)
     parent, seen, said = os.getppid(), None, ""
@@ -46,7 +46,7 @@ def watch(archives: Sequence[str], write_page: _Write, /, *, wait: Callable[[flo
 
 
 def _attempt(write_page: _Write, now: float | None, said: str) -> str:
-    """Write the page; where the archive cannot be used yet say so once, and return what was said."""
+    """Write the page; if the archive cannot be used yet, say so once, and return the message."""
     try:
         write_page(now)
     except (ArchiveError, ValueError, OSError) as error:

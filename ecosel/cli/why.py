@@ -1,4 +1,4 @@
-"""`ecosel why`: where one model stands, and why it is or is not the choice."""
+"""`ecosel why`: explain why one model is or is not the choice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write an answer to standard output or, whole or not at all, to a file."""
+"""Write an answer to standard output or, atomically, to a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from types import FrameType
 
 
 def check_targets(targets: Sequence[str | None], inputs: Sequence[str], /) -> None:
-    """Raise ValueError where an output would replace an input, or another output."""
+    """Raise ValueError if an output would replace an input, or another output."""
     files = [Path(target).resolve() for target in targets if target not in (None, "-")]
     if len(set(files)) < len(files):
         raise ValueError(f"{files[0].name} is named for two outputs; give each its own file")
@@ -31,7 +31,7 @@ def check_targets(targets: Sequence[str | None], inputs: Sequence[str], /) -> No
 
 
 def write(*answers: tuple[str | bytes, str | None]) -> None:
-    """Write each content to its file, or to standard output where the file is None or `-`.
+    """Write each content to its file, or to standard output if the file is None or `-`.
 
     All files are written beside their names first and then appear together, each whole.
     """
@@ -40,7 +40,7 @@ def write(*answers: tuple[str | bytes, str | None]) -> None:
 
 
 class _Ended(BaseException):
-    """A signal came that ends this process."""
+    """A signal that ends this process has arrived."""
 
 
 @contextmanager

@@ -38,9 +38,9 @@ _EXACT_INT = 2**53
 def nondominated_mask(costs: ArrayLike, /, *, copies: Literal["all", "first"] = "all") -> Mask:
     """Mark the rows of costs [n, d] that no other row dominates.
 
-    A row dominates another when it is nowhere larger and somewhere smaller, so equal rows do not dominate each other:
+    A row dominates another if it is nowhere larger and somewhere smaller, so equal rows do not dominate each other:
     all copies of a front row are marked, or only the first of them. Integers are compared as integers.
-    Raises ValueError where a value is not finite.
+    Raises ValueError if a value is not finite.
 
     >>> nondominated_mask([[1, 2], [2, 1], [2, 2], [1, 2]])
     array([ True,  True, False,  True])
@@ -64,7 +64,7 @@ def nondominated_mask(costs: ArrayLike, /, *, copies: Literal["all", "first"] = 
 def nondominated_pairs(quality: ArrayLike, costs: ArrayLike, /) -> Mask:
     """Mark the fronts [n, k] of one column [n] against each of k other columns [n, k], all smaller is better.
 
-    Column j is what nondominated_mask says of the pair (quality, costs[:, j]).
+    Column j is nondominated_mask of the pair (quality, costs[:, j]).
 
     >>> nondominated_pairs([1, 2, 2], [[3, 1], [2, 1], [2, 2]])
     array([[ True,  True],
@@ -80,7 +80,7 @@ def nondominated_pairs(quality: ArrayLike, costs: ArrayLike, /) -> Mask:
 def nondominated_rank(costs: ArrayLike, /) -> Rows:
     """Return the layer [n] of each row of costs [n, d]: 0 on the front, 1 on the front of the rest, and so on.
 
-    Copies share a layer. Raises ValueError where a value is not finite.
+    Copies share a layer. Raises ValueError if a value is not finite.
 
     >>> nondominated_rank([[1, 2], [2, 1], [2, 2], [3, 3]])
     array([0, 0, 1, 2])
@@ -101,7 +101,7 @@ def nondominated_rank(costs: ArrayLike, /) -> Rows:
 def dominators(costs: ArrayLike, rows: ArrayLike, /) -> list[Rows]:
     """Return for each of rows the numbers of the rows of costs [n, d] that dominate it, ascending.
 
-    Raises ValueError where a value is not finite or a row not in the table.
+    Raises ValueError if a value is not finite or a row not in the table.
 
     >>> dominators([[1, 2], [2, 1], [2, 2]], [2, 0])
     [array([0, 1]), array([], dtype=int64)]
@@ -199,7 +199,7 @@ def unbeaten_rows(columns: list[Costs], /) -> Rows:
 def nondominated_masks(tables: Costs, /, *, to_come: int) -> Mask:
     """Mark the front of each of r tables of costs [r, n, d] in a mask [r, n], copies included; nothing is checked.
 
-    to_come: how many tables of this size are still to come, these included. NumPy alone, and numba only where all of them
+    to_come: how many tables of this size are still to come, these included. NumPy alone, and numba only if all of them
     repay its start.
     """
     r, n, d = tables.shape

@@ -19,7 +19,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 
 
 def kernel(function: _Kernel) -> _Kernel:
-    """Compile on the first call, without the interpreter lock; cached on disk where a cache folder can be written."""
+    """Compile on the first call, without the interpreter lock; cached on disk if a cache folder can be written."""
     try:
         compiled: _Kernel = numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # numba found no place for the cache

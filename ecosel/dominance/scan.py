@@ -27,7 +27,7 @@ _ROWS_A_THREAD = 1 << 17
 
 
 def eliminate(costs: Costs, /) -> Rows | None:
-    """Return the rows that a few strong rows leave, ascending; None where the sum of a row is not finite.
+    """Return the rows that a few strong rows leave, ascending; None if the sum of a row is not finite.
 
     O(n · strong rows), at most 16: the elimination filter of LESS (Godfrey et al.
     2007). Strong rows are chosen in two steps, each by how much of a sample they dominate together: out of the sample,
@@ -115,7 +115,7 @@ def scan_for(d: int) -> Callable[[Costs, Costs, int, int, Rows], int]:
     def scan(costs: Costs, strong: Costs, start: int, stop: int, kept: Rows) -> int:
         """Write the rows of costs[start:stop] that no strong row dominates to kept, and some that are dominated.
 
-        Return how many, or -1 where a sum is not finite. A block of rows is turned into columns, which stay in the
+        Return how many, or -1 if a sum is not finite. A block of rows is turned into columns, which stay in the
         first-level cache while each strong row is held against all of them at once.
         """
         column, total = np.empty((d, _BLOCK)), np.empty(_BLOCK)

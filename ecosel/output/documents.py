@@ -190,9 +190,9 @@ def marked_frame(selection: Chosen, archive: pl.DataFrame) -> pl.DataFrame:
     """Return the used rows of archive (it holds ROW) with `row`, `on_front`, `rank` and `distance` beside their columns.
 
     They belong to the joint selection of the row's group, or the only pair. rank 0 is the front, 1 the front of the rest,
-    and so on, null where a limit is broken; distance is taken with the ideal and scale of the front of all. Where
+    and so on, null if a limit is broken; distance is taken with the ideal and scale of the front of all. Where
     measurements were resampled, the share of the samples in which the row is on the front, and the pick, stand there too.
-    Raises ValueError where there are several pairs and no joint selection.
+    Raises ValueError if there are several pairs and no joint selection.
     """
     parts = []
     for group in selection.groups:

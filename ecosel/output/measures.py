@@ -59,7 +59,7 @@ class Measure:
         return f"{'highest' if self.objective.is_quality else 'lowest'} in {self.name}"
 
     def change(self, value: float, of: float, /) -> str:
-        """Say how value differs from another: `3.9 points less accuracy`, `2.1 times the parameters`; empty where it does not."""
+        """Say how value differs from another: `3.9 points less accuracy`, `2.1 times the parameters`; empty if it does not."""
         if value == of:
             return ""
         known = self.metric is not None
@@ -86,7 +86,7 @@ class Measure:
         return f"{written} point{'' if written == '1' else 's'}"
 
     def difference(self, value: float, of: float, /) -> str:
-        """Write how value differs from another in few characters: `−3.9 points`, `−77 %`, `× 2.1`; empty where it does not."""
+        """Write how value differs from another in few characters: `−3.9 points`, `−77 %`, `× 2.1`; empty if it does not."""
         if value == of:
             return ""
         sign = "−" if value < of else "+"
@@ -123,7 +123,7 @@ def measure(objective: Objective, values: pl.Series, unit: str = "", /) -> Measu
 
 
 def rounded(value: float, digits: int, /, *, short: bool = False) -> str:
-    """Write a number with so many significant digits, halves away from zero, large ones in full or, if short, with M, B or T."""
+    """Write a number with that many digits, halves away from zero, large ones in full or, if short, with M, B or T."""
     if not math.isfinite(value):
         return str(value)
     number = Decimal(value)
@@ -154,7 +154,7 @@ def percentage(part: float, /) -> str:
 
 
 def trade(parts: Sequence[Measure], value: Sequence[float], of: Sequence[float], reference: int, /) -> str:
-    """Say what a model gives up and gains against another, the reference objective first, what it loses besides last.
+    """Describe a model's gains and losses against another, the reference objective first, other losses last.
 
     "11.1 points less accuracy, 13 % less inference time, 71 % less energy per inference, but 26 % more parameters"
     """

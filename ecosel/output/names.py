@@ -1,4 +1,4 @@
-"""Name models so that no two have one name: by their label, and where that is not unique by the columns in which they differ."""
+"""Name models so that no two have one name: by their label, and if that is not unique by the columns in which they differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 
 from ecosel.readers.table import RESERVED, ROW
 
-# A name takes at most this many columns beside its label, of at most so many distinct values.
+# A name has at most this many columns beside its label, with at most that many distinct values.
 _MOST_COLUMNS, _FEWEST_VALUES, _LONGEST_VALUE = 4, 12, 40
 _MEASURED = re.compile(r"_(low|high|std)$")
 _KIND = re.compile(r"[_ ]?(id|name|number|no|nr)$", re.IGNORECASE)
@@ -52,7 +52,7 @@ def _labels(models: pl.DataFrame, labels: Sequence[str]) -> list[str]:
 
 
 def _distinguishing(own: pl.DataFrame, keys: list[str], besides: set[str]) -> list[str]:
-    """Return the fewest columns that tell rows of one key apart, found one after another."""
+    """Return a small set of columns that distinguish rows of one key, chosen greedily."""
     most = max(_FEWEST_VALUES, own.height // 4)
     candidates = {}
     for column in own.columns:
@@ -70,7 +70,7 @@ def _distinguishing(own: pl.DataFrame, keys: list[str], besides: set[str]) -> li
             break
         groups = [(*group, cell) for group, cell in zip(groups, candidates.pop(best), strict=True)]
         chosen.append(best)
-    # what an earlier column said may be said by later ones together
+    # later columns together may make an earlier one redundant
     return [column for column in own.columns if column in chosen]
 
 

@@ -1,4 +1,4 @@
-"""Say in a sentence what a choice gains and how sure it is."""
+"""Describe in a sentence the gains of a choice and its certainty."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Name = Callable[[int], str]
 
 
 def gain(choice: Choice, parts: Mapping[str, Measure], name: Name, /) -> str:
-    """Say what the best trade-off gives up and gains against the model that is best in the first quality.
+    """Describe the best trade-off's losses and gains against the model that is best in the first quality.
 
     "Against B, the most accurate (81.9 %): 2 points less accuracy, 50 % less inference time."
     """
@@ -39,7 +39,7 @@ def reference_of(objectives: Sequence[Objective], /) -> int:
 
 
 def bounds(choice: Choice, parts: Mapping[str, Measure], name: Name, /) -> list[str]:
-    """Say of each limit whether it binds, and what giving it up would gain."""
+    """Say for each limit whether it binds, and the gain from dropping it."""
     k = reference_of(choice.objectives)
     measured = [parts[o.column] for o in choice.objectives]
     at = choice.values[choice.at(choice.answer[0])].tolist()
@@ -55,7 +55,7 @@ def bounds(choice: Choice, parts: Mapping[str, Measure], name: Name, /) -> list[
 
 
 def certainty(choice: Choice, name: Name, /) -> str:
-    """Say how far the choice depends on the weights, and on the measurements where their errors are known."""
+    """Say how much the choice depends on the weights, and on the measurements if their errors are known."""
     if choice.used == 1:
         return "It is the only model."
     if choice.role == "within":
@@ -148,7 +148,7 @@ def summary(selection: Chosen) -> str:
 
 
 def _ideals(selection: Chosen) -> list[str]:
-    """Say of the qualities other than accuracy, whose end nobody stated, which ideal they got and why."""
+    """State the ideals of qualities other than accuracy that were not given, and why."""
     open_ended = [o.column for o in selection.objectives if ideal_from(selection, o) == "front"]
     if not open_ended:
         return []
@@ -233,19 +233,19 @@ def title(group: Group, choice: Choice) -> str:
 
 
 def key_of(group: Group) -> str:
-    """Return the values that the models of a group share, with a colon; nothing where there is one group."""
+    """Return the values that the models of a group share, with a colon; nothing if there is one group."""
     key = ", ".join(f"{column} = {cell}" for column, cell in (group.key or {}).items())
     return f"{key}: " if key else ""
 
 
 def of_parent(selection: Chosen, row: int) -> str | None:
-    """Say which variant of which model a row is; None where it is none."""
+    """Say which variant of which model a row is; None if it is none."""
     lineage = selection.lineage(row)
     return None if lineage is None else printable(f"the variant {lineage[0]} of {lineage[1]}")
 
 
 def answer(group: Group, choice: Choice, parts: Mapping[str, Measure], name: Name) -> list[str]:
-    """Say which model is the choice of a group, with its numbers, what it gives up, and how sure that is."""
+    """Name the choice of a group, with its numbers, its losses and gains, and its certainty."""
     pick = choice.answer
     values = choice.values[choice.at(pick[0])].tolist()
     numbers = ", ".join(parts[o.column].phrase(value) for o, value in zip(choice.objectives, values, strict=True))

@@ -40,7 +40,7 @@ class _Column:
 
 @dataclass(frozen=True)
 class _Table:
-    """The models of one choice: columns that name a model, its objectives, and what was made of them."""
+    """The table of one choice: columns that name a model, its objectives, and its results."""
 
     names: list[_Column]
     objectives: list[_Column]
@@ -223,7 +223,7 @@ def _table(selection: Chosen, choice: Choice) -> _Table:
 
 
 def _sentences(selection: Chosen, group: Group, choice: Choice) -> list[str]:
-    """Return what is said under a table; of the answer of a group that stands at the top already."""
+    """Return the lines under a table, without the answer already given at the top."""
     tied = choice.answer
     shown = ", ".join(map(str, tied[:_MOST_TIES])) + (", ..." if len(tied) > _MOST_TIES else "")
     tie = [f"Tie: {len(tied):,} models are equally close, rows {shown}."] if len(tied) > 1 else []
@@ -235,7 +235,7 @@ def _sentences(selection: Chosen, group: Group, choice: Choice) -> list[str]:
 
 
 def _namer(selection: Chosen, choice: Choice) -> Callable[[int], str]:
-    """Return what calls a model by its label, with its row where another of those mentioned has the same."""
+    """Return a function that names a model by its label, with its row if another mentioned model has the same label."""
     rows = choice.mentioned()
     own = pl.DataFrame({ROW: rows}, schema={ROW: selection.models.schema[ROW]})
     few = selection.models.filter(pl.col(ROW).is_in(rows))  # a join would hash all models

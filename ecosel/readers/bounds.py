@@ -1,4 +1,4 @@
-"""Bound what a stranger's file may take: memory, time, rows, columns, the length of a cell.
+"""Bound the cost of a stranger's file: memory, time, rows, columns, the length of a cell.
 
 All bounds follow from one size, 1 GB unless `--max-size` says otherwise, so that one option raises them together.
 """
@@ -118,7 +118,7 @@ class Bounds:
         return self.seconds * max(1.0, size / 10_000_000) * self.max_size / 10**9
 
     def guard(self, path: str, database: sqlite3.Connection, size: int) -> None:
-        """Let SQLite itself end what takes too long, and refuse cells that are too long."""
+        """Let SQLite itself end slow queries and refuse long cells."""
         database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(self.cell, 10_000))
         end = time.monotonic() + self.patience(size)
         database.set_progress_handler(lambda: time.monotonic() > end, 10_000)
@@ -190,7 +190,7 @@ def unpacked(source: Path | bytes, /) -> bytes:
 
 
 def parse_size(text: str, /) -> int:
-    """Return the bytes that "2GB", "500 MB" or "1e9" says; ValueError where it is no size."""
+    """Return "2GB", "500 MB" or "1e9" as bytes; ValueError if it is not a size."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?(?:e\d+)?)\s*([KMGT]?)i?B?\s*", text, re.IGNORECASE)
     if match is None or not float(match[1]) * _UNITS[match[2].upper()] >= 1:
         raise ValueError(f"--max-size {text}: name a size such as 500MB or 4GB")

@@ -16,10 +16,10 @@ from ecosel.readers.table import RESERVED, ROW, Archive, listed
 
 
 def stack(path: str, archives: Sequence[Archive], /) -> Archive:
-    """Put the rows of archives one after another; a column that stands only in some is missing in the rows of the others."""
+    """Concatenate the rows of archives; a column that only some of them have is missing in the rows of the others."""
     first = archives[0]
     columns = tuple(dict.fromkeys(column for archive in archives for column in archive.columns))
-    # studies that differ in what is better state nothing together
+    # studies with different directions state none together
     agreed = first.objectives if all(archive.objectives == first.objectives for archive in archives) else ()
     label = "source" if "source" not in columns else "source_file"
 
@@ -67,9 +67,9 @@ def _side(text: str) -> Expression:
 
 
 def join(archives: Sequence[Archive], keys: Sequence[Key], /) -> Archive:
-    """Put the columns of archives beside one another, for rows whose keys are equal; rows are numbered as in the first.
+    """Merge the columns of archives for rows with equal keys; rows are numbered as in the first.
 
-    A column that stands in several gets its file as a prefix. Raises ArchiveError where a key is not unique.
+    A column found in several files gets its file as a prefix. Raises ArchiveError if a key is not unique.
     """
     if len(archives) < 2:
         raise ValueError("--join needs two or more files; name another one")
@@ -122,7 +122,7 @@ class _Table:
     key: tuple[Expression, ...]
 
     def read(self, wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
-        """Read those of the wanted columns that stand here, with ROW and the key."""
+        """Read the wanted columns of this archive, with ROW and the key."""
         own = {self.names[name]: name for name in wanted if name in self.names}
         of_key = [self._found(part, column) for part in self.key for column in part.columns]
         texts = [*(self.names[name] for name in labels if name in self.names), *of_key]
@@ -185,7 +185,7 @@ def _joined(first: pl.DataFrame, other: pl.DataFrame, on: list[str], *, paths: t
             rows = twice.filter(pl.all_horizontal(pl.col(column) == twice[column][0] for column in on))
             at = rows[ROW if ROW in rows.columns else f"{RESERVED}other"]
             raise ArchiveError(
-                f"the key {key!r} stands {rows.height} times in {path}, in rows {at[0]} and {at[1]}; a key is unique:"
-                " name further columns of it with --join, or choose rows with --where"
+                f"the key {key!r} occurs {rows.height} times in {path}, in rows {at[0]} and {at[1]}; keys must be unique:"
+                " add columns with --join, or filter rows with --where"
             )
     return first.join(other, on=on, how="inner", maintain_order="left")

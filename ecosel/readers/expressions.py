@@ -102,7 +102,7 @@ class Expression:
 
 
 def _quantities(cells: pl.Series, frame: pl.DataFrame) -> pl.Series:
-    """Return cells with a unit as numbers; text as it is."""
+    """Return cells with a unit as numbers; other text unchanged."""
     rows = frame[ROW] if ROW in frame.columns else pl.Series(range(frame.height))
     try:
         return read_quantities(cells, rows=rows).numbers
@@ -150,7 +150,7 @@ def no_row(archive: Archive, /) -> str:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep what a panic of the SQL parser writes to stderr by itself from the user; the error comes as an exception."""
+    """Hide from the user what a panicking SQL parser writes to stderr; the error is raised as an exception."""
     try:
         kept = os.dup(2)
     except OSError:  # stderr is closed

@@ -1,4 +1,4 @@
-"""Find out by its first bytes what a file holds, or what to do where it cannot be read."""
+"""Recognise a file by its first bytes, or say what to do if it cannot be read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Kind = Literal["text", "JSON", "Parquet", "Arrow", "SQLite", "DuckDB", "workbook
 
 # a text, or JSON, may be packed so
 PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
-# what the name of a file promises
+# the kind that a file's name suggests
 BY_SUFFIX: dict[str, Kind] = {
     ".csv": "text", ".tsv": "text", ".txt": "text", ".md": "text", ".json": "JSON", ".ndjson": "JSON", ".jsonl": "JSON",
     ".parquet": "Parquet", ".pq": "Parquet", ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow", ".db": "SQLite",
@@ -31,7 +31,7 @@ _INSTEAD = {
 
 
 def kind_of(name: str, head: bytes, /) -> Kind:
-    """Return what the first bytes of a file, unpacked, show that it holds."""
+    """Return the kind of a file from its first bytes, unpacked."""
     if head.startswith(b"PAR1"):
         return "Parquet"
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
@@ -62,7 +62,7 @@ def kind_of(name: str, head: bytes, /) -> Kind:
 
 
 def check_promise(name: str, source: Path | bytes, holds: Kind, /) -> None:
-    """Raise ArchiveError where the name of a file says that it holds something else."""
+    """Raise ArchiveError if the name of a file says that it holds something else."""
     if isinstance(source, bytes):
         return
     suffix = source.suffix.lower()

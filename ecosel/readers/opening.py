@@ -1,4 +1,4 @@
-"""Open what a path names with the reader for what it holds: files, folders of tools, standard input."""
+"""Open a path with the reader for its content: files, folders of tools, standard input."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def open_archive(
 ) -> Archive:  # fmt: skip
     """Open files, globs, `-` (standard input) or a folder of a tool as one archive.
 
-    The rows of several files stand one after another; a column `source` then names the file of each row.
+    Several files are concatenated; a column `source` then names the file of each row.
     table names a table or view of a database, the sheet of a workbook or the key of a JSON object; study an Optuna study or
-    MLflow experiment; decimal says whether numbers in text have a decimal point or a comma, where it cannot be told.
-    bounds says how much of a file is read; what is larger is refused. names are columns that are wanted, which tell whether
+    MLflow experiment; decimal is the decimal mark of ambiguous text.
+    bounds limits the size of a file; a larger one is refused. names are the wanted columns, which tell whether
     the objects of a JSON document are its rows or its columns.
     Raises ArchiveError when something is not there or cannot be read.
     """
@@ -76,7 +76,7 @@ def expand(paths: Sequence[str], /) -> list[str]:
 
 
 def _local(path: str) -> str:
-    """Return the file of a database URL, as libraries write it; refuse what is elsewhere."""
+    """Return the file of a database URL, as libraries write it; refuse other machines."""
     database = re.match(r"(sqlite|duckdb)(\+\w+)?:///", path)
     if database:
         return path[database.end() :].partition("?")[0]
@@ -101,7 +101,7 @@ def _matches(path: str) -> list[str]:
 
 @contextmanager
 def one_line_errors(path: str) -> Iterator[None]:
-    """Turn what libraries raise on a bad file into an ArchiveError of one line."""
+    """Turn library errors on a bad file into an ArchiveError of one line."""
     try:
         yield
     except (*_RAISED, sqlite3.Error, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:

@@ -33,11 +33,11 @@ class Archive:
     columns: tuple[str, ...]
     load: Callable[[Sequence[str], Sequence[str]], pl.DataFrame]
     """Read the columns named first (at least one), all rows, in the archive's order; those named second are labels, which
-    keep their text where the archive has nothing but text."""
+    keep their text if the archive has nothing but text."""
     objectives: tuple[Objective, ...] = ()
     """Directions that the file itself states (an Optuna study)."""
     row_numbers: tuple[int, ...] | None = None
-    """Numbers of the rows where they are not 0, 1, 2, ... (Optuna's trial numbers)."""
+    """Numbers of the rows if they are not 0, 1, 2, ... (Optuna's trial numbers)."""
     unfinished: int = 0
     """Rows of the file that never got a result and are not among the rows read."""
     remarks: tuple[str, ...] = ()

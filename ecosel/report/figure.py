@@ -26,7 +26,7 @@ _LEGEND: dict[str, Any] = {
 
 
 def figure_format(name: str, /) -> Format:
-    """Return the format that a file name asks for; raise ValueError where it is none of the three."""
+    """Return the format that a file name asks for; raise ValueError if it is none of the three."""
     suffix = Path(name).suffix.lower()
     if suffix == ".svg":
         return "svg"
@@ -60,7 +60,7 @@ def as_figure(selection: Selection, form: Format, /, *, columns: int = 2) -> byt
 
 
 def _as_paper(svg: str) -> str:
-    """Give an SVG its size in points, and identifiers that do not depend on what was drawn before it."""
+    """Give an SVG its size in points, and identifiers independent of earlier drawings."""
     numbers: dict[str, int] = {}
     svg = re.sub(r'(id="|url\(#)(clip|gradient)_?(\d+)', lambda m: f"{m[1]}{m[2]}{numbers.setdefault(m[3], len(numbers))}", svg)
     # px of a style sheet are 1/96 inch, those of a paper 1/72

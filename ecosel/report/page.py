@@ -46,7 +46,7 @@ def as_page(
     SHA-256, folder the one that its power traces are named from. A page with a time in written (seconds of the epoch)
     loads itself again and again, as it is replaced by newer ones.
 
-    Raises ValueError where there are more groups than a page can hold.
+    Raises ValueError if there are more groups than a page can hold.
     """
     base, start = unrestricted(selection, rows)
     if len(base.groups) > MOST_GROUPS:
@@ -98,7 +98,7 @@ def _counted(selection: Selection, views: Sequence[GroupView]) -> str:
 
 
 def _left_out(selection: Selection) -> list[str]:
-    """Say why rows are not among the models, where that is more than a few."""
+    """Say why rows are not among the models."""
     reasons = []
     if selection.left_out.height:
         counts = selection.left_out["missing"].value_counts(sort=True).head(2)

@@ -127,7 +127,7 @@ class Genome:
 
     @classmethod
     def from_json(cls, text: str) -> Genome:
-        """Read what `to_json` wrote; ValueError, in one line, for anything else. Ranges are not looked at: `shapes.repair`."""
+        """Read the result of `to_json`; ValueError, in one line, for anything else. `shapes.repair` checks ranges."""
         try:
             record = json.loads(text)
         except (ValueError, TypeError, RecursionError) as error:

@@ -47,7 +47,7 @@ class Architectures:
         return features(self._read(genome), self.space)
 
     def adopted(self, genome: str, /) -> str:
-        """Return a genome of another space as one of this. Raises ValueError where the text is no genome."""
+        """Return a genome of another space as one of this. Raises ValueError if the text is no genome."""
         return self._written(repair(self._read(genome), self.space))
 
     def _read(self, text: str) -> Genome:

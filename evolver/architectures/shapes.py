@@ -1,4 +1,4 @@
-"""Propagate shapes through a genome, count parameters and FLOPs, and repair what does not fit: whole numbers only."""
+"""Propagate shapes through a genome, count parameters and FLOPs, and repair misfits, in whole numbers only."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from evolver.architectures.genome import (
 from evolver.architectures.space import LAYER_RANGES, LEARNING_RATES, OPTIMIZERS, WEIGHT_DECAY, Integer, OneOf, Space
 
 Shape: TypeAlias = tuple[int, int, int]
-"""Channels, height, width; what an inner product gives is (units, 1, 1)."""
+"""Channels, height, width; the output of an inner product is (units, 1, 1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """One layer that is on, with what it gives and costs."""
+    """One layer that is on, with its output and its cost."""
 
     layer: Layer
     output: Shape
@@ -61,7 +61,7 @@ def steps(size: int, kernel: int, stride: int, padding: int) -> int:
 
 
 def place(layer: Layer, shape: Shape) -> Placed:
-    """Put a layer behind something of a shape. ValueError where its window does not fit."""
+    """Put a layer behind something of a shape. ValueError if its window does not fit."""
     channels, height, width = shape
     if isinstance(layer, Activation | Dropout):
         return Placed(layer, shape, 0, 0, channels * height * width)
@@ -97,7 +97,7 @@ def _place_inception(layer: Inception, shape: Shape) -> Placed:
 
 
 def describe(genome: Genome, space: Space) -> Description:
-    """Return the layers with their output shapes, and what they add up to. ValueError where a window does not fit."""
+    """Return the layers with their output shapes, and their totals. ValueError if a window does not fit."""
     shape = space.input_shape
     layers = []
     for layer in (*genome.layers(), InnerProduct(space.classes)):
@@ -115,8 +115,8 @@ def describe(genome: Genome, space: Space) -> Description:
 def repair(genome: Genome, space: Space) -> Genome:
     """Return the nearest genome that is valid in a space; one that already is comes back equal.
 
-    Slots are cut or filled up with ones that are off, genes are brought into their ranges, windows into what they slide over.
-    Then, while a limit is passed, all layers are narrowed alike, and where that ends the costliest one is switched off.
+    Slots are cut or filled up with ones that are off, genes are brought into their ranges, and windows into their inputs.
+    Then, while a limit is exceeded, all layers are narrowed equally; when that ends, the costliest one is switched off.
     """
     training = _training_in_range(genome.training, space)
     features = _fitted(_counted(genome.features, space.feature_slots, Slot(False, Activation("relu"))), space.input_shape)
@@ -165,7 +165,7 @@ def _training_in_range(training: Training, space: Space) -> Training:
 
 
 def _fitted(slots: tuple[Slot, ...], shape: Shape) -> tuple[Slot, ...]:
-    """Bring the genes of feature slots into range, and the windows of those that are on into the shapes they meet."""
+    """Bring the genes of feature slots into range, and the windows of those that are on into their input shapes."""
     fitted = []
     for slot in slots:
         inside = _in_range(slot)
@@ -230,7 +230,7 @@ def _narrowed(genome: Genome, factor: float) -> Genome:
 
 
 def _without_costliest(genome: Genome, description: Description) -> Genome:
-    """Switch off the layer with the most FLOPs, or, where none has any, the one that keeps the most; there is one that is on."""
+    """Switch off the layer with the most FLOPs, or, if none has any, the one that keeps the most; there is one that is on."""
     placed = description.layers[:-1]
     costliest = max(range(len(placed)), key=lambda number: (placed[number].flops, placed[number].kept))
     numbers = [

@@ -65,7 +65,7 @@ class Real:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """One of some values; a value that stands several times is that much likelier."""
+    """One of some values; a value listed several times is that much likelier."""
 
     values: tuple[Any, ...]
 
@@ -90,7 +90,7 @@ _WIDTH = Integer(4, 128, log=True)
 _KERNEL = Integer(1, 7)
 _STRIDE = OneOf((1, 1, 1, 1, 2, 3))
 
-# Kinds are the paper's. It gives no ranges: each below is ours, chosen to hold what the named networks show within CIFAR's 32x32.
+# Kinds are the paper's. It gives no ranges: each below is ours, chosen to cover the named networks within CIFAR's 32x32.
 LAYER_RANGES: Mapping[str, Mapping[str, tuple[Range, str]]] = {
     "convolution": {
         "channels": (Integer(8, 256, log=True), f"{OURS}; 1 to 128 {NOVA}"),
@@ -184,7 +184,7 @@ class Space:
         return Integer(self.min_epochs, self.max_epochs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold and `Space(**record)` reads."""
+        """Return a JSON object that `Space(**record)` reads."""
         return asdict(self)
 
 

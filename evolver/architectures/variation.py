@@ -58,9 +58,9 @@ def crossover(a: Genome, b: Genome, space: Space, rng: np.random.Generator) -> G
 
 
 def mutate(genome: Genome, space: Space, rng: np.random.Generator, *, rate: float = 2.0) -> Genome:
-    """Change a genome in `rate` places on average, in one at least.
+    """Change a genome in `rate` places on average, in at least one.
 
-    A change steps or draws anew one gene of a layer that is on or of the training, switches a slot on or off, gives it another
+    A change steps or redraws one gene of a layer that is on or of the training, switches a slot on or off, gives it another
     kind of layer, or moves it to another place among its kind of slots. Repair may undo it; the genome then equals its parent.
     ValueError for a parent of another number of slots.
     """

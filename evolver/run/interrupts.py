@@ -12,7 +12,7 @@ _NOTICES = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Stopped(KeyboardInterrupt):
-    """A second signal; `status` is what the command exits with."""
+    """A second signal; `status` is the exit status of the command."""
 
     def __init__(self, number: int) -> None:
         super().__init__()

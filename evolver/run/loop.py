@@ -27,7 +27,7 @@ from evolver.workers.pool import outcome_of, perform
 # A job that its executor or its machine lost is run again so often in all; ours. One that a worker could not begin is no
 # candidate's fault, and is tried again until something else is done or nothing is.
 _TRIES = 3
-# So many lost jobs in a row for each that may run at a time, or so many crashes and no other outcome, end the run; ours.
+# This many lost jobs in a row per concurrent job, or this many crashes and no other outcome, end the run; ours.
 _LOST_IN_A_ROW, _CRASHES_IN_A_ROW = 3, 20
 # How often the best are looked for among the new means, or among those whose last training succeeds; and what the seed of a
 # later training is apart; ours.
@@ -79,7 +79,7 @@ class Loop:
             self._devices = self.engine.devices()
 
     def run(self) -> None:
-        """Search, then measure and finish what was asked for; `ended` says why it ended."""
+        """Search, then measure and finish as requested; `ended` says why it ended."""
         session = self.archive.start_session(provenance(self.request, self.engine.name, self._devices, births=self._resumed))
         self._weights.open()
         try:
@@ -111,7 +111,7 @@ class Loop:
         )  # fmt: skip
 
     def _closing(self) -> None:
-        """Estimate the best anew, measure the candidates near the front, then train the best once more, test and save them."""
+        """Re-estimate the best, measure the candidates near the front, then retrain the best, test and save them."""
         self._searched_s = self.clock() - self._began
         self._confirm()
         if self.request.measure != "none" and not self.interrupted_by:
@@ -132,7 +132,7 @@ class Loop:
             self._want(doubtful, *AGAIN)
 
     def _finish(self, count: int) -> None:
-        """Train the best once more; where that fails, the next best take their places, in a few rounds."""
+        """Train the best once more; if that fails, the next best take their places, in a few rounds."""
         for _ in range(_ROUNDS):
             failed = sum(outcome.status != "ok" for outcome in self.course.finals.values())
             self._want(self.course.winners(count + failed), "final")
@@ -162,7 +162,7 @@ class Loop:
                 self.watch(self.progress())
 
     def _search_jobs(self, room: int) -> Iterator[_Order]:
-        """Yield what was begun, then new births until a budget is spent."""
+        """Yield the unfinished births, then new ones until a budget is spent."""
         limit = self.request.budget.time_s
         if limit is not None and self.clock() - self._began >= limit:
             self.ended = self.ended or f"{limit:g} s"
@@ -212,7 +212,7 @@ class Loop:
         future.add_done_callback(lambda future: self._done.put((number, task, future)))
 
     def _take_in(self) -> list[_Order]:
-        """Wait a moment for outcomes, and keep all that have come; return what is to be run again."""
+        """Wait a moment for outcomes, and keep all that have arrived; return the jobs to run again."""
         again = []
         wait_s = _TICK_S
         with suppress(queue.Empty):
@@ -237,7 +237,7 @@ class Loop:
         return []
 
     def _note(self, number: int, task: Task, outcome: Outcome) -> None:
-        """Keep what follows from an outcome."""
+        """Save the consequences of an outcome."""
         if task == "train":
             self.finished += 1
             if outcome.notes.get("weights") == "kept":
@@ -248,7 +248,7 @@ class Loop:
             self.saved.add(number)
 
     def _see_faults(self, outcome: Outcome) -> None:
-        """End a run in which nothing is done any more: what fails then is not the candidates."""
+        """End a run that no longer makes progress: the fault is then not the candidates'."""
         self._faults = self._faults + 1 if outcome.status in ("lost", "crash") else 0
         most = _LOST_IN_A_ROW * max(1, self._capacity[0])
         most = most if outcome.status == "lost" else max(most, _CRASHES_IN_A_ROW)
@@ -269,7 +269,7 @@ class Loop:
 
     @contextmanager
     def _engine_asked(self) -> Iterator[None]:
-        """Turn whatever an engine raises that has gone away into one line; each has its own errors for it."""
+        """Turn the errors of an engine that has gone away into one line; each engine has its own."""
         try:
             yield
         except Exception as error:

@@ -11,7 +11,7 @@ from typing import Literal
 
 Mode = Literal["auto", "plain", "quiet"]
 _PLAIN_EVERY_S = 10.0
-_NAMED = 4  # so many devices are named in a line, more are counted
+_NAMED = 4  # this many devices are named in a line, more are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def say_waiting(mode: Mode) -> None:
 
 @contextmanager
 def watching(mode: Mode) -> Iterator[Callable[[SearchProgress], None]]:
-    """Yield what is to be called now and then with the progress of a search."""
+    """Yield a function to call now and then with the progress of a search."""
     if mode == "quiet" or sys.stderr is None:
         yield lambda progress: None
     elif mode == "plain" or not sys.stderr.isatty():

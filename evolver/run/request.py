@@ -27,12 +27,12 @@ class Genomes(Problem[str], Protocol):
     """A problem whose genomes are JSON text."""
 
     def adopted(self, genome: str, /) -> str:
-        """Return a genome from elsewhere as one of this problem. Raises ValueError where it is none."""
+        """Return a genome from elsewhere as one of this problem. Raises ValueError if it is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is searched and who does it: genomes of a space, and the module whose functions the workers call."""
+    """The work of a search: genomes of a space, and the module whose functions the workers call."""
 
     module: str
     genomes: Callable[[Mapping[str, Any]], Genomes]
@@ -81,7 +81,7 @@ class SearchRequest:
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """Return what must not change while an archive grows."""
+        """Return the settings that must not change while an archive grows."""
         plan = asdict(self.plan)
         settings = {name: value for name, value in asdict(self.settings).items() if name != "space"}
         measured = {} if self.plan.columns.isdisjoint(MEASURED) else {"measure": self.measure}
@@ -89,7 +89,7 @@ class SearchRequest:
 
 
 def surveyed(request: SearchRequest, work: Work, engine: Engine) -> tuple[Survey, Settings]:
-    """Have a worker look at the data set; return what it found, and the settings of all jobs. Raises EvolverError."""
+    """Have a worker survey the data set; return the survey, and the settings of all jobs. Raises EvolverError."""
     survey = engine.executor.submit(look_up, f"{work.module}:survey", request.settings.to_json()).result()
     if survey.no_energy is not None and ENERGY.column in request.plan.columns:
         raise EvolverError(f"{ENERGY.column} cannot be measured: {survey.no_energy}")
@@ -97,7 +97,7 @@ def surveyed(request: SearchRequest, work: Work, engine: Engine) -> tuple[Survey
 
 
 def begun(request: SearchRequest, work: Work, engine: Engine, archive: SearchArchive) -> tuple[RunState, Settings]:
-    """Begin the run of a new archive. Raises EvolverError where the data set or a genome to start from is of no use."""
+    """Start the run of a new archive. Raises EvolverError if the data set or a genome to start from is unusable."""
     survey, settings = surveyed(request, work, engine)
     course = _course(request, work, settings, request.start, request.earlier)
     record = {
@@ -164,7 +164,7 @@ def _course(
 
 
 def provenance(request: SearchRequest, executor: str, devices: Sequence[str], *, births: int) -> dict[str, Any]:
-    """Return what one command of a run was made with; `births` are those that the archive held before."""
+    """Return the provenance of one command of a run; `births` are those that the archive had before."""
     return {
         "command": request.command,
         "executor": executor,

@@ -1,4 +1,4 @@
-"""One command's part of a search, from what was asked for to what is said at the end."""
+"""One command's part of a search, from the request to the summary."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def architectures() -> Work:
 
 
 def evolve(request: SearchRequest, work: Work, engine: Engine, *, progress: Mode = "auto") -> dict[str, Any]:
-    """Search until a budget is spent; return what came of it, as JSON can hold it."""
+    """Search until a budget is spent; return the summary as a JSON object."""
     new = not request.archive.exists()
     # the meter first: where there is none, no archive is begun that another --meter would not fit
     with _meter(request, engine) as meter, SearchArchive(request.archive) as archive:
@@ -60,7 +60,7 @@ def _meter(request: SearchRequest, engine: Engine) -> Iterator[JouleMeter | None
 
 
 def plan(request: SearchRequest, work: Work, engine: Engine) -> dict[str, Any]:
-    """Return what a search would do, as JSON can hold it; nothing is written."""
+    """Return the plan of a search as a JSON object; nothing is written."""
     survey, settings = surveyed(request, work, engine)
     births: int | None = None
     if request.archive.exists():
@@ -102,7 +102,7 @@ def run(
     progress: Mode,
     reproducible: bool = False,
 ) -> dict[str, Any]:
-    """Open the workers, search (or only plan), and end them whatever happens."""
+    """Open the workers, search (or only plan), and always close the workers."""
     with closing(open_engine(executor, devices=devices, workers=workers, reproducible=reproducible)) as engine:
         if engine.capacity() <= 0:
             say_waiting(progress)

@@ -1,1 +1,1 @@
-"""Decide what to evaluate next, from what was evaluated; the search knows no process, file or clock."""
+"""Decide what to evaluate next from the outcomes so far; the search knows no process, file or clock."""

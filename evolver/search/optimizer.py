@@ -1,4 +1,4 @@
-"""Turn what is known of finished candidates into the next births: a steady-state genetic algorithm, ask and tell.
+"""Turn finished candidates into the next births: a steady-state genetic algorithm, ask and tell.
 
 No process, file, clock or device is in here. A birth draws its randomness from (run seed, birth number) alone and depends
 otherwise only on the births before it and on the outcomes told before it, in their order: replay both and the next
@@ -31,7 +31,7 @@ _SCREENED, _UNSCREENED, _LEARNT, _REMEMBERED = 16, 4, 32, 32
 # Births are random until the population is full, but at most this many times the population; ours. Where half of the random
 # candidates fail, a search that breeds from the first few is caught by one of them: tests/benchmarks/README.md has figures.
 _FIRST = 4
-_DRAWS = 64  # how often a birth may be drawn anew because it is a duplicate or breaks a limit
+_DRAWS = 64  # how often a birth may be redrawn because it is a duplicate or violates a limit
 
 
 class Problem(Protocol[G]):
@@ -46,7 +46,7 @@ class Problem(Protocol[G]):
         """Return the same text for genomes that compute the same function."""
 
     def known(self, genome: G, /) -> Mapping[str, float]:
-        """Return what is known without training: parameters, flops."""
+        """Return the figures known without training: parameters, flops."""
 
 
 class Described(Problem[G], Protocol[G]):
@@ -58,7 +58,7 @@ class Described(Problem[G], Protocol[G]):
 
 @dataclass(frozen=True, slots=True)
 class Birth(Generic[G]):
-    """A genome that is to be evaluated. `told` is how many outcomes the search knew when it was born."""
+    """A genome that is to be evaluated. `told` is the number of outcomes that the search knew at its birth."""
 
     number: int
     genome: G
@@ -79,8 +79,8 @@ class SearchSettings:
     population: int = 32
     tournament: int = 4
     lifetime: int = 256  # how many outcomes after its own a candidate may still become a parent
-    surrogate: bool = False  # screen children by a model of what was seen
-    lag: int | None = None  # a birth knows the outcomes of all births but the last so many; None: of those that have come
+    surrogate: bool = False  # screen children with a model of the accuracies seen
+    lag: int | None = None  # a birth knows the outcomes of all births but the last `lag`; None: of those that have arrived
 
     def __post_init__(self) -> None:
         columns = [objective.column for objective in self.objectives]
@@ -100,7 +100,7 @@ class SearchSettings:
 
     @property
     def columns(self) -> frozenset[str]:
-        """Return what must be known of a candidate to rank it."""
+        """Return the figures needed to rank a candidate."""
         return frozenset([objective.column for objective in self.objectives] + [limit.column for limit in self.limits])
 
 
@@ -138,7 +138,7 @@ class Search(Generic[G]):
         return cast(Described[G], self.problem).features(genome)
 
     def ask(self) -> Birth[G] | None:
-        """Return the next birth, or None where no genome could be found that was not born before."""
+        """Return the next birth, or None if no genome could be found that was not born before."""
         number = self.births
         rng = np.random.default_rng(np.random.SeedSequence(self.plan.seed, spawn_key=(number,)))
         seed = int(rng.integers(2**31))
@@ -160,7 +160,7 @@ class Search(Generic[G]):
         self._waiting[birth.number] = birth
 
     def tell(self, number: int, values: Mapping[str, float | None] | None) -> None:
-        """Say what became of a birth: a value for each column, None for what was not measured or for a failure."""
+        """Report the outcome of a birth: a value for each column, None if not measured or failed."""
         if number not in self._waiting:
             raise ValueError(f"birth {number} was never asked for, or was already told")
         birth = self._waiting.pop(number)
@@ -246,7 +246,7 @@ class Search(Generic[G]):
 
 
 def best_first(violations: Sequence[float], costs: Sequence[tuple[float, ...] | None], most: int, /) -> list[int]:
-    """Return which of n candidates are the best, at most so many: feasible first, then by layer, then by crowding.
+    """Return the best of n candidates, at most `most`: feasible first, then by layer, then by crowding.
 
     Those with an objective that was not measured (costs None) come after the complete ones, those that break limits after
     all others, by how much they do. Of equal ones the later comes first: it lives longer.

@@ -1,4 +1,4 @@
-"""Estimate a candidate's accuracy anew from several trainings: the highest of many single ones is partly luck."""
+"""Re-estimate a candidate's accuracy from several trainings: the highest of many single ones is partly luck."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Turn outcomes, in the order in which they came, into what is known of a run and what is to be done next.
+"""The state of a search: replay outcomes in order, and decide what to run next.
 
-Pure: the same births and outcomes give the same course, whether they come from workers or from an archive.
+Pure: the same births and outcomes give the same state, whether they come from workers or from an archive.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class RunState:
     start: tuple[str, ...] = ()
     search: Search[str] = field(init=False)
     statuses: Counter[str] = field(default_factory=Counter)
-    waiting: dict[tuple[int, Task], None] = field(default_factory=dict)  # what is to be done, in order
+    waiting: dict[tuple[int, Task], None] = field(default_factory=dict)  # the jobs to do, in order
     _births: dict[int, Birth[str]] = field(default_factory=dict)  # of those that still have something to do
     _fronts: TwoFronts = field(default_factory=TwoFronts)
     finals: dict[int, Outcome] = field(default_factory=dict)  # of the winners that were trained once more
@@ -50,7 +50,7 @@ class RunState:
     reestimates: dict[int, Reestimate] = field(default_factory=dict)  # of those that were trained again
     _first_best: tuple[float, int] | None = None  # accuracy, and the birth's number below 0
     _first: dict[int, Outcome] = field(default_factory=dict)  # ok and within the limits: the accuracy of the first training
-    _costs: dict[int, tuple[float, ...]] = field(default_factory=dict)  # of the same: what is known
+    _costs: dict[int, tuple[float, ...]] = field(default_factory=dict)  # of the same: their figures
     _again: dict[int, dict[Task, Outcome]] = field(default_factory=dict)  # later trainings
     _held: dict[int, tuple[Outcome, float]] = field(default_factory=dict)  # where outcomes are told in order: not told yet
     _rungs: dict[int, tuple[tuple[int, float], ...]] = field(default_factory=dict)  # there: those at birth
@@ -85,7 +85,7 @@ class RunState:
         return None if best is None else (best[0], -best[1])
 
     def ask(self) -> Birth[str] | None:
-        """Return the next birth, which then waits to be trained; None where no new genome can be found."""
+        """Return the next birth, which then waits to be trained; None if no new genome can be found."""
         self._tell_in_order(self.search.births)
         birth = self.search.ask()
         if birth is not None:
@@ -119,7 +119,7 @@ class RunState:
         self.waiting[birth.number, task] = None
 
     def tell(self, number: int, task: Task, outcome: Outcome) -> None:
-        """Take note of an outcome, and tell the search what it is to know."""
+        """Record an outcome, and tell the search the part that it may know."""
         self.waiting.pop((number, task), None)
         if task == "train":
             self._heard_trained(number, outcome)
@@ -207,7 +207,7 @@ class RunState:
                 self._broken.add(number)
 
     def doubtful(self, count: int) -> list[int]:
-        """Return which of the best `count` by what is known now were trained once only; none that breaks a limit."""
+        """Return which of the current best `count` were trained only once; none that violates a limit."""
         kept = (number for number in self._first if number not in self._broken)
         best = heapq.nsmallest(count, kept, key=lambda number: (-self._accuracy(number), number))
         return [number for number in best if number not in self.reestimates]
@@ -223,7 +223,7 @@ class RunState:
         return self._first[number].accuracy or 0.0 if found is None else found.accuracy
 
     def keep_from(self, birth: Birth[str]) -> float:
-        """Return the accuracy from which a candidate is near the front as it is now, by what is known before training."""
+        """Return the accuracy above which a candidate is near the current front, given its figures before training."""
         return max(0.0, -self._fronts.least_beaten(self._known_costs(birth, None)))
 
     def _breaks(self, values: Mapping[str, float | None]) -> bool:

@@ -9,7 +9,7 @@ from ecosel.dominance import nondominated_rows
 
 
 class TwoFronts:
-    """The front of what was added, and the front of the rest, looked for when they are asked for."""
+    """The front of the added candidates, and the front of the rest, found when asked for."""
 
     def __init__(self) -> None:
         self._every: dict[int, tuple[float, ...]] = {}

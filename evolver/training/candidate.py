@@ -24,7 +24,7 @@ def candidate_network(archive_path: str | Path, candidate_id: str) -> tuple[nn.M
 
     It has its trained weights where they are kept (those of candidates near the front are), and else fresh ones; its
     attribute `weights` is "trained" or "fresh".
-    EvolverError where the archive cannot be read, or does not hold the candidate.
+    EvolverError if the archive cannot be read, or does not hold the candidate.
     """
     path = Path(archive_path)
     found = candidate(path, candidate_id)
@@ -54,7 +54,7 @@ def drawn_network(archive_path: str | Path, candidate_id: str) -> tuple[nn.Modul
 
 
 def load_weights(network: nn.Module, path: Path) -> bool:
-    """Load weights that training kept; False where there are none. EvolverError where they are damaged or another network's."""
+    """Load weights that training kept; False if there are none. EvolverError if they are damaged or another network's."""
     if not path.is_file():
         return False
     try:

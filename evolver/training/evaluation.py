@@ -36,12 +36,12 @@ from profilers.runtimes.torch_devices import find_device
 
 
 def prepare(settings: str) -> None:
-    """Load the data set onto the device, once for each settings text. DataError where it cannot be used."""
+    """Load the data set onto the device, once for each settings text. DataError if it cannot be used."""
     _evaluator(settings)
 
 
 def survey(settings: str) -> Survey:
-    """Return what the master needs before the first birth. DataError where the data set, its test images too, cannot be used."""
+    """Return the facts that the master needs before the first birth. DataError if data or test images cannot be used."""
     return _evaluator(settings).survey()
 
 
@@ -90,7 +90,7 @@ def split_rows(labels: NDArray[np.int64], /) -> tuple[NDArray[np.int64], NDArray
 class Evaluator:
     """A data set on a device, ready to train on.
 
-    Candidates are compared on validation images: those of the data set, or some that are set aside from its training images.
+    Candidates are compared on validation images: the data set's own, or some set aside from its training images.
     """
 
     def __init__(self, settings: Settings, *, device: str | None = None) -> None:
@@ -143,7 +143,7 @@ class Evaluator:
         )
 
     def _no_energy(self) -> str | None:
-        """Return why there is no meter. ProfilerError or EvolverError where one is asked for by name that is not there."""
+        """Return why there is no meter. ProfilerError or EvolverError if one is asked for by name that is not there."""
         try:
             meter = find_meter(self.settings.meter, self.device.type)
         except ValueError as error:

@@ -17,14 +17,14 @@ class OtherLogitsError(EvolverError):
 
 
 SAME = 1e-4
-"""Largest difference of logits, or share of the largest logit where that is above 1."""
+"""Largest difference of logits, or share of the largest logit if that is above 1."""
 
 
 def save(network: nn.Module, sample: torch.Tensor, path: Path, /) -> float:
     """Write `path`.pt2 (torch.export, any batch size) and `path`.pt (state_dict); return the largest difference of logits.
 
-    `sample` is normalised images, float32 [2 or more, channels, height, width] on the CPU, where the network is moved to.
-    Both files appear whole or not at all. EvolverError where they cannot be written, or give other logits than the network.
+    `sample` is normalised images, float32 [2 or more, channels, height, width] on the CPU, to which the network is moved.
+    Both files appear whole or not at all. EvolverError if they cannot be written, or give other logits than the network.
     """
     network = network.to("cpu", memory_format=torch.contiguous_format).eval()
     try:

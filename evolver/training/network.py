@@ -59,7 +59,7 @@ def build(genome: Genome, space: Space) -> nn.Sequential:
     """Return the network of the slots that are on, on torch's default device, with weights by `initialise`.
 
     It maps normalised images, float [n, channels, height, width], to logits [n, classes]. What the genome's normal form would
-    leave out is in it; pass `canonical(genome, space)` to leave it out. ValueError where a window does not fit.
+    leave out is in it; pass `canonical(genome, space)` to leave it out. ValueError if a window does not fit.
     """
     modules: list[nn.Module] = []
     shape, flat = space.input_shape, False
@@ -76,7 +76,7 @@ def build(genome: Genome, space: Space) -> nn.Sequential:
 
 
 def initialise(network: nn.Sequential) -> None:
-    """Draw weights that keep the scale of what passes through, by torch's global generator, and set biases to 0.
+    """Draw weights that preserve the scale of activations, by torch's global generator, and set biases to 0.
 
     Weights are of N(0, gain**2 / fan_in) (He et al. 2015, eq. 10), the gain being that of the activation before them. The last
     inner product starts at a tenth of that, so that training starts near equal probabilities.
@@ -89,7 +89,7 @@ def initialise(network: nn.Sequential) -> None:
 
 
 def _drawn(module: nn.Module, gain: float) -> float:
-    """Draw the weights of one module behind an activation of some gain, and return the gain for what comes behind it."""
+    """Draw the weights of one module after an activation of some gain, and return the gain for the next module."""
     if isinstance(module, InceptionLayer):
         for convolution in (module.branch_1x1, module.reduce_3x3, module.reduce_5x5, module.branch_pool):
             _drawn(convolution, gain)

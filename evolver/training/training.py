@@ -1,4 +1,4 @@
-"""Train a network on images that stay on the device, and stop what cannot win."""
+"""Train a network on images that stay on the device, and stop hopeless candidates."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _End = tuple[_Status, str]  # with the reason
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """How a training went. `correct` of the validation images is None where it did not come to its end."""
+    """How a training went. `correct` of the validation images is None if it did not come to its end."""
 
     status: _Status
     reason: str | None
@@ -152,7 +152,7 @@ def entropy(labels: NDArray[np.int64]) -> float:
 
 
 def logits(network: nn.Module, images: ImageSet, *, autocast: bool = True) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield logits [b, classes] and labels [b] over a set; the network is left as it is, in whatever mode it is in."""
+    """Yield logits [b, classes] and labels [b] over a set; the network's mode is left unchanged."""
     for start in range(0, len(images), VALIDATION_BATCH):
         batch, labels = images.batch(slice(start, start + VALIDATION_BATCH))
         with torch.no_grad(), _autocast(images.device) if autocast else nullcontext():

@@ -1,4 +1,4 @@
-"""Turn what --executor and --devices name into an executor (concurrent.futures) and the number of jobs it runs at once."""
+"""Turn --executor and --devices into an executor (concurrent.futures) and the number of jobs it runs at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from profilers.machine.processor import cores
 if TYPE_CHECKING:
     from profilers.meters.nvml.boards import Machine
 
-# A cluster takes a moment to hand out a job: so many more than it can run are kept waiting there.
+# A cluster takes a moment to hand out a job, so this many more than it can run are kept waiting there.
 _AHEAD = 0.1
 _CONNECT_S = 10
 
@@ -41,7 +41,7 @@ class Engine:
 def open_engine(executor: str | None, *, devices: str, workers: int | None, reproducible: bool = False) -> Engine:
     """Open the engine that --executor names; None: child processes on this machine, on --devices, --workers on each.
 
-    Raises ValueError for a wrong name, EvolverError where it cannot be reached.
+    Raises ValueError for a wrong name, EvolverError if it cannot be reached.
     """
     if workers is not None and workers < 1:
         raise ValueError(f"--workers is {workers}; there must be at least 1")
@@ -56,7 +56,7 @@ def open_engine(executor: str | None, *, devices: str, workers: int | None, repr
 
 
 def local_slots(devices: str, workers: int | None, *, reproducible: bool = False) -> list[DeviceSlot]:
-    """Return the slots of this machine: so many workers on each device; devices: "auto", "cpu", or UUIDs with commas."""
+    """Return the slots of this machine: `workers` on each device; devices: "auto", "cpu", or UUIDs with commas."""
     named = [device.strip() for device in devices.split(",")]
     found = None if named == ["cpu"] else _machine()
     places = (gpus(found, os.environ) or ["cpu"]) if named == ["auto"] else [place(device, found) for device in named]
@@ -92,7 +92,7 @@ def gpus(machine: Machine | None, environment: Mapping[str, str]) -> list[str]:
 
 
 def place(device: str, machine: Machine | None) -> str:
-    """Return "cpu" or the whole UUID of what is named. ValueError where it is not there: CUDA would silently show none."""
+    """Return "cpu" or the full UUID of the named device. ValueError if it is missing: CUDA would silently show none."""
     if device == "cpu":
         return device
     if device.startswith(("GPU-", "MIG-")):

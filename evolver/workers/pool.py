@@ -1,4 +1,4 @@
-"""Run jobs in child processes, one for each slot of a device; whatever becomes of a job is an outcome, never an error."""
+"""Run jobs in child processes, one per slot of a device; every job ends in an outcome, never in an error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WORLD = frozenset(("DataError", "ProfilerError", "EvolverError", "OSError"))
 
 
 class ChildPool:
-    """The children of one process. Without slots there are as many as are called at one time, on what the process sees."""
+    """The children of one process. Without slots, one per concurrent call, on the devices that the process sees."""
 
     def __init__(self, slots: Sequence[DeviceSlot] | None = None) -> None:
         self._grows = slots is None
@@ -99,7 +99,7 @@ def _bind(children: ChildPool) -> None:
 
 
 def perform(entry: str, job: Job, deadline_s: float) -> Outcome:
-    """Run "module:function" on a job in a child process; what every executor calls, on any machine. Never raises."""
+    """Run "module:function" on a job in a child process; every executor calls this, on any machine. Never raises."""
     children: ChildPool = getattr(_bound, "children", _default)
     try:
         with children.lend(alone=job.task == "measure") as child:

@@ -1,1 +1,1 @@
-"""The commands `ecosel profile` and `ecosel devices`."""
+"""The commands `ecosel profile`, `energy`, `devices` and `compress`."""

@@ -24,7 +24,7 @@ def _share(text: str) -> float:
     try:
         return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
-        raise ValueError(f"--ci {text!r} is not a share such as 1% or 0.01") from None
+        raise ValueError(f"--ci {text!r} is not a percentage such as 1% or 0.01") from None
 
 
 def factory_arguments(text: str | None) -> dict[str, Any] | None:

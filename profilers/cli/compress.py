@@ -1,4 +1,4 @@
-"""`ecosel compress`: make variants of a saved model, verify them, and measure them beside it."""
+"""`ecosel compress`: make variants of a saved model, verify them, and compare them with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ecosel devices`: list what this machine can measure, with which meter, and what it cannot and why."""
+"""`ecosel devices`: list what this machine can measure, with which meter, and why not the rest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROBE_S = 12.0
 class Found:
     """A device, and the meter that would serve it or the reason why none does."""
 
-    device: str  # what --device takes; nvml:INDEX for a board that CUDA does not show
+    device: str  # the value for --device; nvml:INDEX for a board that CUDA does not show
     name: str
     board: str | None = None
     mig: str | None = None
@@ -101,7 +101,7 @@ def survey(machine: Machine | None, probe_s: float | None) -> Iterator[Found]:
     from profilers.meters.nvml.cuda import cuda_devices
     from profilers.meters.rapl import processor_name
 
-    shown, hidden = [], "CUDA does not show it in this environment"
+    shown, hidden = [], "hidden from CUDA in this environment"
     if machine is not None:
         try:
             shown = list(cuda_devices(machine))
@@ -157,7 +157,7 @@ def _probe(meter: PowerMeter, device: str, probe_s: float) -> tuple[Probe | None
             except MeterError:
                 raise
             except ProfilerError as error:
-                why_not = f"no load was switched: {error}"
+                why_not = f"no load could be run: {error}"
                 return probe(meter, None, seconds=probe_s), why_not
     except MeterError as error:
         return None, f"not probed: {error}"
@@ -213,7 +213,7 @@ def _now(reading: Reading, conditions: Conditions | None) -> str:
     if conditions is not None:
         words += [] if conditions.temperature_c is None else [f"{conditions.temperature_c:.0f} °C"]
         words += [] if conditions.clock_hz is None else [f"{conditions.clock_hz / 1e6:.0f} MHz"]
-        words += [] if not conditions.slowdowns else [f"held down by {', '.join(conditions.slowdowns)}"]
+        words += [] if not conditions.slowdowns else [f"limited by {', '.join(conditions.slowdowns)}"]
         others = conditions.other_processes
         words += [] if not others else [f"{others} other process{'es' if others > 1 else ''}"]
     return ", ".join(words)

@@ -1,4 +1,4 @@
-"""`ecosel energy`: joules per inference from a log of power that somebody already has."""
+"""`ecosel energy`: joules per inference from an existing power log."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def energy(
     time stamps, from its first row.
     """
     if table is not None and any(one is not None for one in (start, end, inferences, label)):
-        raise click.UsageError("--windows names the windows; leave --start, --end, --inferences and --label out")
+        raise click.UsageError("--windows defines the windows; leave out --start, --end, --inferences and --label")
     if table is None and (start is None or end is None):
-        raise click.UsageError("give --start and --end of a window, or --windows FILE.csv")
+        raise click.UsageError("give --start and --end, or --windows FILE.csv")
     from profilers.logs.power_log import read_log
     from profilers.logs.windows import Span, energies, read_spans
     from profilers.meters.calibration import read_calibration
@@ -102,7 +102,7 @@ def _lines(found: list[WindowEnergy]) -> list[str]:
             half = f" ± {(one.energy_j_high - one.energy_j_low) / 2 / one.energy_j:.2%}"
         lines.append(f"{name}  {one.start_s:.3f} to {one.end_s:.3f} s  {one.energy_j:.5g} J{half}")
         if one.energy_per_inference_j is not None:
-            lines[-1] += f"  {one.energy_per_inference_j:.5g} J an inference ({one.inferences:,})"
+            lines[-1] += f"  {one.energy_per_inference_j:.5g} J per inference ({one.inferences:,})"
         if one.naive_energy_j is not None:
             lines.append(
                 f"  trapezoid of the samples inside: {one.naive_energy_j:.5g} J ({one.naive_energy_j / one.energy_j - 1:+.1%})"

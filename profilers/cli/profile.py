@@ -140,19 +140,21 @@ def profile(models: tuple[str, ...], manifest: Path | None, verify: Path | None,
     archive, trace = options["archive"], options["trace"]
     if len(requests) > 1:
         if options["sweeps"] or trace is not None or options["compile_"]:
-            raise click.UsageError("--sweep, --trace and --compile take one MODEL; leave them out, or measure each by itself")
+            raise click.UsageError(
+                "--sweep, --trace and --compile take one MODEL; leave them out, or measure each model separately"
+            )
         measure_several(requests, archive=archive, format_=options["format_"])
         return 0
     if options["sweeps"]:
         if archive is None or trace is not None:
-            raise click.UsageError("--sweep needs --archive, which keeps its rows, and keeps no --trace")
+            raise click.UsageError("--sweep needs --archive for its rows, and does not take --trace")
         return _sweep(requests[0], options["sweeps"], archive, options["format_"])
     _measure(requests[0], archive=archive, trace=trace, format_=options["format_"])
     return 0
 
 
 def _requests(models: tuple[str, ...], manifest: Path | None, options: dict[str, Any]) -> list[ProfileSettings]:
-    """Return a request for each model of the call, and of the manifest, whose cells stand before the options."""
+    """Return a request for each model of the call and of the manifest, whose cells override the options."""
     entries = read_manifest(manifest) if manifest is not None else ()
     requests = [_request(model, options) for model in models or (() if entries else ("",))]
     for entry in entries:
@@ -175,7 +177,7 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
     if trace is not None and trace.exists():
         raise ProfilerError(f"{trace} exists; name another file for the trace")
     if trace is not None and not os.access(trace.absolute().parent, os.W_OK | os.X_OK):
-        raise ProfilerError(f"cannot write {trace}: {trace.absolute().parent} is no folder that can be written to")
+        raise ProfilerError(f"cannot write {trace}: {trace.absolute().parent} is not a writable folder")
     with stdout_aside(), progress_bar() as show:
         profiled = run(request, show=show)
     found = profiled.profile
@@ -198,7 +200,7 @@ def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, form
 
     wanted = combinations(request, texts)
     for one in wanted:
-        check(one)  # what fails a row before it is measured is no row
+        check(one)  # a combination that is refused before measuring is no row
     todo = unfinished(wanted, done(archive))
     if len(todo) < len(wanted):
         click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} combinations are in {archive}", err=True)
@@ -225,8 +227,8 @@ def _verify(path: Path, format_: str) -> int:
     found, differing = verify(*read_trace(path))
     _print(found, format_)
     if differing:
-        raise ProfilerError(f"{path}: {', '.join(differing)} came out otherwise than recorded; the file was changed")
-    click.echo(f"{path}: every figure came out as recorded, to the bit", err=True)
+        raise ProfilerError(f"{path}: {', '.join(differing)} differ from the recording; the file was changed")
+    click.echo(f"{path}: every figure matches the recording, bit for bit", err=True)
     return 0
 
 
@@ -285,4 +287,4 @@ def _axes(text: str | None) -> tuple[int, ...] | None:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"--batch-axis {text!r} is not a dimension, counted from 0, or one for each input: 1,0") from None
+        raise ValueError(f"--batch-axis {text!r} is not a dimension counted from 0, or one per input: 1,0") from None

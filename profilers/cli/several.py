@@ -24,7 +24,7 @@ _MOST_BYTES = 1 << 24
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of a manifest; what is None is as the command says it."""
+    """One row of a manifest; None takes the value from the command's options."""
 
     model: str
     factory: str | None
@@ -32,35 +32,35 @@ class Entry:
 
 
 def read_manifest(path: Path) -> tuple[Entry, ...]:
-    """Read a CSV with the columns file, factory, input; files lie beside it unless their paths say otherwise.
+    """Read a CSV with the columns file, factory, input; file paths are relative to it.
 
-    Several inputs stand in one cell with spaces between them. Raises ProfilerError with the line where one is wrong.
+    A cell may hold several inputs separated by spaces. Raises ProfilerError with the line where one is wrong.
     """
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise ProfilerError(f"{path} is larger than 16 MB; a manifest has a line for each model")
+            raise ProfilerError(f"{path} is larger than 16 MB; a manifest has one line per model")
         with path.open(newline="", encoding="utf-8-sig") as file:
             entries = tuple(_entries(path, csv.reader(file, strict=True)))
     except UnicodeDecodeError as error:
-        raise ProfilerError(f"{path} is not text in UTF-8; save the manifest as CSV") from error
+        raise ProfilerError(f"{path} is not UTF-8 text; save the manifest as CSV") from error
     except csv.Error as error:
-        raise ProfilerError(f"{path} is no CSV: {error}") from error
+        raise ProfilerError(f"{path} is not CSV: {error}") from error
     except OSError as error:
         raise ProfilerError(f"{path} cannot be read: {error.strerror}") from error
     if not entries:
-        raise ProfilerError(f"{path} names no model; give it a line for each, below the header file,factory,input")
+        raise ProfilerError(f"{path} names no models; add one line per model below the header file,factory,input")
     return entries
 
 
 def _entries(path: Path, lines: Iterator[list[str]]) -> Iterator[Entry]:
     header = [name.strip().lower() for name in next(lines, [])]
     if "file" not in header or len(header) != len(set(header)) or set(header) - set(_COLUMNS):
-        raise ProfilerError(f"{path} begins with {', '.join(header)[:80] or 'nothing'}; its columns are file, factory, input")
+        raise ProfilerError(f"{path} begins with {', '.join(header)[:80] or 'nothing'}; its columns must be file, factory, input")
     for number, line in enumerate(lines, start=2):
         if not any(cell.strip() for cell in line):
             continue
         if len(line) > len(header):
-            raise ProfilerError(f"{path}, line {number}: {len(line)} cells, and the header has {len(header)}")
+            raise ProfilerError(f"{path}, line {number}: {len(line)} cells, but the header has {len(header)}")
         cells = {name: cell.strip() for name, cell in zip(header, line, strict=False)}
         if not cells.get("file") and not cells.get("factory"):
             raise ProfilerError(f"{path}, line {number}: neither a file nor a factory")
@@ -115,5 +115,5 @@ def row_line(row: dict[str, Any]) -> str:
     if row["status"] not in ("ok", "invalid") or row["throughput_per_s"] is None:
         return f"{row['candidate_id']}: {row['status']}, {row['remarks']}"
     joules = row["energy_per_inference_j"]
-    energy = f"{joules * 1e3:.4g} mJ an image" if joules is not None else "energy not measured"
+    energy = f"{joules * 1e3:.4g} mJ per image" if joules is not None else "energy not measured"
     return f"{row['candidate_id']}: {energy}, {row['throughput_per_s']:.4g} images/s"

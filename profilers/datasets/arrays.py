@@ -18,7 +18,7 @@ from profilers.errors import DataError
 # what zipfile and NumPy raise: damaged, encrypted, of an unknown compression
 _DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError, OverflowError)
 _IMAGES, _LABELS = ("images", "x", "inputs", "data", "imgs"), ("labels", "y", "targets", "target", "label")
-# Arrays that unpack to more bytes than this and to more than so many times their file are a bomb, not a data set.
+# Arrays that unpack to more bytes than this, and to more than this many times their file, are a bomb, not a data set.
 _MOST_BYTES, _MOST_TIMES, _MOST_CLASSES = 4 << 30, 200, 100_000
 _SPLITS = {"train": "train", "test": "test", "val": "valid", "valid": "valid"}
 
@@ -32,7 +32,7 @@ def of_npz(file: Path) -> dict[str, ImageSource]:
             arrays = {name: array for name, array in found.items() if isinstance(array, np.ndarray)}  # others are bytes
     except _DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
-        raise DataError(f"{file} is no file of plain NumPy arrays ({reason})") from error
+        raise DataError(f"{file} is not a file of plain NumPy arrays ({reason})") from error
     sources = {}
     for suffix, split in {"": "test", **{f"_{word}": split for word, split in _SPLITS.items()}}.items():
         images, labels = (_named(arrays, names, suffix) for names in (_IMAGES, _LABELS))
@@ -47,7 +47,9 @@ def _check_size(file: Path) -> None:
     with zipfile.ZipFile(file) as members:
         unpacked = sum(member.file_size for member in members.infolist())  # no more than that is ever read of one
     if unpacked > max(_MOST_BYTES, _MOST_TIMES * file.stat().st_size):
-        raise DataError(f"{file} unpacks to {unpacked:,} bytes, more than {_MOST_TIMES} times its size; write it less compressed")
+        raise DataError(
+            f"{file} unpacks to {unpacked:,} bytes, more than {_MOST_TIMES} times its size; save it with less compression"
+        )
 
 
 def _named(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...], suffix: str) -> NDArray[Any] | None:
@@ -58,7 +60,7 @@ def _named(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...], suffix: s
 def _source(file: Path, images: NDArray[Any], labels: NDArray[Any]) -> ImageSource:
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         found = f"{file}: images are {images.dtype} of shape {images.shape}, not uint8 [n, height, width, channels]"
-        raise DataError(f"{found}; for other inputs give --dataset file.py:callable")
+        raise DataError(f"{found}; for other inputs use --dataset file.py:callable")
     pixels = images[:, np.newaxis] if images.ndim == 3 else images
     if pixels.shape[1] not in (1, 3) and pixels.shape[-1] in (1, 3):
         pixels = pixels.transpose(0, 3, 1, 2)

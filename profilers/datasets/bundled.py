@@ -43,8 +43,8 @@ def _cifar(name: str, download: bool) -> dict[str, ImageSource]:
         try:
             loaded = kind(str(root), train=split == "train", download=download)
         except (RuntimeError, OSError) as error:
-            what = f"cannot be downloaded ({error})" if download else "is not there, or damaged; run again with --download"
-            raise DataError(f"{name} in {root} {what}, or name a folder of your own") from error
+            what = f"cannot be downloaded ({error})" if download else "is missing or damaged; run again with --download"
+            raise DataError(f"{name} in {root} {what}, or name your own folder") from error
         images = np.ascontiguousarray(loaded.data.transpose(0, 3, 1, 2))
         sources[split] = ImageSource(name, tuple(loaded.classes), np.asarray(loaded.targets, np.int64), partial(_taken, images))
     return sources

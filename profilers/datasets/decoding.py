@@ -16,7 +16,7 @@ from profilers.errors import DataError
 
 # An image larger than this is refused by its header, before it is decoded.
 MOST_PIXELS = 50_000_000
-# Images that unpack to more bytes than this and to more than so many times their files are a bomb, not a data set.
+# Images that unpack to more bytes than this, and to more than this many times their files, are a bomb, not a data set.
 _MOST_BYTES, _MOST_TIMES = 1 << 30, 200
 # The file formats that are read (those of Pillow are more, some of them programs of their own: PostScript).
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
@@ -35,7 +35,7 @@ class ImageSource:
 def decode(names: Sequence[str], read: Callable[[int], bytes], fit: Fit = AS_IT_IS) -> NDArray[np.uint8]:
     """Return uint8 [n, channels, height, width] of n encoded images (FORMATS); `read` gives the bytes of one, `fit` its size.
 
-    Grey stays one channel where all are grey; everything else becomes RGB.
+    Grey stays one channel if all are grey; everything else becomes RGB.
     Raises DataError, naming the image, where one cannot be decoded or is of another size than the first.
     """
     with warnings.catch_warnings():
@@ -67,11 +67,13 @@ def _decoded(names: Sequence[str], read: Callable[[int], bytes], fit: Fit, *, co
             if image.shape[1:] == images.shape[2:]:
                 raise _MixedChannels
             sizes = [f"{shape[-1]}x{shape[-2]}" for shape in (images.shape, image.shape)]
-            raise DataError(f"images of several sizes: {names[0]} is {sizes[0]}, {name} is {sizes[1]}; give --resize and --crop")
+            raise DataError(
+                f"images of different sizes: {names[0]} is {sizes[0]}, {name} is {sizes[1]}; give --resize and --crop"
+            )
         if (row + 1) * image.nbytes > max(_MOST_BYTES, _MOST_TIMES * encoded):
             raise DataError(
                 f"the first {row + 1} images unpack to more than {_MOST_TIMES} times their files and more than 1 GB;"
-                " use fewer with --limit, or write them less compressed"
+                " use fewer with --limit, or save them with less compression"
             )
         images[row] = image
     assert images is not None  # the caller refuses an empty data set
@@ -97,7 +99,7 @@ def _pixels(name: str, content: bytes, *, colour: bool) -> NDArray[np.uint8]:
             if width * height > MOST_PIXELS:
                 raise DataError(f"image {name} is {width}x{height}; more than {MOST_PIXELS:,} pixels are not decoded")
             if getattr(picture, "n_frames", 1) > 1 or picture.mode not in _MODES:
-                raise DataError(f"image {name} is not one picture of 8 bits a channel")
+                raise DataError(f"image {name} is not a single picture with 8 bits per channel")
             if picture.format == "JPEG" and "torch" in sys.modules:  # it takes seconds to load, and not every runtime needs it
                 return _jpeg(content, colour=colour)
             mode = "RGB" if colour else _MODES[picture.mode]

@@ -1,4 +1,4 @@
-"""Find the splits of a data set that stands in folders of images, or in Parquet files as the model hubs publish them."""
+"""Find the splits of a data set in folders of images, or in Parquet files as published on model hubs."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def _tree(root: Path, fit: Fit) -> dict[str, ImageSource]:
 def _labelled(root: Path, folder: Path, fit: Fit) -> ImageSource:
     classes = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
     if not classes:
-        raise DataError(f"{folder} holds no folder a class with images in it")
+        raise DataError(f"{folder} has no class folders with images")
     files: list[Path] = []
     labels: list[int] = []
     for label, child in enumerate(classes):
         found = sorted(file for file in child.rglob("*") if file.suffix.lower() in _PICTURES and file.is_file())
         if not found:
-            raise DataError(f"class folder {child} holds no images ({', '.join(sorted(_PICTURES))})")
+            raise DataError(f"class folder {child} has no images ({', '.join(sorted(_PICTURES))})")
         files += found
         labels += [label] * len(found)
     return ImageSource(
@@ -101,7 +101,7 @@ def _parquet(spec: str, files: list[Path], fit: Fit, *, base: Path) -> dict[str,
     tables = {split: _table(group) for split, group in groups.items()}
     named = {names for _, _, names in tables.values()}
     if len(named) > 1:
-        raise DataError(f"{spec}: the files name different classes")
+        raise DataError(f"{spec}: the files have different classes")
     labels = {split: table[label] for split, (table, label, _) in tables.items()}
     values = {split: column.unique().sort().to_list() for split, column in labels.items()}
     name = base.name if len(files) > 1 else files[0].stem
@@ -110,7 +110,7 @@ def _parquet(spec: str, files: list[Path], fit: Fit, *, base: Path) -> dict[str,
     if set(sources) == {""}:
         return _split(sources[""])
     if "" in sources:
-        raise DataError(f"{spec}: {groups[None][0]} says neither train nor test nor validation in its name")
+        raise DataError(f"{spec}: {groups[None][0]} has none of train, test and validation in its name")
     return sources
 
 
@@ -133,7 +133,7 @@ def _table(files: list[Path]) -> tuple[pl.DataFrame, str, tuple[str, ...] | None
             frames.append(pl.read_parquet(file, columns=[image, label]).rename({image: "image"}))
             names = _class_names(pl.read_parquet_metadata(file), label)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-            raise DataError(f"{file} is no Parquet file that can be read ({str(error).splitlines()[0][:100]})") from error
+            raise DataError(f"{file} is not a readable Parquet file ({str(error).splitlines()[0][:100]})") from error
         content = schema[image]
         if isinstance(content, pl.Struct) and "bytes" in {field.name for field in content.fields}:
             frames[-1] = frames[-1].with_columns(pl.col("image").struct.field("bytes").alias("image"))

@@ -19,7 +19,7 @@ SPLITS = ("train", "valid", "test")
 class LabelledImages:
     """Images of one split of a data set.
 
-    `mean` and `std` are of the training images, a channel, of pixels 0..1; None where there are no training images.
+    `mean` and `std` are of the training images, a channel, of pixels 0..1; None if there are no training images.
     """
 
     images: NDArray[np.uint8]  # [n, channels, height, width]
@@ -42,10 +42,10 @@ def load_dataset(
     """Load one split of "digits", "cifar10", "cifar100", a folder of class folders, Parquet (file, folder, pattern), or .npz.
 
     A data set without splits is split here, 80 % of every class to train, and its name says so.
-    Where there is no test split, "test" is the validation split.
+    If there is no test split, "test" is the validation split.
     `limit` keeps that many images, spread evenly over the rows; `fitting` brings those of files to one size; without
     `statistics` the training images are not read.
-    Raises DataError where the data is missing, damaged or not labelled images of one size.
+    Raises DataError if the data is missing, damaged or not labelled images of one size.
     """
     if split not in SPLITS:
         raise ValueError(f"split {split!r}: choose {', '.join(SPLITS)}")
@@ -72,7 +72,7 @@ def load_dataset(
 
 
 def splits(spec: str, *, download: bool = False) -> tuple[str, ...]:
-    """Return which of "train", "valid" and "test" a data set has of its own. DataError where it cannot be found."""
+    """Return which of "train", "valid" and "test" a data set has of its own. DataError if it cannot be found."""
     found = _sources(spec, download=download)
     return tuple(split for split in SPLITS if split in found)
 
@@ -93,7 +93,7 @@ def _check(sources: dict[str, ImageSource]) -> None:
             raise DataError(f"{source.name}: classes of {first} and {split} differ ({', '.join(map(repr, odd[:3]))})")
     for split, source in sources.items():
         if len(source.labels) == 0:
-            raise DataError(f"{source.name}: the {split} split holds no images")
+            raise DataError(f"{source.name}: the {split} split has no images")
         if len(source.classes) < 2:
             raise DataError(f"{source.name} has one class ({source.classes[0]!r}); accuracy needs two or more")
 

@@ -18,7 +18,7 @@ _T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval; low and high are None where it could not be told."""
+    """A number and its 95 % interval; low and high are None if the interval is unknown."""
 
     value: float
     low: float | None = None
@@ -26,14 +26,14 @@ class Estimate:
 
     @property
     def relative(self) -> float:
-        """Return half the interval over the value; infinite where there is no interval."""
+        """Return half the interval over the value; infinite if there is no interval."""
         if self.low is None or self.high is None or not self.value:
             return math.inf
         return (self.high - self.low) / 2 / abs(self.value)
 
     @property
     def half(self) -> float:
-        """Return half the interval; infinite where there is none."""
+        """Return half the interval; infinite if there is none."""
         return math.inf if self.low is None or self.high is None else (self.high - self.low) / 2
 
     def scaled(self, factor: float, /) -> Estimate:
@@ -117,7 +117,9 @@ def line(x: ArrayLike, y: ArrayLike, /) -> tuple[Estimate, Estimate]:
     """Return slope and intercept of the line of least squares through points [n >= 3], with their t intervals."""
     over, up = np.asarray(x, float), np.asarray(y, float)
     if len(over) < 3 or len(over) != len(up) or not np.ptp(over) > 0:
-        raise ValueError(f"{len(over)} points at {len(np.unique(over))} places give no line; three at two places do")
+        raise ValueError(
+            f"{len(over)} points at {len(np.unique(over))} places do not define a line; at least three at two places are needed"
+        )
     spread = float(np.square(over - over.mean()).sum())
     slope = float(((over - over.mean()) * (up - up.mean())).sum()) / spread
     start = float(up.mean()) - slope * float(over.mean())

@@ -1,4 +1,4 @@
-"""The marks of a measurement: when its groups ran, and what must be known to derive their energy; and the figures derived."""
+"""The marks of a measurement: when its groups ran, the facts needed to derive their energy, and the derived figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from profilers.energy.intervals import Estimate
 from profilers.energy.readings import Sensor
 from profilers.meters.calibration import Calibration
 
-# Groups in a row start at so many evenly spread phases of the sensor's update period, from a phase that is drawn.
+# Consecutive groups start at this many evenly spread phases of the sensor's update period, from a random phase.
 PHASES = 5
 # A sensor that sees less than this share of the time is blind to parts of a load.
 _ALL_SEEN = 0.9
@@ -67,12 +67,12 @@ class Windows:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any], /) -> Windows:
-        """Read what `to_dict` gave, also after a round through JSON; raise TypeError, KeyError or ValueError else."""
+        """Read the result of `to_dict`, also after JSON; raise TypeError, KeyError or ValueError for anything else."""
         spans = {name: tuple(plain[name]) if plain[name] else None for name in ("idle_cold", "idle_warm", "idle_after")}
         groups = tuple(Window(**group) for group in plain["groups"])
         others = tuple(Window(**group) for group in plain.get("others", ()))
         if not groups or not all(group.images > 0 and group.end_s > group.start_s for group in groups):
-            raise ValueError("a group is missing, or holds no images or no time")
+            raise ValueError("a group is missing, or has no images or no time")
         calibration = Calibration(**plain["calibration"]) if plain.get("calibration") else None
         return cls(
             **{
@@ -88,7 +88,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Energy:
-    """Joules per image by each source, with 95 % intervals; what is None has its reason in `reasons`."""
+    """Joules per image by each source, with 95 % intervals; `reasons` explains every None."""
 
     source: str | None = None
     per_inference: Estimate | None = None

@@ -18,10 +18,10 @@ from profilers.errors import WindowTooShort
 
 __all__ = ["PHASES", "Energy", "Span", "Window", "Windows", "derive", "joules_of", "time_per_image"]
 
-# Of the issue's figures: what is worth a remark, and what makes a counter unbelievable (Zeus issue 181: half the energy).
+# Differences worth a warning, and those that make a counter implausible (Zeus issue 181: half the energy).
 _DISAGREEMENT = 0.02
 _SUSPECT = 0.10
-# Clocks that hot silicon holds down make a run incomparable; a power cap is a property of the board and is only said.
+# Thermal throttling makes a run incomparable; a power cap is a property of the board and only gives a warning.
 _INVALIDATING = {"thermal", "sw-thermal", "hw-thermal", "hw-slowdown", "power-brake"}
 _SLOW_SHARE = 0.01
 _CLOCK_SPREAD = 0.05
@@ -69,7 +69,7 @@ def derive(trace: PowerTrace, marks: Windows, /, *, no_meter: str | None = None)
 
 
 def joules_of(trace: PowerTrace, marks: Windows, /) -> list[float] | None:
-    """Return the joules of each group, by the source that `derive` chooses for all; None where it finds none."""
+    """Return the joules of each group, by the source that `derive` chooses for all; None if it finds none."""
     whole = derive(trace, marks)
     source = "counter" if whole.counter is whole.per_inference else "power"
     each = []
@@ -132,7 +132,7 @@ def _by_power(trace: PowerTrace, marks: Windows) -> tuple[Estimate | None, str |
 
 def _per_image(each: list[float], groups: tuple[Window, ...], name: str, *, block: int = 1) -> tuple[Estimate | None, str | None]:
     if min(each) <= 0:
-        return None, f"{name} gave {min(each):.3g} J for a load that ran; the meter cannot be believed"
+        return None, f"{name} gave {min(each):.3g} J for a load that ran; the meter is not plausible"
     return ratio(each, [group.images for group in groups], block=block), None
 
 
@@ -194,12 +194,12 @@ def _invalid(trace: PowerTrace, marks: Windows) -> str | None:
     held = {name: part for name, part in _slowdowns(trace, marks).items() if name in _INVALIDATING and part > _SLOW_SHARE}
     if not held:
         return None
-    return "clocks were held down: " + ", ".join(f"{name} in {part:.0%} of the looks" for name, part in held.items())
+    return "clocks were throttled: " + ", ".join(f"{name} in {part:.0%} of the checks" for name, part in held.items())
 
 
 def _remarks(trace: PowerTrace, marks: Windows, disagreement: float | None) -> Iterable[str]:
     if disagreement is not None and abs(disagreement) > _SUSPECT:
-        yield f"the board's counter is suspect: it gives {disagreement:+.1%} against the integrated power, which is used instead"
+        yield f"the board's counter looks faulty: it differs by {disagreement:+.1%} from the integrated power, used instead"
     elif disagreement is not None and abs(disagreement) > _DISAGREEMENT:
         yield f"counter and integrated power disagree by {disagreement:+.1%}"
     during = _during(trace, marks)
@@ -209,17 +209,17 @@ def _remarks(trace: PowerTrace, marks: Windows, disagreement: float | None) -> I
     gaps = np.diff(np.concatenate(([start_s], times[(times > start_s) & (times < end_s)], [end_s])))
     starved = gaps > (limit_s := _STARVED * marks.interval_s)
     if starved.any():
-        yield f"the sampler starved: {starved.sum()} gaps above {limit_s:.1f} s, the longest {gaps.max():.2f} s"
+        yield f"the sampler fell behind: {starved.sum()} gaps above {limit_s:.1f} s, the longest {gaps.max():.2f} s"
     for name, part in _slowdowns(trace, marks).items():
         if name not in _INVALIDATING or part <= _SLOW_SHARE:
-            yield f"clocks were held down by {name} in {part:.0%} of the looks"
+            yield f"clocks were limited by {name} in {part:.0%} of the checks"
     clocks = trace.clock_hz[during]
     clocks = clocks[~np.isnan(clocks)]
     if len(clocks) and (spread := float(np.ptp(clocks) / np.median(clocks))) > _CLOCK_SPREAD:
-        yield f"clocks spread by {spread:.0%} while measuring ({clocks.min() / 1e6:.0f} to {clocks.max() / 1e6:.0f} MHz)"
+        yield f"clocks varied by {spread:.0%} while measuring ({clocks.min() / 1e6:.0f} to {clocks.max() / 1e6:.0f} MHz)"
     others = trace.other_processes[during]
     if (others > 0).any():
-        yield f"other processes used the board ({int(np.nanmax(others))} at most): their energy is in the figures"
+        yield f"other processes used the board (at most {int(np.nanmax(others))}): the figures include their energy"
 
 
 def _in_step(trace: PowerTrace, marks: Windows, chosen: Estimate | None, power: Estimate | None) -> Iterable[str]:
@@ -234,7 +234,7 @@ def _in_step(trace: PowerTrace, marks: Windows, chosen: Estimate | None, power: 
         part = "an unknown part" if marks.sensor.assumed else f"{seen * period_s * 1e3:.0f}"
         yield (
             f"the interval is wide because the load is in step with the sensor, which sees {part} of every {period_s * 1e3:.0f} "
-            "ms: take another batch size, or measure longer"
+            "ms: use another batch size, or measure longer"
         )
 
 

@@ -84,7 +84,7 @@ class Part:
 def integral(time_s: Floats, power_w: Floats, /, start_s: float, end_s: float) -> float:
     """Integrate power, linear between samples and interpolated at both ends, in joules.
 
-    Raise WindowTooShort where the window is not inside the trace, ValueError where it is empty or a sample is not finite.
+    Raise WindowTooShort if the window is not inside the trace, ValueError if it is empty or a sample is not finite.
     """
     check_inside(time_s, start_s, end_s)
     first, last = np.searchsorted(time_s, start_s, "right"), np.searchsorted(time_s, end_s, "left")
@@ -92,7 +92,7 @@ def integral(time_s: Floats, power_w: Floats, /, start_s: float, end_s: float) -
     times = np.concatenate(([start_s], time_s[first:last], [end_s]))
     joules = area(times, np.concatenate((ends[:1], power_w[first:last], ends[1:])))
     if not np.isfinite(joules):
-        raise ValueError(f"power between {start_s:.3f} and {end_s:.3f} s holds a sample that is not finite")
+        raise ValueError(f"power between {start_s:.3f} and {end_s:.3f} s has a sample that is not finite")
     return joules
 
 
@@ -131,8 +131,8 @@ def counter_energy(
 
     The counter is read at the last reading up to `start_s` (a tick was awaited before the load began) and at the first
     change after the first reading from `end_s` on; the idle energy between the end of the load and that tick, at `idle_w`,
-    is taken off. `idle_since_s` and `idle_until_s` are when the load before ended and the one after begins.
-    Raise WindowTooShort where the trace does not reach so far, or no tick lies in the idleness on either side.
+    is subtracted. `idle_since_s` and `idle_until_s` are when the load before ended and the one after begins.
+    Raise WindowTooShort if the trace does not reach so far, or no tick lies in the idleness on either side.
     """
     if not end_s > start_s:
         raise ValueError(f"window from {start_s} to {end_s} s is empty")
@@ -156,13 +156,13 @@ def counter_energy(
 
 
 def _tick_time(time_s: Floats, energy_j: Floats, at: int) -> float:
-    """Return when the value of a reading first stood in the trace."""
+    """Return when the value of a reading first appeared in the trace."""
     since = int(np.searchsorted(energy_j[: at + 1], energy_j[at], "left"))
     return float((time_s[since] + time_s[since - 1]) / 2 if since else time_s[0])
 
 
 def naive_energy(time_s: Floats, power_w: Floats, /, start_s: float, end_s: float) -> float | None:
-    """Return what the paper's recipe gives: the trapezoid from the first to the last sample inside the window, in joules.
+    """Return joules by the paper's recipe: the trapezoid from the first to the last sample inside the window.
 
     Young et al. 2019, III.A: power is polled every 100 ms and integrated. Kept beside the other figures for comparison;
     None with fewer than two samples inside.

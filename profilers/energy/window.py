@@ -47,7 +47,7 @@ def power_estimate(
     idle energy off: a lag conserves area. Inside a load, the power at an end is that of the nearest reading whose averaging
     window lies in the window. The readings tell which it is; `idle_since_s` and `idle_until_s` (when the load before ended
     and the next begins) state that it is idleness, and the interval is of the edges
-    alone. Raise WindowTooShort, saying what to do, where neither is possible.
+    alone. Raise WindowTooShort, saying what to do, if neither is possible.
     """
     check_inside(time_s, start_s, end_s)
     if sensor.lag_s == 0:
@@ -59,7 +59,7 @@ def power_estimate(
         where = "on both sides" if idle_since_s is None else "after it" if start else "before it"
         raise WindowTooShort(
             f"a window of {end_s - start_s:.2f} s is too short for a sensor that averages over {sensor.averaging_window_s:.2f} s "
-            f"and is read every {near.poll_s:.2f} s, without {pause_s:.2f} s of steady idleness {where}; run more batches"
+            f"and is read every {near.poll_s:.2f} s, without {pause_s:.2f} s of steady idle time {where}; run more batches"
         )
     return near.joules(start, end, alone=idle_since_s is None)
 
@@ -83,7 +83,7 @@ class _Near:
         last = max(np.searchsorted(time_s, end_s + margin_s), np.searchsorted(time_s, end_s) + 12)
         t, w = time_s[first:last], power_w[first:last]
         if not np.isfinite(w).all():
-            raise ValueError(f"power near {start_s:.3f} to {end_s:.3f} s holds a sample that is not finite")
+            raise ValueError(f"power near {start_s:.3f} to {end_s:.3f} s has a sample that is not finite")
         clean = slice(int(np.searchsorted(t, start_s + sensor.clean_s, "left")), int(np.searchsorted(t, end_s, "right")))
         beside = t[max(0, int(np.searchsorted(t, start_s)) - 3) : int(np.searchsorted(t, end_s)) + 3]
         return cls(t, w, start_s, end_s, sensor, float(np.median(np.diff(beside))), clean)
@@ -283,7 +283,7 @@ class _Near:
         return math.hypot(abs(level - float(idle.mean())) * late_s, float(idle.std()) * self.sensor.delay_s)
 
     def joules(self, start: Part, end: Part, *, alone: bool) -> Estimate:
-        """Add up; for a window that stands alone, what the sensor did not see is guessed from the spread of its readings."""
+        """Add up; for a single window, estimate the unseen part from the spread of the readings."""
         value = start.joules + end.joules
         unseen = 1 - self.sensor.seen(self.poll_s) if alone and self.enough else 0.0
         sampling_w = mean_error(self.w[self.clean]) * math.sqrt(unseen) if unseen else 0.0

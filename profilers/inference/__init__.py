@@ -1,1 +1,1 @@
-"""Run a model over its batches on a device, score its outputs, and look at it closely."""
+"""Run a model over its batches on a device, score its outputs, and examine it more closely."""

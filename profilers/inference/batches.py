@@ -18,7 +18,7 @@ class Batch:
     images: int
 
     def map(self, change: Callable[[torch.Tensor], torch.Tensor], /) -> Batch:
-        """Change every tensor; what holds them is built anew."""
+        """Change every tensor, and rebuild the containers that hold them."""
         return Batch(tuple(_mapped(self.args, change)), _mapped(self.kwargs, change), self.images)
 
     def copy(self) -> Batch:

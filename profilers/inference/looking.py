@@ -12,7 +12,7 @@ from profilers.inference.scores import count_correct
 if TYPE_CHECKING:
     from profilers.inference.metrics import OwnMetric
 
-_CHANGED_LATE = "the model changed some inputs in place, and was measured on what it had changed"
+_CHANGED_LATE = "the model changed some inputs in place, and was measured on the changed inputs"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def look_closely(
         "accuracy": scored.no_accuracy,
         "metric": scored.no_metric if metric is not None else None,
         "flops": no_flops,
-        "transfers": None if transfers else "nothing is copied on a CPU",
+        "transfers": None if transfers else "a CPU copies nothing",
         "peak_memory": None if memory is not None else memory_of,
     }
     return SideFigures(
@@ -84,7 +84,7 @@ class _Scored:
 def _scored(inference: Inference, data: Labelled | None, metric: OwnMetric | None) -> _Scored:
     """Run one pass and score it: top-1 accuracy, and the metric that is asked for."""
     if data is None:
-        return _Scored(no_accuracy="there are no labels (--dataset)", no_metric="there are no labels (--dataset)")
+        return _Scored(no_accuracy="no labels were given (--dataset)", no_metric="no labels were given (--dataset)")
     outputs: Iterable[tuple[object, int]] = inference.outputs()
     value = no_metric = None
     if metric is not None:
@@ -100,6 +100,6 @@ def _scored(inference: Inference, data: Labelled | None, metric: OwnMetric | Non
         if isinstance(labels, str):
             return _Scored(None, labels, (), value, no_metric)
     hits, broken = count_correct(outputs, labels, len(data.classes))
-    notes = (f"the scores of {broken} images are not numbers (NaN); these images count as wrong",) if broken else ()
+    notes = (f"the scores of {broken} images are NaN; these images count as wrong",) if broken else ()
     known, reason = (None, hits) if isinstance(hits, str) else (hits, None)
     return _Scored(known, reason, notes, value, no_metric)

@@ -19,7 +19,7 @@ _LABEL_KEYS = ("labels", "label", "targets", "target")
 
 @dataclass(frozen=True)
 class OwnData:
-    """Batches of inputs, and what was said of each: labels [images], or anything that a metric of the user's own takes."""
+    """Batches of inputs, and the labels of each: [images], or anything that the user's own metric accepts."""
 
     name: str
     batches: tuple[Batch, ...]
@@ -59,7 +59,7 @@ def own_data(spec: str, /, *, batch_size: int, limit: int | None) -> OwnData:
     except (Exception, SystemExit) as error:
         raise DataError(f"dataset {spec} failed: {type(error).__name__}: {first_line(error)}") from error
     if not batches:
-        raise DataError(f"dataset {spec} gave no batch")
+        raise DataError(f"dataset {spec} gave no batches")
     return OwnData(spec, tuple(batches), tuple(labels))
 
 
@@ -79,7 +79,7 @@ def _batch(spec: str, one: Any) -> tuple[Batch, Any]:
         args, kwargs = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,), {}
     batch = Batch(args, kwargs, 0)
     if not batch.tensors:
-        raise DataError(f"dataset {spec}: the inputs of a batch hold no tensor or array")
+        raise DataError(f"dataset {spec}: the inputs of a batch contain no tensor or array")
     count = len(labels) if hasattr(labels, "__len__") and len(labels) else batch.tensors[0].shape[0]
     return Batch(args, kwargs, int(count)), labels
 

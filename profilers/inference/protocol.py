@@ -1,4 +1,4 @@
-"""What a measurement asks of a model and its batches, whatever runs it; no torch."""
+"""The interface of a measurement to a model and its batches, independent of the runtime; no torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Transfers:
 
 
 class Labelled(Protocol):
-    """The labels of a pass, in the order of its batches; `classes` is empty where they are not told."""
+    """The labels of a pass, in the order of its batches; `classes` is empty if unknown."""
 
     @property
     def name(self) -> str: ...
@@ -73,20 +73,20 @@ class Inference(Protocol):
         """Return the seconds of single full batches, each waited for: from the call to the result on the device."""
 
     def loop_s(self) -> float:
-        """Return the seconds that the loop around the model takes a batch; 0 where they pass while the device computes."""
+        """Return the seconds that the loop around the model takes a batch; 0 if they pass while the device computes."""
         return 0.0
 
     def transfers(self) -> Transfers | None:
-        """Return where the time of a batch goes; None where nothing is copied."""
+        """Return how the time of a batch divides; None if nothing is copied."""
 
     def flops(self) -> tuple[int | None, str | None]:
         """Return floating-point operations per image (a multiply-add is two), or None and why they cannot be counted."""
 
     def peak_memory(self) -> tuple[int | None, str]:
-        """Return the most bytes in use and what they are of."""
+        """Return the peak bytes in use, and of what."""
 
     def compiling(self) -> AbstractContextManager[None]:
-        """Replace the model by one that its first calls inside compile; raise ModelError where nothing can compile it."""
+        """Replace the model by one that its first calls inside compile; raise ModelError if nothing can compile it."""
 
 
 def process_peak_memory(runtime: str) -> tuple[int | None, str]:
@@ -95,4 +95,4 @@ def process_peak_memory(runtime: str) -> tuple[int | None, str]:
             line = next(line for line in status if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024, f"the whole process, {runtime} and batches included"
     except (OSError, StopIteration):
-        return None, "the system does not tell"
+        return None, "the system does not report it"

@@ -24,7 +24,7 @@ from profilers.models.torch_errors import in_one_line, quiet
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _EVENT_BATCHES = 50
 _LOOPS = 50
-_CHANGES_INPUTS = "the model changes its inputs in place: every pass got fresh ones, copied outside the measurement"
+_CHANGES_INPUTS = "the model changes its inputs in place: each pass got fresh copies, made outside the measurement"
 
 
 class TorchInference:
@@ -35,7 +35,7 @@ class TorchInference:
     On a CPU there is nothing to copy, and only the first two exist, as the same.
     A model that changes its inputs in place gets fresh ones in every pass.
     Batches run in a random order, so that a measurement that ends within a pass has seen a fair sample of it.
-    Raises OutOfMemory, or ModelError where the model does not take the batches.
+    Raises OutOfMemory, or ModelError if the model does not take the batches.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class TorchInference:
     @property
     def notes(self) -> tuple[str, ...]:
         """Return what the model was found to need."""
-        gradients = ("the model computes gradients as it runs: they were enabled",) if self.needs_gradients else ()
+        gradients = ("the model computes gradients when it runs, so they were enabled",) if self.needs_gradients else ()
         return (*gradients, _CHANGES_INPUTS) if self.changes_inputs else gradients
 
     def _restore(self, place: int, kept: Batch) -> None:
@@ -177,7 +177,7 @@ class TorchInference:
         return float(np.median(seconds))
 
     def transfers(self) -> Transfers | None:
-        """Return where the time of a batch goes, from pageable host memory; None on a CPU, where nothing is copied."""
+        """Return how the time of a batch divides, from pageable host memory; None on a CPU, which copies nothing."""
         if self.device.type != "cuda":
             return None
         spans: list[tuple[float, float, float]] = []
@@ -249,7 +249,7 @@ class TorchInference:
 
 
 def _spare_bytes(device: torch.device) -> int:
-    """Return what copies may take: a quarter of the memory that is free."""
+    """Return the bytes that copies may use: a quarter of the free memory."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0]) // 4
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4

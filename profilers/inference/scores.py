@@ -14,18 +14,18 @@ def scores(output: object, images: int, classes: int, /) -> NDArray[Any] | str:
     """Return the scores [images, classes] of an output, or why it has none. Of a tuple or dict the first tensor counts."""
     first = next(iter(tensors_of(output)), None)
     if first is None:
-        return "the model's output holds no tensor"
+        return "the model's output contains no tensor"
     if tuple(first.shape) != (images, classes):
         shape = tuple(first.shape)
         return f"the model's output for {images} images has shape {shape}, not one score for each of {classes} classes"
     kind = str(first.dtype).removeprefix("torch.")
     if kind.startswith(("bool", "complex")) or kind == "object":
-        return f"the model's output is {kind}, which is no score"
+        return f"the model's output is {kind}, which is not a score"
     return first if isinstance(first, np.ndarray) else np.asarray(first.double().cpu())
 
 
 def count_correct(outputs: Iterable[tuple[object, int]], labels: NDArray[np.int64], classes: int, /) -> tuple[int | str, int]:
-    """Return how many images get their own class the highest score, or why that cannot be said; and how many have a NaN score.
+    """Return how many images score highest in their own class, or why that is unknown; and how many have a NaN score.
 
     An image with a NaN among its scores counts as wrong. With 0 classes there are as many as the first output has scores.
     """

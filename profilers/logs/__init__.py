@@ -1,1 +1,1 @@
-"""Read logs of power that people already have, and turn windows of them into joules."""
+"""Read existing power logs, and turn windows of them into joules."""

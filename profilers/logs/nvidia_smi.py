@@ -35,7 +35,7 @@ class Cells:
     comma: bool = False  # between the digits of numbers, as cells are divided by another mark
 
     def numbers(self, column: int, /) -> Floats:
-        """Return a column as numbers, in W where cells have units; NaN where it is not available."""
+        """Return a column as numbers, in W where cells have units; NaN if it is not available."""
         return np.array([self._number(row[column], line) for row, line in zip(self.table, self.lines, strict=True)])
 
     def _number(self, cell: str, line: int) -> float:
@@ -43,7 +43,7 @@ class Cells:
             return math.nan
         found = _NUMBER.match(cell.replace(",", ".") if self.comma else cell)
         if found is None:
-            raise MeterError(f"{self.path} line {line}: {cell[:40]!r} is no number")
+            raise MeterError(f"{self.path} line {line}: {cell[:40]!r} is not a number")
         return float(found[1]) * _CELL_SCALES.get((found[2] or "").lower(), 1.0)
 
     def values(self, name: str, /) -> list[str] | None:
@@ -55,7 +55,7 @@ class Cells:
         return values[0] if values else None
 
     def stamps(self, column: int | None = None, /) -> Floats | None:
-        """Return the time stamps in seconds, of a column or the one that holds any; None where there are none."""
+        """Return the time stamps in seconds, of a column or the one that holds any; None if there are none."""
         if not self.table:
             return None
         places = [k for k, cell in enumerate(self.table[0]) if is_stamp(cell)]
@@ -64,7 +64,7 @@ class Cells:
             return None
         for row, line in zip(self.table, self.lines, strict=True):
             if not is_stamp(row[place]):
-                raise MeterError(f"{self.path} line {line}: {row[place][:40]!r} is no time stamp")
+                raise MeterError(f"{self.path} line {line}: {row[place][:40]!r} is not a time stamp")
         if len({states_zone(row[place]) for row in self.table}) > 1:
             raise MeterError(f"{self.path} has time stamps with and without a zone")
         return np.array([seconds_of(row[place]) for row in self.table])
@@ -101,7 +101,7 @@ def seconds_of(text: str, /) -> float:
     try:
         stamp = datetime.fromisoformat(re.sub(r"\s+(?=Z|[-+]\d\d:?\d\d$)", "", text.strip()).replace("/", "-"))
     except ValueError as error:
-        raise MeterError(f"{text.strip()[:40]!r} is no time stamp: {error}") from None
+        raise MeterError(f"{text.strip()[:40]!r} is not a time stamp: {error}") from None
     return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
 
 
@@ -114,7 +114,7 @@ def cells_of(path: str, text: str, /) -> Cells:
     first = next(named, 0)
     if not first and _OTHER.search(text[:2000]):
         raise MeterError(
-            f"{path} is what another command of nvidia-smi prints; log with "
+            f"{path} is the output of another nvidia-smi command; log with "
             "nvidia-smi --query-gpu=timestamp,index,name,power.draw.instant --format=csv -lms 100"
         )
     lines = [(number, line) for number, line in lines[first:] if not line.startswith("#")]
@@ -128,7 +128,7 @@ def cells_of(path: str, text: str, /) -> Cells:
     warnings: tuple[str, ...] = ()
     body = [(number, row) for number, row in rows[1 if headed else 0 :] if tuple(map(str.lower, row)) != names]
     if body and (len(body[-1][1]) != len(names) or (not text.endswith("\n") and not body[-1][1][-1])):
-        warnings = (f"the last line ({body[-1][0]}) is not whole and is left out",)
+        warnings = (f"the last line ({body[-1][0]}) is incomplete and is left out",)
         body.pop()
     for number, row in body:
         if len(row) != len(names):
@@ -161,7 +161,7 @@ def _names(path: str, first: tuple[str, ...]) -> tuple[str, ...]:
         else:
             names.append("uuid" if cell.startswith("GPU-") else "name")
     if powers != 1 or names.count("timestamp") != 1:
-        raise MeterError(f"{path} has no line of names, and {powers} columns that may be the power; log it with a header")
+        raise MeterError(f"{path} has no header, and {powers} columns could be the power; log it with a header")
     return tuple(names)
 
 

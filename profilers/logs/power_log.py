@@ -30,7 +30,7 @@ _TIMES, _POWERS = ("time_s", "time", "timestamp", "seconds", "t", "datetime", "d
 
 @dataclass(frozen=True)
 class PowerLog:
-    """Readings [n] of one board; `origin_s` is what the log's own clock said at time 0 of `time_s`."""
+    """Readings [n] of one board; `origin_s` is the log's own clock at time 0 of `time_s`."""
 
     path: str
     time_s: Floats
@@ -45,14 +45,14 @@ class PowerLog:
     warnings: tuple[str, ...] = ()
 
     def at(self, text: str, /) -> float:
-        """Return a time that somebody gave, a time stamp or seconds, on the clock of `time_s`."""
+        """Return a given time, a time stamp or seconds, on the clock of `time_s`."""
         text = text.strip()
         try:
             seconds = float(text)
         except ValueError:
             if not self.stamped or not is_stamp(text):
                 form = "seconds from its first row, or a time stamp as in it" if self.stamped else "seconds on its own clock"
-                raise MeterError(f"{text!r} is no time of {self.path}; give {form}") from None
+                raise MeterError(f"{text!r} is not a time in {self.path}; give {form}") from None
             if states_zone(text) != self.zoned:
                 stated = (
                     "state their zone: state one" if self.zoned else "state no zone: leave it out, and give the log's local time"
@@ -69,12 +69,12 @@ class PowerLog:
         return replace(self, gain_error=calibration.gain_error / gain, offset_error_w=calibration.offset_error_w / gain)
 
     def told(self, time_s: float, /) -> float:
-        """Return a time as the log's own clock gives it: seconds from the first row where the log has time stamps."""
+        """Return a time as the log's own clock gives it: seconds from the first row if the log has time stamps."""
         return time_s if self.stamped else time_s + self.origin_s
 
 
 def read_log(path: Path, /, *, gpu: str | None = None) -> PowerLog:
-    """Read a log; raise MeterError, in one line, for what is none or cannot be told apart."""
+    """Read a log; raise MeterError, in one line, for a file that is not a log or is ambiguous."""
     try:
         with path.open("rb") as file:
             raw = file.read(_MOST_BYTES + 1)
@@ -82,13 +82,13 @@ def read_log(path: Path, /, *, gpu: str | None = None) -> PowerLog:
         raise MeterError(f"{path} cannot be read: {error.strerror}") from None
     rows = raw.count(b"\n") + raw.count(b"\r")
     if len(raw) > _MOST_BYTES or rows > max(_MOST_ROWS, len(raw) // 10):
-        raise MeterError(f"{path} has {rows:,} lines in {len(raw):,} bytes or more; cut the log to the time of the windows")
+        raise MeterError(f"{path} has {rows:,} lines in {len(raw):,} bytes or more; cut the log to the windows")
     if raw[:4] == b"PAR1":
         return _checked(_trace(path, raw, gpu))
     try:
         text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
-        raise MeterError(f"{path} is no text; a log is CSV of nvidia-smi or of a meter, or a trace in Parquet") from None
+        raise MeterError(f"{path} is not text; a log is CSV from nvidia-smi or a meter, or a Parquet trace") from None
     cells = cells_of(str(path), text)
     return _checked(_nvidia_smi(path, cells, gpu) if power_columns(cells) else _meter(path, cells, gpu))
 
@@ -105,14 +105,14 @@ def _checked(log: PowerLog) -> PowerLog:
         )
     kept = np.concatenate((np.diff(times) > 0, [True])) if len(times) else known[:0]
     if kept.sum() < 3:
-        raise MeterError(f"{log.path} holds {int(kept.sum())} readings of power; a log needs three or more")
+        raise MeterError(f"{log.path} holds {int(kept.sum())} power readings; a log needs three or more")
     words = (f"{lost} of {len(log.time_s)} rows have no power",) if lost else ()
     return replace(log, time_s=times[kept], power_w=watts[kept], warnings=(*log.warnings, *words))
 
 
 def _trace(path: Path, raw: bytes, gpu: str | None) -> PowerLog:
     if gpu is not None:
-        raise MeterError(f"{path} is a trace of one board; leave --gpu out")
+        raise MeterError(f"{path} is a trace of one board; leave out --gpu")
     try:
         if (samples := pl.scan_parquet(io.BytesIO(raw)).select(pl.len()).collect().item()) > MOST_SAMPLES:
             raise MeterError(f"{path} declares {samples:,} samples; a trace has at most {MOST_SAMPLES:,}")
@@ -134,7 +134,7 @@ def _nvidia_smi(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
     cells = _of_one_board(path, cells, gpu)
     column = next((one for one in power_columns(cells) if np.isfinite(cells.numbers(one)).any()), None)
     if column is None:
-        raise MeterError(f"{path} holds no power: {cells.names[power_columns(cells)[0]]} is not available in any row")
+        raise MeterError(f"{path} has no power readings: {cells.names[power_columns(cells)[0]]} is not available in any row")
     stamps = cells.stamps()
     if stamps is None:
         raise MeterError(f"{path} has no column timestamp; log with --query-gpu=timestamp,power.draw.instant")
@@ -146,9 +146,9 @@ def _nvidia_smi(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
     if "average" in kind:
         sensor = _AVERAGE
     elif "instant" not in kind:
-        warnings.append("power.draw is a one-second average on some boards since Ampere: log power.draw.instant to be sure")
+        warnings.append("power.draw is a one-second average on some boards since Ampere: log power.draw.instant instead")
     if sensor.assumed:
-        warnings.append("the board is not named, so its sensor is not known: log name too")
+        warnings.append("the board is not named, so its sensor is unknown: log name too")
     return PowerLog(
         str(path),
         stamps - origin_s,
@@ -203,7 +203,7 @@ def _in_turn(stamps: Floats) -> bool:
 
 def _meter(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
     if gpu is not None:
-        raise MeterError(f"{path} is of one meter; leave --gpu out")
+        raise MeterError(f"{path} is from one meter; leave out --gpu")
     cells = cells.dated()
     plain = [re.split(r"[\[\(_ /]", name)[0] for name in cells.names]
     time_at = next((k for k, name in enumerate(plain) if name in _TIMES), None)
@@ -215,7 +215,7 @@ def _meter(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
     stamps = cells.stamps(time_at)
     times = cells.numbers(time_at) if stamps is None else stamps
     if not np.isfinite(times).all():
-        raise MeterError(f"{path} line {cells.lines[int(np.argmin(np.isfinite(times)))]}: that time cannot be read")
+        raise MeterError(f"{path} line {cells.lines[int(np.argmin(np.isfinite(times)))]}: the time cannot be read")
     if re.search(r"(^|[^a-z])ms\b", cells.names[time_at]):
         times = times / 1e3
     watts = cells.numbers(power_at) * scale

@@ -24,7 +24,7 @@ _WIDE, _SWING = 0.01, 0.1
 
 @dataclass(frozen=True)
 class Span:
-    """A window that somebody asks for, in the words of the log's clock."""
+    """A requested window, in the words of the log's clock."""
 
     start: str
     end: str
@@ -34,7 +34,7 @@ class Span:
 
 @dataclass(frozen=True)
 class WindowEnergy:
-    """Joules of a window of a log, with the interval of sampling; None where something was not known."""
+    """Joules of a window of a log, with the interval of sampling; None if something was not known."""
 
     label: str | None
     start_s: float
@@ -52,7 +52,7 @@ class WindowEnergy:
 
 
 def read_spans(path: Path, /) -> list[Span]:
-    """Read a CSV of windows: start, end and, where known, label and inferences."""
+    """Read a CSV of windows: start, end and, if known, label and inferences."""
     try:
         rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError) as error:
@@ -72,7 +72,7 @@ def read_spans(path: Path, /) -> list[Span]:
             Span(cells["start"], cells["end"], cells.get("label") or None, _count(path, number, cells.get("inferences")))
         )
     if not spans:
-        raise MeterError(f"{path} names no window")
+        raise MeterError(f"{path} names no windows")
     return spans
 
 
@@ -84,7 +84,7 @@ def _count(path: Path, line: int, text: str | None) -> int | None:
     except ValueError:
         count = 0.0
     if not (count >= 1 and count == int(count)):
-        raise MeterError(f"{path} line {line}: {text!r} is no number of inferences")
+        raise MeterError(f"{path} line {line}: {text!r} is not a number of inferences")
     return int(count)
 
 
@@ -97,7 +97,7 @@ def energies(log: PowerLog, spans: Sequence[Span], /, *, calibration: Calibratio
     ordered = sorted(placed, key=lambda one: one[0])
     for (_, end_s, one), (start_s, _, other) in itertools.pairwise(ordered):
         if start_s < end_s:
-            raise MeterError(f"windows {_name(one)} and {_name(other)} overlap; their energies cannot be told apart")
+            raise MeterError(f"windows {_name(one)} and {_name(other)} overlap; their energies cannot be separated")
     return [_energy(log, start_s, end_s, span, calibration) for start_s, end_s, span in placed]
 
 
@@ -109,7 +109,7 @@ def _energy(log: PowerLog, start_s: float, end_s: float, span: Span, calibration
     first_s, last_s = float(log.time_s[0]), float(log.time_s[-1])
     if start_s < first_s or end_s > last_s:
         raise MeterError(
-            f"window {_name(span)} is outside the log, which holds {log.told(first_s):.3f} to {log.told(last_s):.3f} s"
+            f"window {_name(span)} is outside the log, which covers {log.told(first_s):.3f} to {log.told(last_s):.3f} s"
             + (" from its first row" if log.stamped else "")
         )
     warnings = [*log.warnings, *_gaps(log, start_s, end_s, span)]
@@ -125,11 +125,11 @@ def _energy(log: PowerLog, start_s: float, end_s: float, span: Span, calibration
         naive_j = None if naive_j is None else calibration.joules(naive_j, end_s - start_s)
     elif log.gain_error is not None:
         warnings.append(
-            f"the error of the board's sensor comes on top: gain ± {log.gain_error:.0%} and ± {log.offset_error_w:g} W "
+            f"the error of the board's sensor is additional: gain ± {log.gain_error:.0%} and ± {log.offset_error_w:g} W "
             "(--calibration corrects it); gain cancels between windows of one board"
         )
     if not found.value > 0:
-        raise MeterError(f"window {_name(span)} gave {found.value:.3g} J; the log cannot be believed there")
+        raise MeterError(f"window {_name(span)} gave {found.value:.3g} J; the log is not plausible there")
     per = found.value / span.inferences if span.inferences else None
     told = log.told(start_s), log.told(end_s)
     return WindowEnergy(
@@ -148,7 +148,7 @@ def _gaps(log: PowerLog, start_s: float, end_s: float, span: Span) -> list[str]:
     at = log.told(float(np.concatenate(([start_s], inside))[int(gaps.argmax())]))
     words = f"{gaps.max():.2f} s without a reading after {at:.3f} s"
     if float(gaps[long].sum()) > _GAP_SHARE * (end_s - start_s):
-        raise MeterError(f"window {_name(span)} of {log.path} has {words}; its energy there is not known")
+        raise MeterError(f"window {_name(span)} of {log.path} has {words}; its energy there is unknown")
     return [f"the log has {words}"]
 
 
@@ -160,5 +160,5 @@ def _in_step(log: PowerLog, start_s: float, end_s: float, found: Estimate) -> li
     part = "an unknown part" if log.sensor.assumed else f"{seen * log.sensor.update_period_s * 1e3:.0f}"
     return [
         f"the interval is wide because the load swings in step with the sensor, which sees {part} of every "
-        f"{log.sensor.update_period_s * 1e3:.0f} ms: take another batch size, or a longer window"
+        f"{log.sensor.update_period_s * 1e3:.0f} ms: use another batch size, or a longer window"
     ]

@@ -43,7 +43,7 @@ _STOPPED = "the search was stopped"
 
 @dataclass(frozen=True, slots=True)
 class DeviceSlot:
-    """Where a child runs. device: the UUID of a GPU, "cpu", or "" for what this process sees itself."""
+    """Where a child runs. device: the UUID of a GPU, "cpu", or "" for the devices that this process sees."""
 
     device: str = ""
     threads: int | None = None
@@ -163,7 +163,7 @@ class ChildProcess:
                 try:
                     self._start()
                 except OSError as error:
-                    raise Died("lost", f"no process could be started ({error.strerror})") from error
+                    raise Died("lost", f"could not start a process ({error.strerror})") from error
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
@@ -212,7 +212,7 @@ class ChildProcess:
         if status >= 0:
             return Died("crash", f"exit status {status}{last_words}")
         if status == -signal.SIGKILL and _kernel_kills() > killed_before:
-            return Died("oom", "killed by the kernel for want of memory")
+            return Died("oom", "killed by the kernel: out of memory")
         if -status in (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP):
             return Died("lost", f"its process was killed from outside ({signal.Signals(-status).name})")
         return Died("crash", f"{signal.strsignal(-status)} (signal {-status}){last_words}")
@@ -227,7 +227,7 @@ class ChildProcess:
 
 
 def _kernel_kills() -> int:
-    """Return how many processes the kernel has killed for want of memory, 0 where it does not say."""
+    """Return how many processes the kernel has killed for want of memory, 0 if it does not say."""
     with contextlib.suppress(OSError), open("/proc/vmstat", encoding="ascii") as counters:
         for line in counters:
             if line.startswith("oom_kill "):

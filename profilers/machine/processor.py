@@ -24,7 +24,7 @@ class ProcessorTime:
 
 
 def processor_time(*, proc: Path = _PROC, cgroups: Path = Path("/sys/fs/cgroup")) -> ProcessorTime | None:
-    """Read the times; None where the system does not tell them (it is Linux that does)."""
+    """Read the times; None if the system does not tell them (it is Linux that does)."""
     threads = {}
     try:
         for task in (proc / "self/task").iterdir():
@@ -40,7 +40,7 @@ def processor_time(*, proc: Path = _PROC, cgroups: Path = Path("/sys/fs/cgroup")
 
 
 def lost_share(before: ProcessorTime | None, after: ProcessorTime | None, /) -> float | None:
-    """Return the share of the processor time that the process wanted in between and others had; None where it is not known."""
+    """Return the share of the processor time that the process wanted in between and others had; None if it is not known."""
     if before is None or after is None:
         return None
     ran_s = waited_s = 0.0
@@ -48,7 +48,7 @@ def lost_share(before: ProcessorTime | None, after: ProcessorTime | None, /) -> 
         ran_before, waited_before = before.threads.get(thread, (0.0, 0.0))
         ran_s += ran - ran_before
         waited_s += waited - waited_before
-    # what the host of a virtual machine takes counts as running here
+    # time taken by the host of a virtual machine counts as running here
     machine_s = after.machine_s - before.machine_s
     stolen_s = ran_s * (after.stolen_s - before.stolen_s) / machine_s if machine_s > 0 else 0.0
     lost_s = waited_s + stolen_s + after.held_s - before.held_s
@@ -66,11 +66,11 @@ def load_of_others() -> str:
     try:
         return f"a load of {os.getloadavg()[0]:.1f} on {cores()} processors"
     except OSError:
-        return "the load is not known"
+        return "load unknown"
 
 
 def _machine(proc: Path) -> tuple[float, float]:
-    """Return (stolen, all) seconds of the machine's processors; idle time is not what a busy one loses."""
+    """Return (stolen, all) seconds of the machine's processors; idle time does not count as lost."""
     with suppress(OSError, ValueError, IndexError):
         times = [int(word) / _TICKS for word in (proc / "stat").read_text().split("\n", 1)[0].split()[1:9]]
         user, nice, system, _, _, interrupts, soft_interrupts, stolen = times

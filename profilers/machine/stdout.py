@@ -25,6 +25,6 @@ def stdout_aside() -> Iterator[None]:
         with redirect_stdout(sys.stderr):
             yield
     finally:
-        ctypes.CDLL(None).fflush(None)  # what native code holds back would come out later
+        ctypes.CDLL(None).fflush(None)  # output buffered in native code would appear later
         os.dup2(kept, 1)
         os.close(kept)

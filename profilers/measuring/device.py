@@ -1,4 +1,4 @@
-"""Reserve a device that nobody else may measure, with its meter being sampled."""
+"""Reserve a device exclusively, and sample its meter."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def cuda_device(name: str, /) -> Device:
 
 
 def no_device(name: str, /) -> ModelError:
-    return ModelError(f"there is no device {name}; `ecosel devices` lists what there is")
+    return ModelError(f"there is no device {name}; `ecosel devices` lists those found")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ReservedDevice:
 
     @property
     def no_meter(self) -> str | None:
-        """Return why there is no meter, None where there is one."""
+        """Return why there is no meter, None if there is one."""
         return self.meter.reason if isinstance(self.meter, NoMeter) else None
 
 

@@ -103,7 +103,7 @@ class _StoppingRule:
             self.ended_by = f"the 95 % interval of the {what} is within {plan.ci:.2%} ({self._reached:.2%})"
         elif spent_s >= plan.max_s:
             told = f"at {self._reached:.2%}, not {plan.ci:.2%}" if math.isfinite(self._reached) else "unknown"
-            self.ended_by = f"{plan.max_s:g} s were over with the 95 % interval of the {what} {told}"
+            self.ended_by = f"{plan.max_s:g} s passed with the 95 % interval of the {what} {told}"
 
     def progress(self) -> Progress:
         return _estimate(self._plan, self._busy_s, self._spent_s, len(self.groups), self._reached)
@@ -118,7 +118,7 @@ class _StoppingRule:
 
 
 def _relative(sampler: Sampler | Stopwatch, marks: Windows) -> tuple[str, float]:
-    """Return what the interval is of, the energy or without one the time, and its relative half-width."""
+    """Return the quantity of the interval, the energy or without one the time, and its relative half-width."""
     energy = derive(sampler.trace(), marks).per_inference
     return ("energy", energy.relative) if energy else ("time", time_per_image(marks.groups).relative)
 

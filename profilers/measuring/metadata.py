@@ -37,7 +37,7 @@ def metadata_of(
     name, scope, notes = (None, None, ()) if isinstance(meter, NoMeter) else (meter.name, meter.scope, meter.capabilities().notes)
     reasons = {
         "accuracy": looked.reasons.get("accuracy"),
-        "inference_time": None if data is not None else "there is no evaluation set (--dataset)",
+        "inference_time": None if data is not None else "no evaluation set was given (--dataset)",
         "energy": device.no_meter,
         "parameters": counted.reason,
         **looked.reasons,
@@ -83,7 +83,7 @@ def loop_share(measurement: Measurement, inference: Inference, loop_s: float) ->
 
 
 def _lost(measurement: Measurement) -> float | None:
-    """Return the share of the processor time that the groups wanted and others had."""
+    """Return the share of the processor time needed by the groups that other processes took."""
     known = [(group.lost, group.duration_s) for group in measurement.marks.groups if group.lost is not None]
     return sum(lost * spent_s for lost, spent_s in known) / sum(spent_s for _, spent_s in known) if known else None
 
@@ -91,20 +91,20 @@ def _lost(measurement: Measurement) -> float | None:
 def _disturbed(lost: float | None) -> str | None:
     if lost is None or lost <= _RUINED:
         return None
-    return f"others had {lost:.0%} of the processor time that the model wanted; measure again on a quiet machine"
+    return f"other processes took {lost:.0%} of the processor time needed; measure again on a quiet machine"
 
 
 def _remarks(measurement: Measurement, prepared: Prepared, looked: SideFigures) -> Iterator[str]:
-    """Say what a reader of time and energy should know."""
+    """Yield remarks that a reader of time and energy should know."""
     inference, groups = prepared.inference, measurement.marks.groups
     images = sum(group.images for group in groups)
     if images < inference.images:
-        yield f"time and energy are of {images} images, a random sample of the {inference.images} of a pass"
+        yield f"time and energy come from {images} images, a random sample of the {inference.images} of a pass"
     lost = _lost(measurement)
     if lost is not None and lost > _NOTICED:
-        yield f"the machine was busy: others had {lost:.1%} of the processor time that the model wanted ({load_of_others()})"
+        yield f"the machine was busy: other processes took {lost:.1%} of the processor time needed ({load_of_others()})"
     if dropped := sum(group.lost is not None for group in measurement.marks.others):
-        yield f"{dropped} of {dropped + len(groups)} groups were disturbed by others, and are not used"
+        yield f"{dropped} of {dropped + len(groups)} groups were disturbed by other processes, and are not used"
     mean_s = sum(group.duration_s for group in groups) / images * inference.images / inference.batches
     median_s = float(np.median(looked.latencies_s)) if looked.latencies_s else mean_s
     if not 1 / _APART < mean_s / median_s < _APART:

@@ -35,7 +35,7 @@ class Profiled:
 
 
 def profile(settings: ProfileSettings, /, *, show: Show = lambda progress: None) -> Profiled:
-    """Measure a model. Raises ProfilerError where it cannot be opened, run or measured, ValueError for wrong arguments."""
+    """Measure a model. Raises ProfilerError if it cannot be opened, run or measured, ValueError for wrong arguments."""
     plan, seed = settings.plan, settings.seed
     runtime = runtime_of(settings)
     with reserve(
@@ -67,7 +67,7 @@ def assemble(
     looked: SideFigures,
     /,
 ) -> Profiled:
-    """Put together what was found of a model that was measured."""
+    """Assemble the profile of a measured model."""
     measurement, compilation = measured
     facts = metadata_of(settings, runtime, device, prepared, measurement, looked)
     raw = RawFigures(

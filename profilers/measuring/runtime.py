@@ -62,13 +62,13 @@ class Runtime(Protocol):
         """Open the model of the settings and make its batches."""
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of what ran the model, by package."""
+        """Return the versions of the packages that ran the model."""
 
 
 def check(settings: ProfileSettings, /) -> EntryPoint:
-    """Return what would run a model, after every check that needs no runtime: nothing is loaded that could run it.
+    """Return the runtime for a model, after every check that needs no runtime; nothing that could run it is loaded.
 
-    Raises ModelError or ValueError where it will not be run, ProfilerError with the extra to install where that is missing.
+    Raises ModelError or ValueError if it will not be run, ProfilerError with the extra to install if that is missing.
     """
     try:
         recognised = check_model(settings.model, factory=settings.factory, trust=settings.trust)
@@ -88,7 +88,7 @@ def check(settings: ProfileSettings, /) -> EntryPoint:
 
 
 def runtime_of(settings: ProfileSettings, /) -> Runtime:
-    """Return what runs a model; raises as `check` does."""
+    """Return the runtime of a model; raises as `check` does."""
     return _loaded(check(settings))
 
 
@@ -125,14 +125,16 @@ def _check_onnx(settings: ProfileSettings) -> None:
     if settings.compile:
         raise ValueError("--compile compiles PyTorch models; ONNX Runtime compiles every model as it opens it")
     if settings.precision != "fp32" or settings.channels_last:
-        raise ValueError(f"{settings.model} has its precision and layout in the file; leave --precision and --channels-last out")
+        raise ValueError(f"{settings.model} has its precision and layout in the file; leave out --precision and --channels-last")
     if settings.entry or settings.rename or not settings.strict or settings.batch_axis:
-        raise ValueError(f"{settings.model} is an ONNX model; --entry, --rename, --no-strict and --batch-axis are of PyTorch's")
+        raise ValueError(
+            f"{settings.model} is an ONNX model; --entry, --rename, --no-strict and --batch-axis are for PyTorch models"
+        )
     code, _, name = (settings.dataset or "").rpartition(":")
     if settings.metric or (code and name.isidentifier()):
         raise ValueError("--metric, and a --dataset that is code, are run by PyTorch; an ONNX model takes images from files")
     if (settings.resize or settings.crop) and find_spec("torchvision") is None:
         raise ProfilerError("torchvision, which resizes images, is not installed: pip install 'ecosel[torch]'")
     if settings.mode == "pipelined":
-        raise ValueError("mode 'pipelined' is PyTorch's; use 'paper' for ONNX models")
+        raise ValueError("mode 'pipelined' is for PyTorch models; use 'paper' for ONNX models")
     check_file(Path(settings.model))

@@ -44,7 +44,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a measurement stands: the phase, how much of it is done (0 to 1) and the seconds that it may still take."""
+    """The progress of a measurement: the phase, the share of it that is done (0 to 1) and the seconds that it may still take."""
 
     phase: str
     done: float
@@ -58,7 +58,7 @@ Show = Callable[[Progress], None]
 class ProfileSettings:
     """What to measure and how; the names are those of the options of `ecosel profile`."""
 
-    model: str  # "" for what the factory builds, with fresh weights
+    model: str  # "" for the factory's network with fresh weights
     factory: str | None = None
     factory_args: Mapping[str, Any] | None = None
     weights: str | None = None  # of a candidate of a search
@@ -93,18 +93,18 @@ class ProfileSettings:
         if self.batch_size < 1:
             raise ValueError(f"batch-size is {self.batch_size}; it must be at least 1")
         if self.dataset and self.inputs:
-            raise ValueError("--dataset and --input name two kinds of inputs; give one of them")
+            raise ValueError("--dataset and --input exclude each other; give one of them")
 
         if not self.model and not self.factory:
-            raise ValueError("there is no model: name a file, or a --factory that builds one")
+            raise ValueError("no model was given: name a file, or a --factory that builds one")
         if (self.metric is None) != (self.better is None):
-            raise ValueError("--metric and --better go together: say whether larger or smaller numbers are better")
+            raise ValueError("--metric and --better go together: add --better larger or --better smaller")
         if self.dataset and self.batch_axis:
-            raise ValueError("--batch-axis is of an --input; the images of a data set are counted by the first dimension")
+            raise ValueError("--batch-axis applies to --input; a data set's batch dimension is the first")
 
     @property
     def name(self) -> str:
-        """Return what outputs call the model: its file, or the factory that built it."""
+        """Return the model's name in outputs: its file, or the factory that built it."""
         return self.model or str(self.factory)
 
     @property

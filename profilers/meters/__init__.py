@@ -1,8 +1,8 @@
-"""Meters of power and energy: NVML, RAPL, what Linux shows of edge boards, a recorded trace, a declared constant.
+"""Meters of power and energy: NVML, RAPL, edge boards through Linux, a recorded trace, a declared constant.
 
 A meter is found by an entry point of the group `ecosel.meters`: its name is the first word of `--meter NAME:REST`, its object a
-function (rest, device) -> PowerMeter, which raises MeterError where the meter is missing and ValueError for a wrong spec.
-A package of its own may add one.
+function (rest, device) -> PowerMeter, which raises MeterError if the meter is missing and ValueError for a wrong spec.
+Another package may add one.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ class NoMeter:
 
 
 def find_meter(spec: str | None, device: str) -> PowerMeter | NoMeter:
-    """Open the meter that somebody names, or the one that a device ("cpu", "cuda", "cuda:1") has.
+    """Open the named meter, or the one of a device ("cpu", "cuda", "cuda:1").
 
-    Without a spec a missing meter is NoMeter; one that was asked for by name and is missing is a MeterError.
-    Raises ValueError for a spec that is none.
+    Without a spec, a missing meter is NoMeter; a missing meter given by name is a MeterError.
+    Raises ValueError for an invalid spec.
     """
     if spec is not None:
         return _named(spec, device)
     usual = "nvml" if device.partition(":")[0] == "cuda" else "rapl" if device == "cpu" else None
     if usual is None:
-        return NoMeter(f"no meter is known for the device {device}; --meter constant:WATTS assumes a power")
+        return NoMeter(f"no meter is known for device {device}; --meter constant:WATTS assumes a power")
     try:
         return _named(usual, device)
     except MeterError as error:
@@ -74,7 +74,7 @@ def find_meter(spec: str | None, device: str) -> PowerMeter | NoMeter:
 def _named(spec: str, device: str) -> PowerMeter:
     kind, colon, rest = spec.partition(":")
     if not kind or (colon and not rest):
-        raise ValueError(f"{spec!r} is no meter; there are {_SPECS}")
+        raise ValueError(f"{spec!r} is not a meter; there are {_SPECS}")
     return _opener(kind, spec)(rest, device)
 
 
@@ -83,11 +83,11 @@ def _opener(kind: str, spec: str) -> Callable[[str, str], PowerMeter]:
     points = [EntryPoint(kind, OURS[kind], GROUP)] if kind in OURS else list(entry_points(group=GROUP, name=kind))
     if not points:
         others = sorted({point.name for point in entry_points(group=GROUP)} - OURS.keys())
-        raise ValueError(f"{spec!r} is no meter; there are {', '.join([*others, _SPECS])}")
+        raise ValueError(f"{spec!r} is not a meter; there are {', '.join([*others, _SPECS])}")
     if len({point.value for point in points}) > 1:
-        raise MeterError(f"several packages bring a meter {kind}: {', '.join(point.value for point in points)}; remove one")
+        raise MeterError(f"several packages provide a meter {kind}: {', '.join(point.value for point in points)}; remove one")
     try:
         opener: Callable[[str, str], PowerMeter] = points[0].load()
     except (ImportError, AttributeError) as error:
-        raise MeterError(f"the meter {kind} ({points[0].value}) cannot be loaded: {error}; install its package again") from error
+        raise MeterError(f"the meter {kind} ({points[0].value}) cannot be loaded: {error}; reinstall its package") from error
     return opener

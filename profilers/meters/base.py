@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a meter says at one moment, in SI units; None where it does not say it, never 0 for missing.
+    """What a meter says at one moment, in SI units; None if it does not say it, never 0 for missing.
 
     `time_s` is `time.monotonic()` at the middle of the call, `duration_s` how long the call took.
     `power_time_s` and `energy_time_s` are the driver's own stamps, in seconds on the driver's clock.
@@ -26,7 +26,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What may explain a power reading; None where the meter does not say it."""
+    """What may explain a power reading; None if the meter does not say it."""
 
     temperature_c: float | None = None
     clock_hz: float | None = None
@@ -53,16 +53,16 @@ class PowerMeter(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what outputs call the meter: `nvml`, `rapl`, `replay`, `constant:65`."""
+        """Return the meter's name in outputs: `nvml`, `rapl`, `replay`, `constant:65`."""
 
     @property
     def scope(self) -> str:
-        """Return what the power is of, in words for people: "board GPU-1234 (NVIDIA A100)"."""
+        """Return the scope of the power in words: "board GPU-1234 (NVIDIA A100)"."""
 
     def capabilities(self) -> Capabilities: ...
 
     def read(self) -> Reading:
-        """Read once. Raise MeterError where nothing at all can be read."""
+        """Read once. Raise MeterError if nothing at all can be read."""
 
     def conditions(self) -> Conditions: ...
 

@@ -25,7 +25,7 @@ class Calibration:
             raise ValueError(f"a calibration is four finite numbers, not {numbers}")
         if not 0.2 < self.gain < 5 or self.gain_error < 0 or self.offset_error_w < 0:
             raise ValueError(
-                f"a gain of {self.gain:g} ± {self.gain_error:g} is none of a board; is the calibration the right one?"
+                f"a gain of {self.gain:g} ± {self.gain_error:g} is implausible for a board; is this the right calibration?"
             )
 
     def watts(self, reading_w: float, /) -> float:
@@ -39,10 +39,10 @@ class Calibration:
 
 
 def read_calibration(path: Path, /) -> Calibration:
-    """Read what `ecosel devices --calibrate` wrote; raise MeterError where a file is something else."""
+    """Read a file of `ecosel devices --calibrate`; raise MeterError for any other file."""
     try:
         plain = json.loads(path.read_text())
         return Calibration(**plain)
     except (OSError, ValueError, TypeError) as error:
         words = getattr(error, "strerror", None) or str(error)
-        raise MeterError(f"{path} is no calibration with gain, offset_w, gain_error and offset_error_w: {words}") from None
+        raise MeterError(f"{path} is not a calibration with gain, offset_w, gain_error and offset_error_w: {words}") from None

@@ -10,7 +10,7 @@ from profilers.meters.base import Capabilities, Conditions, Reading
 
 
 class ConstantMeter:
-    """A power that somebody declared: assumed, never measured."""
+    """A declared power: assumed, never measured."""
 
     def __init__(self, power_w: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         if not (math.isfinite(power_w) and power_w > 0):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# Of a board whose readings nobody compared with a meter. Gains of five boards against one: -6 to +5 %, on wider tables -9 to
+# For a board whose readings were never compared with a meter. Gains of five boards against one: -6 to +5 %, on wider tables -9 to
 # +11 %; an RTX 4090 read 21 W too little at any load.
 GAIN_ERROR = 0.07
 OFFSET_ERROR_W = 22.0

@@ -1,4 +1,4 @@
-"""Keep two measurements of one board apart, whoever runs them on the machine."""
+"""Keep two measurements of one board apart, across all users of the machine."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def board_lock(
 ) -> Iterator[None]:
     """Hold the lock of one board (by its UUID; "cpu" for the packages) among all processes and users of this machine.
 
-    Waits for up to timeout_s seconds; `waiting` is told once who holds the lock. Raises MeterError, with the holder's process,
-    where it is not free by then. A holder that dies, however it dies, has let go: the lock is the kernel's (flock).
-    Containers exclude each other only where they share /tmp.
+    Waits for up to timeout_s seconds; `waiting` is called once with the holder. Raises MeterError, with the holder's process,
+    if the lock is not free by then. A holder that dies releases the lock: it is the kernel's (flock). Containers exclude each
+    other only if they share /tmp.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", uuid):
-        raise ValueError(f"{uuid!r} is no UUID of a board; letters, digits, '-', '.' and '_' make one")
+        raise ValueError(f"{uuid!r} is not a board's UUID; it consists of letters, digits, '-', '.' and '_'")
     path = (folder or (_SHARED if _SHARED.is_dir() else Path(tempfile.gettempdir()))) / f"ecosel-board-{uuid}.lock"
     handle = _wait(path, uuid, timeout_s, waiting, clock, pause)
     _held.add(handle)
@@ -88,7 +88,7 @@ def _wait(
 
 
 def _try(path: Path) -> tuple[int | None, str]:
-    """Take the lock and return its file, or None and who holds it."""
+    """Take the lock and return its file, or None and its holder."""
     while True:
         handle = _open(path)
         try:
@@ -124,7 +124,7 @@ def _open(path: Path) -> int:
             return handle
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        what = "a link is in its place" if error.errno == errno.ELOOP else error.strerror
+        what = "it is a link" if error.errno == errno.ELOOP else error.strerror
         raise MeterError(f"the lock {path} cannot be opened: {what}; remove it") from error
 
 

@@ -40,12 +40,12 @@ class _Zone:
         self._last_s = 0.0
 
     def read(self, now_s: float) -> int:
-        """Return microjoules; raise MeterError, named, where the turns of the counter cannot be told."""
+        """Return microjoules; raise MeterError, named, where the turns of the counter cannot be determined."""
         raw_uj = int(os.pread(self._file, 64, 0))
         if self._last_uj is not None:
             gap_s = now_s - self._last_s
             if gap_s * _BELIEVABLE_W * 1e6 >= self._range_uj:
-                raise MeterError(f"counter-wrapped: {self.name} was not read for {gap_s:.0f} s and may have turned over unseen")
+                raise MeterError(f"counter-wrapped: {self.name} was not read for {gap_s:.0f} s and may have wrapped unnoticed")
             if raw_uj < self._last_uj:
                 step_uj = raw_uj - self._last_uj + self._range_uj
                 if not 0 <= step_uj <= (gap_s + 1) * _BELIEVABLE_W * 1e6:
@@ -63,7 +63,7 @@ class RaplMeter:
     """Energy of all processor packages and, where it may be read, of their DRAM.
 
     RAPL has a counter and no power: power is None, and only differences of `energy_j` mean anything.
-    Raises MeterError where there is no RAPL, where it may not be read, or where it does not move.
+    Raises MeterError if there is no RAPL, where it may not be read, or where it does not move.
     """
 
     name = "rapl"
@@ -95,13 +95,13 @@ class RaplMeter:
         return first_to_grow(lambda: [zone.read(self._clock())], pause=pause) is not None
 
     def _drop(self, zone: _Zone) -> None:
-        """Leave out a counter that stands still: in a virtual machine all of them do."""
+        """Leave out a counter that does not move: in a virtual machine none does."""
         if not zone.name.endswith("dram"):
             self.close()
             raise MeterError(f"the RAPL counter {zone.path} does not move; this may be a virtual machine")
         zone.close()
         self._zones.remove(zone)
-        self._notes.append(f"{zone.name} is not in the energy: its counter does not move")
+        self._notes.append(f"the energy excludes {zone.name}: its counter does not move")
 
     def read(self) -> Reading:
         start_s = self._clock()
@@ -144,20 +144,20 @@ def _open_zones(root: Path) -> tuple[list[_Zone], list[str]]:
             if not name.endswith("dram"):
                 _close(zones)
                 raise MeterError(
-                    f"the RAPL counter {folder / 'energy_uj'} may be read by root only; "
-                    f"allow it until the next start with: sudo chmod a+r {root}/intel-rapl:*/energy_uj"
+                    f"the RAPL counter {folder / 'energy_uj'} can be read only by root; "
+                    f"allow it until the next reboot with: sudo chmod a+r {root}/intel-rapl:*/energy_uj"
                 ) from None
-            notes.append(f"{name} is not in the energy: its counter may be read by root only")
+            notes.append(f"the energy excludes {name}: only root can read its counter")
         except (OSError, ValueError) as error:
             _close(zones)
             raise MeterError(f"the RAPL counter {folder / 'energy_uj'} cannot be read: {error}") from error
     if not any(name.endswith("dram") for name in wanted.values()):
-        notes.append("DRAM is not in the energy: RAPL has no counter of it here")
+        notes.append("the energy excludes DRAM: RAPL has no counter for it here")
     return zones, notes
 
 
 def _zone_name(folder: Path) -> str | None:
-    """Return "package-0" or "package-0 dram", or None for what is not added up."""
+    """Return "package-0" or "package-0 dram", or None for a zone that is not added up."""
     try:
         name = (folder / "name").read_text().strip()
         if name.startswith("package"):
@@ -172,7 +172,7 @@ def _zone_name(folder: Path) -> str | None:
 
 def open_meter(rest: str, device: str) -> RaplMeter:
     if rest and not rest.startswith("/"):
-        raise ValueError(f"rapl:{rest} is no meter; write rapl, or rapl:/host/sys/class/powercap for counters elsewhere")
+        raise ValueError(f"rapl:{rest} is not a meter; write rapl, or rapl:/host/sys/class/powercap for counters elsewhere")
     return RaplMeter(Path(rest)) if rest else RaplMeter()
 
 

@@ -50,7 +50,7 @@ class ReplayMeter:
             power=has["power_w"],
             average_power=has["average_power_w"],
             energy=has["energy_j"],
-            notes=(f"a recording of {length_s:.3g} s, not a measurement of now",),
+            notes=(f"a recording of {length_s:.3g} s, not a live measurement",),
         )
 
     def read(self) -> Reading:
@@ -85,7 +85,7 @@ class ReplayMeter:
 
 def open_meter(rest: str, device: str) -> ReplayMeter:
     if not rest:
-        raise ValueError("replay is no meter; name the recorded trace: replay:FILE")
+        raise ValueError("replay needs a recorded trace: replay:FILE")
     return ReplayMeter(rest)
 
 
@@ -108,7 +108,7 @@ def _frame(path: Path) -> pl.DataFrame:
     rows = pl.scan_parquet(io.BytesIO(raw)).select(pl.len()).collect().item() if is_parquet else raw.count(b"\n")
     if rows > _MOST_SAMPLES or len(raw) > _MOST_BYTES:
         raise MeterError(
-            f"the trace {path} has more than {_MOST_SAMPLES:,} rows or {_MOST_BYTES:,} bytes; cut it to what is to be played"
+            f"the trace {path} has more than {_MOST_SAMPLES:,} rows or {_MOST_BYTES:,} bytes; cut it to the part to replay"
         )
     return pl.read_parquet(io.BytesIO(raw)) if is_parquet else pl.read_csv(raw, comment_prefix="#")
 
@@ -129,11 +129,11 @@ def _load(path: Path) -> tuple[list[float], dict[str, list[float | None]]]:
     times: list[float] = []
     for row, time_s in enumerate(frame["time_s"]):
         if time_s is None or not (times[-1] if times else -math.inf) < time_s < math.inf:
-            raise MeterError(f"the trace {path} has time_s {time_s} in row {row}; times must grow from row to row")
+            raise MeterError(f"the trace {path} has time_s {time_s} in row {row}; times must increase from row to row")
         times.append(time_s)
     numbers: dict[str, list[float | None]] = {
         name: frame[name].to_list() if name in frame.columns else [None] * len(times) for name in _NUMBERS
     }
     if len(times) < 2 or not any(value is not None for column in numbers.values() for value in column):
-        raise MeterError(f"the trace {path} is no recording: it needs two rows and power_w, average_power_w or energy_j")
+        raise MeterError(f"the trace {path} is not a recording: it needs two rows and power_w, average_power_w or energy_j")
     return times, numbers

@@ -1,1 +1,1 @@
-"""Open a saved model, of whatever format, as a module that can be called; a stranger's file runs no code."""
+"""Open a saved model of any supported format as a callable module; a stranger's file runs no code."""

@@ -1,4 +1,4 @@
-"""Build a network by the name of what makes it: the user's own code, so it is trusted."""
+"""Build a network with the user's own code, given by name and therefore trusted."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def split(factory: str) -> tuple[str, str]:
 
 
 def build(factory: str, arguments: Mapping[str, object] | None = None, *, weights_file: str | None = None) -> Module:
-    """Call a factory with keyword arguments; one that takes `weights_file` is told the file of the weights.
+    """Call a factory with keyword arguments; one that takes `weights_file` gets the file of the weights.
 
-    Raises ValueError for text of another form, ModelError where the name is not found, fails, or makes no torch module.
+    Raises ValueError for text of another form, ModelError if the name is not found, fails, or makes no torch module.
     """
     import torch
 
@@ -49,7 +49,7 @@ def build(factory: str, arguments: Mapping[str, object] | None = None, *, weight
 
 
 def find(factory: str) -> Callable[..., object]:
-    """Return what a factory's text names; raises as `build` does."""
+    """Return the callable that a factory's text names; raises as `build` does."""
     where, name = split(factory)
     return _torchvision(name) if where == "torchvision" else _named(factory, where, name)
 
@@ -90,7 +90,7 @@ def _named(factory: str, where: str, name: str) -> Callable[..., object]:
 
 
 def reach_working_folder() -> None:
-    """Let modules be found in the working folder too, where the user's own most likely stand: a console script does not."""
+    """Also find modules in the working folder, where the user's own are likely to be; a console script does not look there."""
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.append(str(Path.cwd()))
 

@@ -20,7 +20,7 @@ Format = Literal[
 
 # What torch.save writes before torch 1.6: a pickled magic number, a protocol number, the platform, then the object.
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-# A file that unpacks to more bytes than this and to more than so many times its size is a bomb.
+# A file that unpacks to more bytes than this, and to more than this many times its size, is a bomb.
 _MOST_BYTES, _MOST_TIMES = 1 << 30, 200
 _LEGACY_PREAMBLE = 3
 # A pickle with these names only can be plain weights; torch's restricted unpickler has the last word.
@@ -61,7 +61,7 @@ class Recognised:
 
 
 def recognise(path: Path) -> Recognised:
-    """Return the format of a saved model; ModelError says what any other file is and what to do."""
+    """Return the format of a saved model; for any other file, ModelError says what it is and what to do."""
     if path.is_dir():
         if (path / "config.json").is_file() and any(file.suffix in (".safetensors", ".bin") for file in path.iterdir()):
             return Recognised("pretrained")
@@ -96,7 +96,7 @@ def _of_content(path: Path, file: IO[bytes], size: int) -> Recognised:
     if _is_safetensors(path, head, size):  # first, as its first bytes are a number, which may be like any other format's
         return Recognised("safetensors")
     if path.suffix == ".distcp":
-        raise ModelError(f"{path} is a part of a checkpoint of torch.distributed.checkpoint; name its folder")
+        raise ModelError(f"{path} is part of a torch.distributed.checkpoint; name its folder")
     for offset, magic, what in _FOREIGN:
         if head[offset:].startswith(magic):
             raise ModelError(f"{path} is {what}")
@@ -148,7 +148,7 @@ def _check_unpacked(path: Path, archive: zipfile.ZipFile) -> None:
     if unpacked > max(_MOST_BYTES, _MOST_TIMES * packed):
         raise ModelError(
             f"{path} unpacks to {unpacked / 1e9:.3g} GB from {packed / 1e6:.3g} MB, which no saved model does;"
-            " if it is meant to be so, load it and save it again with torch.save"
+            " if this is intended, load it and save it again with torch.save"
         )
 
 
@@ -220,7 +220,7 @@ def _is_safetensors(path: Path, head: bytes, size: int) -> bool:
 
 
 def _protobuf(file: IO[bytes]) -> str | None:
-    """Name what the top-level fields of a protocol buffer tell: onnx.proto, saved_model.proto or graph.proto."""
+    """Recognise a protocol buffer by its top-level fields: onnx.proto, saved_model.proto or graph.proto."""
     file.seek(0)
     fields = list(_fields(file))
     if not fields or fields[-1] is None:

@@ -110,7 +110,7 @@ def make_batch(inputs: Sequence[Input], batch: int, seed: int) -> tuple[tuple[ob
         if name.isdecimal():
             args.insert(int(name), _container(value))
         elif name in kwargs:
-            raise ValueError(f"input {name!r} is given as one tensor, and as what holds several")
+            raise ValueError(f"input {name!r} is given as one tensor, and as a container of several")
         else:
             kwargs[name] = _container(value)
     return tuple(args), kwargs
@@ -122,7 +122,7 @@ def _put(places: dict[str, Any], path: str, value: object) -> None:
     for step in steps[:-1]:
         places = places.setdefault(step, {})
         if not isinstance(places, dict):
-            raise ValueError(f"input {path!r}: {step} is a tensor already")
+            raise ValueError(f"input {path!r}: {step} is already a tensor")
     places[steps[-1]] = value
 
 
@@ -136,7 +136,7 @@ def _container(value: Any) -> Any:
         return {name: _container(one) for name, one in value.items()}
     ordered = sorted(((int(name[1:-1]), one) for name, one in value.items()), key=lambda pair: pair[0])
     if [place for place, _ in ordered] != list(range(len(ordered))):
-        raise ValueError(f"inputs {', '.join(value)}: the places are not 0 to {len(ordered) - 1}")
+        raise ValueError(f"inputs {', '.join(value)}: the positions are not 0 to {len(ordered) - 1}")
     made = [_container(one) for _, one in ordered]
     return made if kinds == {"["} else tuple(made)
 
@@ -146,7 +146,7 @@ def _random(input: Input, batch: int, generator: object) -> Tensor:
 
     assert input.shape is not None
     if input.axis > len(input.shape):
-        raise ValueError(f"--batch-axis {input.axis}: an input of {len(input.shape)} dimensions has no such place for the batch")
+        raise ValueError(f"--batch-axis {input.axis}: an input of {len(input.shape)} dimensions has no such batch dimension")
     dtype, shape = getattr(torch, input.dtype), (*input.shape[: input.axis], batch, *input.shape[input.axis :])
     if dtype.is_floating_point:
         return torch.randn(shape, generator=generator).to(dtype)
@@ -163,9 +163,7 @@ def normalisation(
     channels = data.images.shape[1]
     if normalise == "dataset":
         if data.mean is None or data.std is None:
-            raise ValueError(
-                f"{data.name} has no training images to take mean and deviation from; choose imagenet, none or numbers"
-            )
+            raise ValueError(f"{data.name} has no training images for mean and deviation; choose imagenet, none or numbers")
         mean, std = data.mean, data.std
     elif normalise == "imagenet":
         mean, std = IMAGENET_MEAN, IMAGENET_STD

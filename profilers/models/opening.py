@@ -28,17 +28,17 @@ __all__ = ["Parameters", "SavedModel", "count_parameters", "open_model"]
 _RUNS = {
     "torchscript": "a TorchScript program: torch.jit.load runs its __setstate__, and its operators write files",
     "export": "a torch.export program: torch.export.load unpickles, evaluates and compiles text from it",
-    "aotinductor": "an AOTInductor package: native code, which runs as soon as it is loaded",
+    "aotinductor": "an AOTInductor package: native code that runs as soon as it is loaded",
     "pickle": "a pickle that names {foreign}: opening it can run any code",
 }
-_FIT = "--trust opens it, if you know who made it; safetensors or a plain state_dict() with --factory needs no trust"
+_FIT = "--trust opens it, if you trust its author; safetensors or a plain state_dict() with --factory needs no trust"
 
 
 @dataclass(frozen=True)
 class SavedModel:
     """An opened model, in inference mode where its format knows one.
 
-    `inputs` is None where the file does not tell them; `batch` is the only batch size that it takes, None for any or
+    `inputs` is None if the file does not tell them; `batch` is the only batch size that it takes, None for any or
     unknown; `sha256` is of the file, None for a genome, whose archive grows.
     """
 
@@ -60,19 +60,19 @@ def open_model(
     batch_axis: Sequence[int] | None = None,
     fitting: Fitting = Fitting(),  # noqa: B008  frozen
 ) -> SavedModel:
-    """Open a saved model, "ARCHIVE#CANDIDATE" of an evolver's archive, or with "" what a factory builds, on a torch device.
+    """Open a saved model, "ARCHIVE#CANDIDATE" of an evolver archive, or with "" the factory's network, on a torch device.
 
     `factory` names the code that builds the network of a state_dict or safetensors file, `fitting` how weights are put into it,
-    `batch_axis` which dimension of a program's inputs counts the images.
+    `batch_axis` which dimension of a program's inputs is the batch.
     Without `trust`, only safetensors and torch's restricted unpickler ever see the file.
-    Raises ModelError where the file is missing, unsafe, damaged or not for this machine, ValueError for wrong arguments.
+    Raises ModelError if the file is missing, unsafe, damaged or not for this machine, ValueError for wrong arguments.
     """
     recognised = check_model(path, factory=factory, trust=trust)
     _check_device(device)
     if recognised.format == "onnx":
         raise ModelError(f"{path} is an ONNX model, which PyTorch does not run; ecosel profile runs it in ONNX Runtime")
     if fitting.weights is not None and recognised.format != "genome":
-        raise ValueError(f"--weights {fitting.weights} is for a candidate, ARCHIVE#CANDIDATE; name the file itself as the MODEL")
+        raise ValueError(f"--weights {fitting.weights} is for a candidate, ARCHIVE#CANDIDATE; give the file itself as the MODEL")
     file = Path(path)
     with quiet(), in_one_line(path or str(factory)):
         if recognised.format == "genome":
@@ -115,7 +115,9 @@ def check_model(path: str, *, factory: str | None = None, trust: bool = False) -
         what = _RUNS[recognised.format].format(foreign=some(recognised.foreign))
         raise ModelError(f"{path} is {what}; {_FIT}")
     if factory is None and recognised.format in ("state_dict", "safetensors"):
-        raise ModelError(f"{path} holds weights without a network; name what builds it: --factory torchvision:resnet18, say")
+        raise ModelError(
+            f"{path} holds weights without a network; name the code that builds it, such as --factory torchvision:resnet18"
+        )
     if factory is not None and recognised.format in ("torchscript", "export", "aotinductor", "onnx"):
         raise ValueError(f"factory {factory!r}: {path} is {recognised.format}, which holds its network")
     return recognised
@@ -133,7 +135,7 @@ def _network(
 ) -> SavedModel:
     if not path and factory is not None:
         network = factories.build(factory, arguments)
-        return SavedModel(network.to(device).eval(), "factory", notes=("weights are fresh: its accuracy means nothing",))
+        return SavedModel(network.to(device).eval(), "factory", notes=("weights are fresh: its accuracy is meaningless",))
     file, notes = Path(path), list[str]()
     content = read(file, format, device=device, trust=trust)
     module = find_module(content, fitting.entry, notes, file=file)
@@ -142,7 +144,9 @@ def _network(
             raise ModelError(f"{file} holds a whole module, which needs no factory ({factory})")
         return SavedModel(module.to(device).eval(), "pickle", notes=tuple(notes))
     if factory is None:
-        raise ModelError(f"{file} holds weights without a network; name what builds it: --factory torchvision:resnet18, say")
+        raise ModelError(
+            f"{file} holds weights without a network; name the code that builds it, such as --factory torchvision:resnet18"
+        )
     network = factories.build(factory, arguments, weights_file=path)
     filled = fill(network, content, fitting, file=file, factory=factory, aliases=aliases(file, format))
     kind: Format = "safetensors" if format == "safetensors" else "state_dict"
@@ -173,16 +177,16 @@ def _genome(archive: str, candidate: str, fitting: Fitting, *, device: str, trus
             named = f"candidate {candidate} of {archive}"
             notes = fill(module, content, fitting, file=file, factory=named, aliases=aliases(file, kind))
         elif getattr(module, "weights", None) == "trained":
-            notes = ("weights are those that the search trained on its training images",)
+            notes = ("the weights were trained by the search on its training images",)
         else:
-            notes = ("weights are fresh: its accuracy means nothing",)
+            notes = ("weights are fresh: its accuracy is meaningless",)
         return SavedModel(module.to(device).eval(), "genome", inputs, notes=notes)
 
 
 def drawn(path: str, /) -> tuple[Callable[..., object] | None, tuple[str, ...]]:
     """Return a candidate's network as its search drew it, with fresh weights, and the slots of it that do nothing.
 
-    The network is None where every slot does something, and where the module of the entry point has no `drawn_network`.
+    The network is None if every slot does something, and where the module of the entry point has no `drawn_network`.
     """
     archive, _, candidate = path.rpartition("#")
     build = getattr(sys.modules[_candidate_builder(path).__module__], "drawn_network", None)
@@ -194,11 +198,11 @@ def drawn(path: str, /) -> tuple[Callable[..., object] | None, tuple[str, ...]]:
 
 
 def _candidate_builder(path: str) -> Callable[..., Any]:
-    """Return what builds candidates, by the entry point that its package registers: profilers itself knows no search."""
+    """Return the builder of candidates, by the entry point that its package registers: profilers itself knows no search."""
     try:
         found: Callable[..., Any] = next(iter(entry_points(group="profilers.models", name="candidate"))).load()
     except (StopIteration, ModuleNotFoundError, AttributeError) as error:
-        raise ModelError(f"{path}: this installation cannot build candidates; install ecosel[torch] again") from error
+        raise ModelError(f"{path}: this installation cannot build candidates; reinstall ecosel[torch]") from error
     return found
 
 

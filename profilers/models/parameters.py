@@ -1,4 +1,4 @@
-"""Count what a network has learned."""
+"""Count the parameters of a network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Parameters:
     """Elements of distinct tensors: parameters, those that take a gradient, buffers; and the bytes of all of them.
 
-    What is hidden is None, never 0, and `reason` says by what.
+    A hidden count is None, never 0, and `reason` says why.
     """
 
     total: int | None
@@ -65,7 +65,7 @@ def _distinct(tensors: Iterable[Tensor], *, without: Iterable[Tensor] = ()) -> l
 
 
 def _place(tensor: Tensor) -> tuple[int, ...]:
-    """Tell tensors apart by memory: TorchScript hands out a new object for every name of a shared tensor."""
+    """Identify tensors by memory: TorchScript returns a new object for every name of a shared tensor."""
     try:
         address = tensor.data_ptr()
     except RuntimeError:  # meta, sparse and other tensors without one storage
@@ -74,7 +74,7 @@ def _place(tensor: Tensor) -> tuple[int, ...]:
 
 
 def _hidden(module: object, parameters: list[Tensor], buffered: int) -> str | None:
-    """Say what hides learned numbers from `parameters()`; None where nothing is seen to."""
+    """Say what hides weights from `parameters()`; None if nothing seems to."""
     import torch
 
     assert isinstance(module, torch.nn.Module)
@@ -92,7 +92,7 @@ def _hidden(module: object, parameters: list[Tensor], buffered: int) -> str | No
     if any(tensor.dtype == torch.uint8 for tensor in parameters):
         return "quantised layers pack several weights into a byte"
     if not parameters and buffered:
-        return "the weights stand in buffers or constants"
+        return "the weights are in buffers or constants"
     return None
 
 

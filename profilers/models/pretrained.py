@@ -36,7 +36,7 @@ def open_folder(
 ) -> tuple[Module, tuple[str, ...]]:
     """Return the network and notes.
 
-    Raises ModelError where the folder needs trust, a class or a package that is not here, or lacks weights of the network.
+    Raises ModelError if the folder needs trust, a class or a package that is not here, or lacks weights of the network.
     """
     import torch
 
@@ -56,10 +56,8 @@ def open_folder(
         )
     missing = sorted(info.get("missing_keys", ()))
     if missing and strict:
-        raise ModelError(
-            f"{folder} lacks {some(missing)} of {type(network).__name__}; --no-strict leaves them with fresh numbers"
-        )
-    fresh = (f"{len(missing)} weights are not in the folder, left with fresh numbers: {some(missing)}",) if missing else ()
+        raise ModelError(f"{folder} lacks {some(missing)} of {type(network).__name__}; --no-strict leaves them at fresh values")
+    fresh = (f"{len(missing)} weights are not in the folder, left at fresh values: {some(missing)}",) if missing else ()
     return network, (f"opened by {type(network).__name__}.from_pretrained", *fresh)
 
 
@@ -78,7 +76,7 @@ def _transformers_class(folder: Path) -> object:
     try:
         named = json.loads((folder / "config.json").read_text())["architectures"][0]
     except (OSError, ValueError, LookupError, TypeError):
-        raise ModelError(f"{folder} does not tell its class; give --factory, such as transformers:AutoModel") from None
+        raise ModelError(f"{folder} does not state its class; give --factory, such as transformers:AutoModel") from None
     try:
         import transformers
     except ImportError:

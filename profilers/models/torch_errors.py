@@ -26,7 +26,7 @@ _REASONS = (
     (r"Found no NVIDIA driver|Torch not compiled with CUDA|No CUDA GPUs are available|deserialize object on a? ?CUDA device"
      r"|CUDA driver version is insufficient|AOTInductor.*CUDA|register for device cuda|device cuda is not supported", _CUDA),
     # torch's advice is to switch the check off; it is not repeated
-    (r"weights_only", "is not what it looks like: torch refuses to read it as plain weights"),
+    (r"weights_only", "is not what it seems: torch refuses to read it as plain weights"),
     (r"PytorchStreamReader failed|unexpected EOF|not a ZIP archive|unexpected pos|Ran out of input|invalid header",
      "is cut short or damaged; copy or download it again"),
 )  # fmt: skip
@@ -37,9 +37,9 @@ _NO_MEMORY = re.compile(r"out of memory|allocate memory|bad_alloc")
 
 @contextmanager
 def in_one_line(subject: str) -> Iterator[None]:
-    """Turn whatever torch or a model raises inside, an exit too, into an error of one line that begins with the subject.
+    """Turn any error of torch or a model, an exit included, into one line that begins with the subject.
 
-    Raises OutOfMemory where memory was short, ModelError for everything else.
+    Raises OutOfMemory if memory was short, ModelError for everything else.
     """
     try:
         yield
@@ -59,7 +59,7 @@ def some(names: Sequence[str]) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep torch's warnings and logs off the terminal: what matters of them is raised or noted."""
+    """Keep torch's warnings and logs off the terminal: important ones are raised or noted."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,1 +1,1 @@
-"""Record what was measured: the profile of a model, its row in an archive, its text."""
+"""Record a measurement: the profile of a model, its row in an archive, its text."""

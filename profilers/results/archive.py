@@ -32,7 +32,7 @@ _FIRST = ("candidate_id", "status", "configuration", "energy_per_inference_j", "
 
 
 def row_of(profile: InferenceProfile, /, *, candidate: str, configuration: str, trace: str | None = None) -> dict[str, Any]:
-    """Return a profile as a row with the canonical columns of an archive; None where a number was not measured."""
+    """Return a profile as a row with the canonical columns of an archive; None if a number was not measured."""
     row: dict[str, Any] = {}
     for figure in FIGURES:
         value = figure.of(profile)
@@ -52,7 +52,7 @@ def append(path: Path, row: Row, /) -> str:
     """Append one row and return its candidate_id, made unique; nothing else in the archive changes.
 
     Another process may append at the same time, and a crash at any moment leaves all earlier rows.
-    Raise ProfilerError where the file is not an archive that profiles can be appended to.
+    Raise ProfilerError if the file is not an archive that profiles can be appended to.
     """
     try:
         if _is_sqlite(path):
@@ -67,12 +67,12 @@ def append(path: Path, row: Row, /) -> str:
 def done(path: Path, /) -> dict[str, str]:
     """Return the status by configuration of the rows that an archive holds.
 
-    Raise ProfilerError where `append` would: an archive that takes no row must not cost a measurement.
+    Raise ProfilerError if `append` would: an archive that takes no row must not cost a measurement.
     """
     try:
         sqlite = _is_sqlite(path)
         if (sqlite or not path.exists()) and not os.access(folder := path.absolute().parent, os.W_OK | os.X_OK):
-            raise ProfilerError(f"cannot append to {path}: {folder} is no folder that can be written to")
+            raise ProfilerError(f"cannot append to {path}: {folder} is not a writable folder")
         if not path.exists():
             return {}
         with path.open("r+b") as file:
@@ -106,7 +106,7 @@ def _is_sqlite(path: Path) -> bool:
         return True
     if path.suffix in (".ndjson", ".jsonl"):
         return False
-    raise ProfilerError(f"{path}: name the archive .db (SQLite) or .ndjson (a record a line)")
+    raise ProfilerError(f"{path}: name the archive .db (SQLite) or .ndjson (one record per line)")
 
 
 def _append_sqlite(path: Path, row: Row) -> str:
@@ -132,15 +132,15 @@ def _check(database: sqlite3.Connection, path: Path) -> list[str]:
     database.execute("PRAGMA trusted_schema = OFF")
     (layout,) = database.execute("PRAGMA user_version").fetchone()
     if layout > _LAYOUT:
-        newer = f"its format is {layout}, this one knows {_LAYOUT}"
+        newer = f"format {layout}, this version reads {_LAYOUT}"
         raise ProfilerError(f"{path} was written by a newer ecosel ({newer}); upgrade ecosel, or name a new file")
     columns = {name for _, name, *_ in database.execute("PRAGMA table_info(profile)")}
     if not set(_FIRST) <= columns:
-        raise ProfilerError(f"{path} is a database that profile did not make; name a new file for the archive")
+        raise ProfilerError(f"{path} is a database not made by ecosel profile; name a new file for the archive")
     # a trigger, an index or a condition would run whenever a row is written
     for kind, name, sql in database.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"):
         if (kind, name) not in (("table", "profile"), ("view", "archive")) or (kind == "table" and _COMPUTED.search(sql)):
-            raise ProfilerError(f"{path} holds the {kind} {name[:80]!r}, which profile did not make; choose a new file")
+            raise ProfilerError(f"{path} holds the {kind} {name[:80]!r}, which ecosel profile did not make; choose a new file")
     return [name for name in COLUMNS if name not in columns]
 
 
@@ -179,7 +179,7 @@ def _lines(content: bytes, path: Path) -> list[dict[str, Any]]:
     except ValueError as error:
         raise ProfilerError(f"{path} is not NDJSON ({error}); name another file for the archive") from None
     if not all(isinstance(row, dict) for row in rows):
-        raise ProfilerError(f"{path} is not NDJSON, a record a line; name another file for the archive")
+        raise ProfilerError(f"{path} is not NDJSON (one record per line); name another file for the archive")
     return rows
 
 

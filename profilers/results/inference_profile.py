@@ -13,9 +13,9 @@ from profilers.results.units import si
 
 # Of NVIDIA's boards against an external meter, after every correction that can be made: Yang et al. 2023, arXiv 2312.02741.
 SENSOR_GAIN = (
-    "beside its interval stands the error of the board's sensor, which no repetition shows: gain ± {gain:.1%} and "
-    "± {offset:.3g} W (five boards against a meter: -6 to +5 %, and one 21 W too little at any load). Gain cancels between "
-    "models on one board; so does the offset between models of similar power, and in what is above idle"
+    "the error of the board's sensor, which no repetition shows, adds to the interval: gain ± {gain:.1%} and "
+    "± {offset:.3g} W (five boards against a meter: -6 to +5 %, and one 21 W too low at any load). Gain cancels between "
+    "models on one board; so does the offset between models of similar power, and in energy above idle"
 )
 
 
@@ -69,7 +69,7 @@ class Metadata:
 
     @classmethod
     def of(cls, *parts: object, **more: Any) -> Metadata:
-        """Gather the fields by their names: from what is given by name, or else from the first part that has one."""
+        """Gather the fields by name: from the keyword arguments, or else from the first part that has one."""
         found = {}
         for field in dataclasses.fields(cls):
             part = next((part for part in parts if hasattr(part, field.name)), None)
@@ -131,7 +131,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: its column in an archive and the SQLite type, where it stands in a profile, and how it is shown."""
+    """One figure: its column in an archive and the SQLite type, its place in a profile, and how it is shown."""
 
     column: str | None
     type: str = "REAL"
@@ -141,7 +141,7 @@ class Figure:
     setting: str | None = None  # the option that tells it where a measurement failed
 
     def of(self, profile: InferenceProfile, /) -> Any:
-        """Return the figure: a number, text or Estimate; None where it was not measured."""
+        """Return the figure: a number, text or Estimate; None if it was not measured."""
         value: Any = profile
         for name in (self.source or "").split(".") if self.source else ():
             value = value.get(name) if isinstance(value, Mapping) else getattr(value, name)
@@ -185,7 +185,7 @@ def _shares(profile: InferenceProfile) -> str:
     return ", ".join([*parts, *([si(facts.parameter_bytes, "B")] if facts.parameter_bytes is not None else [])])
 
 
-_EVENTS = "a batch, by CUDA events"
+_EVENTS = "per batch, by CUDA events"
 # In the order of an archive's columns, the canonical ones first; within each part this is the order of the text too.
 # Columns of an archive never change: an old file takes new rows, and new columns are added to it.
 FIGURES = (
@@ -212,7 +212,7 @@ FIGURES = (
     Figure("model", "TEXT", "facts.model", setting="name"),
     Figure("configuration", "TEXT"),
     Figure("throughput_per_s", "REAL", "throughput", Line("throughput", "/s", "time", "images")),
-    Figure("latency_p50_s", "REAL", "latency_s.p50", Line("latency p50", "s", "time", "a batch")),
+    Figure("latency_p50_s", "REAL", "latency_s.p50", Line("latency p50", "s", "time", "per batch")),
     Figure("latency_p90_s", "REAL", "latency_s.p90", Line("latency p90", "s", "time")),
     Figure("latency_p95_s", "REAL", "latency_s.p95", Line("latency p95", "s", "time")),
     Figure("latency_p99_s", "REAL", "latency_s.p99", Line("latency p99", "s", "time")),
@@ -224,19 +224,19 @@ FIGURES = (
     Figure("energy_naive_j", "REAL", "energy.naive_j", Line("  naive 100 ms samples", "J", "energy", _naive_error)),
     Figure(
         None, "REAL", "energy.above_idle_j",
-        Line("  above idle", "J", "energy", "the idle power with the model taken off"),
+        Line("  above idle", "J", "energy", "without the idle power with the model"),
     ),
     Figure("mean_power_w", "REAL", "energy.mean_power_w", Line("mean power", "W", "energy")),
     Figure("highest_reading_w", "REAL", "energy.highest_reading_w", Line("highest reading", "W", "energy", "not the peak power")),
     Figure("idle_cold_w", "REAL", "energy.idle_cold_w", Line("idle power", "W", "energy")),
     Figure("idle_warm_w", "REAL", "energy.idle_warm_w", Line("idle power with the model", "W", "energy")),
-    Figure("flops", "INTEGER", "facts.flops", Line("FLOPs", "", remark="an image; a multiply-add is two")),
+    Figure("flops", "INTEGER", "facts.flops", Line("FLOPs", "", remark="per image; a multiply-add counts as two")),
     Figure("parameter_bytes", "INTEGER", "facts.parameter_bytes"),
     Figure(
         "peak_memory_bytes", "INTEGER", "facts.peak_memory_bytes",
         Line("peak memory", "B", remark=lambda profile: profile.facts.peak_memory_of),
     ),
-    Figure("compile_time_s", "REAL", "compile_time_s", Line("compile time", "s", "compilation", "with the first batch")),
+    Figure("compile_time_s", "REAL", "compile_time_s", Line("compile time", "s", "compilation", "including the first batch")),
     Figure("compile_energy_j", "REAL", "compile_energy_j", Line("compile energy", "J", "compilation")),
     Figure(
         "break_even_images", "REAL", "break_even_images",
@@ -266,7 +266,7 @@ FIGURES = (
     Figure("providers", "TEXT", "facts.providers"),
     Figure(
         "processor_lost", "REAL", "facts.processor_lost",
-        Line("processor lost to others", "%", "time", "of the time that the model wanted"),
+        Line("processor lost to others", "%", "time", "of the time that the model needed"),
     ),
     Figure("metric", "TEXT", "facts.metric"),
     Figure("metric_value", "REAL", "facts.metric_value", Line("metric", "=", "quality", _metric)),

@@ -14,7 +14,7 @@ _WIDTH = 80
 
 
 def profile_text(profile: InferenceProfile, /) -> str:
-    """Return the lines of a profile, each with its unit and where known its 95 % interval."""
+    """Return the lines of a profile, each with its unit and if known its 95 % interval."""
     lines = list(_lines(profile))
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     body = [
@@ -63,7 +63,7 @@ def _lines(profile: InferenceProfile) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _missing(profile: InferenceProfile) -> Iterator[str]:
-    names = {"inference_time": "inference time", "peak_memory": "peak memory", "break_even_images": "where compiling pays off"}
+    names = {"inference_time": "inference time", "peak_memory": "peak memory", "break_even_images": "break-even of compiling"}
     for name, reason in profile.facts.reasons.items():
         yield f"{names.get(name, name)}: {reason}"
     if profile.facts.meter:

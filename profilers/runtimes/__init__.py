@@ -1,1 +1,1 @@
-"""What runs a saved model, each behind the protocol of `profilers.measuring.runtime`: PyTorch and ONNX Runtime."""
+"""Run a saved model with PyTorch or ONNX Runtime, each behind the protocol of `profilers.measuring.runtime`."""

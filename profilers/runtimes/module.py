@@ -39,9 +39,9 @@ def measure_module(
     seed: int = 0,
     show: Show = lambda progress: None,
 ) -> ModuleCost:
-    """Measure a module that stands on `device`, over the batches of one pass, in an exclusive window on that device.
+    """Measure a module on `device`, over the batches of one pass, in an exclusive window on that device.
 
-    Raises ProfilerError where it cannot be run; without a meter the energy is None, with its reason, and the time is
+    Raises ProfilerError if it cannot be run; without a meter the energy is None, with its reason, and the time is
     measured for a third of the seconds of the plan.
     """
     with reserve(find_device(device), meter=meter, plan=plan, show=show) as reserved:

@@ -33,11 +33,11 @@ class FeedBatch:
 
 
 def make_batches(settings: ProfileSettings, taken: Sequence[GraphInput], data: LabelledImages | None) -> list[FeedBatch]:
-    """Make the batches; raise ModelError where the model takes other ones than are asked for."""
+    """Make the batches; raise ModelError if the model takes other ones than are asked for."""
     fixed = taken[0].sizes[0] if taken[0].sizes and isinstance(taken[0].sizes[0], int) else None
     size = settings.batch_size
     if fixed not in (None, size):
-        raise ModelError(f"{settings.model} takes batches of {fixed} only; give --batch-size {fixed}")
+        raise ModelError(f"{settings.model} takes only batches of {fixed}; give --batch-size {fixed}")
     given = parse_inputs(settings.inputs, settings.values)
     try:
         if data is not None:
@@ -62,7 +62,9 @@ def _of_images(
             f"{settings.model} takes inputs of {wanted}, and the images of {data.name} are {'x'.join(map(str, shape))}"
         )
     if not first.dtype.startswith("float"):
-        raise ModelError(f"{settings.model} takes {first.dtype}, and normalised images are decimal numbers; give --input instead")
+        raise ModelError(
+            f"{settings.model} takes {first.dtype}, but normalised images are floating-point numbers; use --input instead"
+        )
     batches = []
     for start in range(0, count - size + 1 if whole else count, size):
         images = image_array(data, slice(start, start + size), normalise=settings.normalise).astype(first.dtype, copy=False)
@@ -75,7 +77,7 @@ def _of_images(
 
 
 def _matched(model: str, taken: Sequence[GraphInput], given: Sequence[Input]) -> list[tuple[GraphInput, Input]]:
-    """Pair the inputs of the model with what is given by name or in order; what the file tells needs no --input."""
+    """Match the inputs of the model to those given by name or in order; inputs stated in the file need no --input."""
     named = {input.name: input for input in given if input.name is not None}
     in_order = [input for input in given if input.name is None]
     pairs = []

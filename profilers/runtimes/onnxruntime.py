@@ -46,10 +46,10 @@ class OnnxRuntime:
         if device == "cpu":
             return Device("cpu", f"{processor_name()}, {threads()} threads", "cpu")
         if not re.fullmatch(r"cuda(:\d+)?", device):
-            raise ValueError(f"--device {device!r} is none of auto, cpu, cuda, cuda:N, which ONNX Runtime runs on")
+            raise ValueError(f"--device {device!r} is not one of auto, cpu, cuda, cuda:N")
         if not has_cuda:
             raise ModelError(
-                f"--device {device}: this ONNX Runtime runs on the processor only; pip install onnxruntime-gpu, or use cpu"
+                f"--device {device}: this ONNX Runtime runs only on the processor; pip install onnxruntime-gpu, or use cpu"
             )
         name = "cuda:0" if device == "cuda" else device
         try:
@@ -122,7 +122,7 @@ def _session(file: Path, model: str | bytes, device: Device) -> Any:
 
 
 def _shapes_seen(file: Path, batch: FeedBatch, names: list[str]) -> dict[str, tuple[int, ...]]:
-    """Run one batch, with the shapes of some values as its outputs; nothing where that fails."""
+    """Run one batch, with the shapes of some values as its outputs; nothing if that fails."""
     model = check_file(file)
     graph = model.graph
     del graph.output[:]

@@ -51,7 +51,7 @@ class PyTorch:
 def prepare(request: ProfileSettings, device: str) -> Prepared:
     """Open the model, make its batches and put both on the device; lazy layers get their shapes from the first batch."""
     if request.precision == "tf32" and (device == "cpu" or torch.cuda.get_device_capability(device) < (8, 0)):
-        raise ValueError(f"precision 'tf32' is of NVIDIA boards since Ampere, and the device is {device}; choose another")
+        raise ValueError(f"precision 'tf32' needs an NVIDIA board since Ampere, and the device is {device}; choose another")
     set_precision(request.precision)
     data = _data(request)
     saved = open_model(
@@ -103,13 +103,13 @@ def _fit(request: ProfileSettings) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def _converted(request: ProfileSettings, saved: SavedModel) -> tuple[Callable[..., object], str, list[str]]:
-    """Return the module in the precision and layout that are asked for, that precision, and notes.
+    """Return the module in the requested precision and layout, that precision, and notes.
 
     Complex numbers stay what they are, and so does a program that turns its inputs into a narrower type by itself.
     """
     module, name, dtype, notes = saved.module, request.name, DTYPES[request.precision], list[str]()
     if request.compile and (isinstance(module, torch.jit.ScriptModule) or not isinstance(module, torch.nn.Module)):
-        raise ModelError(f"{name} is a compiled program, which torch.compile does not take; profile it without --compile")
+        raise ModelError(f"{name} is a compiled program, which torch.compile does not accept; profile it without --compile")
     if not isinstance(module, torch.nn.Module):
         if request.precision != "fp32" or request.channels_last:
             raise ModelError(
@@ -121,7 +121,7 @@ def _converted(request: ProfileSettings, saved: SavedModel) -> tuple[Callable[..
     saved_as = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()} - {dtype}
     if saved_as and _casts_inside(request, saved):
         precision = " + ".join(sorted(_SHORT.get(one, str(one)) for one in saved_as))
-        return module, precision, [f"the program computes in {precision} by itself"]
+        return module, precision, [f"the program itself computes in {precision}"]
     if saved_as and torch.float32 not in saved_as:
         notes.append(f"the model is saved as {', '.join(map(str, saved_as))} and runs in {request.precision}")
     with in_one_line(f"{name} in {request.precision}"):

@@ -13,7 +13,7 @@ from profilers.errors import ProfilerError
 def square_load(device: str) -> Iterator[Callable[[bool], None]]:
     """Yield a switch: True starts matrix products on the device, False returns when the last of them has ended.
 
-    Raises ProfilerError where torch is not installed or has no such device. The thread is gone at the end.
+    Raises ProfilerError if torch is not installed or has no such device. The thread is gone at the end.
     """
     load = _Load(_products(device))
     load.thread.start()

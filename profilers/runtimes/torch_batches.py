@@ -14,14 +14,14 @@ from profilers.models.inputs import Input, image_batch, make_batch, parse_inputs
 from profilers.models.opening import SavedModel
 from profilers.models.torch_errors import in_one_line
 
-# Random inputs: so many different batches, one after the other, make a pass.
+# Random inputs: this many different batches, one after another, make a pass.
 _RANDOM_BATCHES = 8
 
 
 def make_batches(
     request: ProfileSettings, saved: SavedModel, data: LabelledImages | OwnData | None, /
 ) -> tuple[list[Batch], list[str]]:
-    """Return the batches of one pass and notes. Raises ModelError where nothing tells the inputs, or no batch can be made."""
+    """Return the batches of one pass and notes. Raises ModelError if nothing tells the inputs, or no batch can be made."""
     axis = (request.batch_axis or (0,))[0]
     given = tuple(
         replace(one, axis=axis) if one.shape is not None else one for one in parse_inputs(request.inputs, request.values)
@@ -29,7 +29,7 @@ def make_batches(
     if data is None and not any(input.shape is not None for input in given):
         asked = next((f"; {note}" for note in saved.notes if "--batch-axis" in note), "")
         raise ModelError(
-            f"{request.name} does not tell its inputs{asked}; give --input 3x32x32 (a shape without the batch) or --dataset"
+            f"{request.name} does not state its inputs{asked}; give --input 3x32x32 (a shape without the batch) or --dataset"
         )
     if saved.batch not in (None, request.batch_size):
         raise ModelError(f"{request.name} takes batches of {saved.batch} only; give --batch-size {saved.batch}")
@@ -41,9 +41,9 @@ def make_batches(
     if isinstance(data, OwnData):
         notes.append(f"batches are those of {data.name}: {largest} images at most")
     elif largest < request.batch_size:
-        notes.append(f"batches hold {largest} images, which are all that there are")
+        notes.append(f"batches hold {largest} images, which are all there are")
     if data is None:
-        notes.append("inputs are random: energy can differ from that of real ones")
+        notes.append("inputs are random: energy can differ from that of real inputs")
     return batches, notes
 
 

@@ -18,7 +18,7 @@ def find_device(device: str) -> Device:
     if device == "cpu":
         return Device("cpu", f"{processor_name()}, {torch.get_num_threads()} threads", "cpu")
     if not re.fullmatch(r"cuda(:\d+)?|(GPU|MIG)-.+", device):
-        raise ValueError(f"--device {device!r} is none of auto, cpu, cuda, cuda:N, GPU-UUID, MIG-UUID")
+        raise ValueError(f"--device {device!r} is not one of auto, cpu, cuda, cuda:N, GPU-UUID, MIG-UUID")
     if not torch.cuda.is_available():
         raise ModelError(f"--device {device}: PyTorch finds no CUDA device here; --device cpu runs on the processor")
     name = "cuda:0" if device == "cuda" else device

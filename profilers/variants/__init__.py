@@ -1,1 +1,1 @@
-"""Make smaller and faster variants of a saved model, verify them, and measure them beside their parent."""
+"""Make smaller and faster variants of a saved model, verify them, and measure them against their parent."""

@@ -1,4 +1,4 @@
-"""Open a variant in a fresh process and say what it gives there: a file and images → its scores."""
+"""Open a variant in a fresh process and return its scores there: a file and images → scores."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Agreement:
 def check(path: Path, images: Images, /, *, batch: int, threads: int) -> Checked:
     """Open a file in a fresh process, and run it there image by image and in batches.
 
-    ModelError where it cannot be opened or run, or says of an image alone what it does not say in a batch.
+    ModelError if it cannot be opened or run, or gives an image different scores alone and in a batch.
     """
     child = ChildProcess(DeviceSlot(), shows=True)
     with TemporaryDirectory() as folder:
@@ -83,7 +83,7 @@ def _checked(path: Path, images: Images, batch: int, threads: int) -> Checked:
     scores = np.concatenate([run(images[start : start + batch]) for start in range(0, len(images), batch)])
     alone = run(images[:1])
     if alone.shape != scores[:1].shape or not np.abs(alone - scores[:1]).max() <= _SAME_ALONE * max(1.0, np.abs(scores).max()):
-        raise ModelError("it gives an image other scores alone than in a batch")
+        raise ModelError("it gives an image different scores alone and in a batch")
     return Checked(scores, how)
 
 

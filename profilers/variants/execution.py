@@ -21,14 +21,14 @@ _SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "float64": "
 
 @dataclass(frozen=True)
 class Execution:
-    """The precision that layers with weights were computed in, and how many of them in 8-bit integers, where that is known."""
+    """The precision that layers with weights were computed in, and how many of them in 8-bit integers, if that is known."""
 
     precision: str
     integer_layers: int | None = None
 
 
 def execution_of_module(module: Callable[..., Any], images: NDArray[np.float32], /) -> Execution:
-    """Name the types of what the convolutions and matrix products of a torch module gave."""
+    """Name the output types of the convolutions and matrix products of a torch module."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -45,12 +45,12 @@ def execution_of_module(module: Callable[..., Any], images: NDArray[np.float32],
     with torch.no_grad(), Watch():
         module(torch.from_numpy(images))
     if not seen:
-        raise ModelError("the network ran without a convolution or a matrix product, so its precision is not known")
+        raise ModelError("the network ran without a convolution or a matrix product, so its precision is unknown")
     return Execution(" + ".join(_SHORT.get(name, name) for name in sorted(seen)))
 
 
 def execution_of_onnx(path: Path, /) -> Execution:
-    """Count by the graph that onnxruntime makes of a file: what stands there is what runs."""
+    """Count in the graph that onnxruntime makes of a file: this is the graph that runs."""
     import onnx
     import onnxruntime
 

@@ -47,7 +47,7 @@ class Material:
 
 @dataclass(frozen=True)
 class FineTuning:
-    """What fine-tuning took; the window lies on the trace of the reserved device."""
+    """The cost of fine-tuning; the window is on the trace of the reserved device."""
 
     epochs: int
     window: Window
@@ -69,14 +69,14 @@ class Made:
 
 
 def check_pruning(network: fx.GraphModule, variants: tuple[Variant, ...], /) -> None:
-    """Raise ProfilerError where torch-pruning is missing for a network whose layers are tied."""
+    """Raise ProfilerError if torch-pruning is missing for a network whose layers are tied."""
     for variant in variants:
         if variant.kind == "prune" and not is_installed(PRUNING[1]) and not is_sequential(network):
             raise missing_package(variant, [PRUNING[0]])
 
 
 def make(variant: Variant, material: Material, path: Path, device: ReservedDevice, /, *, epochs: int) -> Made:
-    """Write one variant to a path. ModelError where it cannot be made, or is not what its name says; then there is no file."""
+    """Write one variant to a path. ModelError, and no file, if it cannot be made or does not match its name."""
     with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         file = Path(folder, path.name)
         written = _written(variant, material, file, device, epochs=epochs if variant.is_trained else 0)
@@ -114,7 +114,7 @@ def _written(variant: Variant, material: Material, file: Path, device: ReservedD
             changes += (f"calibrated on {len(images)} training images",)
         return _Written(variant, network, changes)
     if variant.kind == "fold" and not changes:
-        raise ModelError("there is nothing to fold: no batch norm behind a convolution, and no layer that does nothing")
+        raise ModelError("there is nothing to fold: no batch norm after a convolution, and no layer without effect")
     module: nn.Module = network
     if variant.kind == "bf16":
         module, layout = in_bfloat16(network, torch.from_numpy(material.images[: material.batch]))
@@ -176,7 +176,7 @@ def _verified(written: _Written, material: Material, file: Path) -> Made:
 
 
 def _quantised(file: Path, checked: Checked) -> tuple[int, int]:
-    """Return how many layers run in 8-bit integers, of those that could. ModelError where none does."""
+    """Return how many layers run in 8-bit integers, of those that could. ModelError if none does."""
     stored, possible = count_quantised(file)
     executed = min(stored, checked.execution.integer_layers or 0)
     if not executed:

@@ -20,7 +20,7 @@ PRUNING = ("torch-pruning", "torch_pruning")
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant: its kind, and for prune and lowrank the percentage of channels or weights that goes."""
+    """One variant: its kind, and for prune and lowrank the percentage of channels or weights removed."""
 
     kind: Kind
     percent: int | None = None
@@ -45,7 +45,7 @@ class Variant:
 
 
 def parse_variants(text: str, /) -> tuple[Variant, ...]:
-    """Return the variants of "fold,prune-25,int8", each once. ValueError names what is not known.
+    """Return the variants of "fold,prune-25,int8", each once. ValueError names unknown ones.
 
     >>> [variant.name for variant in parse_variants("fold, prune-25")]
     ['fold', 'prune-25']
@@ -57,7 +57,7 @@ def _variant(word: str) -> Variant:
     parts = re.fullmatch(r"([a-z]+\d*?)(?:-(\d{1,3}))?|(bf16|int8)", word)
     kind = (parts[3] or parts[1]) if parts else word
     if kind not in KINDS:
-        raise ValueError(f"there is no variant {word!r}; choose of fold, bf16, prune-25, lowrank-50, onnx, int8")
+        raise ValueError(f"there is no variant {word!r}; choose from fold, bf16, prune-25, lowrank-50, onnx, int8")
     percent = int(parts[2]) if parts and parts[2] else None
     if (percent is not None) != (kind in _TRAINED):
         raise ValueError(f"variant {word!r}: " + (f"write {kind}-25, say" if kind in _TRAINED else f"{kind} takes no number"))
@@ -67,7 +67,7 @@ def _variant(word: str) -> Variant:
 
 
 def check_packages(variants: Sequence[Variant], /) -> None:
-    """Raise ProfilerError where a package is missing that a variant needs."""
+    """Raise ProfilerError if a package is missing that a variant needs."""
     for variant in variants:
         if variant.suffix == ".onnx" and (missing := [name for name in _ONNX if not is_installed(name)]):
             raise missing_package(variant, missing)

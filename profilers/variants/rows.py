@@ -1,4 +1,4 @@
-"""Turn what was measured of a model and its variants into rows of an archive, and into text for people."""
+"""Turn the measurements of a model and its variants into archive rows, and into text for people."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def _row(model: Model) -> dict[str, Any]:
 
 
 def remarks(model: Model, /) -> Iterator[str]:
-    """Say what a reader of a ratio should know."""
+    """Yield remarks that a reader of a ratio should know."""
     time, made = model.time_ratio, model.made
     if time is not None and time.low is not None and time.high is not None and time.high >= 1:
-        yield "slower than its parent" if time.low > 1 else "its time cannot be told from its parent's"
+        yield "slower than its parent" if time.low > 1 else "its time does not differ measurably from its parent's"
     if made is not None and made.variant.kind == "int8" and not has_vnni():
         yield "this processor has no instructions for dot products of 8-bit integers (VNNI)"
     if made is not None and made.fine_tuning is not None:
@@ -94,12 +94,12 @@ def _break_even(model: Model) -> str:
         return f"{took}; its energy was not measured, so neither was after how many inferences it pays off"
     took += f" and {si(model.finetune_energy_j, 'J')}"
     if model.break_even_images is None:
-        return f"{took}, which is never paid back: the variant does not use less energy"
-    return f"{took}, paid back after {model.break_even_images:,.0f} inferences"
+        return f"{took}, which never pays off: the variant does not use less energy"
+    return f"{took}, which pays off after {model.break_even_images:,.0f} inferences"
 
 
 def compression_text(found: Compression, rows: list[dict[str, Any]], /) -> str:
-    """Return a table of the parent and its variants, what was changed, and what failed."""
+    """Return a table of the parent and its variants, the changes, and the failures."""
     facts = found.parent.profile.facts
     head = f"{facts.model} on {facts.device_name}, batch {facts.batch_size}; {facts.dataset}"
     lines: list[tuple[str, ...]] = [("", "time", "energy", "accuracy", "same class", "parameters", "file", "runs as")]
@@ -113,11 +113,11 @@ def compression_text(found: Compression, rows: list[dict[str, Any]], /) -> str:
     if found.redundancy is not None:
         slots = ", ".join(found.redundancy.slots)
         ends.append(
-            f"These slots do nothing: {slots}. As drawn the network takes {_share(found.redundancy.time_ratio)} of the time."
+            f"These slots have no effect: {slots}. As drawn, it takes {_share(found.redundancy.time_ratio)} times as long."
         )
     ends += [f"{failure.variant.name} failed: {failure.reason}." for failure in found.failures]
     if found.parent.profile.energy.per_inference is None:
-        ends.append(f"Energy was not measured: {facts.reasons.get('energy', 'there is no reading of the meter')}.")
+        ends.append(f"Energy was not measured: {facts.reasons.get('energy', 'the meter gave no reading')}.")
     return "\n".join([head, "", *body, "", *(textwrap.fill(end, _WIDTH, subsequent_indent="  ") for end in ends)]) + "\n"
 
 

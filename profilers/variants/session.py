@@ -1,4 +1,4 @@
-"""Make the variants of a model and measure them beside it, in one session on one device: settings → rows."""
+"""Make the variants of a model and compare them with it, in one session on one device: settings → rows."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def compress(settings: CompressSettings, /, *, show: Show = lambda progress: Non
         show(Progress("opening the model", 0.0, 0.0))
         prepared = runtime.prepare(parent, device.place)
         if not isinstance(prepared.inference, TorchInference):
-            raise ModelError(f"{parent.model} is {prepared.format}; variants are made of PyTorch's models")
+            raise ModelError(f"{parent.model} is {prepared.format}; variants are made only of PyTorch models")
         if parent.weights is None and getattr(prepared.inference.eager, "weights", None) == "fresh":
             raise ModelError(f"{parent.model} has fresh weights; name trained ones with --weights (evolve --final saves them)")
         material = _material(settings, prepared, prepared.inference)
@@ -113,7 +113,7 @@ def compress(settings: CompressSettings, /, *, show: Show = lambda progress: Non
 def _material(settings: CompressSettings, prepared: Prepared, inference: TorchInference) -> Material:
     parent, data = settings.parent, prepared.data
     if not isinstance(data, LabelledImages):
-        raise ModelError(f"--dataset {parent.dataset}: variants are made with labelled images of one size; name such a data set")
+        raise ModelError(f"--dataset {parent.dataset}: variants need labelled images of one size; name such a data set")
     images = np.concatenate([batch.tensors[0].numpy() for batch in inference.batches_of])
     found = []
     for output, count in inference.outputs():
@@ -194,7 +194,7 @@ def _model(
 
 
 def _joules(tuning: FineTuning | None, marks: Windows, trace: PowerTrace) -> float | None:
-    """Return what fine-tuning took; None where there was none, or no meter."""
+    """Return the energy of fine-tuning; None if there was none, or no meter."""
     if tuning is None:
         return None
     others = (*marks.groups, *marks.others)

@@ -39,7 +39,7 @@ class CompressSettings:
 
 
 def check_settings(settings: CompressSettings, /) -> None:
-    """Raise ProfilerError where a package, a folder or training images are missing, or a file is there already."""
+    """Raise ProfilerError if a package, a folder or training images are missing, or a file is there already."""
     check_packages(settings.variants)
     for variant in settings.variants:
         if (path := settings.path(variant)).exists():

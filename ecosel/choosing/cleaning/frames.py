@@ -49,7 +49,7 @@ def lineage_columns(names: Sequence[str], /) -> tuple[str, ...]:
 
 
 def columns_in_use(names: Sequence[str], objectives: Sequence[Objective], others: Sequence[str], /) -> list[str]:
-    """Return the columns that a selection reads; what else a frame holds may be of any type."""
+    """Return the columns that a selection reads; the frame's other columns may have any type."""
     measured = [objective.column for objective in objectives or CANONICAL]
     lineage = [*lineage_columns(names), "precision_executed"]
     used = {ROW, *measured, *errors_of(names, measured), *state_columns(names), *SYSTEMATIC, *lineage, *others}

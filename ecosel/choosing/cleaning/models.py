@@ -1,4 +1,4 @@
-"""Clean the finished rows of a frame: numbers of one unit, repeats averaged, what misses an objective left out."""
+"""Clean the finished rows of a frame: one unit per column, repeats averaged, rows without an objective left out."""
 
 from __future__ import annotations
 

@@ -38,9 +38,9 @@ def repeats_in_words(models: pl.DataFrame, over: Sequence[str], /) -> str:
 def mean_over(
     frame: pl.DataFrame, over: Sequence[str], /, *, measured: Sequence[str], errors: Sequence[str], keys: Sequence[str]
 ) -> pl.DataFrame:
-    """Return one row for each configuration: the mean of what is measured, and `<column>_std` of that mean.
+    """Return one row per configuration: the mean of the measured columns, and `<column>_std` of that mean.
 
-    keys name the columns that tell configurations apart; none stand for all but those averaged over and measured. Any
+    keys name the columns that identify a configuration; if empty, all but those averaged over and measured. Any
     other column must agree within a configuration. The standard error is s / sqrt(n), with n - 1 in s; null for one row.
     """
     aside = {ROW, *over, *measured, *errors}

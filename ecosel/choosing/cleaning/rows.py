@@ -35,7 +35,7 @@ def errors_of(names: Sequence[str], columns: Sequence[str], /) -> list[str]:
 
 
 def renamed_errors(names: Sequence[str], columns: Sequence[str], /) -> dict[str, str]:
-    """Return `<column>_std` by the other usual name under which the error of a column stands: `acc_stderr`, `std_acc`."""
+    """Return `<column>_std` from the other usual names of a column's error: `acc_stderr`, `std_acc`."""
     found = {}
     for column in columns:
         if f"{column}_std" in names:
@@ -68,7 +68,7 @@ def canonical_objectives(frame: pl.DataFrame, remarks: list[str], /) -> tuple[Ob
 
 
 def percent_ideal(models: pl.DataFrame, remarks: list[str]) -> dict[str, float]:
-    """Return the ideal of `accuracy` where it is not the fraction of a canonical archive but percent."""
+    """Return the ideal of `accuracy` if it is not the fraction of a canonical archive but percent."""
     if not 1 < models["accuracy"].max() <= 100:  # type: ignore[operator]
         return {}
     if models["accuracy"].median() <= 1:  # type: ignore[operator]
@@ -82,7 +82,7 @@ def percent_ideal(models: pl.DataFrame, remarks: list[str]) -> dict[str, float]:
 
 
 def usual_end(objective: Objective, values: pl.Series) -> str | None:
-    """Suggest an ideal for a quality that is called as a share is, and has the values of one; never take it."""
+    """Suggest, but never use, an ideal for a quality with the name and the values of a share."""
     if objective == ACCURACY or not objective.is_quality or not is_share(objective.column):
         return None
     low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
@@ -155,7 +155,7 @@ def used_rows(
 
 
 def remark_on_errors(used: pl.DataFrame, errors: Sequence[str], remarks: list[str]) -> None:
-    """Say where the error of a measurement is missing, and where one of two statements of it is not used."""
+    """Report missing measurement errors, and errors that are stated twice."""
     for name in errors:
         if missing := used[name].null_count():
             remarks.append(f"{name} is missing in {missing:,} of {used.height:,} rows, which count as exact")
@@ -201,7 +201,7 @@ def grouped(models: pl.DataFrame, by: Sequence[str]) -> Iterator[tuple[dict[str,
 
 
 def measured_error(rows: pl.DataFrame, objective: Objective, errors: Sequence[str]) -> tuple[Values, Values]:
-    """Return the standard deviations [n] towards lower and higher values; 0 where none was measured."""
+    """Return the standard deviations [n] towards lower and higher values; 0 if none was measured."""
     measured = rows[objective.column].cast(pl.Float64)
     if (name := f"{objective.column}_std") in errors:
         std = rows[name].cast(pl.Float64).fill_null(0.0).to_numpy()

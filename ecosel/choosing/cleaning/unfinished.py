@@ -1,4 +1,4 @@
-"""Part the rows that have a result from those that their tool calls unfinished."""
+"""Separate the rows with a result from those that their tool marks as unfinished."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def state_columns(columns: Sequence[str], /) -> list[str]:
 
 
 def finished_only(frame: pl.DataFrame, /) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part the rows whose tool says that they have a result from the others, of which ROW and the state are returned.
+    """Separate the rows with a result from the others, and return ROW and state of the others.
 
     A column whose words are not those of one tool changes nothing.
     """
@@ -52,7 +52,7 @@ def finished_only(frame: pl.DataFrame, /) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def check_unfinished(finished: pl.DataFrame, unfinished: pl.DataFrame, remarks: list[str], /) -> None:
-    """Append a remark on rows that another tool calls unfinished. ArchiveError where no other row is left."""
+    """Append a remark on rows that another tool calls unfinished. ArchiveError if no other row is left."""
     if unfinished.height and not finished.height:
         raise ArchiveError(f"no row is left to choose from: none is finished: {_in_words(unfinished)}")
     if not set(unfinished["state"].drop_nulls()) <= set(STATUSES):  # another tool's words

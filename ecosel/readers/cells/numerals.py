@@ -1,4 +1,4 @@
-"""Find out what points and commas mean in the numbers of a text, and write them all with a decimal point."""
+"""Determine the meaning of points and commas in the numbers of a text, and write them with a decimal point."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OTHER: dict[Mark, Mark] = {"point": "comma", "comma": "point"}
 
 
 def decimal_mark(columns: Iterable[pl.Series], /) -> Mark | None:
-    """Return the decimal mark that the columns of a file show; None where they show none, or both."""
+    """Return the decimal mark that the columns of a file show; None if they show none, or both."""
     shown = {mark for column in columns if (mark := _mark_of(column)) in ("point", "comma")}
     return shown.pop() if len(shown) == 1 else None
 
@@ -32,8 +32,8 @@ def decimal_mark(columns: Iterable[pl.Series], /) -> Mark | None:
 def with_points(cells: pl.Series, mark: Mark | None, /, *, forced: bool = False) -> pl.Series:
     """Write the numbers of a column of text with a decimal point and no groups; leave any other column as it is.
 
-    mark is what the file shows elsewhere, or what the user says (forced). Raises ArchiveError where a column can be read
-    both ways and neither says which, or where some cells have a decimal point and others a comma.
+    mark comes from the rest of the file, or from the user (forced). Raises ArchiveError if a column can be read
+    both ways and neither says which, or if some cells have a decimal point and others a comma.
     """
     own = mark if forced else _mark_of(cells)
     if own is None:
@@ -87,7 +87,7 @@ def _written(cells: pl.Series, mark: Mark) -> pl.Series:
     end = cells.str.slice(core.str.len_chars())
     drop = f"[{_BLANKS}{'.' if mark == 'comma' else ','}]"
     plain = core.str.strip_chars_end().str.replace_all(drop, "")
-    # what is no number under this mark stays as it is, to be named as such
+    # text that is no number under this mark is kept, to be reported
     fits = core.str.strip_chars().str.contains(_GROUPS[mark])
     if mark == "comma":
         plain = plain.str.replace(",", ".", literal=True)

@@ -57,13 +57,13 @@ class Quantities:
 
     numbers: pl.Series
     errors: pl.Series | None = None
-    """What stands after ± in the cells."""
+    """The errors: numbers after ± in the cells."""
     unit: str | None = None
     remark: str | None = None
 
 
 def factor_of(unit: str, /) -> tuple[str, float] | None:
-    """Return the kind of a unit and how many of its base unit it is; None where it is not known."""
+    """Return the kind of a unit and its size in the base unit; None if it is unknown."""
     unit = unit.strip()
     if unit in _COUNTS:
         return "number", _COUNTS[unit]
@@ -86,7 +86,7 @@ def read_quantities(cells: pl.Series, /, *, rows: pl.Series, unit: str | None = 
     """Read cells as numbers. One unit throughout is kept, several of one kind are converted to the largest.
 
     unit is the one that the column has by its name (inference_time_s), to which its cells are converted. Raises
-    ArchiveError with two cells where their kinds differ, and with one where it is no number.
+    ArchiveError with two cells if their kinds differ, and with one if it is not a number.
     """
     if cells.dtype in (pl.Categorical, pl.Enum):
         cells = cells.cast(pl.String)

@@ -1,4 +1,4 @@
-"""Bound what a workbook takes once it is read, from the XML of its parts, in pieces.
+"""Bound the memory of a workbook before it is read, from the XML of its parts, in pieces.
 
 A sheet is held as the whole rectangle around its cells, and a text that many cells share is held once for each of them.
 """
@@ -27,14 +27,14 @@ _SHARED = re.compile(rb"""\bt\s*=\s*["']s["'][^<>]*>\s*<(?:\w+:)?v>\s*(\d{1,9})\
 
 
 def check_parts(path: str, source: Path | bytes, bounds: Bounds) -> None:
-    """Refuse a workbook that unpacks to too much, whose cells lie far apart, or that repeats a long text too often."""
+    """Refuse a workbook that unpacks to too much, has cells too far apart, or repeats a long text too often."""
     size = size_of(source)
     left, lengths = max(bounds.max_size // 10, _TIMES * size), [0]
     with zipfile.ZipFile(source if isinstance(source, Path) else io.BytesIO(source)) as parts:
         for part in sorted(parts.infolist(), key=lambda part: "sharedstrings" not in part.filename.lower()):
             if part.filename.endswith("/"):
                 continue
-            part.file_size = sys.maxsize  # what is there counts, not what is declared
+            part.file_size = sys.maxsize  # the actual size counts, not the declared one
             sheet = _Sheet(lengths)
             with parts.open(part) as file:
                 for piece in _pieces(cast("BinaryIO", file)):
@@ -58,7 +58,7 @@ class _Sheet:
     """Where the cells of a sheet lie, and how much text they share, as far as it was read."""
 
     def __init__(self, lengths: list[int]) -> None:
-        """Take the lengths of what stands before the first shared text, and of each."""
+        """Return the length before the first shared text, and the length of each."""
         self.lengths = lengths
         self.text = self.column = self.last = 0
         self._first, self._left = sys.maxsize, sys.maxsize
@@ -90,7 +90,7 @@ def _number(letters: bytes) -> int:
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    """Yield a part in pieces of about 1 MB that end where a tag does, if one does."""
+    """Yield a part in pieces of about 1 MB that end at the end of a tag, if they contain one."""
     rest = b""
     while read := file.read(1 << 20):
         text = rest + read

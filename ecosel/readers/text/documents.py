@@ -1,4 +1,4 @@
-"""Turn JSON and NDJSON into a frame, in whatever form a table is written there."""
+"""Turn any JSON or NDJSON form of a table into a frame."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _table_of(document: dict[str, Any], names: Set[str]) -> Iterable[dict[str, A
 def _is_by_column(document: dict[str, dict[str, Any]], names: Set[str]) -> bool:
     """Tell objects by column (pandas, orient="columns") from objects by row.
 
-    By the columns that are wanted; else by the counted keys of one side; where both are names, by columns that hold texts
+    By the wanted columns; else by the counted keys of one side; if both are names, by columns that hold texts
     alone beside others of numbers alone.
     """
     inner = {key for cells in document.values() for key in cells}

@@ -1,4 +1,4 @@
-"""Find the header of a delimited text: its separator, and what stands above it or between its rows."""
+"""Find the header of a delimited text, its separator, and the lines above it or between its rows that are not rows."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def _created(log: dict[str, Any], number: int) -> _Trial:
 
 
 def _update(trial: _Trial | None, code: int, log: dict[str, Any]) -> None:
-    if trial is None or trial.state in _FINISHED:  # what comes later is ignored, as by Optuna
+    if trial is None or trial.state in _FINISHED:  # later entries are ignored, as by Optuna
         return
     if code == _PARAMETER:
         trial.parameters[log["param_name"]] = parameter(log["param_value_internal"], json.loads(log["distribution"]))

@@ -1,4 +1,4 @@
-"""Spread dicts that stand as text in cells, as in tables of the runs of Weights & Biases, over columns."""
+"""Spread dicts in cells over columns, as in tables of Weights & Biases runs."""
 
 from __future__ import annotations
 

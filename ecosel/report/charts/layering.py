@@ -1,4 +1,4 @@
-"""Lay marks over one another: what the chart modules share, with the types that Altair leaves out."""
+"""Layer marks: code shared by the chart modules, with the types that Altair leaves out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 
 
 def with_data(chart: alt.LayerChart | alt.VConcatChart, data: Mapping[str, pl.DataFrame], /) -> None:
-    """Give a chart the rows of the data sets that it names.
+    """Give a chart the rows of its named data sets.
 
     They stand once, at the top: in a data source of each layer Altair would copy and check every row again and again.
     """

@@ -19,6 +19,6 @@ _GLYPHS = {
 
 
 def legend(*, has_errors: bool, objectives: int) -> list[tuple[str, Markup]]:
-    """Return the words and the drawing of each mark that the charts of so many objectives have."""
+    """Return the words and the drawing of each mark in charts with this number of objectives."""
     absent = {"its 95 % interval": not has_errors, "best trade-off of all objectives": objectives < 3}
     return [(words, Markup(glyph)) for words, glyph in _GLYPHS.items() if not absent.get(words)]

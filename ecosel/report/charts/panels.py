@@ -3,7 +3,7 @@
     from ecosel.report.charts.panels import frontier
     frontier(select(models))
 
-The paper's Figure 1 is `frontier`. Beyond it: `weight_strip`, who wins under which weights, and `robustness`, how sure that is.
+The paper's Figure 1 is `frontier`. Others: `weight_strip`, the winner under each weight, and `robustness`, the certainty.
 Field names are ecosel's own (`v0`, `row`, ...), since a column of a stranger's archive may have any name; texts are data.
 """
 
@@ -35,7 +35,7 @@ def frontier(selection: Selection, /, *, width: int = WIDTH, height: int = HEIGH
 
     Each panel [width x height px] shows the models, the front as a step line, the model of the lowest cost (square), the
     highest accuracy (triangle) and the best trade-off under the weights of the sliders (diamond).
-    Raises ValueError where there are fewer than two objectives.
+    Raises ValueError if there are fewer than two objectives.
     """
     rows: list[alt.HConcatChart] = []
     data: dict[str, pl.DataFrame] = {}
@@ -215,7 +215,7 @@ def _with_distance(chart: alt.Chart, view: GroupView, choice: Choice) -> alt.Cha
 
 
 def _clamped(chart: alt.Chart, fields: Sequence[str], tag: str) -> alt.Chart:
-    """Put what lies out of view at the edge."""
+    """Move marks out of view to the edge."""
     return chart.transform_calculate(
         **{name: f"clamp(datum.{name}, {axis}0{tag}, {axis}1{tag})" for name, axis in zip(fields, "xy", strict=True)}
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# Okabe and Ito 2008, told apart by readers who see fewer colours; each mark has a shape of its own beside its colour.
+# Okabe and Ito 2008, distinguishable with colour blindness; each mark has its own shape as well as its colour.
 LIGHT_COLOURS = {
     "ink": "#1b1f24", "muted": "#57606a", "grid": "#e4e7eb", "paper": "#ffffff", "model": "#6e7781", "front": "#0060a8",
     "pick": "#b34700", "low": "#00694d", "high": "#8a3a78", "band": "#d8dee4", "band2": "#b9c2cc",

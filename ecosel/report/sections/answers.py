@@ -1,4 +1,4 @@
-"""Say of each group which model is the choice: its numbers, what it gives up, how sure that is; and the picks of the pairs."""
+"""Describe the choice of each group (its numbers, losses, gains and certainty) and the picks of the pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_SHARES = 8
 
 @dataclass(frozen=True)
 class Number:
-    """A value with its unit, its difference from the best of the first quality, the name of what it is, and its column."""
+    """A value with its unit, its difference from the best of the first quality, its name, and its column."""
 
     text: str
     difference: str
@@ -39,7 +39,7 @@ class Pick:
 
 @dataclass(frozen=True)
 class Share:
-    """How often a model is the best trade-off: of all weightings, and where errors are known of the measurements drawn anew."""
+    """How often a model is the best trade-off: over all weightings and, if errors are known, over resampled measurements."""
 
     row: int
     letter: str

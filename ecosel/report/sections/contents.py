@@ -1,4 +1,4 @@
-"""Gather what the script of the page needs: objectives, rule, models with their cells, planes, charts."""
+"""Gather the data of the page's script: objectives, rule, models with their cells, planes, charts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def contents(
     start: Start,
     command: Sequence[str],
 ) -> dict[str, Any]:
-    """Return what the script draws; command is that of select without weights and limits, as words."""
+    """Return the data that the script draws; command holds the words of the select command without weights and limits."""
     columns = [column for column in rows.columns if column != ROW]
     shown = columns[:_MOST_COLUMNS]
     answer = answer_choice(views[0].choices)
@@ -106,7 +106,7 @@ def _group(view: GroupView, rows: pl.DataFrame, shown: Sequence[str], start: Sta
 
 
 def _errors(view: GroupView) -> dict[str, list[list[float | None]]]:
-    """Return by objective the distances from each value to the ends of its 95 % interval, where any was measured."""
+    """Return by objective the distances from each value to the ends of its 95 % interval, if any was measured."""
     found = {}
     for k, objective in enumerate(view.objectives):
         sides = measured_error(view.models, objective, view.models.columns)

@@ -1,4 +1,4 @@
-"""What a section of the page is made of: what is drawn, and the filters by which the template writes text."""
+"""Parts of a page section: drawings, and the filters with which the template writes text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart of the page and the words above it, which stand for it where it cannot be seen."""
+    """A chart of the page and the words above it, which replace it for those who cannot see it."""
 
     drawing: Drawing | None
     words: str

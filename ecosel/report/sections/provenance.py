@@ -1,4 +1,4 @@
-"""Say where the numbers of a page come from, and what they do not say."""
+"""State where the numbers of a page come from, and their limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ecosel.readers.cells.numbers import read_numbers
 from ecosel.readers.table import ROW
 from ecosel.selection import Selection
 
-# What a column holds of how a model was measured, and what is said of it.
+# Columns that tell how a model was measured, and their titles.
 _MEASURED = {"device": "device", "precision": "precision", "batch_size": "batch size", "energy_source": "energy was read from",
              "driver": "driver"}  # fmt: skip
 _LIMITS = {

@@ -53,7 +53,7 @@ def run_figures(selection: Selection, rows: pl.DataFrame, views: Sequence[GroupV
 
 
 def run_frame(rows: pl.DataFrame, /) -> pl.DataFrame | None:
-    """Return the row number, birth and minute since the first of each row; None where the archive knows no births."""
+    """Return the row number, birth and minute since the first of each row; None if the archive knows no births."""
     if "birth" not in rows.columns:
         return None  # profiled models carry times too, but nothing was searched
     columns: dict[str, pl.Series] = {ROW: rows[ROW], "birth": read_numbers(rows["birth"])[0].cast(pl.Float64)}
@@ -232,7 +232,7 @@ def lineage_chart(quality: Measure, clock: str, /) -> alt.LayerChart:
 
 
 def ancestors(rows: pl.DataFrame, winner: int, /) -> list[tuple[int, int]] | None:
-    """Return (child, parent) row numbers of all ancestors, nearest first; None where the archive names no parents."""
+    """Return (child, parent) row numbers of all ancestors, nearest first; None if the archive names no parents."""
     if "parents" not in rows.columns or "candidate_id" not in rows.columns:
         return None
     row_of = {str(name): row for row, name in rows.select(ROW, "candidate_id").iter_rows()}

@@ -19,7 +19,7 @@ _CLASSES = {
     "inner product": "dense",
     "activation": "activation",
 }
-# How a hyper-parameter is written; what is not here is written as "name value".
+# How a hyperparameter is written; others are written as "name value".
 _WORDS = {"channels": "{} channels", "units": "{} units", "rate": "rate {}", "stride": "stride {}", "kernel": "kernel {}",
           "kind": "{}", "padding": "padding {}", "dilation": "dilation {}",
           "groups": "{} groups", "parameters": "{} parameters"}  # fmt: skip
@@ -45,7 +45,7 @@ class Stack:
 
 
 def stacks(rows: pl.DataFrame, views: Sequence[GroupView], /) -> list[list[Stack]]:
-    """Return the lettered networks of each group; nothing where the archive holds no topologies."""
+    """Return the lettered networks of each group; nothing if the archive holds no topologies."""
     if "topology" not in rows.columns:
         return []
     lettered = [model.row for view in views for model in view.letters]
@@ -66,7 +66,7 @@ def _stack(letter: str, name: str, cell: Any) -> Stack:
 def read_topology(cell: Any, /) -> list[Mapping[str, Any]]:
     """Read the JSON of one cell: a list of layers `{"op": ..., hyper-parameters, "output": shape}`.
 
-    Raises ValueError with one line where it is none.
+    Raises ValueError with one line if it is none.
     """
     if cell is None:
         raise ValueError("the archive holds no topology of this model")

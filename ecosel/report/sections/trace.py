@@ -38,7 +38,7 @@ class DrawnTrace:
 
 
 def trace_figures(rows: pl.DataFrame, views: Sequence[GroupView], /, *, folder: Path | None) -> list[Figure]:
-    """Return the traces of the lettered models; none where no row names one. folder is that of the archive."""
+    """Return the traces of the lettered models; none if no row names one. folder is that of the archive."""
     if "trace" not in rows.columns or folder is None:
         return []
     letters = {model.row: model for view in views for model in view.letters}
@@ -62,7 +62,7 @@ def read_trace(name: str, /, *, folder: Path) -> DrawnTrace:
 
     Columns time_s, power_w; under the key `ecosel` of its metadata JSON with raw.marks.groups [{start_s, end_s}] and
     profile.energy.counter and .power, each {value} in joules per inference. Times are told from the first reading.
-    Raises ValueError where it is none, or lies outside the folder (the name is a stranger's).
+    Raises ValueError if it is none, or lies outside the folder (the name is a stranger's).
     """
     inside = PurePosixPath(name.replace("\\", "/"))
     path = (folder / inside).resolve()
@@ -112,7 +112,7 @@ def _object(raw: str | None) -> Any:
 
 
 def _at(record: Any, *keys: str) -> Any:
-    """Return what stands under the keys of nested objects, None where one of them is missing."""
+    """Return the value under the keys of nested objects; None if one is missing."""
     for key in keys:
         record = record.get(key) if isinstance(record, dict) else None
     return record

@@ -1,4 +1,4 @@
-"""Show the variants of models: an arrow from each parent, and a table of what was changed."""
+"""Show the variants of models: an arrow from each parent, and a table of the changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MARGIN = 0.08  # of the range of an axis
 
 @dataclass(frozen=True)
 class VariantLine:
-    """One row of the table of variants; a text is empty where nothing is known."""
+    """One row of the table of variants; a text is empty if nothing is known."""
 
     name: str
     parent: str
@@ -40,7 +40,7 @@ class VariantLine:
 
 
 def variant_lines(rows: pl.DataFrame, /) -> list[VariantLine]:
-    """Return what each variant of an archive changed, those that failed too; nothing where there is none."""
+    """Return the changes of each variant in an archive, including failed ones; nothing if there are none."""
     if not lineage_columns(rows.columns):
         return []
     variants = rows.filter(pl.col("variant").is_not_null()).head(_MOST)
@@ -48,7 +48,7 @@ def variant_lines(rows: pl.DataFrame, /) -> list[VariantLine]:
 
 
 def redundancies(rows: pl.DataFrame, /) -> list[str]:
-    """Say for each network of a search which of its slots did nothing, and what leaving them out saved."""
+    """List the slots without effect of each network of a search, and the saving from removing them."""
     if "redundant_slots" not in rows.columns:
         return []
     found = rows.filter(pl.col("redundant_slots").is_not_null()).head(_MOST)

@@ -19,7 +19,7 @@ TRADE_OFF = "best trade-off:"
 
 @dataclass(frozen=True)
 class Lettered:
-    """A highlighted model: its letter, and what it is the best at."""
+    """A highlighted model: its letter, and its roles."""
 
     row: int
     letter: str
@@ -53,7 +53,7 @@ def lettered(selection: Selection, /) -> tuple[Lettered, ...]:
 
 
 def _labels(selection: Selection) -> dict[int, tuple[object, ...]]:
-    """Return the labels by row number; nothing where some are missing or stand twice in a group."""
+    """Return the labels by row number; nothing if some are missing or repeated in a group."""
     if not selection.labels or len(selection.groups) < 2:
         return {}
     for group in selection.groups:
@@ -83,7 +83,7 @@ def letter(position: int, /) -> str:
 
 
 def name_of(choice: Choice, names: Mapping[str, str], /) -> str:
-    """Return what tells a choice from the others: the cost of a pair, or that it is over all objectives."""
+    """Return the short title of a choice: the cost of a pair, or that it covers all objectives."""
     if choice.kind == "joint":
         return "all objectives together"
     if choice.objectives[0] == ACCURACY:

@@ -55,7 +55,7 @@ def heat_rows(view: GroupView, panel: Panel, *, zoom: bool, log: bool) -> pl.Dat
 
 
 def error_rows(view: GroupView, panel: Panel) -> pl.DataFrame:
-    """Return a line for each 95 % interval of a model on the front; none where there are too many or no errors."""
+    """Return a line for each 95 % interval of a model on the front; none if there are too many or no errors."""
     x, y = (field(view, a.objective.column) for a in (panel.x, panel.y))
     rows = view.models.filter(pl.col(ROW).is_in(pl.Series(panel.choice.front).implode()))
     columns: dict[str, list[float]] = {f"v{x}": [], "x2": [], f"v{y}": [], "y2": []}
@@ -72,7 +72,7 @@ def error_rows(view: GroupView, panel: Panel) -> pl.DataFrame:
 
 
 def role_rows(view: GroupView, panel: Panel, *, zoom: bool, log: bool) -> pl.DataFrame:
-    """Return the models of the lowest cost and the highest quality of a panel; those out of view stand at its edge."""
+    """Return the models of the lowest cost and the highest quality of a panel; those out of view are at its edge."""
     picks = panel.choice.picks
     shown = {model.row for model in view.letters}
     found = [(row, role) for a, role in ((panel.x, "lowest"), (panel.y, "highest"))
@@ -171,7 +171,7 @@ def segment_rows(view: GroupView, choice: Choice) -> pl.DataFrame:
 
 
 def share_rows(view: GroupView, choice: Choice) -> pl.DataFrame:
-    """Return the models that win most often: share of all weightings, and of the resampled measurements where there are any."""
+    """Return the models that win most often: share of all weightings, and of the resampled measurements if there are any."""
     wins, member = choice.win_shares(), choice.resampling
     weight = {
         row: wins.get(row, 0.0) + (member.of(row)[1] if member else 0.0) for row in [*wins, *(member.rows if member else ())]

@@ -31,7 +31,7 @@ class Plane:
     near: tuple[Range, Range]
     """Ranges near the front, of x and of y."""
     heat: tuple[str, str] | None
-    """How full each cell of the ranges near the front, and of all models, is; logarithmic where all values are above 0."""
+    """How full each cell of the ranges near the front, and of all models, is; logarithmic if all values are above 0."""
 
 
 def planes(view: GroupView, /) -> Iterator[Plane]:

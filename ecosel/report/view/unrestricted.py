@@ -1,4 +1,4 @@
-"""Turn a selection under limits into one of all models, and where the sliders of the page stand for those limits."""
+"""Turn a selection under limits into one of all models, and the limits into slider positions."""
 
 from __future__ import annotations
 

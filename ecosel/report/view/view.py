@@ -1,4 +1,4 @@
-"""Turn a selection into what a page can carry: the fronts, the models or a sample of them, and heat maps of all."""
+"""Reduce a selection to the size of a page: the fronts, the models or a sample of them, and heat maps of all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ecosel.selection import Selection
 Values = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-# Up to so many models are all drawn; of more, the fronts, a sample of the others and a heat map of all.
+# Up to this many models are all drawn; of more, the fronts, a sample of the others and a heat map of all.
 ALL_DRAWN = 5_000
 SAMPLE = 400
 # Larger fronts are thinned to those that can be the pick and an even choice of the others.
@@ -34,7 +34,7 @@ HEAT_CELLS = (52, 36)
 _OF_INTEREST = 0.01
 # The best model in a cost is in view unless that makes the range of the other axis this many times as wide.
 _WIDEST = 2.5
-# So large a share of the models is in view where the models of interest stand close together, and no more than so many.
+# The share of the models in view if the models of interest are close together, and their maximum number.
 _IN_VIEW, _MOST_WANTED = 0.1, 100
 # A front of so few models is always wholly in view, and so is a group of so few.
 _SMALL_FRONT = _SMALL_GROUP = 4
@@ -59,7 +59,7 @@ class Panel:
     x: Axis
     y: Axis
     heat: Mapping[tuple[bool, bool], Heat]
-    """By (zoom, log); empty where all models are drawn as points."""
+    """By (zoom, log); empty if all models are drawn as points."""
     in_view: Mapping[bool, int]
     """Number of models inside the range, by zoom."""
 
@@ -137,7 +137,7 @@ class GroupView:
 
 
 def told_apart(names: Sequence[str], rows: Sequence[int], most: int) -> list[str]:
-    """Cut names to so many characters; those that are then the same carry their row numbers."""
+    """Cut names to a number of characters; names that then coincide carry their row numbers."""
     cut = [shortened(name, most) for name in names]
     times = Counter(cut)
     tails = [f" (row {row})" if times[name] > 1 else "" for name, row in zip(cut, rows, strict=True)]
@@ -145,9 +145,9 @@ def told_apart(names: Sequence[str], rows: Sequence[int], most: int) -> list[str
 
 
 def group_views(selection: Selection, /, rows: pl.DataFrame | None = None) -> tuple[GroupView, ...]:
-    """Reduce each group of a selection to what is drawn of it. The same selection gives the same sample.
+    """Reduce each group of a selection to its drawn part. The same selection gives the same sample.
 
-    rows (with ROW) are those of the archive; by their other columns models of one name are told apart.
+    rows (with ROW) are those of the archive; their other columns distinguish models of the same name.
     """
     letters = lettered(selection)
     used = selection.models.height
@@ -174,7 +174,7 @@ def _shipped_front(choice: Choice) -> Rows:
     rows = np.array(choice.front, dtype=np.int64)
     if len(rows) <= _LARGEST_FRONT:
         return rows
-    # for two objectives exact; for more, who wins under one of the sampled weightings
+    # exact for two objectives; for more, the winners under the sampled weightings
     winners = np.flatnonzero(choice.wins.shares > 0)
     kept = np.zeros(len(rows), dtype=np.bool_)
     kept[winners[:: -(-len(winners) // _MOST_WINNERS)]] = True
@@ -240,7 +240,7 @@ def interest(
 
 
 def _of_interest(choice: Choice, quality: int, cost: int) -> NDArray[np.bool_]:
-    """Mark the models of the front that must be in view: who wins under some weightings, the picks, the best of each axis."""
+    """Mark the models of the front that must be in view: winners under some weighting, the picks, the best of each axis."""
     if len(choice.front) <= _SMALL_FRONT:
         return np.ones(len(choice.front), dtype=np.bool_)
     picks = {role: [choice.at(row) for row in rows[:10]] for role, rows in choice.picks.items()}

@@ -15,9 +15,9 @@ from evolver.architectures.space import Space
 def canonical(genome: Genome, space: Space) -> Genome:
     """Return the normal form: every slot on, nothing redundant, the genome's parameters in the genome's order.
 
-    It computes what the genome computes and trains as it does: every step is exact for any weights, and in distribution for
+    It computes the same function and trains in the same way: every step is exact for any weights, and in distribution for
     dropout. Its genes may lie outside the ranges of the space: two pools in a row make one that is larger than either.
-    A convolution that meets all of its input at one place, and is followed by no other window, is written as an inner product.
+    A convolution that covers all of its input at once, and is followed by no other window, is written as an inner product.
     """
     chain = _Chain(space.input_shape)
     for layer in genome.layers():
@@ -82,7 +82,7 @@ def _gives_nonnegative(layer: Layer, given: bool) -> bool:
 
 
 def _alone(layer: Layer, before: _Link) -> list[Layer] | None:
-    """Return what a layer is simpler written as, given what it meets; None where it stands as it is."""
+    """Return a simpler form of a layer for its input; None if there is none."""
     match layer:
         case Dropout():
             return [] if layer.rate == 0 else None
@@ -131,7 +131,7 @@ def _convolution_alone(convolution: Convolution, shape: Shape) -> list[Layer] | 
 
 
 def _beside(first: Layer, second: Layer) -> list[Layer] | None:
-    """Return what two layers in a row are simpler, or in the one order, written as; None where they stand as they are."""
+    """Return a simpler form or the standard order of two consecutive layers; None if they stay as they are."""
     match first, second:
         case Activation(), Activation():
             return _activations(first, second)
@@ -160,7 +160,7 @@ def _activations(first: Activation, second: Activation) -> list[Layer] | None:
 
 
 def _pools(first: Pooling, second: Pooling) -> list[Layer] | None:
-    """Two pools are one where their windows tile (average) or cover (max) what the one window covers."""
+    """Two pools are one if their windows tile (average) or cover (max) the area of the one window."""
     first_single = first.kernel_h == first.kernel_w == 1
     second_single = second.kernel_h == second.kernel_w == 1
     if not (first_single or second_single or first.kind == second.kind):

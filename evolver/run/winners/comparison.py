@@ -1,4 +1,4 @@
-"""Compare what several searches chose, one row each: python -m evolver.run.winners.comparison random.db evolved.db"""
+"""Compare the final choices of several searches, one row each: python -m evolver.run.winners.comparison random.db evolved.db"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HEADS = ("search", "trainings", "networks that learned", "highest accuracy seen
 
 
 def compared(paths: Sequence[Path]) -> str:
-    """Return a table of what each search found, and chose. ArchiveError where a file is no archive of a search."""
+    """Return a table of each search's results and choice. ArchiveError if a file is not an archive of a search."""
     rows = [_HEADS, *(_row(path) for path in paths)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(_HEADS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

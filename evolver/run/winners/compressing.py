@@ -1,4 +1,4 @@
-"""Make variants of the winners of a search, each in a child process: `ecosel compress` on what `--final` saved."""
+"""Make variants of the winners of a search, each in a child process: `ecosel compress` on the models saved by `--final`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def variants_of(archive: Path, /) -> Path:
 
 
 def compress_winners(request: SearchRequest, finals: list[dict[str, Any]], variants: str, /) -> Rows:
-    """Return a row for each winner that was saved and each of its variants; what an earlier command made is not made again.
+    """Return a row for each saved winner and each of its variants; variants made by an earlier command are kept.
 
-    EvolverError where a winner cannot be compressed at all; a variant that fails is a row with its reason.
+    EvolverError if a winner cannot be compressed at all; a variant that fails is a row with its reason.
     """
     rows = list(_held(variants_of(request.archive)))
     made = {row["parent"] for row in rows if row.get("parent")}
@@ -62,7 +62,7 @@ def _compressed(request: SearchRequest, final: Mapping[str, Any], variants: str)
 
 
 def as_lines(request: SearchRequest, rows: Rows, /) -> Iterator[str]:
-    """Say what each variant is of its parent, and how to choose among all."""
+    """Describe each variant relative to its parent, and how to choose among all."""
     for row in rows:
         if row.get("variant") is None:
             continue

@@ -25,11 +25,11 @@ class KeptWeights:
             self.folder.mkdir(exist_ok=True)
 
     def path(self, birth: int) -> str:
-        """Return the path in full: a cluster's worker stands in another folder."""
+        """Return the absolute path: a cluster's worker runs in another folder."""
         return str(weights_of(self.archive, birth).absolute())
 
     def prune(self, near: Iterable[int], *, running: Callable[[int], bool]) -> None:
-        """Remove what is of no birth in `near`, which are best first, or beyond the bound."""
+        """Remove weights of births not in `near` (best first) or beyond the size bound."""
         sizes = {birth: size for birth in near if (size := self._size(birth)) is not None}
         total, kept = 0, set()
         for birth, size in sizes.items():

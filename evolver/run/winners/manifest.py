@@ -1,4 +1,4 @@
-"""Write beside a winner's weights what is needed to use them: its genome, and a manifest."""
+"""Write the genome and a manifest beside a winner's weights, so that others can use them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from evolver.jobs import Outcome
 
 
 def write_manifest(archive: Path, birth: int, outcome: Outcome, stem: Path) -> None:
-    """Write `stem`.json and `stem`.genome.json. EvolverError where they cannot be written."""
+    """Write `stem`.json and `stem`.genome.json. EvolverError if they cannot be written."""
     found = candidate(archive, str(birth))
     survey = found.settings.get("survey", {})
     manifest: dict[str, Any] = {

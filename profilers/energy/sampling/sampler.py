@@ -80,11 +80,11 @@ class Sampler:
         self._stop.wait(max(0.0, seconds))
 
     def read(self) -> Reading | None:
-        """Take one reading now, beside the regular ones; None where the meter failed."""
+        """Take one reading now, beside the regular ones; None if the meter failed."""
         return self._record(edge=True)
 
     def await_tick(self, timeout_s: float = 0.3) -> bool:
-        """Read every 2 ms until the energy counter changes; False where it has not by the timeout, or there is none."""
+        """Read every 2 ms until the energy counter changes; False if it has not by the timeout, or there is none."""
         first = self.read()
         if first is None or first.energy_j is None:
             return False
@@ -158,21 +158,21 @@ class Sampler:
         """Drop a power that cannot be: a board that answers draws some."""
         if power_w is None or 0 < power_w < math.inf:
             return power_w
-        self._troubles[f"{name} of {power_w} W was read and is not used"] += 1
+        self._troubles[f"{name} of {power_w} W was read and is ignored"] += 1
         return None
 
     def _growing(self, energy_j: float | None) -> float | None:
         if energy_j is None:
             return None
         if not self._last_energy_j <= energy_j < math.inf:
-            self._troubles["the energy counter ran backwards and is not used there"] += 1
+            self._troubles["the energy counter ran backwards and is ignored there"] += 1
             return None
         self._last_energy_j = energy_j
         return energy_j
 
 
 class Stopwatch:
-    """Stands where a sampler would where there is no meter: it knows the time, and its trace is empty."""
+    """Replace a sampler if there is no meter: it knows the time, and its trace is empty."""
 
     interval_s = 0.0
     calibration: Calibration | None = None

@@ -1,4 +1,4 @@
-"""A power trace: every reading of a meter, with what explains it, as arrays and as a Parquet file."""
+"""A power trace: every reading of a meter and its context, as arrays and as a Parquet file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENERGY_ANEW = 1
 
 @dataclass(frozen=True)
 class PowerTrace:
-    """Readings [n] in order of time; SI units, NaN where nothing was read. `edge` marks reads at the ends of a load.
+    """Readings [n] in order of time; SI units, NaN if nothing was read. `edge` marks reads at the ends of a load.
 
     Times are of the monotonic clock, from the first reading of the recording program; stamps of the driver on its own clock.
     """
@@ -85,7 +85,7 @@ def write_trace(target: Path, trace: PowerTrace, record: Mapping[str, Any], /) -
 
 
 def read_trace(path: Path, /) -> tuple[PowerTrace, dict[str, Any]]:
-    """Read what `write_trace` wrote; raise ProfilerError where a file is something else."""
+    """Read a file of `write_trace`; raise ProfilerError for any other file."""
     try:
         text = pl.read_parquet_metadata(path).get("ecosel")
         header = json.loads(text) if text else None
@@ -97,9 +97,9 @@ def read_trace(path: Path, /) -> tuple[PowerTrace, dict[str, Any]]:
     except FileNotFoundError:
         raise ProfilerError(f"{path} does not exist") from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        raise ProfilerError(f"{path} is not a trace that ecosel wrote: {str(error).splitlines()[0]}") from None
+        raise ProfilerError(f"{path} is not a trace written by ecosel: {str(error).splitlines()[0]}") from None
     if not isinstance(header, dict) or not {*COLUMNS, "edge", "slowdowns"} <= set(frame.columns):
-        raise ProfilerError(f"{path} is not a trace that ecosel wrote (--trace FILE writes one)")
+        raise ProfilerError(f"{path} is not a trace written by ecosel (--trace FILE writes one)")
     if header.get("schema") not in (ENERGY_ANEW, SCHEMA):
         raise ProfilerError(f"{path} has trace schema {header.get('schema')}, this version reads {SCHEMA}; upgrade ecosel")
     columns = {name: frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in COLUMNS}

@@ -22,7 +22,7 @@ from profilers.energy.sensor.response import Unidentifiable, fit_response
 from profilers.errors import MeterError
 from profilers.meters.base import PowerMeter, Reading
 
-_FEWEST = 12  # changes from which a period is told
+_FEWEST = 12  # changes needed to find a period
 _POLLS_IN_A_PERIOD = 1.5  # at least
 _OFF_BY = 1.05  # polls: how far a gap between two changes, each seen up to a poll late, is off
 _FEW_PERIODS = 3  # a gap of so few shows the period, longer ones only confirm it
@@ -55,7 +55,7 @@ class IdentifiedSensor:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What was found of a meter; None for what the meter does not read at all."""
+    """The sensors found behind a meter; None for quantities that the meter does not read."""
 
     power: IdentifiedSensor | None
     average_power: IdentifiedSensor | None
@@ -98,7 +98,7 @@ def _changes(time_s: Floats, values: Floats) -> tuple[Floats, Floats]:
     """Return when the readings changed (half-way between two polls) and to what."""
     last = np.flatnonzero(np.diff(values) != 0)
     if len(last) < _FEWEST:
-        raise Unidentifiable(f"the readings changed {len(last)} times, which is too few to tell")
+        raise Unidentifiable(f"the readings changed {len(last)} times, which is too few")
     return (time_s[last] + time_s[last + 1]) / 2, values[last + 1]
 
 
@@ -107,18 +107,18 @@ def _period(updated_s: Floats, time_s: Floats) -> Estimate:
     gaps_s = np.diff(updated_s)
     poll_s = float(np.median(np.diff(time_s)))
     if float(np.percentile(gaps_s, 25)) < _POLLS_IN_A_PERIOD * poll_s:
-        raise Unidentifiable(f"it updates about as fast as it was polled, every {poll_s * 1e3:.2g} ms")
+        raise Unidentifiable(f"it updates about as fast as it is polled, every {poll_s * 1e3:.2g} ms")
     period_s = _common_part(gaps_s, _POLLS_IN_A_PERIOD * poll_s)
     for _ in range(3):
         periods = np.maximum(1, np.round(gaps_s / period_s))
         regular = np.abs(gaps_s - periods * period_s) < max(0.3 * period_s, _OFF_BY * poll_s)
         if regular.mean() < 0.6 or not regular[periods <= _FEW_PERIODS].any():
-            raise Unidentifiable("the readings change at no regular period")
+            raise Unidentifiable("the readings change without a regular period")
         period_s = float(gaps_s[regular].sum() / periods[regular].sum())
     each_s = gaps_s[regular] / periods[regular]
     half_s = 1.96 * float(each_s.std(ddof=1)) / len(each_s) ** 0.5
     if half_s > _WIDEST * period_s:
-        raise Unidentifiable("the readings change at no regular period")
+        raise Unidentifiable("the readings change without a regular period")
     return Estimate(period_s, period_s - half_s, period_s + half_s)
 
 
@@ -128,7 +128,7 @@ def _common_part(gaps_s: Floats, shortest_s: float) -> float:
     tried_s = np.geomspace(longest_s, shortest_s, 1 + int(200 * np.log(longest_s / shortest_s)))
     score = np.array([np.cos(2 * np.pi * gaps_s / one).mean() for one in tried_s])
     if score.max() < _REGULAR:
-        raise Unidentifiable("the readings change at no regular period")
+        raise Unidentifiable("the readings change without a regular period")
     first = int(np.argmax(score > score.max() - _TIE))
     return float(tried_s[first + int(score[first : first + _PEAK].argmax())])
 

@@ -1,4 +1,4 @@
-"""Fit what a sensor does to a known load: an average over a window before each update, or an exponential approach.
+"""Fit a sensor's response to a known load: an average over a window before each update, or an exponential approach.
 
 Model: reading = base + gain · share, with the share of the averaging window that was under load (a boxcar), or the load seen
 through 1 - exp(-t / time constant). The lag of the sensor is fitted with the window or time constant.
@@ -26,7 +26,7 @@ _WIDEST = 0.3  # half width of an interval, as part of its estimate, from which 
 _ALIKE = 0.15  # as part of a window: windows farther apart than this are different answers
 _RHYTHM = 6.0  # times the least sum of squares: a length that leaves less, whole periods of the loads away, is a rival
 _BETTER = 0.5  # of the squared residuals of a boxcar, what an exponential must leave at most
-_SURELY_BETTER = 0.1  # ... where loads are too few to tell a window
+_SURELY_BETTER = 0.1  # ... where loads are too few a window
 
 
 class Unidentifiable(Exception):  # noqa: N818
@@ -49,7 +49,7 @@ def fit_response(updated_s: Floats, updates: Floats, load_s: Floats, period_s: f
     kept = updated_s < last_s
     updated_s, updates = updated_s[kept], updates[kept]
     if len(updates) < _FEWEST_UPDATES:
-        raise Unidentifiable(f"{len(updates)} updates under known loads are too few to tell")
+        raise Unidentifiable(f"{len(updates)} updates under known loads are too few")
     longest_s = min(_LONGEST_S, (updated_s[-1] - updated_s[0]) / 3)
     fits = [_Fit.best(shape, updated_s, updates, load_s, period_s, longest_s) for shape in ("boxcar", "exponential")]
     boxcar, exponential = fits
@@ -57,7 +57,7 @@ def fit_response(updated_s: Floats, updates: Floats, load_s: Floats, period_s: f
     lasts = exponential.length_s > period_s / 2
     found = exponential if lasts and exponential.squares < better * boxcar.squares else boxcar
     if few and found is boxcar:
-        raise Unidentifiable(f"{len(load_s)} loads are too few to tell")
+        raise Unidentifiable(f"{len(load_s)} loads are too few")
     return Response(found.shape, found.estimate(longest_s))
 
 
@@ -66,7 +66,7 @@ class _Fit:
 
     def __init__(self, shape: Shape, updated_s: Floats, updates: Floats, load_s: Floats, period_s: float) -> None:
         self.shape, self.period_s = shape, period_s
-        # a board that has worked idles at more than one that has not: what is not of the load is projected out
+        # a board idles at more power after work than before: changes that are not the load's are projected out
         levels = [np.ones(len(updates)), (updated_s > load_s[0, 0]) & (len(load_s) >= _FEWEST_LOADS)]
         basis, strength, _ = np.linalg.svd(np.stack(levels, axis=1).astype(float), full_matrices=False)
         self._levels = basis[:, strength > 1e-9]
@@ -113,7 +113,7 @@ class _Fit:
         return share
 
     def _beside(self, values: Floats) -> Floats:
-        """Return what the idle levels do not explain of values [..., updates]."""
+        """Return the part of values [..., updates] that the idle levels do not explain."""
         rest: Floats = values - (values @ self._levels) @ self._levels.T
         return rest
 
@@ -164,15 +164,17 @@ class _Fit:
         """Return the length with its interval; raise Unidentifiable where others do nearly as well."""
         explained = 1 - self.squares / float((self._updates**2).sum())
         if explained < _EXPLAINED:
-            raise Unidentifiable(f"the load explains {max(explained, 0):.0%} of the readings' variance only")
+            raise Unidentifiable(f"the load explains {max(explained, 0):.0%} of the readings' variance; that is too little")
         length_s = self.length_s
         if not 1.1 * SHORTEST_S < length_s < 0.9 * longest_s:
-            raise Unidentifiable(f"it is not between {SHORTEST_S * 1e3:.0f} ms and {longest_s:.2g} s, which these loads can tell")
+            raise Unidentifiable(
+                f"it is not between {SHORTEST_S * 1e3:.0f} ms and {longest_s:.2g} s, the range that these loads can resolve"
+            )
         half = 1.96 * self._standard_error()  # of log(length)
         rival_s = self._rival(longest_s)
         if not half < _WIDEST or rival_s is not None:
             other = "others fit" if rival_s is None else f"{rival_s * 1e3:.0f} ms fits"
-            raise Unidentifiable(f"{length_s * 1e3:.0f} ms fits best, but {other} nearly as well; switch loads of more lengths")
+            raise Unidentifiable(f"{length_s * 1e3:.0f} ms fits best, but {other} nearly as well; use loads of more lengths")
         return Estimate(length_s, length_s * float(np.exp(-half)), length_s * float(np.exp(half)))
 
     def _rival(self, longest_s: float) -> float | None:

@@ -40,12 +40,12 @@ def count_flops(inference: OnDevice, /) -> tuple[int | None, str | None]:
     if not isinstance(inference.eager, torch.nn.Module) and not counter.total:
         return None, "the model's format hides its operators from the counter"
     if not counter.total:
-        return None, "the model multiplies no matrices and convolves nothing, and nothing else is counted"
+        return None, "the model has no matrix products or convolutions, and nothing else is counted"
     return round(counter.total / batch.images), None
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[misc]
-    """Add up the operations of every operator that runs; composite ones are taken apart first."""
+    """Add up the operations of every operator that runs; composite ones are decomposed first."""
 
     supports_higher_order_operators = True
 
@@ -91,7 +91,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[misc]
 
 
 def _fused(module: object) -> set[str]:
-    """Return what TorchScript runs by itself, without an operator that the counter sees."""
+    """Return what TorchScript runs itself, invisible to the counter."""
     if isinstance(module, torch.jit.ScriptModule) or not isinstance(module, torch.nn.Module):
         scripts = [module]
     else:
@@ -112,7 +112,7 @@ _QUESTIONS = {
 
 @contextmanager
 def _unfused() -> Iterator[None]:
-    """Let no compiler, and no fast path of whole layers, put several operators into one that nobody sees into."""
+    """Prevent compilers and fast paths of whole layers from fusing operators into one that cannot be counted."""
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
         torch.backends.mha.set_fastpath_enabled(False)

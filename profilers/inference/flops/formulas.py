@@ -24,7 +24,7 @@ _OWN = {
     "inductor", "mkldnn_prepacked", "sparse", "torchvision", "profiler", "_c10d_functional", "_c10d_functional_autograd", "c10d",
     "static_runtime",
 }  # fmt: skip
-# Names of what multiplies matrices, convolves, solves or transforms.
+# Names of operators that multiply matrices, convolve, solve or transform.
 _HEAVY = re.compile(
     r"mm(_|\d|$)|conv(?!ert)|linear|lstm|gru|rnn|attention|matmul|einsum|(^|_)v?dot|(^|_)(add)?mv$|fft|[cp]dist|euclidean_dist"
     r"|^_?linalg|cholesky|(^|_)lu_|(?<!re)solve|geqrf|orgqr|ormqr|svd|inverse|trilinear$|matrix_(exp|power)|encoder_layer|sdp_flash"
@@ -39,7 +39,7 @@ _LIGHT = re.compile(
 
 
 def flops_of(name: str, args: Sequence[Any], kwargs: dict[str, Any], out: Any, /, *, target: object = None) -> int:
-    """Return the floating-point operations of "namespace::operator"; raise Uncountable where they are not known."""
+    """Return the floating-point operations of "namespace::operator"; raise Uncountable if they are not known."""
     short = name.removeprefix("aten::").rstrip("_")  # what works in place computes the same
     formula = _FORMULAS.get(short)
     if formula is None and target in flop_registry:

@@ -44,7 +44,7 @@ class Rounds:
         return cls(tuple(zip(*used, strict=True)), tuple(zip(*unused, strict=True)) or ((),) * len(rounds[0]), base, warm_up)
 
     def marks(self, model: int, /) -> Windows:
-        # what others lost is no word on this model
+        # losses of the others say nothing about this model
         others = [
             dataclasses.replace(group, lost=None)
             for number, groups in enumerate(zip(self.groups, self.unused, strict=True))
@@ -85,7 +85,7 @@ def compare(
 ) -> Rounds:
     """Run a group of batches of every model, in a new random order each round, until all ratios are narrow enough.
 
-    The models share the drift of the device and of what else runs there, so it does not enter the ratios. `plan` holds for each
+    The models share the drift of the device and the other load on it, so the ratios are free of both. `plan` holds for each
     model: with n of them it takes up to n times its seconds.
     """
     warm = warm_up(loads[0], sampler, plan, show)
@@ -109,5 +109,5 @@ def compare(
             return dataclasses.replace(found, ended_by=f"the 95 % interval of every ratio is within {plan.ci:.2%} ({widest:.2%})")
         if spent_s >= longest_s and len(rounds) >= 2:
             reached = f"{widest:.2%}" if math.isfinite(widest) else "unknown"
-            return dataclasses.replace(found, ended_by=f"{longest_s:g} s were over with the widest ratio at {reached}")
+            return dataclasses.replace(found, ended_by=f"{longest_s:g} s passed with the widest ratio at {reached}")
         show(Progress("measuring side by side", min(1.0, spent_s / longest_s), max(0.0, longest_s - spent_s)))

@@ -42,7 +42,7 @@ def combinations(request: ProfileSettings, texts: Sequence[str], /) -> list[Prof
     axes = [_axis(text) for text in texts]
     names = [name for name, _ in axes]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"--sweep names {twice.replace('_', '-')} twice; give all its values in one")
+        raise ValueError(f"--sweep names {twice.replace('_', '-')} twice; give all its values in one option")
     products = itertools.product(*(values for _, values in axes))
     return [dataclasses.replace(request, **dict(zip(names, values, strict=True))) for values in products]
 
@@ -70,7 +70,7 @@ def _axis(text: str) -> tuple[str, list[Any]]:
 def unfinished(requests: Sequence[ProfileSettings], status: Mapping[str, str], /) -> list[ProfileSettings]:
     """Return the requests that have no result yet, by the status of each configuration.
 
-    What had failed is tried again, as what was wrong may be mended; but a model that was too large stays so.
+    Failed ones are tried again, since the cause may be fixed; but a model that was too large stays so.
     """
     return [request for request in requests if status.get(request.configuration) not in ("ok", "oom")]
 

@@ -16,7 +16,7 @@ def profile_together(requests: Sequence[ProfileSettings], /, *, show: Show) -> l
     """Open all models and run a group of batches of each in turn, so that the drift of the device is in all alike.
 
     The requests differ in their models alone. A model that cannot be opened or run is a point with the reason.
-    Raises ProfilerError or ValueError, before anything runs, where a file is missing or the models need different devices.
+    Raises ProfilerError or ValueError, before anything runs, if a file is missing or the models need different devices.
     """
     runtimes = [runtime_of(request) for request in requests]
     first = requests[0]

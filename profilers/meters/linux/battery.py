@@ -1,6 +1,6 @@
 """Turn the batteries of a laptop into a meter that reads only while they discharge: /sys/class/power_supply → watts.
 
-power_now is µW, current_now µA, voltage_now µV; drivers differ in the sign of what a battery gives, so it is left out.
+power_now is µW, current_now µA, voltage_now µV; drivers differ in the sign of a battery's current, so the sign is ignored.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ def supply(root: Path) -> Supply:
     """Add up the batteries that feed the machine; raise MeterError unless they do so now."""
     batteries = [folder for folder in sorted((root / "sys/class/power_supply").glob("*")) if _feeds_the_machine(folder)]
     if not batteries:
-        raise Missing("no battery feeds this machine")
+        raise Missing("this machine has no battery")
     _discharging(batteries)
     return Supply(
         name="battery",
         uuid="battery",
         scope=f"the whole machine with its screen, from {' + '.join(folder.name for folder in batteries)}",
         rails=(Rail("batteries", power_w=lambda: _watts(batteries)),),
-        notes=("a battery is a meter only while it discharges: leave the mains unplugged",),
+        notes=("a battery is a meter only while it discharges: keep the mains unplugged",),
         patience_s=_PATIENCE_S,
     )
 
@@ -56,4 +56,4 @@ def _power_uw(folder: Path) -> float:
         return abs(number_in(folder / "power_now"))
     if (folder / "current_now").exists() and (folder / "voltage_now").exists():
         return abs(number_in(folder / "current_now")) * number_in(folder / "voltage_now") / 1e6  # µA · µV = pW
-    raise MeterError(f"{folder} tells neither its power nor its current and voltage")
+    raise MeterError(f"{folder} reports neither its power nor its current and voltage")

@@ -32,7 +32,7 @@ class Channel:
 
     @property
     def names(self) -> set[str]:
-        """Return the words by which somebody may mean it."""
+        """Return the names by which a user may refer to it."""
         kinds = {kind.partition("_")[0] for kind in self.files}
         return {f"{kind}{self.number}" for kind in kinds} | ({self.label} if self.label else set())
 
@@ -66,7 +66,7 @@ def _watts(file: Path) -> Read:
     def read() -> float:
         power_uw = number_in(file)
         if power_uw in _ABSENT_UW:
-            raise MeterError(f"{file} says {power_uw}, which stands for no reading")
+            raise MeterError(f"{file} says {power_uw}, which means no reading")
         return power_uw / 1e6
 
     return read
@@ -94,7 +94,7 @@ def chips(root: Path) -> list[Chip]:
 
 
 def channels(chip: Chip) -> Iterator[Channel]:
-    """Yield what a chip measures the power or the energy of, without channels that are off or not connected."""
+    """Yield the rails whose power or energy a chip measures, without channels that are off or not connected."""
     found: dict[tuple[str, str | None], dict[str, Path]] = {}
     numbers: dict[str, dict[str, Path]] = {}
     for file in sorted(chip.folder.iterdir()):
@@ -116,19 +116,19 @@ def channels(chip: Chip) -> Iterator[Channel]:
 
 
 def supply(which: str, root: Path) -> Supply:
-    """Choose the rails that a spec means; raise MeterError where it is not known which of several to take."""
+    """Choose the rails that a spec means; raise MeterError if it is not known which of several to take."""
     name, slash, label = which.partition("/")
     name, at, address = name.partition("@")
     if not name or (slash and not label) or (at and not address):
         raise ValueError(f"hwmon:{which}: name a chip, such as hwmon:amdgpu, hwmon:amdgpu@0000:03:00.0 or hwmon:ina3221/VDD_IN")
     if name.startswith("ucsi-source-psy"):
-        raise MeterError(f"hwmon:{which} is what a USB-C supply offers, not what is drawn")
+        raise MeterError(f"hwmon:{which} is the power that a USB-C supply offers, not the power drawn")
     there = chips(root)
     chosen = [chip for chip in there if chip.name == name and (not at or chip.address == address)]
     every = [channel for chip in chosen for channel in channels(chip)]
     if not every:
         able = sorted({chip.name for chip in there if any(channels(chip)) and not chip.name.startswith("ucsi")})
-        raise Missing(f"hwmon:{which}: no such chip tells a power here; those that do: {', '.join(able) or 'none'}")
+        raise Missing(f"hwmon:{which}: no such chip reports power here; those that do: {', '.join(able) or 'none'}")
     if slash:
         picked, of = [channel for channel in every if label in channel.names], label
         if not picked:
@@ -137,7 +137,7 @@ def supply(which: str, root: Path) -> Supply:
         picked, of = _whole(name, every)
     if len(picked) != len({channel.name for channel in picked}) or (slash and len(picked) > 1):
         places = ", ".join(f"hwmon:{name}@{chip.address}{slash}{label}" for chip in dict.fromkeys(one.chip for one in picked))
-        raise MeterError(f"hwmon:{which} means several chips; name one of {places}")
+        raise MeterError(f"hwmon:{which} matches several chips; name one of {places}")
     return _as_supply(name, picked, of)
 
 
@@ -151,7 +151,7 @@ def _whole(name: str, every: list[Channel]) -> tuple[list[Channel], str]:
     if len({channel.name for channel in every}) == 1:
         return every, every[0].name
     raise MeterError(
-        f"hwmon:{name} has {_listed(every)}, and which of them hold others is not known; name one, "
+        f"hwmon:{name} has {_listed(every)}, and it is unknown which of them include others; name one, "
         f"such as hwmon:{name}/{every[0].name}"
     )
 
@@ -173,11 +173,11 @@ def _as_supply(name: str, picked: list[Channel], of: str) -> Supply:
     notes: list[str] = []
     if name == "amdgpu":
         apu = any(word_in(chip.folder / "in1_label") == "vddnb" for chip in places)
-        of = "the APU, its CPU included" if apu else "the GPU's board"
+        of = "the APU, including its CPU" if apu else "the GPU's board"
     window_ms = [_milliseconds(channel) for channel in picked]
     window_s = max(told) / 1e3 if (told := [one for one in window_ms if one]) else None
     if window_s is None:
-        notes.append("the driver tells no averaging window")
+        notes.append("the driver reports no averaging window")
     return Supply(
         name="hwmon",
         uuid=lock_name("hwmon", name, *(chip.address for chip in places)),

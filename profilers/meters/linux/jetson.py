@@ -18,7 +18,7 @@ _SUMS = (
 
 
 def whole(labels: Collection[str]) -> tuple[tuple[str, ...], str] | None:
-    """Return the labels to add up and words for their sum, or None where no known board has them."""
+    """Return the labels to add up and words for their sum, or None if no known board has them."""
     for label in _INPUTS:
         if label in labels:
             return (label,), f"board input {label}"

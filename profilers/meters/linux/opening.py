@@ -33,12 +33,12 @@ def open_pmic(rest: str, device: str) -> RailMeter:
 
 def _alone(kind: str, rest: str, supply: Callable[[], Supply]) -> Supply:
     if rest:
-        raise ValueError(f"{kind}:{rest}: {kind} takes nothing after it")
+        raise ValueError(f"{kind}:{rest}: {kind} takes no argument")
     return supply()
 
 
 def default_meter(device: str) -> RailMeter | tuple[str, ...]:
-    """Open the first meter of this room that serves a device, or say what keeps those that are here from doing so.
+    """Open the first meter of this room that serves a device, or say why those found here do not.
 
     On a Jetson the module's monitors serve the processor and the GPU. A battery comes last: it reads the whole machine.
     """

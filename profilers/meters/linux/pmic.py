@@ -17,13 +17,13 @@ _LINE = re.compile(r"\s*(\w+)_(?:A\s+current|V\s+volt)\(\d+\)=([-+.\deE]+)([AV])
 
 
 def supply(command: Sequence[str] = COMMAND) -> Supply:
-    """Find the rails that can be added up; raise MeterError where the command is missing or says none."""
+    """Find the rails that can be added up; raise MeterError if the command is missing or says none."""
     if shutil.which(command[0]) is None:
         raise Missing(f"no PMIC of a Raspberry Pi 5 here: the command {command[0]} is not installed")
     amperes, volts = _ask(command)
     rails = sorted(amperes.keys() & volts.keys())
     if not rails:
-        raise MeterError(f"`{' '.join(command)}` names no rail with a current and a voltage; a Raspberry Pi 5 has twelve")
+        raise MeterError(f"`{' '.join(command)}` lists no rail with a current and a voltage; a Raspberry Pi 5 has twelve")
     half = sorted(amperes.keys() ^ volts.keys())
     apart = f", nor are {', '.join(half)}" if half else ""
     return Supply(
@@ -31,7 +31,7 @@ def supply(command: Sequence[str] = COMMAND) -> Supply:
         uuid="cpu",
         scope=f"sum of {len(rails)} PMIC rails; the 5 V input and the USB ports are not metered{apart}",
         rails=(Rail("PMIC", power_w=lambda: _watts(command, rails)),),
-        notes=("currents and voltages are read one after the other",),
+        notes=("currents and voltages are read one after another",),
     )
 
 
@@ -39,12 +39,12 @@ def _watts(command: Sequence[str], rails: Sequence[str]) -> float:
     amperes, volts = _ask(command)
     missing = [rail for rail in rails if rail not in amperes or rail not in volts]
     if missing:
-        raise MeterError(f"`{' '.join(command)}` did not name {', '.join(missing)}")
+        raise MeterError(f"`{' '.join(command)}` did not list {', '.join(missing)}")
     return sum(amperes[rail] * volts[rail] for rail in rails)
 
 
 def _ask(command: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """Run the command and pair by name what it says: the lines come in any order."""
+    """Run the command and pair its lines by name: they come in any order."""
     said = f"`{' '.join(command)}`"
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False)

@@ -1,4 +1,4 @@
-"""Add up what several rails read into one meter, which opens only after it gave two different believable readings.
+"""Add up several rails into one meter, which opens only after two different plausible readings.
 
 The word before the colon names a warning: `rail-error`, `power-unbelievable`, `counter-frozen`, `counter-backward`.
 """
@@ -16,7 +16,7 @@ from profilers.errors import MeterError
 from profilers.meters.base import Capabilities, Conditions, Reading
 from profilers.meters.counter import GrowingCounter
 
-UNSEEN = "not yet seen on hardware: tested on copies of the kernel's files only; compare it with a wall meter first"
+UNSEEN = "not verified on hardware yet: tested only on copies of the kernel's files; compare it with a wall meter first"
 
 # Nothing that these meters read draws as much; a larger number is one in the wrong unit.
 _MOST_W = 2_000.0
@@ -28,12 +28,12 @@ Read = Callable[[], float]
 
 
 class Missing(MeterError):  # noqa: N818
-    """This machine does not have what the meter reads."""
+    """This machine lacks the hardware that the meter reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rail:
-    """One supply and how to read it in watts or joules; each raises MeterError or OSError where it cannot be read."""
+    """One supply and how to read it in watts or joules; each raises MeterError or OSError if it cannot be read."""
 
     label: str
     power_w: Read | None = None
@@ -47,7 +47,7 @@ class Rail:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """The rails of one meter, and what its readers must know of them."""
+    """The rails of one meter, and notes about them for readers."""
 
     name: str  # hwmon, scmi, battery, pmic
     uuid: str  # two runs that read the same rails wait for each other
@@ -62,7 +62,7 @@ class Supply:
 class RailMeter:
     """The sum of the rails of a supply: power, averaged power and a counter, each where every rail has it.
 
-    Raises MeterError where within `patience_s` no two readings are believable (0 to 2 kW, a counter that grows) and different.
+    Raises MeterError if within `patience_s` no two readings are believable (0 to 2 kW, a counter that grows) and different.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class RailMeter:
         notes = (*told.notes, UNSEEN)
         power = "power_w" in self._kinds or "average_power_w" in self._kinds
         if power and told.period_s is None:
-            notes = (f"updates about every {self._seen_s:.2g} s, as seen when it was opened", *notes)
+            notes = (f"updates about every {self._seen_s:.2g} s, as observed when it was opened", *notes)
         return Capabilities(
             power="power_w" in self._kinds,
             average_power="average_power_w" in self._kinds,
@@ -138,7 +138,7 @@ class RailMeter:
         return Conditions()
 
     def close(self) -> None:
-        """Do nothing: every reading opens its files anew."""
+        """Do nothing: every reading reopens its files."""
 
     def _sum(self, kind: str) -> float:
         """Add up all rails; a sum that lacks one would be too small without a word."""
@@ -148,7 +148,7 @@ class RailMeter:
         """Read until every kind has changed a few times, or time is over; return when each did."""
         last: dict[str, float] = {}
         changed_s: dict[str, list[float]] = {kind: [] for kind in self._kinds}
-        trouble = f"nothing in {self.scope} can be read as power or energy"
+        trouble = f"{self.scope} reports neither power nor energy"
         end_s = self._clock() + self._supply.patience_s
         while self._clock() < end_s and any(len(times) <= _CHANGES for times in changed_s.values()):
             for kind in self._kinds:
@@ -158,7 +158,7 @@ class RailMeter:
                     trouble = f"{self.scope} cannot be read: {error}"
                     continue
                 if kind != "energy_j" and not _believable(number):
-                    trouble = f"{self.scope} reads {number:g} W, which cannot be"
+                    trouble = f"{self.scope} reads {number:g} W, which is impossible"
                     continue
                 if kind in last and (number > last[kind] if kind == "energy_j" else number != last[kind]):
                     changed_s[kind].append(self._clock())
@@ -190,7 +190,7 @@ def number_in(path: Path) -> int:
 
 
 def word_in(path: Path) -> str | None:
-    """Read one word from a file of the kernel; None where there is none."""
+    """Read one word from a file of the kernel; None if there is none."""
     try:
         return path.read_text(errors="replace").strip() or None
     except OSError:

@@ -32,7 +32,7 @@ def supply(root: Path) -> Supply:
         rails=tuple(
             Rail(name, average_power_w=_watts(zones[zone] / "power_uw")) for zone, name in zip(chosen, names, strict=True)
         ),
-        notes=("the firmware averages over a time that it does not tell",),
+        notes=("the firmware averages over an unknown time",),
     )
 
 

@@ -1,4 +1,4 @@
-"""Turn what NVML lists into boards: UUID, name, place on the bus, MIG instances."""
+"""Turn NVML's list into boards: UUID, name, place on the bus, MIG instances."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 _NO_LIBRARY = {
     pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: "no NVIDIA driver on this machine",
     pynvml.NVML_ERROR_DRIVER_NOT_LOADED: "the NVIDIA driver is not loaded",
-    pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: "the NVIDIA driver was updated and the old one still runs; restart the machine",
+    pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: "the NVIDIA driver was updated, but the old one is still running; reboot",
 }
 
 
@@ -75,7 +75,7 @@ def library() -> Iterator[None]:
 
 
 def machine() -> Machine:
-    """List the boards; raise MeterError where there is no working driver."""
+    """List the boards; raise MeterError if there is no working driver."""
     with library():
         boards, problems = [], []
         for index in range(ask(pynvml.nvmlDeviceGetCount)):
@@ -101,7 +101,7 @@ def _board(index: int) -> tuple[Board, str | None]:
         mig_uuids = tuple(_mig_uuids(handle)) if mig_mode else ()
     except pynvml.NVMLError as error:
         if mig_mode or error.value not in (pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND):
-            problem = f"whether MIG instances share it, and which, is unknown: NVML: {error}"
+            problem = f"it is unknown whether MIG instances share it: NVML: {error}"
     return Board(index, uuid, name, bus, mig_mode, mig_uuids), problem
 
 

@@ -30,10 +30,10 @@ class CudaDevice:
 
 
 def cuda_devices(machine: Machine, environment: Mapping[str, str] = os.environ) -> tuple[CudaDevice, ...]:
-    """Return what CUDA shows in this process, in its order.
+    """Return the devices that CUDA shows in this process, in its order.
 
-    Torch is asked where it has already opened CUDA, or where the environment alone does not tell the order.
-    Raises MeterError where neither tells.
+    Torch is asked if it has already opened CUDA, or if the environment alone does not determine the order.
+    Raises MeterError if neither does.
     """
     uuids = _uuids_of_torch(opened=True)
     if uuids is None:
@@ -47,7 +47,7 @@ def cuda_devices(machine: Machine, environment: Mapping[str, str] = os.environ) 
 
 
 def device_named(name: str, devices: Sequence[CudaDevice], /) -> CudaDevice | None:
-    """Find "cuda:N", or the UUID of a board or MIG instance, or the beginning of one; None where none or several fit."""
+    """Find "cuda:N", or the UUID of a board or MIG instance, or the beginning of one; None if none or several fit."""
     if name.startswith("cuda:"):
         fitting = [one for one in devices if one.name == name]
     else:
@@ -56,10 +56,10 @@ def device_named(name: str, devices: Sequence[CudaDevice], /) -> CudaDevice | No
 
 
 def board_of(device: str, machine: Machine, environment: Mapping[str, str] = os.environ) -> Board:
-    """Return the board of "cuda" or "cuda:N"; raise MeterError where CUDA does not show it, ValueError for another name."""
+    """Return the board of "cuda" or "cuda:N"; raise MeterError if CUDA does not show it, ValueError for another name."""
     found = re.fullmatch(r"cuda(?::(\d+))?", device)
     if found is None:
-        raise ValueError(f"{device!r} is no CUDA device; say cuda or cuda:N")
+        raise ValueError(f"{device!r} is not a CUDA device; use cuda or cuda:N")
     number = int(found[1] or 0)
     devices = cuda_devices(machine, environment)
     if number >= len(devices):
@@ -85,7 +85,7 @@ def devices_of_uuids(machine: Machine, uuids: Sequence[str]) -> tuple[CudaDevice
 
 
 def devices_of_environment(machine: Machine, environment: Mapping[str, str]) -> tuple[CudaDevice, ...]:
-    """Read CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER as CUDA does; raise MeterError where they do not tell the boards.
+    """Read CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER as CUDA does; raise MeterError if they do not tell the boards.
 
     An entry that is not there ends the list; one that is there twice empties it; "" and "-1" show nothing.
     """
@@ -97,7 +97,7 @@ def devices_of_environment(machine: Machine, environment: Mapping[str, str]) -> 
         ordered = _in_order_of_cuda(machine, environment) if numbers else ()
         shown = [(ordered[number], None) for number in numbers]
     if len(shown) > 1 and any(board.mig_mode and instance is None for board, instance in shown):
-        raise MeterError("which MIG instance CUDA shows cannot be told; name it in CUDA_VISIBLE_DEVICES (MIG-...)")
+        raise MeterError("it is unknown which MIG instance CUDA shows; name it in CUDA_VISIBLE_DEVICES (MIG-...)")
     return tuple(CudaDevice(f"cuda:{number}", board, instance) for number, (board, instance) in enumerate(shown))
 
 
@@ -107,17 +107,17 @@ def _all(machine: Machine) -> list[str]:
 
 def _in_order_of_cuda(machine: Machine, environment: Mapping[str, str]) -> Sequence[Board]:
     if machine.problems:
-        raise MeterError(f"which board is which CUDA device cannot be told: {'; '.join(machine.problems)}")
+        raise MeterError(f"it is unknown which board is which CUDA device: {'; '.join(machine.problems)}")
     if environment.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID" and len({board.name for board in machine.boards}) > 1:
         raise MeterError(
-            "which board is which CUDA device cannot be told: the boards differ and CUDA puts the fastest first; "
+            "it is unknown which board is which CUDA device: the boards differ and CUDA puts the fastest first; "
             "set CUDA_DEVICE_ORDER=PCI_BUS_ID, or name boards by UUID in CUDA_VISIBLE_DEVICES"
         )
     return machine.boards
 
 
 def _numbers(entries: Sequence[str], count: int) -> list[int]:
-    """Read indices as strtoul does: "1gpu" is 1, and what begins with no number ends the list."""
+    """Read indices as strtoul does: "1gpu" is 1, and an entry without a leading number ends the list."""
     numbers: list[int] = []
     for entry in entries:
         digits = re.match(r"[+-]?\d+", entry)
@@ -153,7 +153,7 @@ def _by_uuid(entries: Sequence[str], machine: Machine) -> list[tuple[Board, str 
 
 
 def _uuids_of_torch(*, opened: bool) -> tuple[str, ...] | None:
-    """Return the UUIDs of torch's CUDA devices, or None where it has none; with opened, only where CUDA is open already."""
+    """Return the UUIDs of torch's CUDA devices, or None if it has none; with opened, only where CUDA is open already."""
     if opened and "torch" not in sys.modules:
         return None
     try:

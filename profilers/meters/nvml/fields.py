@@ -1,4 +1,4 @@
-"""Turn one question to NVML into numbers in SI units, each with the driver's stamp or the error that stands in its place."""
+"""Turn one question to NVML into numbers in SI units, each with the driver's time stamp, or the error in its place."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FieldSource:
 
 @dataclass(frozen=True, slots=True)
 class FieldAnswer:
-    """What one source said, in mW or mJ, or the error."""
+    """The answer of one source, in mW or mJ, or the error."""
 
     number: float | None
     stamp_s: float | None = None  # seconds on the driver's clock
@@ -46,7 +46,7 @@ class FieldAnswer:
         return None
 
     def joules(self) -> float | None:
-        """Return the counter; NaN where it cannot be one, None where an error stands in its place."""
+        """Return the counter; NaN if it is implausible, None if there is an error in its place."""
         if self.number is None:
             return None
         return self.number / 1e3 if 0 < self.number / 1e3 < _BELIEVABLE_J else math.nan
@@ -86,7 +86,7 @@ class FieldQuery:
         return [f"{source.words}: {answer.error}" for source, answer in zip(self.sources, answers, strict=True) if answer.error]
 
     def _ask_fields(self, handle: Any) -> list[FieldAnswer]:
-        # A copy costs less than a new array that is filled anew, and two threads may ask at once.
+        # A copy costs less than filling a new array, and two threads may ask at once.
         values = type(self._template).from_buffer_copy(self._template)
         try:
             # pynvml.nvmlDeviceGetFieldValues makes and fills the array itself at every call.

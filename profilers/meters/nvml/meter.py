@@ -1,4 +1,4 @@
-"""Turn what NVML says of one board into readings in SI units, with a named warning for every number it does not say.
+"""Turn NVML's answers about one board into readings in SI units, with a named warning for every missing number.
 
 The word before the colon names a warning: `nvml-error`, `power-unbelievable`, `counter-unbelievable`, `counter-frozen`,
 `counter-backward`.
@@ -51,7 +51,7 @@ class NvmlMeter:
 
     One nvmlDeviceGetFieldValues call reads instant power, average power and the counter with the driver's stamps; what a board
     or driver does not have there is asked of the older functions, then at module scope. All is found by probing.
-    Raises MeterError where the board says neither power nor energy.
+    Raises MeterError if the board says neither power nor energy.
     """
 
     name = "nvml"
@@ -106,7 +106,7 @@ class NvmlMeter:
         )
 
     def conditions(self) -> Conditions:
-        """Read what may explain the power. Slower than read(): for about once a second.
+        """Read conditions that may explain the power. Slower than read(): for about once a second.
 
         Processes are told apart by their number; in a container that has numbers of its own, this one may count as another.
         """
@@ -146,14 +146,14 @@ class NvmlMeter:
         )
         sources = [source for source in found if source is not None]
         if not sources:
-            raise MeterError(f"board {self.uuid} ({self.board.name}) says neither power nor energy: {'; '.join(notes)}")
+            raise MeterError(f"board {self.uuid} ({self.board.name}) reports neither power nor energy: {'; '.join(notes)}")
         self._question = FieldQuery(sources)
         self._places = [None if source is None else sources.index(source) for source in found]
         self._of_module = any(source.module for source in sources)
         if self._of_module:
-            notes.append("module scope: the GPU with what shares its supply, because the GPU alone does not say")
+            notes.append("module scope: the GPU and everything on its supply, since the GPU does not report its own power")
             if not all(source.module for source in sources):
-                notes.append("power and counter are not of the same scope: they cannot be compared")
+                notes.append("power and counter have different scopes, so they cannot be compared")
         if USAGE in sources:
             notes.append(f"nvmlDeviceGetPowerUsage {'may be a one-second average' if averages else 'is instant'} on this board")
         self._capabilities = Capabilities(
@@ -192,19 +192,19 @@ class NvmlMeter:
             place = first_to_grow(lambda: [one.ask(self._handle)[0].joules() for one in questions], pause=pause)
             if place is not None:
                 return COUNTERS[place]
-            reasons.append("what there is does not grow")
+            reasons.append("the value does not grow")
         notes.append(f"no energy counter: {'; '.join(reasons)}")
         return None
 
     def _usage_is_average(self) -> bool:
-        """Say whether nvmlDeviceGetPowerUsage averages over a second; of a board that cannot be told, that it may."""
+        """Say whether nvmlDeviceGetPowerUsage averages over a second; of a board that cannot be determined, that it may."""
         try:
             return tuple(pynvml.nvmlDeviceGetCudaComputeCapability(self._handle)) > _GA100
         except pynvml.NVMLError:
             return True
 
     def _first(self, functions: Sequence[str], *arguments: int) -> Any:
-        """Return what the first of the functions says that this driver and this binding have."""
+        """Return the answer of the first function that this driver and this binding have."""
         for function in functions:
             with suppress(pynvml.NVMLError, AttributeError):
                 return getattr(pynvml, function)(self._handle, *arguments)

@@ -10,7 +10,7 @@ from profilers.meters.nvml.meter import NvmlMeter
 
 def open_meter(rest: str, device: str) -> NvmlMeter:
     if not rest and device.partition(":")[0] != "cuda":
-        raise ValueError(f"nvml measures a CUDA device and the run is on {device}; name the board to read, such as nvml:0")
+        raise ValueError(f"nvml measures a CUDA device, but the run is on {device}; name the board to read, such as nvml:0")
     found = machine()
     return NvmlMeter(_board(rest, found.boards) if rest else board_of(device, found))
 

@@ -1,1 +1,1 @@
-"""An ONNX file as data: what it would load, its inputs, parameters and floating-point operations; no torch, nothing is run."""
+"""An ONNX file as data: its references, inputs, parameters and floating-point operations; no torch, nothing is run."""

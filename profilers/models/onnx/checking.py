@@ -25,7 +25,7 @@ _EXTERNAL = 1  # TensorProto.DataLocation
 
 
 def check_file(path: Path) -> Any:
-    """Return the model of a file, without the data that lies in other files; raise ModelError where it will not be run."""
+    """Return the model of a file, without data in other files; raise ModelError if it will not be run."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -74,7 +74,7 @@ def _check_size(path: Path, model: Any) -> None:
     for nested in graphs(model):
         nodes += 1 + len(nested.graph.node)
         if nodes > _MOST_NODES:
-            raise ModelError(f"{path} has more than {_MOST_NODES:,} nodes; no network has so many")
+            raise ModelError(f"{path} has more than {_MOST_NODES:,} nodes; no network has that many")
     values = (
         value for nested in graphs(model) for value in (*nested.graph.input, *nested.graph.output, *nested.graph.value_info)
     )
@@ -98,20 +98,18 @@ def _check_names(path: Path, model: Any) -> None:
         for node in graph.node:
             names += [node.op_type, node.domain, *node.input, *node.output, *(attribute.name for attribute in node.attribute)]
     if any(isinstance(name, bytes) for name in names):
-        raise ModelError(f"{path} holds names that are no text; the file is damaged: copy or download it again")
+        raise ModelError(f"{path} has names that are not text; the file is damaged: copy or download it again")
 
 
 def _check_operators(path: Path, model: Any) -> None:
     if model.functions:
         name = model.functions[0].domain or model.functions[0].name
-        raise ModelError(
-            f"{path} defines functions of its own ({name[:80]}); write it again without: onnx.inliner.inline_local_functions"
-        )
+        raise ModelError(f"{path} defines functions of its own ({name[:80]}); inline them: onnx.inliner.inline_local_functions")
     domains = {node.domain for nested in graphs(model) for node in nested.graph.node}
     if foreign := sorted(domains - _DOMAINS):
         raise ModelError(
             f"{path} uses operators of {', '.join(name[:80] for name in foreign[:3])}, which are code outside the file; "
-            "only those of ONNX and of com.microsoft are run"
+            "only those of ONNX and com.microsoft are allowed"
         )
     operators = {node.op_type for nested in graphs(model) for node in nested.graph.node if node.domain == "com.microsoft"}
     if loaders := operators & _LOADERS:
@@ -124,13 +122,13 @@ def _check_tensor(path: Path, tensor: Any) -> None:
     if any(size < 0 for size in tensor.dims):
         raise ModelError(f"{name} has a negative size; the file is damaged")
     if tensor.data_type not in BITS:
-        raise ModelError(f"{name} has the type {tensor.data_type}, which this version of onnx does not know")
+        raise ModelError(f"{name} has the type {tensor.data_type}, which this version of onnx does not support")
     wanted = size_bytes(tensor)
     if tensor.data_location == _EXTERNAL:
         _check_external(path, name, _place(tensor), wanted)
     elif tensor.HasField("raw_data"):
         if len(tensor.raw_data) != wanted:
-            raise ModelError(f"{name} holds {len(tensor.raw_data)} bytes, and its shape needs {wanted}; the file is damaged")
+            raise ModelError(f"{name} holds {len(tensor.raw_data)} bytes, but its shape needs {wanted}; the file is damaged")
     else:
         lists = (
             tensor.float_data,
@@ -163,13 +161,13 @@ def _check_external(path: Path, name: str, place: dict[str, str], wanted: int) -
         what = "a link" if any(link.is_symlink() for link in links) else "missing"
         raise ModelError(f"{name} keeps its data in {location[:80]!r}, which is {what}; put the file itself beside the model")
     if not os.access(file, os.R_OK):
-        raise ModelError(f"{file}, the data of {path}, cannot be read; allow it")
+        raise ModelError(f"{file}, the data of {path}, cannot be read; check its permissions")
     try:
         offset, length = int(place.get("offset") or 0), int(place.get("length") or wanted)
     except ValueError:
         offset = length = -1
     if offset < 0 or length != wanted or offset + length > file.stat().st_size:
-        raise ModelError(f"{name} is not where the file says in {location[:80]!r}; copy or download both again")
+        raise ModelError(f"{name} is missing from the place that the file states, {location[:80]!r}; copy or download both again")
 
 
 def _place(tensor: Any) -> dict[str, str]:

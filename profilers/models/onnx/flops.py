@@ -36,13 +36,13 @@ def count_flops(model: Any, shapes: Mapping[str, Shape]) -> tuple[int | None, st
                 uncountable.add(str(error))
                 continue
             if flops and nested.inside:
-                uncountable.add(f"{node.op_type} inside {nested.inside[-1]}, which runs as often as its input says")
+                uncountable.add(f"{node.op_type} inside {nested.inside[-1]}, which runs as often as its input demands")
             total += flops
     if uncountable:
         more = f" and {len(uncountable) - 3} more" if len(uncountable) > 3 else ""
         return None, f"operators that cannot be counted: {', '.join(sorted(uncountable)[:3])}{more}"
     if not total:
-        return None, "the model multiplies no matrices and convolves nothing, and nothing else is counted"
+        return None, "the model has no matrix products or convolutions, and nothing else is counted"
     return total, None
 
 
@@ -64,7 +64,7 @@ def _of_node(node: Any, shapes: Mapping[str, Shape]) -> int:
     try:
         return formula(node, inputs, outputs)
     except (TypeError, IndexError, ValueError):
-        raise Uncountable(f"{node.op_type[:80]}, whose shapes the file does not tell") from None
+        raise Uncountable(f"{node.op_type[:80]}, whose shapes the file does not state") from None
 
 
 def _attribute(node: Any, name: str, default: int) -> int:
@@ -73,7 +73,7 @@ def _attribute(node: Any, name: str, default: int) -> int:
 
 def _known(shape: Shape | None) -> Shape:
     if shape is None:
-        raise ValueError("a shape that is not known")
+        raise ValueError("an unknown shape")
     return shape
 
 

@@ -1,4 +1,4 @@
-"""Count what an ONNX model has learned, from the tensors that its convolutions and products take."""
+"""Count the parameters of an ONNX model, from the tensors that its convolutions and products use."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _found(constants: Constants, names: Any, operator: str = "") -> Iterator[tup
 
 
 def left_out(model: Any, constants: Constants) -> str | None:
-    """Say how many decimal numbers of a model are not counted as parameters; None where there are none."""
+    """Say how many decimal numbers of a model are not counted as parameters; None if there are none."""
     counted = dict(_learned(model, constants)) | dict(_of(model, constants, _STATISTICS))
     # the scales of quantisation are of one number, or beside a tensor that counts
     quantised = re.compile(r"[Qq]uantize|^Q|Integer")
@@ -109,4 +109,4 @@ def left_out(model: Any, constants: Constants) -> str | None:
     numbers = sum(elements(tensor) for tensor in others if tensor.data_type in _FLOATS and elements(tensor) > 1)
     if not numbers:
         return None
-    return f"{numbers:,} decimal numbers of the file feed no convolution, product, normalisation or look-up and are no parameters"
+    return f"{numbers:,} floating-point numbers feed no convolution, product, normalisation or look-up and are not parameters"

@@ -1,4 +1,4 @@
-"""Tell in which precision an ONNX model computes, from the types of what its products take."""
+"""Determine the precision in which an ONNX model computes, from the input types of its products."""
 
 from __future__ import annotations
 

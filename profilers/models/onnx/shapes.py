@@ -30,7 +30,7 @@ class GraphInput:
 
 
 def inputs_of(model: Any) -> tuple[GraphInput, ...]:
-    """Return what somebody has to give to a model; raise ModelError where that is no tensor of numbers."""
+    """Return the inputs that a model needs; raise ModelError if one is not a tensor of numbers."""
     has_default = {tensor.name for tensor in model.graph.initializer}
     found = []
     for value in model.graph.input:
@@ -39,7 +39,7 @@ def inputs_of(model: Any) -> tuple[GraphInput, ...]:
         kind = value.type.tensor_type
         if not value.type.HasField("tensor_type") or kind.elem_type not in TYPES or not kind.HasField("shape"):
             raise ModelError(
-                f"the input {value.name[:80]!r} is no tensor of numbers with a shape; such a model cannot be given inputs"
+                f"the input {value.name[:80]!r} is not a tensor of numbers with a shape; such a model cannot be given inputs"
             )
         sizes = tuple(one.dim_value if one.HasField("dim_value") else (one.dim_param or "?") for one in kind.shape.dim)
         found.append(GraphInput(value.name, TYPES[kind.elem_type], tuple(size if size != 0 else "?" for size in sizes)))
@@ -76,7 +76,7 @@ def check_memory(shapes: Mapping[str, Shape]) -> None:
 
 
 def _fix_inputs(model: Any, inputs: Mapping[str, Shape]) -> dict[str, int]:
-    """Give the inputs their sizes, and return what each free size is then."""
+    """Give the inputs their sizes, and return the value of each free size."""
     symbols: dict[str, int] = {}
     for value in model.graph.input:
         for one, size in zip(value.type.tensor_type.shape.dim, inputs.get(value.name, ()), strict=False):

@@ -24,7 +24,7 @@ def batched(
 ) -> tuple[tuple[Input, ...] | None, int | None, tuple[str, ...]]:
     """Return (inputs of one image, the only batch that the program takes or None for any, notes).
 
-    Inputs are None, with a note, where nothing tells the dimension. `axes` was given: one for all inputs, or one each.
+    Inputs are None, with a note, if nothing tells the dimension. `axes` was given: one for all inputs, or one each.
     """
     tensors = [one for one in recorded if one.shape is not None]
     shapes = ", ".join("x".join(map(str, one.shape or ())) for one in tensors)
@@ -35,10 +35,10 @@ def batched(
     elif (found := _told(tensors)) is None:
         found, only = _tried(module, recorded, device)
         told = f"dimension {', '.join(map(str, sorted(set(found))))} of the inputs" if found else ""
-        notes = (f"{told} counts the images: only there does an image change no other's output",) if found and any(found) else ()
+        notes = (f"{told} is the batch: only along it does no image change another's output",) if found and any(found) else ()
     if found is None:
-        return None, None, (f"it was saved with inputs of {shapes}, and which dimension counts the images cannot be told; "
-                            "give --batch-axis 0, say",)  # fmt: skip
+        return None, None, (f"it was saved with inputs of {shapes}, and the batch dimension cannot be found; "
+                            "give for example --batch-axis 0",)  # fmt: skip
     places = iter(found)
     inputs = tuple(one.without(next(places) if one.shape is not None else 0) for one in recorded)
     fixed = {one.shape[axis] for one, axis in zip(tensors, found, strict=True) if one.shape and axis not in (one.free or ())}
@@ -57,14 +57,14 @@ def _given(tensors: Sequence[Recorded], axes: Sequence[int]) -> Axes:
 
 
 def _told(tensors: Sequence[Recorded]) -> Axes | None:
-    """Return the axes where the file tells that each input has one dimension of any size."""
+    """Return the axes if the file tells that each input has one dimension of any size."""
     free = [sorted(one.free or ()) for one in tensors]
     return tuple(axes[0] for axes in free) if free and all(len(axes) == 1 for axes in free) else None
 
 
 def _tried(module: Callable[..., object], recorded: Sequence[Recorded], device: str) -> tuple[Axes | None, int | None]:
-    """Return the axes along which images do not change each other's output, None where there are none or several; and the
-    only number of images where no other runs."""
+    """Return the axes along which images do not change each other's output, None if there are none or several; and the
+    only number of images if no other runs."""
     import torch
 
     independent: list[Axes] = []

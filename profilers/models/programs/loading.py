@@ -1,4 +1,4 @@
-"""Load a program that a file holds whole. Loading one runs what is in it: only with trust."""
+"""Load a complete program from a file. Loading runs its code, so this needs trust."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from profilers.models.torch_errors import some
 
 @dataclass(frozen=True)
 class Program:
-    """A program with its inputs and the only batch that it takes; both None where they are not known."""
+    """A program with its inputs and the only batch that it takes; both None if they are not known."""
 
     module: Callable[..., object]
     inputs: tuple[Input, ...] | None = None
@@ -61,7 +61,7 @@ def aotinductor(file: Path, device: str) -> Program:
     compiled = model.get_metadata().get("AOTI_DEVICE_KEY", device)
     if compiled != torch.device(device).type:
         raise ModelError(f"{file} is compiled for {compiled}, not {device}; choose that device, or compile it again")
-    return Program(model, notes=("an AOTInductor package does not tell the shapes of its inputs",))
+    return Program(model, notes=("an AOTInductor package does not state the shapes of its inputs",))
 
 
 def _with_inputs(

@@ -16,7 +16,7 @@ from profilers.models.inputs import DTYPES, Input, Value
 class Recorded:
     """One argument as it was recorded: a tensor of the whole `shape`, or, with shape None, the constant `value`.
 
-    `free` are the dimensions that may have another size; None where the file does not tell.
+    `free` are the dimensions that may have another size; None if the file does not tell.
     """
 
     name: str | None
@@ -44,7 +44,7 @@ class _Shapes(pickle.Unpickler):
             return dict
         if module == "torch" and name.endswith("Storage"):
             return name.removesuffix("Storage").lower()
-        raise pickle.UnpicklingError(f"{module}.{name} is no part of traced inputs")
+        raise pickle.UnpicklingError(f"{module}.{name} is not part of traced inputs")
 
     def persistent_load(self, pid: Any) -> Any:
         return pid[1]
@@ -57,7 +57,7 @@ _STORAGES = {
 
 
 def traced(file: Path) -> tuple[Recorded, ...] | None:
-    """Return the inputs that a TorchScript archive was traced with; None where it tells none, or nested or scalar ones."""
+    """Return the inputs that a TorchScript archive was traced with; None if it tells none, or nested or scalar ones."""
     with zipfile.ZipFile(file) as archive:
         member = next((name for name in archive.namelist() if name.partition("/")[2] == "traced_inputs.pkl"), None)
         if member is None:
@@ -72,7 +72,7 @@ def traced(file: Path) -> tuple[Recorded, ...] | None:
 
 
 def exported(program: Any) -> tuple[tuple[Recorded, ...] | None, tuple[str, ...]]:
-    """Return the inputs and notes of a torch.export.ExportedProgram; None where they cannot be described."""
+    """Return the inputs and notes of a torch.export.ExportedProgram; None if they cannot be described."""
     import torch
     from torch.export.graph_signature import InputKind
 
@@ -88,7 +88,7 @@ def exported(program: Any) -> tuple[tuple[Recorded, ...] | None, tuple[str, ...]
         node.name: tuple(getattr(node.meta.get("val"), "shape", ())) for node in program.graph.nodes if node.op == "placeholder"
     }
     if len(named) != len(specs):
-        return None, ("the program takes inputs in containers of its own, which no --input describes",)
+        return None, ("the program takes inputs in its own containers, which --input cannot describe",)
     inputs = []
     for (name, value), spec in zip(named, specs, strict=True):
         if isinstance(value, torch.Tensor):
@@ -100,7 +100,7 @@ def exported(program: Any) -> tuple[tuple[Recorded, ...] | None, tuple[str, ...]
         elif value is None or isinstance(value, bool | int | float | str):
             inputs.append(Recorded(name, None, type(value).__name__, value))
         else:
-            return None, ("the program takes inputs in containers of its own, which no --input describes",)
+            return None, ("the program takes inputs in its own containers, which --input cannot describe",)
     return tuple(inputs), ()
 
 

@@ -1,4 +1,4 @@
-"""Switch to evaluation what a program was saved with in training mode: dropout, and batch norm by batch statistics."""
+"""Switch a program saved in training mode to evaluation: dropout, and batch norm by batch statistics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RANDOM = {"bernoulli", "bernoulli_", "rand", "rand_like", "randn", "randn_like"
 
 
 def evaluated_script(module: Any, /) -> tuple[str, ...]:
-    """Switch a loaded TorchScript program, before its first run, and return what was switched, or cannot be."""
+    """Switch a loaded TorchScript program before its first run, and return the layers switched, or those that cannot be."""
     switched: Counter[str] = Counter()
     random: set[str] = set()
     for graph in _graphs(module):
@@ -55,7 +55,7 @@ def _off(graph: Any, node: Any, place: int, off: bool | float) -> bool:
 
 
 def evaluated_export(graph_module: Any, /) -> tuple[str, ...]:
-    """Switch the module of a torch.export program and return what was switched, or cannot be."""
+    """Switch the module of a torch.export program, and return the layers switched, or those that cannot be."""
     import torch
 
     switched: Counter[str] = Counter()
@@ -88,5 +88,5 @@ def _said(switched: Counter[str], random: set[str]) -> tuple[str, ...]:
         found = ", ".join(f"{count} {name}" for name, count in sorted(switched.items()))
         notes.append(f"the program was saved in training mode; switched to evaluation: {found}")
     if random:
-        notes.append(f"the program draws random numbers as it runs ({', '.join(sorted(random))}): its outputs vary")
+        notes.append(f"the program draws random numbers when it runs ({', '.join(sorted(random))}): its outputs vary")
     return tuple(notes)

@@ -20,7 +20,7 @@ _DEEPEST = 3
 
 
 def find_state(content: object, entry: str | None, notes: list[str], /, *, file: object) -> Mapping[str, Tensor]:
-    """Return the state_dict that a file holds: all of it, the entry that is named, or the one where weights usually stand."""
+    """Return the state_dict in a file: all of it, the named entry, or the one that usually holds the weights."""
     found = dict(_entries(content, _is_state))
     path = _chosen(found, entry, f"{file} holds no state_dict ({_described(content)})", file=file)
     if path:
@@ -56,7 +56,7 @@ def _is_module(value: object) -> bool:
 
 
 def _entries(content: object, wanted: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:
-    """Yield (path, value) of what is wanted, the outermost first; "" is the content itself."""
+    """Yield (path, value) of matching entries, the outermost first; "" is the content itself."""
     import torch
 
     assert callable(wanted)

@@ -31,7 +31,7 @@ class Fitting:
 def fill(
     network: Module, content: object, how: Fitting, /, *, file: Path, factory: str, aliases: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Load the weights that `content` holds into a network; return what was assumed. ModelError tells keys that differ.
+    """Load the weights in `content` into a network; return the assumptions made. ModelError lists keys that differ.
 
     `aliases` names keys that a file left out because another one holds the same numbers.
     """
@@ -62,13 +62,13 @@ def fill(
     if others := {str(kind).removeprefix("torch.") for kind in kinds} - {"float32"}:
         notes.append(f"weights saved as {', '.join(sorted(others))} are cast to the network's own type")
     if tied:
-        notes.append(f"{_count(len(tied), 'key')} of the network share their numbers with others, and were not saved twice")
+        notes.append(f"{_count(len(tied), 'key')} of the network are tied to others, and were saved once")
     return tuple(notes)
 
 
 def _with_metadata(state: Mapping[str, Tensor], saved: object) -> Mapping[str, Tensor]:
     ordered = OrderedDict(state)
-    if hasattr(saved, "_metadata"):  # the versions of layers, by which they read what older ones wrote
+    if hasattr(saved, "_metadata"):  # the versions of layers, by which they read older files
         ordered._metadata = OrderedDict(saved._metadata)  # type: ignore[attr-defined]
     return ordered
 
@@ -100,7 +100,7 @@ def _left_out(unused: Sequence[str], missing: Sequence[str], unlike: Sequence[st
     if unused:
         notes.append(f"{_count(len(unused), 'key')} of the file left out: {some(unused)}")
     if missing:
-        notes.append(f"{_count(len(missing), 'key')} of the network not in the file, left with fresh numbers: {some(missing)}")
+        notes.append(f"{_count(len(missing), 'key')} of the network not in the file, left at fresh values: {some(missing)}")
     if unlike:
         notes.append(f"{_count(len(unlike), 'key')} of another shape left out: {some(unlike)}")
     return notes

@@ -15,7 +15,7 @@ _COUNTER = "n_averaged"
 
 @dataclass(frozen=True)
 class Matched:
-    """For each key of the network that the file has, the file's key; what was assumed; keys outside the network's prefix."""
+    """The file's key for each key of the network, the assumptions made, and keys outside the network's prefix."""
 
     keys: Mapping[str, str]
     notes: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ _SAFE_SINCE = (2, 10)
 
 
 def read(file: Path, format: Format, *, device: str, trust: bool) -> object:
-    """Return what a file of safetensors or torch.save holds; without trust by torch's restricted unpickler only."""
+    """Return the content of a safetensors or torch.save file; without trust only through torch's restricted unpickler."""
     import torch
 
     if format == "safetensors":
@@ -40,7 +40,7 @@ def read(file: Path, format: Format, *, device: str, trust: bool) -> object:
                 # torch's own message tells to switch the check off; it is not repeated
                 raise ModelError(
                     f"{file} is more than plain weights: opening it can run any code; "
-                    "--trust opens it, if you know who made it; better save the state_dict() as safetensors"
+                    "--trust opens it, if you trust its author; better save the state_dict() as safetensors"
                 ) from error
         content.seek(0)
         return torch.load(content, map_location=device, weights_only=False)

@@ -1,4 +1,4 @@
-"""Find where each channel of a layer is read, so that it can be cut together with what reads it."""
+"""Find the readers of each channel of a layer, so that both can be cut together."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _readers(module: fx.GraphModule, node: fx.Node, spread: int = 1, offset: int
 def _step(
     module: fx.GraphModule, node: fx.Node, user: fx.Node, spread: int, offset: int
 ) -> tuple[Reader | None, tuple[int, int] | None] | None:
-    """Return what reads the channels at a node, and where they lie behind it; None where they cannot be followed."""
+    """Return the readers of the channels at a node, and the channels' positions after it; None if they cannot be followed."""
     layer = layer_of(module, user)
     reader = Reader(str(user.target), spread, offset)
     if isinstance(layer, nn.Dropout) or calls(user, *_CHANNELWISE):

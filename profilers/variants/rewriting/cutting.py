@@ -24,11 +24,11 @@ def is_sequential(module: fx.GraphModule, /) -> bool:
 
 
 def cut(module: fx.GraphModule, share: float, sample: Tensor, /) -> tuple[fx.GraphModule, tuple[str, ...]]:
-    """Return a network without that share of the channels of each layer, the weakest ones, and what was changed.
+    """Return a network without that share of the channels of each layer, the weakest ones, and the changes.
 
     Widths become multiples of 8, 8 at least. A filter's strength is the sum of its weights' sizes (Li et al. 2017, section
     3.1), as they are once the batch norm behind it is folded. Layers that are tied by additions are cut by torch-pruning.
-    ModelError where nothing can be cut.
+    ModelError if nothing can be cut.
     """
     module = copied(module)
     before = {str(node.target): _width(layer) for node, layer in weighted(module)}

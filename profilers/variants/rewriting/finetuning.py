@@ -1,4 +1,4 @@
-"""Train a changed network for a few epochs, so that it regains what the change cost."""
+"""Train a changed network for a few epochs, to regain lost accuracy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fine_tune(
 ) -> None:
     """Train a network, which is changed, and leave it in evaluation mode; `images` gives the normalised images of some rows.
 
-    ModelError where the loss is not finite.
+    ModelError if the loss is not finite.
     """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)  # of dropouts

@@ -18,7 +18,7 @@ _POOLS = ("max_pool2d", "avg_pool2d")
 
 
 def folded(module: fx.GraphModule, /, *, pool_first: bool = True) -> tuple[fx.GraphModule, tuple[str, ...]]:
-    """Return a network with the same scores, up to rounding, and what was changed.
+    """Return a network with the same scores, up to rounding, and the changes.
 
     Batch norms go into the convolution or linear layer before them; layers that do nothing when a network is used, such as a
     dropout, go. A max pool comes before a monotone activation, which leaves that fewer values; or behind it, for runtimes that
@@ -58,13 +58,13 @@ def _fold_norm(module: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _idle(module: fx.GraphModule, node: fx.Node) -> str | None:
-    """Name a layer that gives what it is given; None where it does something."""
+    """Name a layer that returns its input; None if it has an effect."""
     if isinstance(layer_of(module, node), nn.Dropout):
         return "dropouts"
     if not node.args or not isinstance(before := node.args[0], fx.Node):
         return None
     if calls(node, "relu") and calls(before, *_NEVER_NEGATIVE):
-        return "rectifiers of what is never negative"
+        return "rectifiers of non-negative values"
     same = shape_of(node) == shape_of(before) != ()
     if same and calls(node, *_RESHAPING):
         return "reshapings to the same shape"
@@ -74,7 +74,7 @@ def _idle(module: fx.GraphModule, node: fx.Node) -> str | None:
 
 
 def _exchanged(node: fx.Node, *, pool_first: bool) -> bool:
-    """Exchange a max pool and a monotone activation where they stand in the other order, one alone behind the other."""
+    """Swap a max pool and a monotone activation that are in the other order, one directly after the other."""
     if not node.args or not isinstance(before := node.args[0], fx.Node) or len(before.users) > 1:
         return False
     pool, activation = (node, before) if pool_first else (before, node)

@@ -21,7 +21,7 @@ def layered(network: Callable[..., object], sample: torch.Tensor, /) -> fx.Graph
     """Return a copy of a network as a graph of torch's layers, in evaluation mode.
 
     Convolutions, linear layers, batch norms and dropouts become modules, whatever the network wrote them as; all else stays a
-    function. `sample` is images [2 or more, channels, height, width]. ModelError where the network cannot be exported, or has
+    function. `sample` is images [2 or more, channels, height, width]. ModelError if the network cannot be exported, or has
     not one tensor in and one out.
     """
     if not isinstance(network, nn.Module) or isinstance(network, torch.jit.ScriptModule):
@@ -45,7 +45,7 @@ def layered(network: Callable[..., object], sample: torch.Tensor, /) -> fx.Graph
 
 
 def rebuilt(module: fx.GraphModule, /) -> fx.GraphModule:
-    """Drop what a changed graph no longer uses, and write its code anew."""
+    """Drop the unused parts of a changed graph, and regenerate its code."""
     module.graph.eliminate_dead_code()
     module.delete_all_unused_submodules()
     module.graph.lint()
@@ -62,7 +62,7 @@ def copied(module: fx.GraphModule, /) -> fx.GraphModule:
 
 
 def layer_of(module: fx.GraphModule, node: fx.Node, /) -> nn.Module | None:
-    """Return the layer that a node calls, None where it calls none, or one that stands at several places."""
+    """Return the layer that a node calls; None if it calls none, or one used in several places."""
     if node.op != "call_module":
         return None
     places = module.graph.find_nodes(op="call_module", target=node.target)
@@ -78,7 +78,7 @@ def weighted(module: fx.GraphModule, /) -> Iterator[tuple[fx.Node, Layer]]:
 
 
 def shape_of(node: fx.Node, /) -> tuple[int, ...]:
-    """Return the shape of what a node gave when it was exported, without the batch; () where it is not known."""
+    """Return the shape of a node's output at export, without the batch; () if unknown."""
     value = node.meta.get("val")
     return tuple(int(size) for size in value.shape[1:]) if isinstance(value, torch.Tensor) else ()
 

@@ -19,10 +19,10 @@ _ROUNDS = 9
 
 
 def low_rank(module: fx.GraphModule, share: float, /) -> tuple[fx.GraphModule, tuple[str, ...]]:
-    """Return a network whose wide layers are products of two with that share fewer weights, and what was changed.
+    """Return a network whose wide layers are products of two with that share fewer weights, and the changes.
 
     Each matrix becomes its nearest one of a rank (Eckart and Young 1936); of a convolution, the one from all values of a window
-    to the output channels. ModelError where no layer is wide enough.
+    to the output channels. ModelError if no layer is wide enough.
     """
     module = copied(module)
     changed, every = [], 0
@@ -82,7 +82,7 @@ def in_bfloat16(network: fx.GraphModule, images: Tensor, /) -> tuple[nn.Module, 
 
 
 def _median_seconds(networks: Sequence[nn.Module], images: Tensor) -> list[float]:
-    """Return the median time of each network for a batch; they run in turn, the first time apart."""
+    """Return the median time of each network for a batch; they run in turn, and the first run does not count."""
     seconds = []
     with torch.inference_mode():
         for _ in range(_ROUNDS + 1):

@@ -25,7 +25,7 @@ _WEIGHTED = ("Conv", "Gemm", "MatMul", "ConvTranspose")
 
 
 def write_onnx(network: nn.Module, sample: torch.Tensor, path: Path, /) -> None:
-    """Write a network in evaluation mode, for any number of images. ModelError where ONNX cannot say what it does."""
+    """Write a network in evaluation mode, for any number of images. ModelError if ONNX cannot express it."""
     with in_one_line("exporting to ONNX"), _silent():
         program = torch.onnx.export(
             network, (sample,), dynamo=True, dynamic_shapes=({0: torch.export.Dim("batch")},), input_names=[_INPUT],
@@ -99,7 +99,7 @@ class _Calibration:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep progress, advice and warnings of the exporters away: what fails is raised."""
+    """Hide progress, advice and warnings of the exporters; failures are raised."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -98,7 +98,7 @@ def test_a_key_that_is_not_unique_stops_with_an_example(files: Path, ecosel: Cal
     outcome = ecosel("select", files / "results.csv", files / "speed.csv", "--join", "model", *OPTIONS)
     at = "1 and 3" if twice == "results" else "2 and 3"
     assert (outcome.status, outcome.out) == (1, "")
-    assert f"the key 'b' stands 2 times in {files / f'{twice}.csv'}, in rows {at}; a key is unique" in outcome.err
+    assert f"the key 'b' occurs 2 times in {files / f'{twice}.csv'}, in rows {at}; keys must be unique" in outcome.err
 
 
 @pytest.mark.parametrize(

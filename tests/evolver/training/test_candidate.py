@@ -67,13 +67,13 @@ def test_a_candidate_near_the_front_comes_with_its_trained_weights(run: tuple[Pa
     assert trained.notes == {"weights": "kept"}
     evaluator = Evaluator(Settings("digits", max_epochs=1))
     opened = open_model(f"{path}#22")
-    assert opened.notes == ("weights are those that the search trained on its training images",)
+    assert opened.notes == ("the weights were trained by the search on its training images",)
     images, labels = evaluator.validation.batch(slice(None))
     with torch.no_grad():
         right = (opened.module(images).argmax(1) == labels).float().mean()  # type: ignore[attr-defined]
     assert float(right) == pytest.approx(trained.accuracy, abs=1e-6)
     fresh = open_model(f"{path}#7")
-    assert fresh.notes == ("weights are fresh: its accuracy means nothing",)
+    assert fresh.notes == ("weights are fresh: its accuracy is meaningless",)
     measured = evaluate(
         Job("measure", 22, GENOME, 5, Settings("digits", max_epochs=1).to_json(), weights=str(weights_of(path, 22)))
     )

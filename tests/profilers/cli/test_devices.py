@@ -62,11 +62,11 @@ def test_devices_are_shown_as_cuda_counts_them_and_hidden_boards_too(nvml_standi
         == f"""\
 cuda:0  NVIDIA A30  {B}
         meter   nvml: instant power, average power, energy counter of board {B} (NVIDIA A30)
-        now     200.0 W, 40 °C, 1980 MHz, held down by power-cap, sw-thermal
+        now     200.0 W, 40 °C, 1980 MHz, limited by power-cap, sw-thermal
         note    nvmlDeviceGetPowerUsage is instant on this board
 nvml:0  NVIDIA A30  {A}
         meter   nvml: average power, energy counter of board {A} (NVIDIA A30)
-        hidden  CUDA does not show it in this environment
+        hidden  hidden from CUDA in this environment
         now     100.5 W, 33 °C, 1980 MHz, 2 other processes
         note    no instant power: instant power: Not Supported (field 186); instant power of the module: Not Supported (field 186)
 """
@@ -83,7 +83,7 @@ def test_json_says_the_same_with_null_for_what_is_not_known(nvml_standin: Standi
     assert (first["device"], first["board"], first["mig"], first["meter"]) == ("cuda:0", B, "MIG-7", "nvml")
     assert first["scope"] == f"board {B} (NVIDIA A30), shared by 1 MIG instance"
     assert (first["reading"]["power_w"], first["conditions"]["other_processes"], first["probe"]) == (200, 0, None)
-    assert (second["device"], second["reason"]) == ("nvml:0", "CUDA does not show it in this environment")
+    assert (second["device"], second["reason"]) == ("nvml:0", "hidden from CUDA in this environment")
     assert cpu["device"] == "cpu"
     assert (cpu["meter"] is None) == (cpu["reason"] is not None)
 
@@ -93,7 +93,9 @@ def test_a_board_without_a_meter_is_shown_with_the_reason(nvml_standin: Standin)
     calls = "fail nvmlDeviceGetPowerUsage 4\nfail nvmlDeviceGetTotalEnergyConsumption 3\n"
     done = ran(nvml_standin(f"clock step 0.05\nboard {A}\nname Tesla M10\n{fields}{calls}"))
     assert done.returncode == 0
-    assert f"cuda:0  Tesla M10  {A}\n        meter   none: board {A} (Tesla M10) says neither power nor energy: " in done.stdout
+    assert (
+        f"cuda:0  Tesla M10  {A}\n        meter   none: board {A} (Tesla M10) reports neither power nor energy: " in done.stdout
+    )
     assert "nvmlDeviceGetPowerUsage: Insufficient Permissions (nvmlDeviceGetPowerUsage)" in done.stdout
     assert "; --meter constant:WATTS assumes a power\n" in done.stdout
 
@@ -125,7 +127,7 @@ def test_a_probe_finds_the_period_of_a_board_whose_power_changes(nvml_standin: S
     assert probe["power"]["update_period_s"]["value"] == pytest.approx(0.02, rel=0.05)
     assert probe["energy"]["update_period_s"]["value"] == pytest.approx(0.02, rel=0.05)
     assert probe["power"]["averaging_window_s"] is None
-    assert found[0]["probe_reason"] == "no load was switched: a load needs torch; install ecosel[torch]"
+    assert found[0]["probe_reason"] == "no load could be run: a load needs torch; install ecosel[torch]"
     assert "power   updates every " in text
     assert "; averaging window: no load was switched\n" in text
 

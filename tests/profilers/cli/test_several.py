@@ -94,15 +94,15 @@ def test_a_manifest_names_files_beside_it_and_its_cells_stand_before_the_options
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "begins with nothing; its columns are file, factory, input"),
-        ("model\na.onnx\n", "begins with model; its columns are file, factory, input"),
+        ("", "begins with nothing; its columns must be file, factory, input"),
+        ("model\na.onnx\n", "begins with model; its columns must be file, factory, input"),
         ("file,file\n", "begins with file, file"),
         ("file,trust\na,yes\n", "begins with file, trust"),
         ("file\n", "names no model"),
         ("file,input\n,3x4\n", "line 2: neither a file nor a factory"),
-        ("file\na,b\n", "line 2: 2 cells, and the header has 1"),
-        ('file\n"a\n', "is no CSV"),
-        (b"file\n\xff\xfe\n", "is not text in UTF-8"),
+        ("file\na,b\n", "line 2: 2 cells, but the header has 1"),
+        ('file\n"a\n', "is not CSV"),
+        (b"file\n\xff\xfe\n", "is not UTF-8 text"),
     ],
 )
 def test_a_manifest_that_is_none_is_one_line(text: str | bytes, words: str, tmp_path: Path) -> None:

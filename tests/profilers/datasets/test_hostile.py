@@ -41,10 +41,10 @@ def test_a_shape_that_the_bytes_do_not_fill_is_refused(tmp_path: Path) -> None:
     path = arrays(tmp_path, np.zeros((2, 4, 4), np.uint8), np.array([0, 1]))
     np.savez(path, images=np.zeros((2, 4, 4), np.uint8), labels=np.array([0, 1]))
     path.write_bytes(path.read_bytes().replace(b"(2, 4, 4)", b"(2**9,4)"))
-    assert "no file of plain NumPy arrays" in refused(path)
+    assert "not a file of plain NumPy arrays" in refused(path)
     np.savez(path, images=np.zeros((11, 11, 11), np.uint8), labels=np.array([0, 1]))
     path.write_bytes(path.read_bytes().replace(b"(11, 11, 11)", b"(9999, 9**9)"))
-    assert "no file of plain NumPy arrays" in refused(path)
+    assert "not a file of plain NumPy arrays" in refused(path)
 
 
 def test_objects_which_are_pickles_are_not_opened(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_objects_which_are_pickles_are_not_opened(tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[object, ...]:
             return (Path.touch, (tmp_path / "ran",))
 
-    assert "no file of plain NumPy arrays" in refused(arrays(tmp_path, np.array([Trap()]), np.array([0])))
+    assert "not a file of plain NumPy arrays" in refused(arrays(tmp_path, np.array([Trap()]), np.array([0])))
     assert not (tmp_path / "ran").exists()
 
 

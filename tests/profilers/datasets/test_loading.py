@@ -214,11 +214,11 @@ def test_grey_images_stay_grey_and_mixed_ones_become_colour(tmp_path: Path) -> N
 
 BAD: list[tuple[str, Callable[[Path], object], str]] = [
     ("missing folder", lambda root: root / "none", "it is not digits, cifar10 or cifar100, nor a folder or Parquet file here"),
-    ("empty folder", lambda root: root, "holds no folder a class with images in it"),
+    ("empty folder", lambda root: root, "has no class folders with images"),
     (
         "class without images",
         lambda root: write(tree(root) / "test" / "emu" / "notes.txt", b"none").parents[2],
-        "emu holds no images",
+        "emu has no images",
     ),
     ("one class", lambda root: tree(root, classes=("cat",)), "has one class ('cat')"),
     ("one image a class", lambda root: tree(root, splits=("x",), each=1) / "x", "class 'cat' has 1 image; splitting needs 2"),
@@ -227,7 +227,7 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
         lambda root: (tree(root), tree(root, splits=("valid",), classes=("cat", "emu")))[0],
         "differ ('dog', 'emu')",
     ),
-    ("no Parquet", lambda root: write(root / "test.parquet", b"PAR1 and no more"), "is no Parquet file that can be read"),
+    ("no Parquet", lambda root: write(root / "test.parquet", b"PAR1 and no more"), "is not a readable Parquet file"),
     ("no label", lambda root: parquet(root / "test.parquet", rows(0, 1), label="target"), "has no label column (label or labels"),
     (
         "no image",
@@ -236,7 +236,7 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
     ),
     ("null label", lambda root: parquet(root / "test.parquet", rows(0, None, 1)), "1 images have no label"),
     ("null image", lambda root: parquet(root / "test.parquet", [*rows(0, 1), (None, 0)]), "1 images are named by path"),
-    ("no rows", lambda root: parquet(root / "test.parquet", []), "holds no images"),
+    ("no rows", lambda root: parquet(root / "test.parquet", []), "has no images"),
     ("empty image", lambda root: parquet(root / "test.parquet", [*rows(0, 1), (b"", 0)]), "image 2 of test is empty"),
     (
         "no picture",
@@ -251,7 +251,7 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
     (
         "another size",
         lambda root: parquet(root / "test.parquet", [*rows(0, 1), (png(picture(1, size=(9, 5))), 0)]),
-        "images of several sizes: 0 of test is 5x6, 2 of test is 5x9; give --resize and --crop",
+        "images of different sizes: 0 of test is 5x6, 2 of test is 5x9; give --resize and --crop",
     ),
     (
         "unlisted label",
@@ -268,7 +268,7 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
     (
         "a stray file",
         lambda root: (parquet(root / "test.parquet", rows(0, 1)), parquet(root / "more.parquet", rows(0, 1)))[0].parent,
-        "more.parquet says neither train nor test nor validation",
+        "more.parquet has none of train, test and validation",
     ),
     (
         "channels of one split",
@@ -301,7 +301,7 @@ def test_names_that_are_not_here_say_how_to_get_them(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     for name in ("cifar10", "cifar100"):
         message = refused(name)
-        assert f"{name} in {tmp_path}/datasets is not there, or damaged; run again with --download" in message
+        assert f"{name} in {tmp_path}/datasets is missing or damaged; run again with --download" in message
     assert "get it from https://" in refused("cinic10")
 
 
@@ -317,7 +317,7 @@ def test_files_of_cifar_that_are_not_the_original_are_not_unpickled(tmp_path: Pa
     folder.mkdir(parents=True)
     for name in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta"):
         (folder / name).write_bytes(pickle.dumps(Payload(ran)))
-    assert "is not there, or damaged" in refused("cifar10")
+    assert "is missing or damaged" in refused("cifar10")
     assert not ran.exists()
     pickle.loads((folder / "test_batch").read_bytes())  # the twin: opened, it does run
     assert ran.exists()

@@ -97,7 +97,8 @@ def test_accuracy_needs_the_scores_of_every_image() -> None:
     for wrong in (torch.zeros(1, 3), torch.zeros(4, 2), torch.zeros(3), torch.zeros(5, 3)):
         assert "not one score for each of 3 classes" in str(count_correct([(wrong, 4)], labels, 3)[0])
     assert (
-        count_correct([(torch.zeros(4, 3, dtype=torch.bool), 4)], labels, 3)[0] == "the model's output is bool, which is no score"
+        count_correct([(torch.zeros(4, 3, dtype=torch.bool), 4)], labels, 3)[0]
+        == "the model's output is bool, which is not a score"
     )
 
 
@@ -124,7 +125,7 @@ def test_a_model_that_changes_its_inputs_sees_fresh_ones_in_every_pass() -> None
     module = InPlace()
     load = TorchInference(module, [Batch((torch.ones(4, 2),), {}, 4)] * 2, device=CPU, mode="paper")
     load.try_out()
-    assert load.notes == ("the model changes its inputs in place: every pass got fresh ones, copied outside the measurement",)
+    assert load.notes == ("the model changes its inputs in place: each pass got fresh copies, made outside the measurement",)
     assert load.ready(3) == 3
     load.run(3)
     load.run(2)
@@ -156,7 +157,7 @@ def test_a_model_that_computes_forces_runs_with_gradients() -> None:
 
     load = inference(forces, [4])
     load.try_out()
-    assert load.notes == ("the model computes gradients as it runs: they were enabled",)
+    assert load.notes == ("the model computes gradients when it runs, so they were enabled",)
     assert load.run(2) == 8
 
 

@@ -183,8 +183,8 @@ def test_a_log_that_does_not_tell_is_refused_in_one_line(
         ("start,end\n3,2\n", "at or before its start"),
         ("start,end\n1,300\n", "outside the log"),
         ("begin,end\n1,3\n", "no columns start and end"),
-        ("start,end,inferences\n2,5,many\n", "'many' is no number of inferences"),
-        ("start,end\nnoon,3\n", "'noon' is no time"),
+        ("start,end,inferences\n2,5,many\n", "'many' is not a number of inferences"),
+        ("start,end\nnoon,3\n", "'noon' is not a time"),
         ("start,end\n2.0,2.1\n", "too short"),
     ],
 )
@@ -200,7 +200,7 @@ def test_a_last_line_that_was_cut_off_is_left_out_with_a_word(tmp_path: Path, ec
     path = log(tmp_path, "{stamp}, {w:.2f} W", head="timestamp, power.draw [W]")
     path.write_text(path.read_text() + "2023/07/07 12:35")
     window = first(ecosel("energy", path, "--start", START_S, "--end", END_S, "--format", "json"))
-    assert any("is not whole" in warning for warning in window["warnings"])
+    assert any("is incomplete" in warning for warning in window["warnings"])
 
 
 OTHERS = (
@@ -215,7 +215,7 @@ OTHERS = (
 @pytest.mark.parametrize("text", OTHERS)
 def test_what_other_commands_of_nvidia_smi_print_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "log.csv").write_text(text)
-    with pytest.raises(MeterError, match="another command of nvidia-smi prints; log with nvidia-smi --query-gpu="):
+    with pytest.raises(MeterError, match="the output of another nvidia-smi command; log with nvidia-smi --query-gpu="):
         read_log(tmp_path / "log.csv")
 
 

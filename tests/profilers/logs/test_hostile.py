@@ -14,7 +14,7 @@ from profilers.logs.power_log import read_log
 WHOLE = "time_s,power_w\n0,1\n1,2\n2,3\n"
 CASES = {
     "a cell of 1 MB": ("time_s,power_w\n0," + "1" * 1_000_000 + "\n", "line 2 cannot be read"),
-    "a day that is none": ("timestamp,power.draw [W]\n2024/99/99 10:00:00,1 W\n", "'2024/99/99 10:00:00' is no time stamp"),
+    "a day that is none": ("timestamp,power.draw [W]\n2024/99/99 10:00:00,1 W\n", "'2024/99/99 10:00:00' is not a time stamp"),
     "lines without end": (WHOLE + "\n" * 50, "has 54 lines"),
     "lines of old": (WHOLE.replace("\n", "\r") + "\r" * 50, "has 54 lines"),
 }

@@ -119,7 +119,7 @@ def test_what_is_no_trace_is_one_line(content: bytes, tmp_path: Path, ecosel: Ca
     file.write_bytes(content)
     outcome = ecosel("profile", "--verify", file)
     assert outcome.status == 1
-    assert "not a trace that ecosel wrote" in outcome.err
+    assert "not a trace written by ecosel" in outcome.err
     pl.DataFrame({"a": [1]}).write_parquet(file)
     assert "--trace FILE writes one" in ecosel("profile", "--verify", file).err
 
@@ -164,9 +164,9 @@ print(json.dumps({{**found.to_dict(), "compiler": "torch._dynamo" in sys.modules
     [
         (
             "reasons 64\nprocess 4242",
-            ("not valid for ranking: clocks were held down: hw-thermal", "other processes used the board"),
+            ("not valid for ranking: clocks were throttled: hw-thermal", "other processes used the board"),
         ),
-        ("frozen 1", ("what there is does not grow",)),
+        ("frozen 1", ("the value does not grow",)),
     ],
 )
 def test_what_spoils_a_measurement_is_said(
@@ -203,7 +203,7 @@ def test_a_model_with_images_runs_channels_last(tmp_path: Path) -> None:
     assert found.facts.channels_last
     assert found.accuracy is None
     assert found.inference_time is None
-    assert found.facts.reasons["accuracy"] == "there are no labels (--dataset)"
+    assert found.facts.reasons["accuracy"] == "no labels were given (--dataset)"
 
 
 def test_a_compiled_model_tells_what_compiling_cost_and_when_it_pays_off(weights: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_model_that_does_not_take_the_images_is_one_line(weights: Path) -> Non
         ({"mode": "pipelined"}, "overlaps copies to a GPU"),
         ({"batch_size": 0}, "at least 1"),
         ({"inputs": ("3x4x4",)}, "give one of them"),
-        ({"device": "tpu"}, "none of auto, cpu"),
+        ({"device": "tpu"}, "not one of auto, cpu"),
         ({"meter": "wattmeter"}, "is no meter"),
     ],
 )
@@ -276,7 +276,7 @@ def test_sweep_makes_a_row_of_every_combination_and_goes_on_where_it_stopped(
     rows = json.loads(outcome.out)
     assert [(row["batch_size"], row["mode"]) for row in rows] == [(100, "paper"), (100, "pipelined")]
     # the children see how busy this machine is: a row may be marked for that alone
-    assert rows[0]["status"] == "ok" or "others had" in rows[0]["remarks"]
+    assert rows[0]["status"] == "ok" or "other processes took" in rows[0]["remarks"]
     assert rows[1]["status"] == "invalid"
     assert "overlaps copies to a GPU" in rows[1]["remarks"]
     again = ecosel(*command, "--sweep", "batch=100,1000", "--sweep", "mode=paper")
@@ -390,14 +390,14 @@ def test_a_model_that_was_saved_in_half_precision_runs_in_the_precision_that_is_
 
 
 def test_tf32_is_refused_where_no_hardware_has_it(weights: Path) -> None:
-    with pytest.raises(ValueError, match="'tf32' is of NVIDIA boards since Ampere, and the device is cpu"):
+    with pytest.raises(ValueError, match="'tf32' needs an NVIDIA board since Ampere, and the device is cpu"):
         measured(weights, precision="tf32")
 
 
 def test_fewer_images_than_a_batch_are_said(weights: Path) -> None:
     found = measured(weights, limit=5).profile
-    assert "batches hold 5 images, which are all that there are" in found.warnings
-    assert not any("all that there are" in warning for warning in measured(weights, limit=100).profile.warnings)
+    assert "batches hold 5 images, which are all there are" in found.warnings
+    assert not any("all there are" in warning for warning in measured(weights, limit=100).profile.warnings)
 
 
 def test_a_pass_that_is_not_run_to_its_end_is_called_a_sample(weights: Path) -> None:
@@ -482,7 +482,11 @@ def test_a_sweep_over_a_model_that_cannot_be_opened_makes_no_rows(
 ) -> None:
     archive = tmp_path / "a.db"
     path = scripted(tmp_path / "program.pt", digits_network())
-    for model, words in ((path, "--trust opens it"), (weights, "name what builds it"), (tmp_path / "none", "does not exist")):
+    for model, words in (
+        (path, "--trust opens it"),
+        (weights, "name the code that builds it"),
+        (tmp_path / "none", "does not exist"),
+    ):
         outcome = ecosel("profile", model, "--dataset", "digits", "--sweep", "batch=1,2", "--archive", archive)
         assert (outcome.status, outcome.out) == (1, "")
         assert words in outcome.err
@@ -524,8 +528,8 @@ def test_a_machine_that_others_used_is_named_and_the_row_is_marked(weights: Path
     found = measured(weights, limit=100).profile
     assert found.status == "invalid"
     assert found.facts.processor_lost == pytest.approx(0.6)
-    assert found.warnings[0].startswith("not valid for ranking: others had 60% of the processor time that the model wanted")
-    assert any(warning.startswith("the machine was busy: others had 60.0%") for warning in found.warnings)
+    assert found.warnings[0].startswith("not valid for ranking: other processes took 60% of the processor time needed")
+    assert any(warning.startswith("the machine was busy: other processes took 60.0%") for warning in found.warnings)
     row = row_of(found, candidate="a", configuration="c")
     assert (row["status"], row["processor_lost"]) == ("invalid", pytest.approx(0.6))
 

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 def test_a_device_without_a_meter_says_what_else_can_be_done() -> None:
     found = find_meter(None, "mps")
-    assert found == NoMeter("no meter is known for the device mps; --meter constant:WATTS assumes a power")
+    assert found == NoMeter("no meter is known for device mps; --meter constant:WATTS assumes a power")
 
 
 def test_a_cpu_has_rapl_or_the_reason_why_not() -> None:
@@ -68,7 +68,7 @@ def test_a_recorded_trace_is_found_by_its_file(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_meter_is_wrong_usage(spec: str) -> None:
-    with pytest.raises(ValueError, match=r"is no meter|watts|name a chip|takes nothing after it"):
+    with pytest.raises(ValueError, match=r"is not a meter|needs a recorded trace|watts|name a chip|takes no argument"):
         find_meter(spec, "cuda:0")
 
 
@@ -100,14 +100,14 @@ def test_a_meter_of_another_package_is_found_by_its_name(other_package: Path) ->
     found = find_meter("fruit:12", "cpu")
     assert not isinstance(found, NoMeter)
     assert found.read().power_w == 12
-    with pytest.raises(ValueError, match=r"'pear' is no meter; there are fruit, rotten, nvml, "):
+    with pytest.raises(ValueError, match=r"'pear' is not a meter; there are fruit, rotten, nvml, "):
         find_meter("pear", "cpu")
-    with pytest.raises(MeterError, match=r"the meter rotten \(fruit:gone\) cannot be loaded: .*; install its package again"):
+    with pytest.raises(MeterError, match=r"the meter rotten \(fruit:gone\) cannot be loaded: .*; reinstall its package"):
         find_meter("rotten", "cpu")
 
 
 def test_another_package_cannot_take_the_place_of_a_meter_here(other_package: Path) -> None:
-    with pytest.raises(ValueError, match="rapl:7 is no meter"):
+    with pytest.raises(ValueError, match="is not a meter; write rapl"):
         find_meter("rapl:7", "cpu")
 
 
@@ -117,7 +117,7 @@ def test_two_packages_with_one_name_are_refused(other_package: Path, tmp_path: P
     (second / "METADATA").write_text("Metadata-Version: 2.1\nName: tree\nVersion: 1\n")
     (second / "entry_points.txt").write_text("[ecosel.meters]\nfruit = tree:open_meter\n")
     monkeypatch.syspath_prepend(second.parent)
-    with pytest.raises(MeterError, match="several packages bring a meter fruit: "):
+    with pytest.raises(MeterError, match="several packages provide a meter fruit: "):
         find_meter("fruit", "cpu")
 
 

@@ -171,7 +171,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     victim.write_text("precious")
     file_of(tmp_path).symlink_to(victim)
     with (
-        pytest.raises(MeterError, match="cannot be opened: a link is in its place; remove it"),
+        pytest.raises(MeterError, match="cannot be opened: it is a link; remove it"),
         board_lock(UUID, folder=tmp_path),
     ):
         pass
@@ -202,5 +202,5 @@ def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("uuid", ["", "../etc", "a/b", ".hidden", "a" * 201])
 def test_what_is_no_uuid_is_refused(uuid: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is no UUID of a board"), board_lock(uuid, folder=tmp_path):
+    with pytest.raises(ValueError, match="is not a board's UUID"), board_lock(uuid, folder=tmp_path):
         pass

@@ -106,7 +106,7 @@ def test_a_gap_that_may_hide_a_turn_ends_the_numbers(sysfs: Sysfs) -> None:
     sysfs.set("intel-rapl:0", 9_000_000)
     reading = meter.read()
     assert reading.energy_j is None
-    assert reading.warnings == ("counter-wrapped: package-0 was not read for 600 s and may have turned over unseen",)
+    assert reading.warnings == ("counter-wrapped: package-0 was not read for 600 s and may have wrapped unnoticed",)
 
 
 def test_a_package_that_stands_still_is_no_meter(sysfs: Sysfs) -> None:
@@ -120,13 +120,13 @@ def test_dram_that_stands_still_is_left_out_and_said(sysfs: Sysfs) -> None:
     sysfs.zone("intel-rapl:0:0", "dram", 0, moves=False)
     meter = sysfs.open()
     assert meter.scope == "package-0"
-    assert meter.capabilities().notes == ("package-0 dram is not in the energy: its counter does not move",)
+    assert meter.capabilities().notes == ("the energy excludes package-0 dram: its counter does not move",)
 
 
 def test_a_counter_that_stops_later_is_a_named_warning(sysfs: Sysfs) -> None:
     sysfs.zone("intel-rapl:0", "package-0", 5_000_000)
     meter = sysfs.open()
-    assert meter.capabilities().notes == ("DRAM is not in the energy: RAPL has no counter of it here",)
+    assert meter.capabilities().notes == ("the energy excludes DRAM: RAPL has no counter for it here",)
     assert meter.read().energy_j is not None
     sysfs.now_s += 10
     assert meter.read().warnings == ("counter-frozen: the energy counter has not moved for 10.0 s",)
@@ -159,8 +159,8 @@ def test_counters_that_only_root_may_read_say_what_to_do(sysfs: Sysfs) -> None:
         return "it was read"
 
     assert as_nobody(refusal) == (
-        f"the RAPL counter {sysfs.root}/intel-rapl:0/energy_uj may be read by root only; "
-        f"allow it until the next start with: sudo chmod a+r {sysfs.root}/intel-rapl:*/energy_uj"
+        f"the RAPL counter {sysfs.root}/intel-rapl:0/energy_uj can be read only by root; "
+        f"allow it until the next reboot with: sudo chmod a+r {sysfs.root}/intel-rapl:*/energy_uj"
     )
 
 
@@ -171,4 +171,4 @@ def test_dram_that_only_root_may_read_is_left_out_and_said(sysfs: Sysfs) -> None
     (sysfs.root / "intel-rapl:0" / "energy_uj").chmod(0o666)
     let_others_pass(sysfs.root)
     said = as_nobody(lambda: " ".join(sysfs.open().capabilities().notes))
-    assert said == "package-0 dram is not in the energy: its counter may be read by root only"
+    assert said == "the energy excludes package-0 dram: only root can read its counter"

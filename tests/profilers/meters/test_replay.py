@@ -83,10 +83,10 @@ def test_zero_watts_nan_and_a_falling_counter_are_not_numbers(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("time_s,power_w\n0,75\n0,80\n", "has time_s 0.0 in row 1; times must grow"),
-        ("time_s,power_w\n0,75\n,80\n", "has time_s None in row 1; times must grow"),
-        ("time_s,power_w\n0,75\n", "is no recording: it needs two rows"),
-        ("time_s,volts\n0,75\n1,75\n", "is no recording: it needs two rows and power_w, average_power_w or energy_j"),
+        ("time_s,power_w\n0,75\n0,80\n", "has time_s 0.0 in row 1; times must increase"),
+        ("time_s,power_w\n0,75\n,80\n", "has time_s None in row 1; times must increase"),
+        ("time_s,power_w\n0,75\n", "is not a recording: it needs two rows"),
+        ("time_s,volts\n0,75\n1,75\n", "is not a recording: it needs two rows and power_w, average_power_w or energy_j"),
         ("time,power_w\n0,75\n1,75\n", r"has no column time_s \(it has time, power_w\)"),
         ("time_s,power_w\n0,hot\n1,75\n", "cannot be read"),
         ("", "cannot be read"),

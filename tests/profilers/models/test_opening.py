@@ -157,7 +157,7 @@ def test_the_torchscript_of_another_author_runs_with_its_second_input() -> None:
 
 def test_weights_without_a_factory_ask_for_one_and_programs_take_none(network: Any, tmp_path: Path) -> None:
     state_dict(network, tmp_path / "model.pt")
-    assert "holds weights without a network; name what builds it: --factory" in refused(tmp_path / "model.pt")
+    assert "holds weights without a network; name the code that builds it, such as --factory" in refused(tmp_path / "model.pt")
     hostile.exported(tmp_path / "model.pt2")
     with pytest.raises(ValueError, match="which holds its network"):
         open_model(str(tmp_path / "model.pt2"), factory=FACTORY, trust=True)

@@ -64,7 +64,7 @@ def test_weights_that_the_folder_lacks_are_not_made_up_in_silence(folder: Path) 
     with pytest.raises(ModelError, match=r"lacks head\.bias of Mapped; --no-strict"):
         open_model(str(folder), factory=FACTORY)
     notes = open_model(str(folder), factory=FACTORY, fitting=Fitting(strict=False)).notes
-    assert "1 weights are not in the folder, left with fresh numbers: head.bias" in notes
+    assert "1 weights are not in the folder, left at fresh values: head.bias" in notes
 
 
 def test_a_pickle_in_a_folder_needs_trust(folder: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_folder_of_a_class_that_is_not_known_asks_for_a_factory(folder: Path) 
     with pytest.raises(ModelError, match="transformers"):
         open_model(str(folder))
     (folder / "config.json").write_text("{}")
-    with pytest.raises(ModelError, match="does not tell its class; give --factory"):
+    with pytest.raises(ModelError, match="does not state its class; give --factory"):
         open_model(str(folder))
 
 
@@ -92,7 +92,7 @@ def test_a_distributed_checkpoint_is_named_with_what_joins_it(tmp_path: Path) ->
     (tmp_path / "__0_0.distcp").write_bytes(b"PK\x03\x04")
     with pytest.raises(ModelError, match=r"of torch\.distributed\.checkpoint; python -m torch"):
         open_model(str(tmp_path), factory=FACTORY)
-    with pytest.raises(ModelError, match=r"is a part of a checkpoint of torch\.distributed\.checkpoint; name its folder"):
+    with pytest.raises(ModelError, match=r"is part of a torch\.distributed\.checkpoint; name its folder"):
         open_model(str(tmp_path / "__0_0.distcp"), factory=FACTORY)
 
 

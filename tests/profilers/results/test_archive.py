@@ -85,9 +85,9 @@ def test_a_database_of_others_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE trials (id INTEGER)")
-    with pytest.raises(ProfilerError, match="did not make"):
+    with pytest.raises(ProfilerError, match="not made by ecosel profile"):
         append(path, row())
-    with pytest.raises(ProfilerError, match="did not make"):
+    with pytest.raises(ProfilerError, match="not made by ecosel profile"):
         done(path)
 
 
@@ -95,7 +95,7 @@ def test_a_folder_that_is_missing_is_one_line(tmp_path: Path) -> None:
     for name in ("runs.db", "runs.ndjson"):
         with pytest.raises(ProfilerError, match="cannot append"):
             append(tmp_path / "none" / name, row())
-        with pytest.raises(ProfilerError, match="no folder that can be written to"):
+        with pytest.raises(ProfilerError, match="not a writable folder"):
             done(tmp_path / "none" / name)
 
 
@@ -131,7 +131,7 @@ def test_an_archive_that_takes_no_row_is_refused_before_the_measurement(name: st
 
     assert as_nobody(look).startswith(f"cannot append to {path}: ")
     path.unlink()
-    assert as_nobody(look).endswith("is no folder that can be written to")
+    assert as_nobody(look).endswith("is not a writable folder")
 
 
 def test_a_killed_writer_of_sqlite_leaves_the_rows_before_it(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_an_archive_that_runs_something_when_it_is_written_is_refused(sql: str, 
     with sqlite3.connect(tmp_path / "runs.db") as database:
         database.execute(sql)
     for use in (done, lambda path: append(path, row("b"))):
-        with pytest.raises(ProfilerError, match="which profile did not make"):
+        with pytest.raises(ProfilerError, match="which ecosel profile did not make"):
             use(tmp_path / "runs.db")
 
 

@@ -156,7 +156,7 @@ def test_a_sweep_over_batches_makes_rows(net: Path, tmp_path: Path, ecosel: Call
     assert rows["throughput_per_s"].null_count() == 0  # the status tells whether a busy machine disturbed it
     refusal = ecosel("profile", net, "--sweep", "precision=fp32,bf16", "--archive", archive)
     assert (refusal.status, refusal.out) == (2, "")
-    assert "has its precision and layout in the file; leave --precision" in refusal.err
+    assert "has its precision and layout in the file; leave out --precision" in refusal.err
 
 
 def test_flops_equal_pytorchs_counter_where_the_file_does_not_tell_its_shapes(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_flops_equal_pytorchs_counter_where_the_file_does_not_tell_its_shapes(tm
         ({"compile": True}, "--compile compiles PyTorch models"),
         ({"precision": "bf16"}, "has its precision and layout in the file"),
         ({"channels_last": True}, "has its precision and layout in the file"),
-        ({"mode": "pipelined"}, "mode 'pipelined' is PyTorch's"),
+        ({"mode": "pipelined"}, "mode 'pipelined' is for PyTorch models"),
         ({"factory": "torchvision:resnet18"}, "holds its network"),
     ],
 )
@@ -226,7 +226,7 @@ def test_images_that_the_model_does_not_take_are_one_line(tmp_path: Path) -> Non
     path = files.save(files.model(nodes, [tensor("w", 192, 10)], {"x": ["b", 8, 8, 3]}), tmp_path / "net.onnx")
     assert "takes inputs of 8x8x3, and the images of digits" in refused(path, dataset="digits")
     whole = files.model([node("Cast", "x", "y", to=1)], [], {"x": ["b", 1, 8, 8]}, kinds={"x": 2})
-    assert "takes uint8, and normalised images are decimal numbers" in refused(
+    assert "takes uint8, but normalised images are floating-point numbers" in refused(
         files.save(whole, tmp_path / "whole.onnx"), dataset="digits"
     )
 
@@ -264,10 +264,10 @@ def test_threads_are_those_that_somebody_asks_of_every_library(monkeypatch: pyte
 
 
 def test_a_device_that_this_onnx_runtime_does_not_have_is_one_line(net: Path) -> None:
-    with pytest.raises(ValueError, match="is none of auto, cpu, cuda"):
+    with pytest.raises(ValueError, match="is not one of auto, cpu, cuda"):
         OnnxRuntime().find_device("mps")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        with pytest.raises(ModelError, match="runs on the processor only; pip install onnxruntime-gpu"):
+        with pytest.raises(ModelError, match="runs only on the processor; pip install onnxruntime-gpu"):
             OnnxRuntime().find_device("cuda")
 
 

@@ -75,7 +75,7 @@ def test_lazy_layers_get_their_shapes_from_the_first_batch() -> None:
 def test_a_factory_alone_gives_a_network_with_fresh_weights_and_says_so() -> None:
     prepared = prepare(fresh("lazy"), "cpu")
     assert prepared.format == "factory"
-    assert "weights are fresh: its accuracy means nothing" in prepared.notes
+    assert "weights are fresh: its accuracy is meaningless" in prepared.notes
     assert fresh("lazy").candidate == "lazy-b3"
 
 
@@ -84,7 +84,7 @@ def test_torchscript_is_not_compiled_and_that_is_said_before_anything_is_measure
         warnings.simplefilter("ignore")
         torch.jit.script(nn.Linear(8, 2)).save(str(tmp_path / "net.pt"))
     settings = ProfileSettings(str(tmp_path / "net.pt"), trust=True, inputs=("8",), compile=True)
-    with pytest.raises(ModelError, match=r"is a compiled program, which torch\.compile does not take"):
+    with pytest.raises(ModelError, match=r"is a compiled program, which torch\.compile does not accept"):
         prepare(settings, "cpu")
 
 

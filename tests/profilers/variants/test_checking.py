@@ -57,7 +57,7 @@ class _OfTheBatch(nn.Module):  # type: ignore[misc]
 
 def test_scores_that_hang_on_the_batch_are_refused(tmp_path: Path) -> None:
     path = _saved(_OfTheBatch().eval(), tmp_path / "a.pt2")
-    with pytest.raises(ModelError, match="other scores alone than in a batch"):
+    with pytest.raises(ModelError, match="different scores alone and in a batch"):
         checking._checked(path, IMAGES.numpy(), 7, torch.get_num_threads())
 
 

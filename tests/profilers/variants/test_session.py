@@ -100,9 +100,9 @@ def test_fine_tuning_is_counted_and_its_joules_are_weighed_against_what_is_saved
     saved = parent["energy_per_inference_j"] - prune["energy_per_inference_j"]
     if saved > 0:
         assert prune["break_even_images"] == pytest.approx(prune["finetune_energy_j"] / saved)
-        assert "paid back after" in prune["remarks"]
+        assert "pays off after" in prune["remarks"]
     else:
-        assert "never paid back" in prune["remarks"]
+        assert "never pays off" in prune["remarks"]
 
 
 def test_what_failed_is_a_row_with_its_reason(rows: list[dict[str, Any]]) -> None:

@@ -89,7 +89,7 @@ def test_a_power_that_cannot_be_is_dropped_and_named() -> None:
         trace = sampler.trace()
     assert np.isnan(trace.power_w).tolist() == [False, True, True, True, True, False]
     assert len(trace.warnings) == 4
-    assert "power of 0.0 W was read and is not used (1 of 6 readings)" in trace.warnings
+    assert "power of 0.0 W was read and is ignored (1 of 6 readings)" in trace.warnings
 
 
 def test_a_counter_that_runs_backwards_is_dropped_and_named() -> None:
@@ -100,7 +100,7 @@ def test_a_counter_that_runs_backwards_is_dropped_and_named() -> None:
             sampler.read()
         trace = sampler.trace()
     assert np.isnan(trace.energy_j).tolist() == [False, False, True, False]
-    assert trace.warnings == ("the energy counter ran backwards and is not used there (1 of 4 readings)",)
+    assert trace.warnings == ("the energy counter ran backwards and is ignored there (1 of 4 readings)",)
 
 
 def test_a_meter_that_fails_leaves_a_gap_and_a_warning() -> None:

@@ -77,7 +77,7 @@ def test_a_flat_trace_is_unidentifiable() -> None:
     found = identify(times, np.full(len(times), 75.0), loads(np.random.default_rng(1), 5))
     assert (found.update_period_s, found.averaging_window_s) == (None, None)
     assert found.reasons == (
-        "update period: the readings changed 0 times, which is too few to tell",
+        "update period: the readings changed 0 times, which is too few",
         "averaging window: unknown without the update period",
     )
 
@@ -116,7 +116,7 @@ def test_a_sensor_as_fast_as_the_polls_is_unidentifiable() -> None:
     times = np.arange(0, 5, 0.001)
     found = identify(times, 75 + rng.normal(size=len(times)))
     assert found.update_period_s is None
-    assert found.reasons[0] == "update period: it updates about as fast as it was polled, every 1 ms"
+    assert found.reasons[0] == "update period: it updates about as fast as it is polled, every 1 ms"
 
 
 def test_irregular_changes_are_no_period() -> None:

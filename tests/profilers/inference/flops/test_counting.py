@@ -187,7 +187,7 @@ def test_an_operator_that_cannot_be_counted_makes_no_count_of_the_rest(function:
 def test_a_model_without_products_has_no_count_rather_than_0() -> None:
     flops, reason = counted(nn.ReLU(), SEQUENCE)
     assert flops is None
-    assert reason == "the model multiplies no matrices and convolves nothing, and nothing else is counted"
+    assert reason == "the model has no matrix products or convolutions, and nothing else is counted"
 
 
 def test_every_product_of_torch_has_a_formula_or_is_uncountable() -> None:

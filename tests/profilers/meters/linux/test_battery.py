@@ -71,11 +71,11 @@ def test_one_of_two_batteries_may_rest_but_none_may_charge(machine: Machine) -> 
 def test_the_battery_of_a_mouse_is_not_the_machines(machine: Machine) -> None:
     put(machine, "hidpp_battery_0", scope="Device", power_now=9_000_000)
     put(machine, "BAT1", present=0, power_now=9_000_000)
-    with pytest.raises(MeterError, match="no battery feeds this machine"):
+    with pytest.raises(MeterError, match="this machine has no battery"):
         opened(machine)
 
 
 def test_a_battery_without_power_and_current_says_so(machine: Machine) -> None:
     put(machine, energy_now=50_000_000)
-    with pytest.raises(MeterError, match="tells neither its power nor its current and voltage"):
+    with pytest.raises(MeterError, match="reports neither its power nor its current and voltage"):
         opened(machine)

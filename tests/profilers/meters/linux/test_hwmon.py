@@ -82,7 +82,7 @@ def test_thor_has_power_in_microwatts_and_a_counter(machine: Machine) -> None:
 
 def test_a_usb_c_supply_is_no_rail(machine: Machine) -> None:
     machine.chip(0, "ucsi_source_psy_1_00081".replace("_", "-"), "1-0008", {"in0_input": 5000, "curr1_input": 3000})
-    with pytest.raises(MeterError, match="is what a USB-C supply offers, not what is drawn"):
+    with pytest.raises(MeterError, match="is the power that a USB-C supply offers, not the power drawn"):
         machine.hwmon("ucsi-source-psy-1-00081")
     with pytest.raises(MeterError, match="those that do: none"):
         machine.hwmon("ina3221")
@@ -98,7 +98,7 @@ def test_a_channel_that_is_off_or_not_connected_is_not_offered(machine: Machine)
 def test_rails_of_an_unknown_board_are_not_added_up(machine: Machine) -> None:
     machine.ina3221(0, "1-0040", {1: ("INPUT", 12_000, 100), 2: ("CORE", 1_000, 500)})
     with pytest.raises(
-        MeterError, match="has INPUT, CORE, and which of them hold others is not known; name one, such as hwmon:ina3221/INPUT"
+        MeterError, match="has INPUT, CORE, and it is unknown which of them include others; name one, such as hwmon:ina3221/INPUT"
     ):
         machine.hwmon("ina3221")
     assert power_w(machine.hwmon("ina3221/CORE")) == pytest.approx(0.5, abs=0.002)
@@ -116,8 +116,8 @@ def test_an_amd_gpu_may_have_both_powers_or_one(machine: Machine) -> None:
     assert reading.average_power_w == pytest.approx(120, abs=0.3)
     assert (reading.power_w, able.power, able.average_power) == (None, False, True)
     assert meter.scope == "the GPU's board (amdgpu at 0000:03:00.0)"
-    assert able.notes[0] == "updates about every 0.05 s, as seen when it was opened"
-    assert "the driver tells no averaging window" in able.notes
+    assert able.notes[0] == "updates about every 0.05 s, as observed when it was opened"
+    assert "the driver reports no averaging window" in able.notes
     machine.write(f"{folder}/power1_input", 140_000_000)
     machine.moves(f"{folder}/power1_input", 250_000)
     both = machine.hwmon("amdgpu").read()
@@ -128,25 +128,25 @@ def test_an_amd_gpu_may_have_both_powers_or_one(machine: Machine) -> None:
 def test_an_apu_is_said_to_include_its_cpu(machine: Machine) -> None:
     folder = machine.chip(5, "amdgpu", "0000:c1:00.0", {"in0_label": "vddgfx", "in1_label": "vddnb", "power1_input": 15_000_000})
     machine.moves(f"{folder}/power1_input", 1_000)
-    assert machine.hwmon("amdgpu").scope == "the APU, its CPU included (amdgpu at 0000:c1:00.0)"
+    assert machine.hwmon("amdgpu").scope == "the APU, including its CPU (amdgpu at 0000:c1:00.0)"
 
 
 @pytest.mark.parametrize("absent", [65_535, 65_535_000, 65_535_000_000])
 def test_a_field_that_stands_for_absent_is_no_power(machine: Machine, absent: int) -> None:
     folder = machine.chip(5, "amdgpu", "0000:03:00.0", {"power1_input": absent})
-    with pytest.raises(MeterError, match="stands for no reading"):
+    with pytest.raises(MeterError, match="means no reading"):
         machine.hwmon("amdgpu")
     machine.write(f"{folder}/power1_input", 30_000_000)
     machine.moves(f"{folder}/power1_input", 1_000)
     meter = machine.hwmon("amdgpu")
     machine.write(f"{folder}/power1_input", absent)
-    with pytest.raises(MeterError, match="stands for no reading"):
+    with pytest.raises(MeterError, match="means no reading"):
         meter.read()
 
 
 def test_a_second_die_that_reads_0_is_no_meter(machine: Machine) -> None:
     machine.chip(6, "amdgpu", "0000:83:00.0", {"power1_average": 0})
-    with pytest.raises(MeterError, match="reads 0 W, which cannot be"):
+    with pytest.raises(MeterError, match="reads 0 W, which is impossible"):
         machine.hwmon("amdgpu")
 
 
@@ -157,7 +157,7 @@ def test_two_boards_of_one_driver_are_told_apart_by_their_address(machine: Machi
     with pytest.raises(MeterError, match=r"name one of hwmon:amdgpu@0000:83:00.0, hwmon:amdgpu@0000:03:00.0"):
         machine.hwmon("amdgpu")
     assert power_w(machine.hwmon("amdgpu@0000:03:00.0")) == pytest.approx(50, abs=0.01)
-    with pytest.raises(MeterError, match="no such chip tells a power here; those that do: amdgpu"):
+    with pytest.raises(MeterError, match="no such chip reports power here; those that do: amdgpu"):
         machine.hwmon("amdgpu@0000:99:00.0")
 
 

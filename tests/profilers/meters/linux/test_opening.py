@@ -70,5 +70,5 @@ def test_a_meter_that_was_asked_for_by_name_is_opened_by_the_same_door(machine: 
     assert not isinstance(found, NoMeter)
     assert found.read().power_w == pytest.approx(5.04 * 0.5, abs=0.006)
     for kind in ("scmi", "battery", "pmic"):
-        with pytest.raises(ValueError, match=f"{kind} takes nothing after it"):
+        with pytest.raises(ValueError, match=f"{kind} takes no argument"):
             find_meter(f"{kind}:0", "cpu")

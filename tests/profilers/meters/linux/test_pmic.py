@@ -57,7 +57,7 @@ def test_a_rail_that_is_missing_later_is_no_smaller_sum(machine: Machine, script
     script(answers(LINES, tmp_path))
     meter = open_pmic("", "cpu")
     script(answers(LINES[1:], tmp_path))
-    with pytest.raises(MeterError, match="did not name 3V7_WL_SW"):
+    with pytest.raises(MeterError, match="did not list 3V7_WL_SW"):
         meter.read()
 
 
@@ -69,8 +69,8 @@ def test_a_rail_that_is_missing_later_is_no_smaller_sum(machine: Machine, script
             "echo VCHI initialization failed >&2; exit 255",
             "failed: VCHI initialization failed; it may need the group video, or root",
         ),
-        ("echo EXT5V_V 'volt(24)=5.14V'", "names no rail with a current and a voltage; a Raspberry Pi 5 has twelve"),
-        ("echo 3V3_SYS_A 'current(1)=--A'; echo 3V3_SYS_V 'volt(9)=3V'", "names no rail with a current and a voltage"),
+        ("echo EXT5V_V 'volt(24)=5.14V'", "lists no rail with a current and a voltage; a Raspberry Pi 5 has twelve"),
+        ("echo 3V3_SYS_A 'current(1)=--A'; echo 3V3_SYS_V 'volt(9)=3V'", "lists no rail with a current and a voltage"),
     ],
 )
 def test_what_the_command_cannot_say_is_no_meter(script: Script, lines: str, words: str) -> None:

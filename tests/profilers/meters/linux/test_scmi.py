@@ -28,7 +28,7 @@ def test_the_outermost_zones_are_added_and_those_inside_are_not(machine: Machine
     able = meter.capabilities()
     assert (able.power, able.average_power, able.energy) == (False, True, False)
     assert able.averaging_window_s is None
-    assert "the firmware averages over a time that it does not tell" in able.notes
+    assert "the firmware averages over an unknown time" in able.notes
 
 
 def test_what_stands_for_a_zone_without_monitoring_are_the_zones_inside(machine: Machine) -> None:

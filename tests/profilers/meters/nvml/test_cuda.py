@@ -76,13 +76,15 @@ def test_the_order_of_a_mixed_machine_is_known_by_bus_order_or_by_uuid_only() ->
     assert shown(MIXED, CUDA_VISIBLE_DEVICES=B) == [B]
     assert shown(MIXED, CUDA_VISIBLE_DEVICES="") == []
     for order in ({}, {"CUDA_DEVICE_ORDER": "FASTEST_FIRST"}):
-        with pytest.raises(MeterError, match="cannot be told: the boards differ and CUDA puts the fastest first"):
+        with pytest.raises(
+            MeterError, match="it is unknown which board is which CUDA device: the boards differ and CUDA puts the fastest first"
+        ):
             shown(MIXED, CUDA_VISIBLE_DEVICES="1", **order)
 
 
 def test_a_board_that_nvml_would_not_describe_makes_indices_unknown_and_uuids_not() -> None:
     machine = Machine("570", SAME.boards[1:], ("board 0: NVML: GPU is lost",))
-    with pytest.raises(MeterError, match="cannot be told: board 0: NVML: GPU is lost"):
+    with pytest.raises(MeterError, match="it is unknown which board is which CUDA device: board 0: NVML: GPU is lost"):
         shown(machine)
     assert shown(machine, CUDA_VISIBLE_DEVICES=C) == [C]
 
@@ -108,7 +110,7 @@ def test_mig_instances_lead_to_their_board(setting: str, expected: list[str]) ->
 
 
 def test_a_mig_board_among_others_has_no_order_without_its_instance() -> None:
-    with pytest.raises(MeterError, match="which MIG instance CUDA shows cannot be told"):
+    with pytest.raises(MeterError, match="it is unknown which MIG instance CUDA shows"):
         shown(boards("A100", "A100", mig=1))
 
 
@@ -131,7 +133,7 @@ def test_a_device_that_cuda_does_not_show_is_named() -> None:
     with pytest.raises(MeterError, match="CUDA shows no devices with CUDA_VISIBLE_DEVICES='', so there is no cuda:0"):
         board_of("cuda:0", SAME, {"CUDA_VISIBLE_DEVICES": ""})
     for name in ("cpu", "cuda:", "cuda:x", "gpu:0"):
-        with pytest.raises(ValueError, match="is no CUDA device"):
+        with pytest.raises(ValueError, match="is not a CUDA device"):
             board_of(name, SAME, {})
 
 
@@ -200,8 +202,8 @@ def test_a_meter_is_found_for_a_device_or_named_for_any_run(nvml_standin: Callab
     there = "there are: 0 GPU-11111111-aaaa (NVIDIA A30), 1 GPU-22222222-bbbb (NVIDIA A30)"
     assert found[3] == f"MeterError: nvml:GPU- names several boards; {there}"
     assert found[4] == f"MeterError: nvml:7 names no board; {there}"
-    assert found[5] == "ValueError: nvml measures a CUDA device and the run is on cpu; name the board to read, such as nvml:0"
-    assert found[6].startswith("ValueError: 'nvml:' is no meter; there are nvml, ")
+    assert found[5] == "ValueError: nvml measures a CUDA device, but the run is on cpu; name the board to read, such as nvml:0"
+    assert found[6].startswith("ValueError: 'nvml:' is not a meter; there are nvml, ")
 
 
 def test_a_cuda_device_finds_its_board_behind_cuda_visible_devices(nvml_standin: Callable[..., dict[str, str]]) -> None:

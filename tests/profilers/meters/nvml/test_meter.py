@@ -116,12 +116,12 @@ def test_module_scope_is_used_where_the_gpu_alone_does_not_say_and_is_named(nvml
     assert (reading["power_w"], reading["average_power_w"]) == (500, 500)
     assert reading["energy_j"] > 1e5
     assert scope.startswith("module of board GPU-")
-    assert able["notes"] == ["module scope: the GPU with what shares its supply, because the GPU alone does not say"]
+    assert able["notes"] == ["module scope: the GPU and everything on its supply, since the GPU does not report its own power"]
 
 
 def test_power_of_the_module_beside_a_counter_of_the_gpu_is_said(nvml_standin: Standin) -> None:
     _, able, _, _ = opened(nvml_standin(MOVING + "module 1\nfail nvmlDeviceGetPowerUsage 3\n"))
-    assert "power and counter are not of the same scope: they cannot be compared" in able["notes"]
+    assert "power and counter have different scopes, so they cannot be compared" in able["notes"]
 
 
 def test_a_mig_board_says_who_shares_its_power(nvml_standin: Standin) -> None:
@@ -151,7 +151,7 @@ def test_a_counter_that_does_not_grow_is_no_capability(nvml_standin: Standin, fa
     )
     assert (able["energy"], reading["energy_j"], reading["power_w"]) == (False, None, 80)
     assert able["notes"][0].startswith("no energy counter: energy counter of the module: Not Supported (field 191)")
-    assert able["notes"][0].endswith("what there is does not grow")
+    assert able["notes"][0].endswith("the value does not grow")
 
 
 def test_the_second_counter_serves_where_the_first_is_frozen(nvml_standin: Standin) -> None:
@@ -307,7 +307,7 @@ def test_a_board_without_any_number_is_refused_with_the_reasons(nvml_standin: St
         nvml_standin(MOVING + fields + functions),
         "try:\n    open_meter()\nexcept MeterError as error:\n    answer(str(error))",
     )
-    assert "says neither power nor energy: no instant power: instant power: Not Supported" in error
+    assert "reports neither power nor energy: no instant power: instant power: Not Supported" in error
 
 
 def test_a_forked_child_opens_nvml_anew_and_leaves_the_parents_open(nvml_standin: Standin) -> None:

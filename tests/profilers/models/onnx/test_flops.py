@@ -91,7 +91,7 @@ def test_a_product_in_a_loop_is_not_counted_once() -> None:
     )  # fmt: skip
     nodes = [node("Loop", "n - x", "y", body=body)]
     assert counted(nodes, [values("n", 5, "int64"), tensor("w", 3, 3)], 3, 3) == (  # type: ignore[arg-type]
-        None, "operators that cannot be counted: MatMul inside Loop, which runs as often as its input says",
+        None, "operators that cannot be counted: MatMul inside Loop, which runs as often as its input demands",
     )  # fmt: skip
 
 
@@ -107,5 +107,5 @@ def test_inputs_are_told_without_those_that_have_a_value() -> None:
     (one,) = inputs_of(made)
     assert (one.name, one.dtype, one.sizes) == ("x", "float32", ("b", 2, "?"))
     text = files.model([node("Identity", "x", "y")], [], {"x": ["b"]}, kinds={"x": 8})
-    with pytest.raises(ModelError, match="the input 'x' is no tensor of numbers"):
+    with pytest.raises(ModelError, match="the input 'x' is not a tensor of numbers"):
         inputs_of(text)

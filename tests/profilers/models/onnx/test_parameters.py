@@ -83,7 +83,7 @@ def test_numbers_that_are_not_counted_are_said() -> None:
     )
     assert count_parameters(made, Constants(made)).total == 8
     assert left_out(made, Constants(made)) == (
-        "256 decimal numbers of the file feed no convolution, product, normalisation or look-up and are no parameters"
+        "256 floating-point numbers feed no convolution, product, normalisation or look-up and are not parameters"
     )
 
 

@@ -49,7 +49,7 @@ def test_a_batch_that_comes_second_is_found_by_running(kind: Any, tmp_path: Path
     path = traced(kind(), tmp_path / "net.pt", torch.zeros(50, 4, 24))
     model = open_model(path, trust=True)
     assert model.inputs == (Input(None, (50, 24), axis=1),)
-    assert any(note.startswith("dimension 1 of the inputs counts the images") for note in model.notes)
+    assert any(note.startswith("dimension 1 of the inputs is the batch") for note in model.notes)
 
 
 def test_the_flops_of_a_time_first_model_are_those_of_a_whole_sequence(tmp_path: Path) -> None:
@@ -84,9 +84,7 @@ class Pointwise(nn.Module):  # type: ignore[misc]
 
 def test_where_several_dimensions_could_be_the_batch_it_is_asked_for(tmp_path: Path) -> None:
     path = traced(Pointwise(), tmp_path / "net.pt", torch.zeros(5, 4))
-    with pytest.raises(
-        ModelError, match="inputs of 5x4, and which dimension counts the images cannot be told; give --batch-axis"
-    ):
+    with pytest.raises(ModelError, match="inputs of 5x4, and the batch dimension cannot be found; give for example --batch-axis"):
         prepare(ProfileSettings(path, trust=True), "cpu")
     assert open_model(path, trust=True, batch_axis=(1,)).inputs == (Input(None, (5,), axis=1),)
     with pytest.raises(ModelError, match="--batch-axis 2: the input is 5x4, counted from 0"):

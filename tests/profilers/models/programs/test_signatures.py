@@ -49,7 +49,7 @@ def test_inputs_without_one_batch_are_unknown_and_said_to_be(args: Any, tmp_path
     torch.export.save(torch.export.export(Table(), args), path)
     model = open_model(str(path), trust=True)
     assert model.inputs is None
-    assert "which dimension counts the images cannot be told; give --batch-axis" in model.notes[0]
+    assert "the batch dimension cannot be found; give for example --batch-axis" in model.notes[0]
 
 
 def test_nested_inputs_are_taken_from_an_exported_program_with_their_places(tmp_path: Path) -> None:

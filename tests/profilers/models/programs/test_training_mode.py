@@ -57,4 +57,4 @@ def test_random_numbers_that_no_switch_reaches_are_said(tmp_path: Path) -> None:
     path = tmp_path / "net.pt2"
     program = torch.export.export(network().train(), (IMAGES,)).run_decompositions()
     torch.export.save(program, path)
-    assert any("draws random numbers as it runs (bernoulli)" in note for note in open_model(str(path), trust=True).notes)
+    assert any("draws random numbers when it runs (bernoulli)" in note for note in open_model(str(path), trust=True).notes)

@@ -166,7 +166,7 @@ def test_keys_too_many_and_too_few_are_refused_unless_told_and_then_counted(tmp_
         filled(content, tmp_path)
     notes = filled(content, tmp_path, strict=False).notes
     assert "1 key of the file left out: 2.weight" in notes
-    assert "1 key of the network not in the file, left with fresh numbers: 1.bias" in notes
+    assert "1 key of the network not in the file, left at fresh values: 1.bias" in notes
     with pytest.raises(ModelError, match="does not fit"):
         filled({"other": torch.ones(1)}, tmp_path, strict=False)
 

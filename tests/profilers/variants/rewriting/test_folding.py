@@ -34,7 +34,7 @@ def test_norms_dropouts_and_double_rectifiers_go_and_are_counted() -> None:
     assert changes == (
         "batch norms folded: 1",
         "max pools moved before their activation: 1",
-        "rectifiers of what is never negative removed: 1",
+        "rectifiers of non-negative values removed: 1",
         "dropouts removed: 1",
     )
     assert not any(isinstance(layer, nn.BatchNorm2d | nn.Dropout) for layer in graph.modules())
