@@ -14,7 +14,8 @@ demo: .venv/installed
 	$(BIN)/ecosel evolve $(SEARCH) --archive demo/random.db --population 200 --measure none
 	$(BIN)/ecosel evolve $(SEARCH) --archive demo/evolved.db --population 16
 	$(BIN)/ecosel select demo/evolved.db --no-pairs
-	$(BIN)/ecosel report demo/random.db demo/evolved.db --by source --label candidate_id --label test_accuracy -o demo/report.html
+	$(BIN)/ecosel report demo/random.db demo/evolved.db --by source --maximize accuracy --minimize parameters \
+		--label candidate_id --label test_accuracy -o demo/report.html
 	@$(BIN)/python -m evolver.run.winners.comparison demo/random.db demo/evolved.db
 	@echo "Report: $(CURDIR)/demo/report.html"
 

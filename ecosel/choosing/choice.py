@@ -182,9 +182,9 @@ class Chosen:
         at = self.models[ROW].search_sorted(wanted)  # ascending
         known = (at < self.models.height).to_list()
         found = self.models[at.clip(upper_bound=self.models.height - 1)]
-        texts = [["" if cell is None else str(cell) for cell in found[column].to_list()] for column in self.labels]
+        texts = [[_label(cell) for cell in found[column].to_list()] for column in self.labels]
         names = zip(zip(*texts, strict=True), known, (found[ROW] == wanted).to_list(), strict=True)
-        return [" / ".join(cells) if there and same else "" for cells, there, same in names]
+        return [" / ".join(filter(None, cells)) if there and same else "" for cells, there, same in names]
 
     def lineage(self, row: int, /) -> tuple[str, str] | None:
         """Return the variant of a row and the model it was made from; None if it is not a variant, or its parent is unknown."""
@@ -194,6 +194,13 @@ class Chosen:
         if at >= self.models.height or self.models[ROW][at] != row or self.models["variant"][at] is None:
             return None
         return str(self.models["variant"][at]), str(self.models["parent"][at])
+
+
+def _label(cell: object) -> str:
+    """Return a cell as a part of a label: a share of many digits is shortened, a number that may be a name is not."""
+    if isinstance(cell, float) and abs(cell) < 1e6 and not cell.is_integer():
+        return f"{cell:.6g}"
+    return "" if cell is None or cell != cell else str(cell)
 
 
 def models_of(selection: Chosen, group: Group) -> pl.DataFrame:

@@ -42,6 +42,9 @@ def test_a_named_index_is_a_label_and_rows_are_positions_in_the_frame_as_it_is_g
     assert [selection.label(row) for row in (0, 1)] == ["a", "c"]
     levels = pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["model", "seed"])
     assert select(frame.set_index(levels), ACC_MS, labels=["model", "seed"]).label(2) == "b / 1"
+    frame["tested"] = [None, 0.8444444444444444, 12345678.5]
+    named = select(frame.reset_index(), {"acc": "max", "ms": "min"}, labels=["model", "tested"])
+    assert [named.label(row) for row in (0, 1, 2)] == ["a", "b / 0.844444", "c / 12345678.5"]
 
 
 @pytest.mark.parametrize("given", [["acc", "ms"], "acc", [("acc", "max")]])
