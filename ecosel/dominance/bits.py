@@ -23,7 +23,8 @@ _BLOCK, _SMALL, _LARGE_BLOCK = 512, 4096, 1024
 _BLOCKS = 8
 # Rows leave where more than one in this many is dominated.
 _DOMINATED = 8
-_Block = tuple[Numbers, Rows, Words, Words]
+# The lowest sum of a block, the layers and sums by bit, and its tables.
+_Block = tuple[np.int64, Numbers, Rows, Words, Words]
 # Below, a thread costs more than it saves.
 _ROWS_A_THREAD = 4_000
 
@@ -42,7 +43,7 @@ def front_of_many(costs: Costs, /) -> Mask:
     while start < (n := len(number)):
         stop = min(start + size, n)
         _fill(ranks, start, in_order[: stop - start], room)
-        block = (zeros[: stop - start], total[start:stop], *room)
+        block = (total[start], zeros[: stop - start], total[start:stop], *room)
         in_parts(partial(_raise, (ranks, total, layer), [block], start), n - start, smallest=_ROWS_A_THREAD)
         start = stop
         if _DOMINATED * np.count_nonzero(layer[stop:]) > n - stop:
@@ -72,10 +73,17 @@ def layers_of_many(costs: Costs, /) -> Rows:
         for start, room in zip(range(begin, end, size), rooms, strict=False):
             stop = min(start + size, n)
             _fill(ranks, start, np.arange(stop - start), room)
-            _raise(rows, [(layer[start:stop], total[start:stop], *room)], start, 0, stop - start, tops=unordered[: stop - start])
+            _raise(
+                rows,
+                [(total[start], layer[start:stop], total[start:stop], *room)],
+                start,
+                0,
+                stop - start,
+                tops=unordered[: stop - start],
+            )
             by_bit = np.argsort(-layer[start:stop], kind="stable")
             _fill(ranks, start, by_bit, room)
-            blocks.insert(0, (layer[start + by_bit], total[start + by_bit], *room))
+            blocks.insert(0, (total[start], layer[start + by_bit], total[start + by_bit], *room))
             _raise(rows, blocks[:1], stop, 0, end - stop)
         in_parts(partial(_raise_in_turn, rows, blocks, end), CORES, smallest=1 if n - end > 2 * _ROWS_A_THREAD else CORES)
     by_number = np.empty(n, dtype=np.int64)
@@ -89,8 +97,8 @@ def _raise(
     """Hold blocks against the rows first to last behind start."""
     ranks, total, layer = rows
     room = np.empty(len(ranks), dtype=np.uint64), np.empty(4, dtype=np.uint64)
-    for layers, totals, lookup, tables in blocks:
-        given = (int(totals.min()), layers if tops is None else tops, layers, totals, lookup, tables.reshape(-1), tables.shape[2])
+    for lowest, layers, totals, lookup, tables in blocks:
+        given = (lowest, layers if tops is None else tops, layers, totals, lookup, tables.reshape(-1), tables.shape[2])
         raise_layers(ranks, total, start + first, start + last, *given, layer, *room)
 
 
@@ -110,8 +118,7 @@ def _by_sum(ranks: NDArray[np.int32]) -> tuple[Ranks, Rows, Numbers]:
 
 
 def _room(d: int, n: int) -> tuple[Words, Words]:
-    # the first row of each table, none of the block's, is never written
-    tables = np.zeros((d, _block(n) + 1, _block(n) // 64), dtype=np.uint64)
+    tables = np.empty((d, _block(n) + 1, _block(n) // 64), dtype=np.uint64)
     return np.empty((d, 2 * (n // 64 + 1)), dtype=np.uint64), tables
 
 
@@ -153,8 +160,8 @@ def fill(ranks: Ranks, start: int, by_bit: Rows, lookup: Words, tables: Words) -
 
 @kernel
 def raise_layers(
-    ranks: Ranks, total: Rows, first: int, last: int, lowest: int, tops: Numbers, layers: Numbers, totals: Rows, lookup: Words,
-    tables: Words, row: int, layer: Numbers, places: Words, words: Words,
+    ranks: Ranks, total: Rows, first: int, last: int, lowest: np.int64, tops: Numbers, layers: Numbers, totals: Rows,
+    lookup: Words, tables: Words, row: int, layer: Numbers, places: Words, words: Words,
 ) -> None:  # fmt: skip
     """Raise the layers of the rows first to last above those of the block, given by bit with its lowest sum.
 
