@@ -107,11 +107,16 @@ class Choice:
 
     def win_shares(self) -> dict[int, float]:
         """WinShares above 0 by row number, largest first."""
-        shares = self.wins.shares
-        return {self.front[k]: float(shares[k]) for k in np.argsort(-shares, kind="stable") if shares[k] > 0}
+        order = np.argsort(-self.wins.shares, kind="stable")
+        order = order[self.wins.shares[order] > 0]
+        return dict(zip(self._rows(order), self.wins.shares[order].tolist(), strict=True))
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.int64]:
+        return np.array(self.front, np.int64)
 
     def _rows(self, positions: NDArray[np.int64]) -> tuple[int, ...]:
-        return tuple(self.front[k] for k in positions)
+        return tuple(self._numbers[positions].tolist())
 
 
 @dataclass(frozen=True, eq=False)

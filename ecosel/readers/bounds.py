@@ -95,6 +95,11 @@ class Bounds:
                 path, f"{rows:,} rows of {columns:,} columns are more than {_TIMES} times its size and {said(self.max_size)}"
             )
 
+    def check_length(self, path: str, length: int, size: int) -> None:
+        """Refuse texts that are far longer together than the columnar file of `size` bytes that shares them."""
+        if length > max(self.max_size, _TIMES * size):
+            self.refuse(path, f"its texts are longer than {_TIMES} times its size and {said(self.max_size)}")
+
     def check_text(self, path: str, source: Path | bytes, *, compressed: bool) -> None:
         """Read a text in pieces; refuse it where it unpacks to too much, or has too many rows or too long a cell."""
         size = size_of(source)

@@ -246,7 +246,12 @@ def _bounded(name: str, frame: pl.LazyFrame, source: Path | bytes, bounds: Bound
     def load(columns: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
         rows = frame.select(pl.len()).collect().item()
         bounds.check_frame(name, rows, len(columns), size_of(source))
-        return archive.load(columns, labels)
+        read = archive.load(columns, labels)
+        # one text in the file can be the cell of any number of rows
+        texts = [read[column].cat.len_bytes() if dtype == pl.Categorical else read[column].str.len_bytes()
+                 for column, dtype in read.schema.items() if dtype in (pl.String, pl.Categorical)]  # fmt: skip
+        bounds.check_length(name, sum(int(lengths.cast(pl.Int64).sum()) for lengths in texts), size_of(source))
+        return read
 
     return Archive(name, archive.columns, load)
 

@@ -137,7 +137,7 @@ def _table(files: list[Path]) -> tuple[pl.DataFrame, str, tuple[str, ...] | None
         content = schema[image]
         if isinstance(content, pl.Struct) and "bytes" in {field.name for field in content.fields}:
             frames[-1] = frames[-1].with_columns(pl.col("image").struct.field("bytes").alias("image"))
-        elif content != pl.Binary:
+        if frames[-1]["image"].dtype != pl.Binary:
             raise DataError(f"{file}: column {image!r} holds {content}, not encoded images")
         if missing := frames[-1]["image"].null_count():
             raise DataError(f"{file}: {missing} images are named by path, not stored in the file")

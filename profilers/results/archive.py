@@ -139,8 +139,10 @@ def _check(database: sqlite3.Connection, path: Path) -> list[str]:
         raise ProfilerError(f"{path} is a database not made by ecosel profile; name a new file for the archive")
     # a trigger, an index or a condition would run whenever a row is written
     for kind, name, sql in database.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"):
-        if (kind, name) not in (("table", "profile"), ("view", "archive")) or (kind == "table" and _COMPUTED.search(sql)):
-            raise ProfilerError(f"{path} holds the {kind} {name[:80]!r}, which ecosel profile did not make; choose a new file")
+        if (kind, name) not in (("table", "profile"), ("view", "archive")) or (kind == "table" and _COMPUTED.search(str(sql))):
+            raise ProfilerError(
+                f"{path} holds the {kind} {str(name)[:80]!r}, which ecosel profile did not make; choose a new file"
+            )
     return [name for name in COLUMNS if name not in columns]
 
 

@@ -51,7 +51,7 @@ class _Database:
 
         config = {
             "enable_external_access": "false", "autoload_known_extensions": "false", "lock_configuration": "true",
-            "temp_directory": "", "memory_limit": f"{(self.bounds.max_size + 4 * size_of(self.file)) // 1000 + 50_000}KB",
+            "temp_directory": "", "memory_limit": f"{(self.bounds.max_size // 4 + 4 * size_of(self.file)) // 1000 + 20_000}KB",
         }  # fmt: skip
         patience_s = self.bounds.patience(size_of(self.file))
         try:

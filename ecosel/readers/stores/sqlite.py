@@ -25,7 +25,7 @@ def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: st
     with _connection(path, source, bounds) as database:
         _check_layout(path, database)
         tables = [name for (name,) in database.execute(
-            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")]  # fmt: skip # noqa: E501
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND typeof(name) = 'text' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")]  # fmt: skip # noqa: E501
         if table is not None:
             if table not in tables:
                 raise ArchiveError(f"{path}: no table or view {table!r}; it has: {listed(tables)}")
@@ -45,7 +45,7 @@ def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: st
                 raise
             upgrade = f"optuna storage upgrade --storage sqlite:///{path}, or mlflow db upgrade sqlite:///{path}"
             raise ArchiveError(f"{path} is from an older version ({error}); upgrade a copy of it first: {upgrade}") from error
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ArchiveError(f"{path}: the tables of the study are inconsistent ({type(error).__name__}: {error})") from error
         if study is not None:
             raise ArchiveError(f"{path} is neither an Optuna nor an MLflow database; --study does not apply")

@@ -26,7 +26,10 @@ def open_json(
     except OverflowError:
         bounds.refuse(path, "the names of objects in objects are too long")
     if isinstance(records, list) and is_journal(records):
-        return read_journal(path, records, study, bounds=bounds, size=len(text))
+        try:
+            return read_journal(path, records, study, bounds=bounds, size=len(text))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise ArchiveError(f"{path}: the operations of the journal are inconsistent ({error})") from error
     return from_records(path, map(unpacked_texts, records), bounds=bounds, size=len(text), separator=".")
 
 

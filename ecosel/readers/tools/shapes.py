@@ -22,7 +22,12 @@ def records_of_tool(document: dict[str, Any], /) -> Iterable[Record] | None:
         and all(isinstance(r, dict) for r in results.values())
     ):
         return [_of_harness(document)]
-    if isinstance(document.get("configs"), dict) and isinstance(document.get("data"), list):
+    runs = document.get("data")
+    if (
+        isinstance(document.get("configs"), dict)
+        and isinstance(runs, list)
+        and all(isinstance(run, (list, dict)) for run in runs)
+    ):
         return _of_smac(document)
     if isinstance(document.get("report"), dict) and isinstance(document.get("config"), dict):
         return [document]
@@ -48,7 +53,7 @@ def _of_harness(document: Record) -> Record:
 
 def _of_smac(document: Record) -> Iterator[Record]:
     """One row for each run of SMAC; several costs become `cost.0`, `cost.1` or what the document names them."""
-    names = document.get("objectives")
+    names: Any = document.get("objectives")
     for entry in document["data"]:
         if isinstance(entry, list):  # SMAC 2.0: a list, whose status is the last small whole number after the times
             run = dict(zip(_SMAC_FIELDS, entry, strict=False))
@@ -57,14 +62,18 @@ def _of_smac(document: Record) -> Iterator[Record]:
             run = dict(entry)
         costs = run.pop("cost", None)
         if isinstance(costs, list):
-            own = names if isinstance(names, list) and len(names) == len(costs) else [f"cost.{k}" for k in range(len(costs))]
+            own = (
+                list(map(str, names))
+                if isinstance(names, list) and len(names) == len(costs)
+                else [f"cost.{k}" for k in range(len(costs))]
+            )
             run |= dict(zip(own, costs, strict=True))
         else:
             run["cost"] = costs
         status = run.get("status")
         run["status"] = _SMAC[status] if isinstance(status, int) and 0 <= status < len(_SMAC) else status
-        config = document["configs"].get(str(run.get("config_id")), {})
-        yield {**run, **{f"config.{name}": value for name, value in config.items()}}
+        config = document["configs"].get(str(run.get("config_id")))
+        yield {**run, **{f"config.{name}": value for name, value in (config if isinstance(config, dict) else {}).items()}}
 
 
 def _is_benchmark(part: Record) -> bool:

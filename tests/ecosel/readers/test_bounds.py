@@ -166,6 +166,13 @@ def test_a_few_bytes_of_parquet_cannot_declare_any_number_of_rows(tmp_path: Path
     assert "more than 200,000 rows" in refused(tmp_path / "m.parquet")
 
 
+@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical])
+def test_a_text_of_parquet_cannot_be_the_cell_of_any_number_of_rows(dtype: type[pl.DataType], tmp_path: Path) -> None:
+    cells = pl.Series("ms", ["x" * 9000]).cast(dtype).new_from_index(0, 2000)
+    pl.DataFrame([cells, pl.Series("acc", range(2000))]).write_parquet(tmp_path / "m.parquet")
+    assert "its texts are longer than 200 times its size" in refused(tmp_path / "m.parquet")
+
+
 def test_max_size_raises_them_all(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     (tmp_path / "m.csv.gz").write_bytes(gzip.compress(b"acc,cost\n" + ROW * 30_000))
     ask = ("select", tmp_path / "m.csv.gz", "--maximize", "acc", "--minimize", "cost", "--format", "csv")
