@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -165,6 +166,7 @@ def _requests(models: tuple[str, ...], manifest: Path | None, options: dict[str,
 
 def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | None, format_: str) -> None:
     from profilers.machine.stdout import stdout_aside
+    from profilers.measuring.profile import Uncompiled
     from profilers.measuring.profile import profile as run
     from profilers.measuring.runtime import check
     from profilers.results.archive import append, done, row_of
@@ -178,8 +180,12 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
         raise ProfilerError(f"{trace} exists; name another file for the trace")
     if trace is not None and not os.access(trace.absolute().parent, os.W_OK | os.X_OK):
         raise ProfilerError(f"cannot write {trace}: {trace.absolute().parent} is not a writable folder")
+    failed: Uncompiled | None = None
     with stdout_aside(), progress_bar() as show:
-        profiled = run(request, show=show)
+        try:
+            profiled = run(request, show=show)
+        except Uncompiled as error:
+            failed, profiled, request = error, error.profiled, dataclasses.replace(request, compile=False)
     found = profiled.profile
     try:
         if trace is not None:
@@ -191,6 +197,8 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
             click.echo(f"appended {append(archive, row)} to {archive}", err=True)
     finally:  # a disk that is full must not cost the answer
         _print(found, format_)
+    if failed is not None:
+        raise failed
 
 
 def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, format_: str) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from profilers.energy.beat import find_beat
 from profilers.energy.intervals import Estimate, mean_error
 from profilers.energy.readings import Floats, Part, Sensor, area, check_inside, counter_energy, integral, naive_energy
 from profilers.errors import WindowTooShort
@@ -28,6 +29,7 @@ _JITTER = 0.15
 # Standard deviation of readings of real boards from the external meter, after gain and offset.
 _FOLLOWS = 0.0015
 _Z = 1.96
+_BLIND = 0.1  # share of the time that a sensor does not see, from which on a load may be in step with it
 
 
 def power_estimate(
@@ -284,9 +286,15 @@ class _Near:
 
     def joules(self, start: Part, end: Part, *, alone: bool) -> Estimate:
         """Add up; for a single window, estimate the unseen part from the spread of the readings."""
-        value = start.joules + end.joules
+        value, took_s = start.joules + end.joules, self.end_s - self.start_s
         unseen = 1 - self.sensor.seen(self.poll_s) if alone and self.enough else 0.0
-        sampling_w = mean_error(self.w[self.clean]) * math.sqrt(unseen) if unseen else 0.0
-        error_j = math.hypot(start.error_j, end.error_j, _FOLLOWS * value)
-        half = math.hypot(_Z * error_j, sampling_w * (self.end_s - self.start_s))
+        inside = self.t[self.clean], self.w[self.clean]
+        apart_s = max(self.poll_s, self.sensor.update_period_s)
+        if unseen > _BLIND and (beat := find_beat(*inside, apart_s)) is not None:
+            # a load that really swings so slowly and smoothly has the mean over time
+            usual, value = value, beat.mean_w * took_s
+            half = math.hypot(_Z * beat.error_w * took_s, _FOLLOWS * value, value - usual)
+        else:
+            sampling_w = mean_error(inside[1]) * math.sqrt(unseen) if unseen else 0.0
+            half = math.hypot(_Z * math.hypot(start.error_j, end.error_j, _FOLLOWS * value), sampling_w * took_s)
         return Estimate(value, value - half, value + half)

@@ -217,11 +217,15 @@ class TorchInference:
         from torch._inductor.utils import fresh_cache
 
         torch._dynamo.reset()
-        with quiet():
-            with in_one_line("torch.compile"):
-                self.module = torch.compile(self.module)
-            with fresh_cache():
+        eager = self.module
+        with quiet(), in_one_line("torch.compile"):
+            self.module = torch.compile(eager)
+        with quiet(), fresh_cache():
+            try:
                 yield
+            except ModelError:
+                self.module = eager
+                raise
 
     def to_device(self, batch: Batch) -> Batch:
         return batch.map(lambda tensor: tensor.to(self.device))

@@ -16,10 +16,18 @@ from profilers.measuring.warming_up import rest
 from profilers.results.building import Compilation
 
 
+class NotCompiled(ModelError):  # noqa: N818
+    """A model that was measured as it is cannot be compiled."""
+
+    def __init__(self, reason: str, eager: Measurement) -> None:
+        super().__init__(reason)
+        self.eager = eager
+
+
 def measure_inference(
     inference: Inference, device: ReservedDevice, plan: Plan, /, *, seed: int, show: Show, compiled: bool = False
 ) -> tuple[Measurement, Compilation | None]:
-    """Measure a model on a reserved device; where it is to be compiled, before and after."""
+    """Measure a model; where it is to be compiled, before and after. Raise NotCompiled where it cannot be."""
     inference.try_out()
     warm = rest(device.sampler, plan, "idle power with the model", show)
 
@@ -31,23 +39,23 @@ def measure_inference(
     if not compiled:
         return eager, None
     show(Progress("compiling", 0.0, 0.0))
-    compilation = Compilation(_compile(inference, device, eager.marks), eager.marks)
+    try:
+        compilation = Compilation(_compile(inference, device, eager.marks), eager.marks)
+    except ModelError as error:
+        raise NotCompiled(f"compiled, {error}", eager) from error
     return measured(), compilation
 
 
 def _compile(inference: Inference, device: ReservedDevice, eager: Windows) -> Windows:
     """Compile the model by its first calls, one for every size of batch, and mark the time that this took."""
     sampler = device.sampler
-    try:
-        with inference.compiling():
-            if eager.counter:
-                sampler.await_tick()
-            sampler.read()
-            start_s = sampler.now()
-            images = inference.run_each_size()
-            end_s = sampler.now()
-    except ModelError as error:
-        raise ModelError(f"compiled, {error}") from error
+    with inference.compiling():
+        if eager.counter:
+            sampler.await_tick()
+        sampler.read()
+        start_s = sampler.now()
+        images = inference.run_each_size()
+        end_s = sampler.now()
     sampler.read()
     if eager.counter:
         sampler.await_tick()

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from profilers.energy.sampling.trace import PowerTrace, write_trace
+from profilers.errors import ModelError
 from profilers.inference.looking import SideFigures, look_closely
-from profilers.measuring.compiling import measure_inference
+from profilers.measuring.compiling import NotCompiled, measure_inference
 from profilers.measuring.device import ReservedDevice, reserve
 from profilers.measuring.measurement import Measurement
 from profilers.measuring.metadata import loop_share, metadata_of
@@ -34,8 +35,19 @@ class Profiled:
         write_trace(target, self.trace, self.record)
 
 
+class Uncompiled(ModelError):  # noqa: N818
+    """A model cannot be compiled; `profiled` is of the model as it is."""
+
+    def __init__(self, reason: str, profiled: Profiled) -> None:
+        super().__init__(reason)
+        self.profiled = profiled
+
+
 def profile(settings: ProfileSettings, /, *, show: Show = lambda progress: None) -> Profiled:
-    """Measure a model. Raises ProfilerError if it cannot be opened, run or measured, ValueError for wrong arguments."""
+    """Measure a model. Raises ProfilerError if it cannot be opened, run or measured, ValueError for wrong arguments.
+
+    If it cannot be compiled, what was measured before comes with the error, Uncompiled.
+    """
     plan, seed = settings.plan, settings.seed
     runtime = runtime_of(settings)
     with reserve(
@@ -43,10 +55,18 @@ def profile(settings: ProfileSettings, /, *, show: Show = lambda progress: None)
     ) as device:
         show(Progress("opening the model", 0.0, 0.0))
         prepared = runtime.prepare(settings, device.place)
-        measured = measure_inference(prepared.inference, device, plan, seed=seed, show=show, compiled=settings.compile)
-        show(Progress("looking closely", 0.0, 0.0))
-        looked = look_closely(prepared.inference, prepared.data, latency_s=plan.min_s / 4, metric=metric_of(settings))
-        return assemble(settings, runtime, device, prepared, measured, looked)
+
+        def finish(settings: ProfileSettings, measured: tuple[Measurement, Compilation | None]) -> Profiled:
+            show(Progress("looking closely", 0.0, 0.0))
+            looked = look_closely(prepared.inference, prepared.data, latency_s=plan.min_s / 4, metric=metric_of(settings))
+            return assemble(settings, runtime, device, prepared, measured, looked)
+
+        try:
+            measured = measure_inference(prepared.inference, device, plan, seed=seed, show=show, compiled=settings.compile)
+        except NotCompiled as error:
+            as_it_is = finish(dataclasses.replace(settings, compile=False), (error.eager, None))
+            raise Uncompiled(f"{error}; the figures are of the model as it is", as_it_is) from error
+        return finish(settings, measured)
 
 
 def metric_of(settings: ProfileSettings, /) -> OwnMetric | None:

@@ -18,7 +18,7 @@ import torch
 
 from profilers.energy.sampling.trace import read_trace
 from profilers.errors import ModelError, ProfilerError
-from profilers.measuring.profile import Profiled, profile
+from profilers.measuring.profile import Profiled, Uncompiled, profile
 from profilers.measuring.settings import Plan, ProfileSettings
 from profilers.measuring.several.sweep import sweep, unfinished
 from profilers.results.building import verify
@@ -436,6 +436,9 @@ def network():
     with pytest.raises(ModelError, match=r"^compiled, the model on a batch of 100x1x8x8 fails: ") as caught:
         profile(request)
     assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, Uncompiled)
+    kept = caught.value.profiled
+    assert (kept.profile.facts.compiled, kept.profile.facts.parameters) == (False, 64 * 32 + 32 + 32 * 10 + 10)
 
 
 TALKATIVE = """
