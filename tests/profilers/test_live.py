@@ -14,8 +14,10 @@ import polars as pl
 import pytest
 
 import profilers
+from profilers.energy.sampling.sampler import Sampler
 from profilers.errors import MeterError
 from profilers.live import _running
+from profilers.meters import NoMeter, find_meter
 from tests.conftest import ROOT, environment
 
 
@@ -51,6 +53,15 @@ def test_nested_and_overlapping_windows_share_one_sampler_that_is_gone_after(tra
         assert measured.low <= measured.joules <= measured.high
     assert not _running
     assert not any("power sampler" in thread.name for thread in threading.enumerate())
+
+
+def test_ten_readings_a_second_take_less_than_half_a_percent_of_a_core(trace: str) -> None:
+    meter = find_meter(trace, "cpu")
+    assert not isinstance(meter, NoMeter)
+    sampler, before_s = Sampler(meter), time.thread_time()
+    for _ in range(300):
+        sampler.read()
+    assert (time.thread_time() - before_s) / 300 * 10 < 0.005
 
 
 def test_windows_of_several_threads_do_not_disturb_each_other(trace: str) -> None:
