@@ -11,6 +11,7 @@ from ecosel.dominance.ranks import Ranks, dense_ranks
 Costs = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
 
 # Rows in a leaf, compared all at once: four AVX2 registers of float32 a column.
 LEAF = 32
@@ -30,7 +31,12 @@ def front_of_many(costs: Costs) -> Mask:
     n = len(rows)
     dominated = np.zeros(n, dtype=np.bool_)
     twin = np.full(n, -1, dtype=np.int32)
-    in_parts(lambda start, stop: query(rows, cells, corners, start, stop, dominated, twin), n, smallest=_ROWS_A_THREAD)
+
+    def ask(start: int, stop: int) -> None:
+        stack, floats = np.empty(64, dtype=np.int64), np.empty((2, max(LEAF, rows.shape[1])), dtype=np.float32)
+        query(rows, cells, corners, start, stop, dominated, twin, stack, floats[0], floats[1])
+
+    in_parts(ask, n, smallest=_ROWS_A_THREAD)
     copies = np.flatnonzero(twin >= 0)
     if len(copies):
         first = twin[copies]
@@ -78,7 +84,9 @@ def split(rows: Ranks, first: int, last: int, leaves: int, level: int, levels: i
             # Hoare's selection (1961): the row that belongs at middle, smaller ones before it
             while low < high:
                 a, b, c = rows[low, j], rows[(low + high) // 2, j], rows[high, j]
-                pivot = max(min(a, b), min(max(a, b), c))
+                if b < a:
+                    a, b = b, a
+                pivot = a if c < a else b if c > b else c
                 left, right = low, high
                 while left <= right:
                     while rows[left, j] < pivot:
@@ -114,20 +122,25 @@ def pack(rows: Ranks, cells: Floats, corners: Floats) -> None:
             for j in range(d):
                 value = np.float32(rows[i, j])
                 cells[leaf, j, i - start] = value
-                corners[leaves + leaf, j] = min(corners[leaves + leaf, j], value)
+                if value < corners[leaves + leaf, j]:
+                    corners[leaves + leaf, j] = value
     for node in range(leaves - 1, 0, -1):
         for j in range(d):
-            corners[node, j] = min(corners[2 * node, j], corners[2 * node + 1, j])
+            left, right = corners[2 * node, j], corners[2 * node + 1, j]
+            corners[node, j] = left if left < right else right
 
 
 @kernel
-def query(rows: Ranks, cells: Floats, corners: Floats, first: int, last: int, dominated: Mask, twin: Ranks) -> None:
-    """Find out for rows[first:last] whether a row dominates them, or equals them and has a smaller number (their twin)."""
+def query(
+    rows: Ranks, cells: Floats, corners: Floats, first: int, last: int, dominated: Mask, twin: Ranks, stack: Rows, excess: Floats,
+    value: Floats,
+) -> None:  # fmt: skip
+    """Find out for rows[first:last] whether a row dominates them, or equals them and has a smaller number (their twin).
+
+    stack [64], excess [LEAF] and value [d] are room to work.
+    """
     n, d = rows.shape[0], rows.shape[1] - 1
     leaves = len(cells)
-    stack = np.empty(64, dtype=np.int64)
-    excess = np.empty(LEAF, dtype=np.float32)
-    value = np.empty(d, dtype=np.float32)
     for i in range(first, last):
         for j in range(d):
             value[j] = np.float32(rows[i, j])
