@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,8 @@ from ecosel.choosing.robustness import Resampling, WinShares
 from ecosel.choosing.scoring import Rule, nearest
 from ecosel.objectives import Objective
 from ecosel.readers.table import ROW
+
+_LONG_FRACTION = re.compile(r"-?\d{1,6}\.\d{7,}")
 
 Values = NDArray[np.float64]
 
@@ -187,7 +190,7 @@ class Chosen:
         at = self.models[ROW].search_sorted(wanted)  # ascending
         known = (at < self.models.height).to_list()
         found = self.models[at.clip(upper_bound=self.models.height - 1)]
-        texts = [[_label(cell) for cell in found[column].to_list()] for column in self.labels]
+        texts = [[label_text(cell) for cell in found[column].to_list()] for column in self.labels]
         names = zip(zip(*texts, strict=True), known, (found[ROW] == wanted).to_list(), strict=True)
         return [" / ".join(filter(None, cells)) if there and same else "" for cells, there, same in names]
 
@@ -201,11 +204,10 @@ class Chosen:
         return str(self.models["variant"][at]), str(self.models["parent"][at])
 
 
-def _label(cell: object) -> str:
-    """Return a cell as a part of a label: a share of many digits is shortened, a number that may be a name is not."""
-    if isinstance(cell, float) and abs(cell) < 1e6 and not cell.is_integer():
-        return f"{cell:.6g}"
-    return "" if cell is None or cell != cell else str(cell)
+def label_text(cell: object, /) -> str:
+    """Return a cell as a part of a label, "" where it is missing; a fraction of many digits is shortened."""
+    text = "" if cell is None or cell != cell else str(cell)
+    return f"{float(text):.6g}" if _LONG_FRACTION.fullmatch(text) else text
 
 
 def models_of(selection: Chosen, group: Group) -> pl.DataFrame:

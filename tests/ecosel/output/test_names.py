@@ -34,6 +34,8 @@ def test_measured_numbers_tell_nobody_apart() -> None:
 def test_a_bare_number_gets_its_kind() -> None:
     frame = pl.DataFrame({ROW: [0, 1], "candidate_id": ["31", "x4"]})
     assert names_of(frame, ["candidate_id"]) == ["candidate 31", "x4"]
+    frame = frame.with_columns(pl.Series("test_accuracy", [0.8444444444444444, None]))
+    assert names_of(frame, ["candidate_id", "test_accuracy"]) == ["candidate 31 / test accuracy 0.844444", "x4"]
 
 
 @pytest.mark.parametrize("name", ["👩‍👩‍👧‍👦", "می‌خواهم", "क्‍ष", "👍🏽‍a"])
