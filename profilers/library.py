@@ -13,8 +13,7 @@ from profilers.energy.intervals import Estimate
 from profilers.energy.per_image import Energy, derive, time_per_image
 from profilers.machine.processor import load_of_others
 from profilers.measuring.device import Device, reserve
-from profilers.measuring.groups import Load
-from profilers.measuring.measurement import Measurement, measure
+from profilers.measuring.measurement import Load, Measurement, measure
 from profilers.measuring.settings import Plan
 from profilers.measuring.warming_up import rest
 from profilers.meters.rapl import processor_name

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
-from profilers.energy.per_image import Span, Window, Windows, derive, time_per_image
+from profilers.energy.per_image import PHASES, Span, Window, Windows, derive, time_per_image
 from profilers.energy.sampling.sampler import Sampler, Stopwatch
-from profilers.measuring.groups import (
-    FEWEST_GROUPS,
-    Load,
-    group_size,
-    is_quiet,
-    marks_of,
-    pause,
-    phases_of,
-    run_group,
-    shortest_group,
-    with_groups,
-)
+from profilers.energy.sensor.known import sensor_of
+from profilers.machine.processor import lost_share, processor_time
 from profilers.measuring.settings import Plan, Progress, Show
 from profilers.measuring.warming_up import find_period, warm_up
 
@@ -29,6 +21,25 @@ _FEWEST_BLOCKS = 5
 _NARROW_LOOKS = 2
 _PATIENCE = 3  # how much longer it is waited for enough groups that nobody disturbed
 _SETTLED_S = 0.3  # of idleness that is needed to know the idle power
+# A t interval over fewer groups stops too early too often: see test_the_interval_covers_the_true_value.
+_FEWEST_GROUPS = 10
+_LONGEST_PAUSE_S = 0.1
+_DISTURBED = 0.02  # of the processor time that a group wanted
+_LEVEL_READINGS = 2.5  # in a pause, so that two of them tell the idle power whatever their phase
+
+
+class Load(Protocol):
+    """A model and its batches on a device."""
+
+    @property
+    def batches(self) -> int:
+        """Return the number of batches in one pass over the evaluation set."""
+
+    def ready(self, batches: int, /) -> int:
+        """Prepare what the next run needs; return how many batches it may have, fewer where memory is short."""
+
+    def run(self, batches: int, /) -> int:
+        """Run the next batches, wait for the device once at the end, and return how many images they held."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +67,15 @@ def measure(
     Before each group the device idles until the sensor shows nothing of the group before, and on to the next of evenly spread
     phases of the sensor's update period, so that no rhythm of the load keeps in step with that of the sensor.
     """
-    warm = warm_up(load, sampler, plan, show)
-    base = marks_of(sampler, idle_cold=idle_cold, idle_warm=idle_warm, period_s=find_period(load, sampler))
+    warm = warm_up(load.run, sampler, plan, show)
+    base = marks_of(sampler, idle_cold=idle_cold, idle_warm=idle_warm, period_s=find_period(load.run, sampler))
     batches, phases = group_size(load, sampler, plan, base), phases_of(rng)
     rule = _StoppingRule(sampler, plan, base)
     pause(sampler, base, next(phases))
     while not rule.ended_by:
         group = run_group(load, sampler, batches)
         pause(sampler, base, next(phases))
-        if group.duration_s < shortest_group(base):
+        if group.duration_s < _shortest_group(base):
             batches *= 2  # other work on the machine had slowed the load while its groups were sized
             continue
         rule.look(group)
@@ -73,7 +84,7 @@ def measure(
     after_s = sampler.now()
     sampler.wait(base.sensor.lag_s + _SETTLED_S)
     idle_after = (after_s + base.sensor.lag_s, sampler.now()) if idle_warm else None
-    return Measurement(with_groups(base, rule.groups, idle_after=idle_after), warm, rule.ended_by)
+    return Measurement(_with_groups(base, rule.groups, idle_after=idle_after), warm, rule.ended_by)
 
 
 class _StoppingRule:
@@ -92,9 +103,9 @@ class _StoppingRule:
         """Add a group; `ended_by` says then why it was the last, or nothing."""
         self.groups.append(group)
         plan, count, spent_s = self._plan, len(self.groups), self._spent_s
-        marks = with_groups(self._base, self.groups)
+        marks = _with_groups(self._base, self.groups)
         what, self._reached = "energy", math.inf
-        looked = count >= max(FEWEST_GROUPS, _FEWEST_BLOCKS * self._block) and count % self._block == 0
+        looked = count >= max(_FEWEST_GROUPS, _FEWEST_BLOCKS * self._block) and count % self._block == 0
         if looked or spent_s >= plan.max_s:
             what, self._reached = _relative(self._sampler, marks)
             self._narrow = self._narrow + 1 if self._reached <= plan.ci else 0
@@ -126,8 +137,88 @@ def _relative(sampler: Sampler | Stopwatch, marks: Windows) -> tuple[str, float]
 def _estimate(plan: Plan, busy_s: float, spent_s: float, groups: int, reached: float) -> Progress:
     """Guess the time left: the interval narrows with the root of the time."""
     pace = spent_s / busy_s
-    needed_s = max(plan.min_s, FEWEST_GROUPS * busy_s / groups) * pace
+    needed_s = max(plan.min_s, _FEWEST_GROUPS * busy_s / groups) * pace
     if math.isfinite(reached):
         needed_s = max(needed_s, spent_s * (reached / plan.ci) ** 2)
     needed_s = min(needed_s, plan.max_s)
     return Progress("measuring", min(1.0, spent_s / needed_s), max(0.0, needed_s - spent_s))
+
+
+def marks_of(
+    sampler: Sampler | Stopwatch, /, *, idle_cold: Span | None, idle_warm: Span | None, period_s: float | None = None
+) -> Windows:
+    """Return the marks of a measurement that is yet to run; `period_s` is the update period that was found."""
+    column, sensor = sensor_of(sampler.meter, period_s=period_s)
+    can = sampler.meter.capabilities()
+    pause_s = sensor.settled_s + _LEVEL_READINGS * sampler.interval_s if column else None
+    base = Windows((), sampler.meter.name, column, can.energy, sensor, sampler.interval_s, idle_cold, idle_warm, pause_s=pause_s)
+    return replace(base, gain_error=can.gain_error, offset_error_w=can.offset_error_w, calibration=sampler.calibration)
+
+
+def group_size(load: Load, sampler: Sampler | Stopwatch, plan: Plan, marks: Windows, /) -> int:
+    """Return how many batches last about `group_s`: whole passes where a pass is shorter."""
+    begin_s = sampler.now()
+    count = 1
+    load.run(count)
+    while (taken_s := sampler.now() - begin_s) < plan.group_s / 10:
+        count *= 2
+        begin_s = sampler.now()
+        load.run(count)
+    group_s = max(plan.group_s, _shortest_group(marks))
+    wanted = group_s * count / taken_s
+    if wanted >= load.batches:
+        return load.batches * max(1, round(wanted / load.batches))
+    return max(1, round(wanted))
+
+
+def _shortest_group(marks: Windows) -> float:
+    """Return a length in which several readings fall with their whole averaging window."""
+    return marks.sensor.clean_s + 5 * marks.interval_s if marks.sensor.lag_s else 0.0
+
+
+def run_group(load: Load, sampler: Sampler | Stopwatch, batches: int, /) -> Window:
+    """Run some batches, with a reading of the meter at either end."""
+    batches = load.ready(batches)
+    before = processor_time()
+    sampler.read()
+    start_s = sampler.now()
+    images = load.run(batches)
+    end_s = sampler.now()
+    sampler.read()
+    return Window(start_s, end_s, images, lost_share(before, processor_time()))
+
+
+def phases_of(rng: np.random.Generator, /) -> Iterator[float]:
+    """Yield parts of a period: in each block of groups evenly spread, from a phase that is drawn anew."""
+    while True:
+        first = float(rng.uniform())
+        yield from (first + 2 * number / PHASES for number in range(PHASES))
+
+
+def pause(sampler: Sampler | Stopwatch, marks: Windows, phase: float, /) -> None:
+    """Wait for the counter's tick after a load, idleness that the sensor shows, the phase, and the tick before the next load."""
+    end_s = sampler.now()
+    if marks.counter:
+        sampler.await_tick()
+    sampler.wait((marks.pause_s or 0.0) - (sampler.now() - end_s))
+    period_s = marks.sensor.update_period_s or _LONGEST_PAUSE_S
+    sampler.wait((phase * period_s - sampler.now()) % period_s)
+    if marks.counter:
+        sampler.await_tick()
+
+
+def is_quiet(group: Window, /) -> bool:
+    """Say whether a group had the processor to itself."""
+    return group.lost is None or group.lost <= _DISTURBED
+
+
+def _with_groups(marks: Windows, groups: list[Window], *, idle_after: Span | None = None) -> Windows:
+    """Add the groups to the marks: where enough of them had the processor to themselves, these alone count.
+
+    Groups whose phases belong together are kept or left out together.
+    """
+    blocks = [groups[first : first + marks.block] for first in range(0, len(groups), marks.block)]
+    quiet = [group for block in blocks if all(map(is_quiet, block)) for group in block]
+    used = quiet if len(quiet) >= _FEWEST_GROUPS else groups
+    others = tuple(group for group in groups if group not in used)
+    return replace(marks, groups=tuple(used), others=(*marks.others, *others), idle_after=idle_after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,9 +12,10 @@ from profilers.energy.sampling.sampler import Sampler, Stopwatch
 from profilers.energy.sensor.known import sensor_of
 from profilers.energy.sensor.probing import identify
 from profilers.energy.window import Floats
-from profilers.measuring.groups import Load
 from profilers.measuring.settings import Plan, Progress, Show
 from profilers.meters import NoMeter
+
+Run = Callable[[int], int]  # the next batches; returns how many images they held
 
 # Fast enough for all known boards, for long enough to see the slowest of them update 25 times.
 _FAST_S, _LEARN_S = 0.002, 2.5
@@ -31,7 +33,7 @@ def rest(sampler: Sampler | Stopwatch, plan: Plan, phase: str, show: Show, /) ->
     return start_s, sampler.now()
 
 
-def warm_up(load: Load, sampler: Sampler | Stopwatch, plan: Plan, show: Show, /) -> str:
+def warm_up(run: Run, sampler: Sampler | Stopwatch, plan: Plan, show: Show, /) -> str:
     """Run the load until power and temperature (or, without a meter, the time per image) are flat; say what ended it."""
     start_s = sampler.now()
     rates: list[tuple[float, float]] = []
@@ -39,7 +41,7 @@ def warm_up(load: Load, sampler: Sampler | Stopwatch, plan: Plan, show: Show, /)
     while (spent := sampler.now() - start_s) < plan.warm_up_s:
         show(Progress("warming up", spent / plan.warm_up_s, plan.warm_up_s - spent))
         begin_s = sampler.now()
-        images = load.run(batches)
+        images = run(batches)
         taken_s = sampler.now() - begin_s
         rates.append((sampler.now(), taken_s / images))
         batches = max(1, min(2 * batches, round(batches * plan.flat_s / 10 / max(taken_s, 1e-6))))
@@ -54,7 +56,7 @@ def _flat(sampler: Sampler | Stopwatch, rates: list[tuple[float, float]], flat_s
         times, values = (np.array(column) for column in zip(*rates, strict=True))
         return _level(times, values, since, relative=_FLAT_POWER)
     trace = sampler.trace()
-    column, _ = sensor_of(sampler.meter)
+    column = sampler.meter.capabilities().column
     if column is None:
         times, joules = trace.series("energy_j", edges=False)
         times, watts = times[1:], np.diff(joules) / np.diff(times)
@@ -76,15 +78,15 @@ def _level(times: Floats, values: Floats, since: float, *, relative: float = 0.0
     return abs(slope) <= max(absolute, relative * abs(float(v.mean())), 2 * error)
 
 
-def find_period(load: Load, sampler: Sampler | Stopwatch, /) -> float | None:
+def find_period(run: Run, sampler: Sampler | Stopwatch, /) -> float | None:
     """Find the update period under load by fast polls, and go on to poll at it; None where the readings do not tell."""
-    column, _ = sensor_of(sampler.meter)
+    column = sampler.meter.capabilities().column
     if isinstance(sampler, Stopwatch) or column is None or sampler.meter.name.startswith("constant"):
         return None
     usual_s, start_s = sampler.interval_s, sampler.now()
     sampler.poll_every(_FAST_S)
     while sampler.now() - start_s < _LEARN_S:
-        load.run(1)
+        run(1)
     times, watts = sampler.trace().series(column, edges=False)
     found = identify(times[times >= start_s], watts[times >= start_s]).update_period_s
     period_s = None if found is None else found.value

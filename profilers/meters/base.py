@@ -47,6 +47,11 @@ class Capabilities:
     offset_error_w: float | None = None
     notes: tuple[str, ...] = ()  # what is missing and why, or what the number covers ("shared by 3 MIG instances")
 
+    @property
+    def column(self) -> str | None:
+        """Return the column of a trace whose power is to be integrated."""
+        return "power_w" if self.power else "average_power_w" if self.average_power else None
+
 
 class PowerMeter(Protocol):
     """Power or energy of one board, package or recording."""

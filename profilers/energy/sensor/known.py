@@ -17,7 +17,7 @@ _AVERAGING_S = 1.0
 def sensor_of(meter: PowerMeter | NoMeter, /, *, period_s: float | None = None) -> tuple[str | None, Sensor]:
     """Return the column of a trace whose power is to be integrated, and how that reading lags; `period_s` was found."""
     can = meter.capabilities()
-    if not can.power and not can.average_power:
+    if can.column is None:
         return None, Sensor()
     usual = _UNKNOWN_SENSOR if can.power else Sensor(_UNKNOWN_SENSOR.update_period_s, _AVERAGING_S)
     lag = known_lag(getattr(getattr(meter, "board", None), "name", "")) if can.power else None
@@ -30,4 +30,4 @@ def sensor_of(meter: PowerMeter | NoMeter, /, *, period_s: float | None = None) 
         averaging_window_s=usual.averaging_window_s if can.averaging_window_s is None else can.averaging_window_s,
         assumed=usual.assumed and can.averaging_window_s is None,
     )
-    return "power_w" if can.power else "average_power_w", sensor
+    return can.column, sensor

@@ -14,7 +14,7 @@ from profilers.energy.intervals import Estimate, t_quantile
 from profilers.energy.per_image import Window, Windows, joules_of
 from profilers.energy.sampling.sampler import Sampler, Stopwatch
 from profilers.energy.sampling.trace import PowerTrace
-from profilers.measuring.groups import Load, group_size, is_quiet, pause, phases_of, run_group
+from profilers.measuring.measurement import Load, group_size, is_quiet, pause, phases_of, run_group
 from profilers.measuring.settings import Plan, Progress, Show
 from profilers.measuring.warming_up import warm_up
 
@@ -88,7 +88,7 @@ def compare(
     The models share the drift of the device and the other load on it, so the ratios are free of both. `plan` holds for each
     model: with n of them it takes up to n times its seconds.
     """
-    warm = warm_up(loads[0], sampler, plan, show)
+    warm = warm_up(loads[0].run, sampler, plan, show)
     sizes = [group_size(load, sampler, plan, base) for load in loads]
     rounds: list[list[Window]] = []
     start_s, narrow = sampler.now(), 0

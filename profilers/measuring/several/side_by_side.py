@@ -11,8 +11,7 @@ import numpy as np
 from profilers.inference.looking import SideFigures, look_closely
 from profilers.inference.protocol import Inference
 from profilers.measuring.device import ReservedDevice
-from profilers.measuring.groups import marks_of
-from profilers.measuring.measurement import Measurement
+from profilers.measuring.measurement import Measurement, marks_of
 from profilers.measuring.profile import assemble, metric_of
 from profilers.measuring.runtime import Prepared, Runtime
 from profilers.measuring.settings import ProfileSettings, Progress, Show

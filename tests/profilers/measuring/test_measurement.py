@@ -21,7 +21,7 @@ from tests.profilers.simulated import Board, SimulatedSampler, SteadyLoad
 @pytest.fixture(autouse=True)
 def _a_quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """In simulated time the processor of this machine says nothing."""
-    monkeypatch.setattr("profilers.measuring.groups.processor_time", lambda: None)
+    monkeypatch.setattr("profilers.measuring.measurement.processor_time", lambda: None)
 
 
 def run(
@@ -173,7 +173,7 @@ def test_groups_last_as_long_as_the_meter_needs_though_the_load_stumbles_while_t
 
 def shared(monkeypatch: pytest.MonkeyPatch, shares: Iterator[float]) -> None:
     """Let others have these shares of the processor in one group after the other."""
-    monkeypatch.setattr("profilers.measuring.groups.lost_share", lambda before, after: next(shares))
+    monkeypatch.setattr("profilers.measuring.measurement.lost_share", lambda before, after: next(shares))
 
 
 def test_groups_that_others_disturbed_are_left_out_where_enough_were_not(monkeypatch: pytest.MonkeyPatch) -> None:

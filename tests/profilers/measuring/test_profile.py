@@ -37,7 +37,7 @@ def digits_network() -> torch.nn.Module:
 @pytest.fixture(autouse=True)
 def undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What others have of this machine while the tests run is no matter of theirs."""
-    monkeypatch.setattr("profilers.measuring.groups.processor_time", lambda: None)
+    monkeypatch.setattr("profilers.measuring.measurement.processor_time", lambda: None)
 
 
 @pytest.fixture
@@ -527,7 +527,7 @@ def test_a_record_of_nonsense_is_one_line(weights: Path, tmp_path: Path) -> None
 def test_a_machine_that_others_used_is_named_and_the_row_is_marked(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from profilers.results.archive import row_of
 
-    monkeypatch.setattr("profilers.measuring.groups.lost_share", lambda before, after: 0.6)
+    monkeypatch.setattr("profilers.measuring.measurement.lost_share", lambda before, after: 0.6)
     found = measured(weights, limit=100).profile
     assert found.status == "invalid"
     assert found.facts.processor_lost == pytest.approx(0.6)

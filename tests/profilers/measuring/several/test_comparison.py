@@ -9,7 +9,7 @@ import pytest
 
 from profilers.energy.sampling.sampler import Stopwatch
 from profilers.energy.sampling.trace import PowerTrace
-from profilers.measuring.groups import marks_of
+from profilers.measuring.measurement import marks_of
 from profilers.measuring.settings import Plan
 from profilers.measuring.several.comparison import compare
 from profilers.measuring.warming_up import rest
