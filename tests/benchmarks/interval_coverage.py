@@ -22,7 +22,7 @@ from profilers.energy import per_image
 from profilers.energy.intervals import Estimate
 from profilers.energy.readings import Floats
 from profilers.energy.window import power_estimate
-from profilers.measuring import groups, measurement
+from profilers.measuring import measurement
 from profilers.measuring.settings import Plan
 from tests.profilers.simulated import Board, Named, SimulatedSampler
 
@@ -104,7 +104,7 @@ def _cheaply() -> Iterator[None]:
 
     with (
         mock.patch.object(per_image, "power_estimate", remembered),
-        mock.patch.object(groups, "processor_time", return_value=None),
+        mock.patch.object(measurement, "processor_time", return_value=None),
     ):
         yield
 
