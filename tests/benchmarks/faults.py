@@ -73,7 +73,7 @@ def commands(archive: Path, outputs: Path, only: str = "") -> dict[str, Command]
              "--trace", str(trace)], [trace], runs,
         ),
         "evolve": Command(
-            [*ECOSEL, "evolve", "--dataset", "digits", "--births", "3", "--population", "2", "--max-epochs", "1", "--measure", "none",
+            [*ECOSEL, "evolve", "--dataset", "digits", "--births", "4", "--population", "4", "--max-epochs", "1", "--measure", "none",
              "--plain", "--archive", str(found)], [],
         ),
         "compress": Command(

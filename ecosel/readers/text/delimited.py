@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import polars as pl
 
 from ecosel.errors import ArchiveError
@@ -57,7 +59,9 @@ class _Text:
         last = frame.drop_in_place(_LAST)
         if last.any():
             blank = self._blank_rows()
-            frame = frame.filter(~pl.Series(range(frame.height)).is_in(blank)) if blank else frame
+            kept = np.ones(frame.height, np.bool_)
+            kept[np.frombuffer(blank, np.int64)] = False
+            frame = frame.filter(pl.Series(kept)) if blank else frame
         frame = self._numbered(frame, labels)
         stated = {name: unit for name, unit in self.layout.units.items() if name in wanted}
         return frame.with_columns(_with_unit(frame[name], unit) for name, unit in stated.items()) if stated else frame
@@ -97,10 +101,10 @@ class _Text:
             for name, dtype in frame.schema.items() if dtype == pl.String and name not in labels
         )  # fmt: skip
 
-    def _blank_rows(self) -> list[int]:
+    def _blank_rows(self) -> array[int]:
         """Return the rows that are blank lines; raise ArchiveError for one with too few cells."""
         width = len(self.columns)
-        blank: list[int] = []
+        blank = array("q")
         if self._has_no_short_line():
             return blank
         for row, cells in enumerate(self._records()):

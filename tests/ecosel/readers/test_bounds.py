@@ -198,3 +198,11 @@ def test_the_streams_of_all_packers_are_counted(tmp_path: Path) -> None:
     for pack in (gzip.compress, zstd, bz2.compress, lzma.compress):
         with pytest.raises(ArchiveError, match="longer than 10 kB"):
             SMALL.check_text("m", pack(content), compressed=True)
+
+
+@pytest.mark.parametrize("cell", ["[" * 100_000, "*a " * 30_000, "`" + "a_" * 50_000])
+def test_signs_without_an_end_in_markdown_are_not_looked_for_again_and_again(cell: str, tmp_path: Path) -> None:
+    (tmp_path / "m.md").write_text(f"| acc | ms |\n|---|---|\n| 1 | {cell} |\n")
+    begin = time.process_time()
+    assert open_archive([str(tmp_path / "m.md")]).read(["acc"])["acc"].to_list() == ["1"]
+    assert time.process_time() - begin < 5
