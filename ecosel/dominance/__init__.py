@@ -91,6 +91,10 @@ def nondominated_rank(costs: ArrayLike, /) -> Rows:
         return np.unique(checked[:, 0], return_inverse=True)[1].reshape(-1).astype(np.int64)
     if not len(checked):
         return np.zeros(0, dtype=np.int64)
+    if len(checked) <= _FEW_ROWS and not _are_kernels_loaded():
+        peeled = plain.layers(list(np.ascontiguousarray(checked.T)), most=_WORTH_COMPILED)
+        if peeled is not None:
+            return peeled
     from ecosel.dominance import bits, layers
 
     if checked.shape[1] > 3:
@@ -189,10 +193,7 @@ def nondominated_rows(columns: list[Costs], /) -> Rows:
 
 
 def unbeaten_rows(columns: list[Costs], /) -> Rows:
-    """Return rows, ascending, among which lie the fronts of all choices of the columns; nothing is checked.
-
-    One read of a large table: it is worth it before several fronts of the same columns.
-    """
+    """Return rows, ascending, among which lie the fronts of all choices of the columns: one read; nothing is checked."""
     return plain.eliminate(columns, everywhere=True)[0]
 
 

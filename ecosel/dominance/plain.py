@@ -21,6 +21,24 @@ def front(columns: list[Costs], /, *, most: float = math.inf) -> NDArray[np.int6
     return _sweep(columns[0], columns[1]) if len(columns) == 2 else _filter(columns, most=most)
 
 
+def layers(columns: list[Costs], /, *, most: int) -> NDArray[np.int64] | None:
+    """Return the layer [n] of each row, one front after the other; None once about more than most values were compared."""
+    n, d = len(columns[0]), len(columns)
+    layer, rows = np.zeros(n, dtype=np.int64), np.arange(n)
+    while len(rows):
+        found = front(columns, most=most)
+        most -= _ROUND + d * len(rows) * (len(rows).bit_length() if found is None or d == 2 else len(found))
+        if found is None or most < 0:
+            return None
+        stays = np.ones(len(rows), dtype=np.bool_)
+        stays[found] = False
+        rows, columns = rows[stays], [column[stays] for column in columns]
+        layer[rows] += 1
+    return layer
+
+
+# What a front of a few rows takes, in values compared.
+_ROUND = 300_000
 # Rows that are compared with each other at once, and tests for dominance whose bytes stay in the second-level cache.
 _ALL_PAIRS, _TESTS = 512, 1 << 19
 _SAMPLE = 1024
