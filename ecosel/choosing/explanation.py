@@ -99,8 +99,9 @@ def find_row(selection: Chosen, model: str, /, others: pl.DataFrame | None = Non
         if missing:
             raise ValueError(f"row {model} was left out: it has no value in {missing}")
         raise ValueError(f"row {model} is not among the {selection.models.height:,} rows used")
-    by = f"no {' or '.join(selection.labels)} is {model!r}" if labels else "name a row number, or a label column with --label"
-    raise ValueError(f"{model!r} names no model: {by}")
+    rows = named[ROW]
+    by = f"a value of {' or '.join(selection.labels)}" if labels else "name a label column with --label"
+    raise ValueError(f"no model is called {model!r}; give a row ({rows.min()!r} to {rows.max()!r}) or {by}")
 
 
 def _not_one(model: str, found: pl.DataFrame, labels: Sequence[str]) -> str:

@@ -197,11 +197,7 @@ def _table(selection: Chosen, choice: Choice) -> _Table:
         _Column("row", [str(row) for row in rows], rule),
     ]
     if selection.labels:
-        longest = _LABEL if len(choice.objectives) <= 2 else _SHORT_LABEL
-        labels = [_shorten(printable(selection.label(row) or ""), longest) for row in rows]
-        if selection.beside is not None and len(set(labels)) < len(labels):
-            name = _namer(selection, choice)
-            labels = [_cut_inside(name(row), _LABEL) for row in rows]
+        labels = _label_cells(selection, choice, rows)
         names.append(_Column(" / ".join(selection.labels), labels, nothing, is_text=True))
     if REPEATS in selection.models.columns:
         counts = dict(selection.models.select(ROW, REPEATS).iter_rows())
@@ -220,6 +216,15 @@ def _table(selection: Chosen, choice: Choice) -> _Table:
         for k, head in enumerate(("on front", "resampled pick")):
             verdict.append(_Column(head, [share(choice.resampling.of(row)[k], sampled=True) for row in rows], nothing))
     return _Table(names, objectives, verdict, picked)
+
+
+def _label_cells(selection: Chosen, choice: Choice, rows: Sequence[int]) -> list[str]:
+    longest = _LABEL if len(choice.objectives) <= 2 else _SHORT_LABEL
+    labels = [_shorten(printable(selection.label(row) or ""), longest) for row in rows]
+    if selection.beside is None or len(set(labels)) == len(labels):
+        return labels
+    name = _namer(selection, choice)
+    return [_cut_inside(name(row), _LABEL) for row in rows]
 
 
 def _sentences(selection: Chosen, group: Group, choice: Choice) -> list[str]:

@@ -84,8 +84,7 @@ def join(archives: Sequence[Archive], keys: Sequence[Key], /) -> Archive:
         for table in tables[1:]:
             other = table.read([name for name in wanted if name not in joined.columns], labels).rename({ROW: f"{RESERVED}other"})
             paths = tables[0].archive.path, table.archive.path
-            both = _joined(joined, other, on, paths=paths).drop(f"{RESERVED}other")
-            _check_some_fit(joined, other, both, on, paths)
+            both = _some_joined(joined, other, on, paths=paths).drop(f"{RESERVED}other")
             for frame, (here, there) in ((joined, paths), (other, paths[::-1])):
                 if both.height < frame.height:
                     alone = frame.join(both, on=on, how="anti").select(pl.concat_str(on, separator=" / ").fill_null("no key"))
@@ -137,11 +136,10 @@ class _Table:
             raise ValueError(f"--join {part.sql!r}: {error} ({self.archive.path})") from error
 
 
-def _check_some_fit(
-    one: pl.DataFrame, other: pl.DataFrame, both: pl.DataFrame, on: Sequence[str], paths: tuple[str, str]
-) -> None:
+def _some_joined(one: pl.DataFrame, other: pl.DataFrame, on: list[str], *, paths: tuple[str, str]) -> pl.DataFrame:
+    both = _joined(one, other, on, paths=paths)
     if both.height or not (one.height and other.height):
-        return
+        return both
     keys = [frame.select(pl.concat_str(on, separator=" / ", ignore_nulls=True))[0, 0] for frame in (one, other)]
     raise ArchiveError(
         f"--join: no row of {paths[0]} has the key of a row of {paths[1]}; they begin with {keys[0]!r} and {keys[1]!r}."

@@ -83,7 +83,7 @@ def test_a_row_is_found_by_number_by_label_and_by_part_of_a_label() -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [("even", r"'even' fits 2 models; name one by its row: 2 \(even\), 4 \(even\)"), ("9", "row 9 is not among the 5 rows used"),
-     ("zzz", "no name is 'zzz'")],
+     ("zzz", r"no model is called 'zzz'; give a row \(0 to 4\) or a value of name")],
 )  # fmt: skip
 def test_a_model_that_is_not_one_row_is_refused(model: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):

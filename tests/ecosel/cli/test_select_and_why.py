@@ -322,7 +322,7 @@ def test_why_as_json_names_all_dominators(ecosel: Callable[..., Any]) -> None:
 def test_why_of_an_unknown_model_is_told(ecosel: Callable[..., Any]) -> None:
     outcome = ecosel("why", YOUNG, "Z")
     assert (outcome.status, outcome.out) == (2, "")
-    assert "no model is 'Z'" in outcome.err
+    assert "no model is called 'Z'; give a row (0 to " in outcome.err
 
 
 def document_of(ecosel: Callable[..., Any], folder: Path, content: str, *options: str) -> dict[str, Any]:
