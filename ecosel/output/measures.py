@@ -96,7 +96,8 @@ class Measure:
             return f"{sign}{self.text(abs(value - of))}"
         if value / of >= _MULTIPLE:
             return f"× {rounded(value / of, 2)}"
-        return f"{sign}{percentage(abs(value / of - 1))}"
+        part = percentage(abs(value / of - 1))
+        return f"{part} {'less' if value < of else 'more'}" if part[0] in "<>" else f"{sign}{part}"
 
 
 def measures(selection: Chosen, /) -> dict[str, Measure]:

@@ -58,7 +58,9 @@ function difference(k, value, of) {
   const sign = value < of ? "−" : "+";
   if (o.isAccuracy) return sign + points(k, value, of);
   if (hasNoRatio(o, value, of)) return sign + valueText(k, Math.abs(value - of));
-  return value / of >= 2 ? `× ${rounded(value / of, 2)}` : sign + percentage(Math.abs(value / of - 1));
+  if (value / of >= 2) return `× ${rounded(value / of, 2)}`;
+  const part = percentage(Math.abs(value / of - 1));
+  return /^[<>]/.test(part) ? `${part} ${value < of ? "less" : "more"}` : sign + part;
 }
 
 const joined = (words) => (words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : (words[0] ?? ""));

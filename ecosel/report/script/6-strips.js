@@ -92,8 +92,34 @@ function makeParallel(group, g) {
   const text = make("p", { class: "small muted" }, "Each line is a model, with the better end of every objective at the top. Drag along an axis to keep only a range of it; click the axis to clear the range.");
   const clear = make("button", { type: "button", hidden: true, onclick: () => { state.brushes = {}; refresh({ filtered: true }); } }, "clear all ranges");
   const drawing = svg("svg", { role: "img" });
-  holder.append(make("h3", {}, "All objectives at once"), text, clear, drawing);
-  parallels.push({ group, g, holder, clear, drawing });
+  const sliders = objectives.map((_, k) => rangeSliders(group, k));
+  const ranges = make("details", { class: "ranges" }, make("summary", {}, "ranges without a pointer"), ...sliders.map(({ line }) => line));
+  holder.append(make("h3", {}, "All objectives at once"), text, clear, drawing, ranges);
+  parallels.push({ group, g, holder, clear, drawing, sliders });
+}
+
+// The range of one objective as two sliders, its lowest and its highest value to keep, in hundredths of its axis.
+const heightAt = (k, part) => TOP + (TALL * (objectives[k].isQuality ? 100 - part : part)) / 100;
+function rangeSliders(group, k) {
+  const ends = ["lowest", "highest"].map((end, n) => make("input", { type: "range", min: "0", max: "100", value: n ? "100" : "0", "aria-label": `${end} ${objectives[k].name} to keep` }));
+  const move = () => {
+    const parts = ends.map((input) => Number(input.value));
+    if (parts[0] <= 0 && parts[1] >= 100) delete state.brushes[k];
+    else state.brushes[k] = parts.map((part) => Number(valueAt(group, k, heightAt(k, part)).toPrecision(6))).sort((a, b) => a - b);
+    refresh({ filtered: true });
+  };
+  for (const input of ends) input.addEventListener("input", move);
+  return { ends, line: make("div", {}, make("span", {}, objectives[k].title), ...ends) };
+}
+
+function updateSliders(group, k, { ends }) {
+  const kept = state.brushes[k] || group.whole[k];
+  ends.forEach((input, n) => {
+    const value = Math.min(Math.max(kept[n], group.whole[k][0]), group.whole[k][1]);
+    const part = state.brushes[k] ? (100 * (heightOf(group, k, value) - TOP)) / TALL : 0;
+    input.value = String(state.brushes[k] ? Math.round(objectives[k].isQuality ? 100 - part : part) : 100 * n);
+    input.setAttribute("aria-valuetext", valueText(k, value));
+  });
 }
 
 function drawParallel(view) {
@@ -135,7 +161,7 @@ function drawParallel(view) {
 
 // A title as long as the room between two axes.
 function fitted(title, step) {
-  const most = Math.max(8, Math.floor(Math.min(step, 2 * SIDE) / 7));
+  const most = Math.max(6, Math.floor(Math.min(step, 2 * SIDE) / 8.5));
   return title.length > most ? `${title.slice(0, most - 1)}…` : title;
 }
 
@@ -170,5 +196,6 @@ function updateParallel(view) {
     range.setAttribute("y", String(Math.min(a, b)));
     range.setAttribute("height", String(Math.abs(a - b)));
   });
+  view.sliders.forEach((pair, k) => updateSliders(group, k, pair));
   view.clear.hidden = !Object.keys(state.brushes).length;
 }

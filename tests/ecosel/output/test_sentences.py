@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from ecosel.output.measures import measures, trade
+from ecosel.objectives import Objective
+from ecosel.output.measures import measure, measures, trade
 from ecosel.output.sentences import gain, share, summary
 from ecosel.selection import select
 
@@ -57,6 +58,9 @@ def test_many_times_the_cost_is_a_multiple_and_a_hair_is_not_0() -> None:
     )
     frame = pl.DataFrame({"accuracy": [0.9, 0.899], "params": [1e6, 1.0]})
     assert told(frame, {"accuracy": "max", "params": "min"}).endswith("0.1 points less accuracy, >99.9 % lower params.")
+    cost = measure(Objective("params", "min"), frame["params"])
+    assert [cost.difference(value, 1e6) for value in (1.0, 999_900.0, 1_000_100.0, 1.5e6)] == [
+        ">99.9\u00a0% less", "<0.1\u00a0% less", "<0.1\u00a0% more", "+50\u00a0%"]  # fmt: skip
 
 
 @pytest.mark.parametrize(

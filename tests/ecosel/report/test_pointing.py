@@ -151,6 +151,11 @@ def test_a_brush_keeps_a_range_and_the_table_follows(opened: Open, tmp_path: Pat
     assert page.locator("#parallel-0 polyline.out").count() > 0
     page.click("text=clear all ranges")
     page.wait_for_function("(n) => parseInt(document.getElementById('count').textContent) === n", arg=before)
+    page.focus("#parallel-0 summary")  # the same without a pointer
+    for key in ("Enter", "Tab", "PageUp", "PageUp"):
+        page.keyboard.press(key)
+    page.wait_for_function("(n) => parseInt(document.getElementById('count').textContent) < n", arg=before)
+    assert address(shown).count("b=0:") == 1
 
 
 def test_the_strip_is_dragged_to_a_weight(opened: Open, tmp_path: Path) -> None:
