@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from axe_core_python.sync_playwright import Axe
 
 from tests.ecosel.report.archives import archive, evolved
 from tests.ecosel.report.cases import BY_DATASET, CASES, DIGITS, LABELLED, YOUNG
@@ -59,23 +57,6 @@ def ratio_of(a: list[int], b: list[int]) -> float:
 
     high, low = sorted((light(a), light(b)), reverse=True)
     return (high + 0.05) / (low + 0.05)
-
-
-@pytest.mark.parametrize("case", ["the paper's table", "intervals", "evolved", "one model", "four groups", "two costs"])
-def test_axe_finds_nothing_in_light_dark_and_on_a_phone(case: str, opened: Open, tmp_path: Path) -> None:
-    frame, options = CASES[case]
-    written(tmp_path / "page.html", frame, **options)
-    shown = opened(tmp_path / "page.html", bypass_csp=True)
-    for look in ("light", "dark", "phone"):
-        shown.page.emulate_media(color_scheme="dark" if look == "dark" else "light")
-        if look == "phone":
-            shown.resize(390, 844)
-        # axe cannot tell the contrast of drawings: theirs is reckoned from the colours below
-        rules: dict[str, Any] = {"resultTypes": ["violations"]}
-        if look == "dark":
-            rules["runOnly"] = ["color-contrast"]
-        found = Axe().run(shown.page, context={"exclude": [[".chart svg"], [".parallel svg"]]}, options=rules)
-        assert [(look, one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found["violations"]] == []
 
 
 # A4 landscape less margins of 10 mm, in px of 1/96 inch
