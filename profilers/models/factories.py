@@ -76,7 +76,7 @@ def _torchvision(name: str) -> Callable[..., object]:
 
 def _named(factory: str, where: str, name: str) -> Callable[..., object]:
     try:
-        module = _from_file(Path(where)) if where.endswith(".py") else _from_path(where)
+        module = module_of_file(Path(where)) if where.endswith(".py") else _from_path(where)
     except ModelError:
         raise
     except (Exception, SystemExit) as error:  # a script that is no module ends the program
@@ -100,11 +100,12 @@ def _from_path(name: str) -> object:
     return importlib.import_module(name)
 
 
-def _from_file(path: Path) -> object:
+def module_of_file(path: Path, /) -> object:
+    """Import a file of the user's own code; its neighbours can be imported too."""
     if not path.is_file():
         raise ModelError(f"factory file {path} does not exist")
     folder = str(path.resolve().parent)
-    if folder not in sys.path:  # its neighbours, as when it is run as a script
+    if folder not in sys.path:  # as when it is run as a script
         sys.path.append(folder)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from profilers.errors import ModelError
 from profilers.models.factories import reach_working_folder
 from profilers.models.formats import Format
+from profilers.models.weights.scripts import with_classes_of_scripts
 
 # CVE-2026-24747: the restricted unpickler of older versions could be made to corrupt memory
 _SAFE_SINCE = (2, 10)
@@ -42,8 +43,12 @@ def read(file: Path, format: Format, *, device: str, trust: bool) -> object:
                     f"{file} is more than plain weights: opening it can run any code; "
                     "--trust opens it, if you trust its author; better save the state_dict() as safetensors"
                 ) from error
-        content.seek(0)
-        return torch.load(content, map_location=device, weights_only=False)
+
+        def load() -> object:
+            content.seek(0)
+            return torch.load(content, map_location=device, weights_only=False)
+
+        return with_classes_of_scripts(load, file)
 
 
 def aliases(file: Path, format: Format) -> dict[str, str]:
