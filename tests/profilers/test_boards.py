@@ -132,3 +132,11 @@ def test_a_cut_of_a_recording_gives_the_right_window_or_none(cut_s: float) -> No
     kept = readings.filter(pl.col("time_s").is_between(loads[0, 0] + cut_s, loads[-1, 1] - cut_s))
     found = identify(kept["time_s"].to_numpy(), kept["power_w"].to_numpy(), loads).averaging_window_s
     assert found is None or found.value == pytest.approx(0.025, rel=0.15)
+
+
+def test_a_window_that_is_hardly_longer_than_a_poll_is_refused() -> None:
+    readings = pl.read_parquet(FOLDER / "a100_cycles.parquet").gather_every(2)
+    found = identify(readings["time_s"].to_numpy(), readings["power_w"].to_numpy(), _loads("a100_cycles"))
+    assert found.update_period_s is not None
+    assert found.averaging_window_s is None
+    assert "do not tell how short; poll faster" in found.reasons[0]

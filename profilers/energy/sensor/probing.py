@@ -23,7 +23,7 @@ from profilers.errors import MeterError
 from profilers.meters.base import PowerMeter, Reading
 
 _FEWEST = 12  # changes needed to find a period
-_POLLS_IN_A_PERIOD = 1.5  # at least
+_POLLS_IN_A_PERIOD = _POLLS_IN_A_WINDOW = 1.5  # at least
 _OFF_BY = 1.05  # polls: how far a gap between two changes, each seen up to a poll late, is off
 _FEW_PERIODS = 3  # a gap of so few shows the period, longer ones only confirm it
 # Of the mean cosine of the gaps: what a period reaches, and by how much a half of it may reach more; steps of 0.5 % in a peak.
@@ -83,10 +83,11 @@ def identify(time_s: ArrayLike, values: ArrayLike, /, load_s: ArrayLike | None =
     loads = np.asarray(load_s, np.float64).reshape(-1, 2)
     if np.any(np.diff(loads.ravel()) <= 0):
         raise ValueError("load_s must hold starts and ends in order of time")
+    poll_s = float(np.median(np.diff(times)))
     try:
-        found = fit_response(
-            _on_grid(updated_s, period_s.value, float(np.median(np.diff(times)))), updates, loads, period_s.value
-        )
+        found = fit_response(_on_grid(updated_s, period_s.value, poll_s), updates, loads, period_s.value)
+        if found.shape == "boxcar" and found.length_s.value < _POLLS_IN_A_WINDOW * poll_s:
+            raise Unidentifiable(f"it is short, and polls every {1e3 * poll_s:.2g} ms do not tell how short; poll faster")
     except Unidentifiable as error:
         return IdentifiedSensor(period_s, None, (f"averaging window: {error}",))
     if found.shape == "boxcar":
