@@ -2,7 +2,7 @@
 
 The rooms, in the order of the flow:
 
-- readers: any file that holds a table of models, as an Archive; cells, text, stores, tools
+- readers: any file that holds a table of models, as an Archive; cells, text, stores, tools, derived
 - dominance: which rows dominate which
 - choosing: clean the rows (cleaning), find the fronts, score them, and determine how certain the choice is
 - output: a selection as text, Markdown, JSON or a frame

@@ -187,15 +187,8 @@ def _table(selection: Chosen, choice: Choice) -> _Table:
     weighted = any(weight != 1 for weight in choice.weights.values())
     rule = ["ideal", "scale", *(["weight"] if weighted else [])]
     nothing = [""] * len(rule)
-    names = [
-        _Column(
-            "",
-            [">" if row in choice.answer else "~" if row in picks["trade_off"] else " " for row in rows],
-            nothing,
-            is_text=True,
-        ),
-        _Column("row", [str(row) for row in rows], rule),
-    ]
+    signs = [">" if row in choice.answer else "~" if row in picks["trade_off"] else " " for row in rows]
+    names = [_Column("", signs, nothing, is_text=True), _Column("row", [str(row) for row in rows], rule)]
     if selection.labels:
         labels = _label_cells(selection, choice, rows)
         names.append(_Column(" / ".join(selection.labels), labels, nothing, is_text=True))

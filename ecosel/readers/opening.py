@@ -18,7 +18,7 @@ import polars as pl
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import BOUNDS, Bounds, size_of, unpacked, unpacked_head
 from ecosel.readers.cells.numerals import Mark, with_points
-from ecosel.readers.combining import stack
+from ecosel.readers.derived.combining import stack
 from ecosel.readers.kinds import PACKED, Kind, check_promise, kind_of
 from ecosel.readers.stores.sqlite import open_sqlite
 from ecosel.readers.stores.zipped import unzipped

@@ -22,8 +22,8 @@ from ecosel.readers import Archive, open_archive
 from ecosel.readers.bounds import Bounds, parse_size
 from ecosel.readers.cells.numerals import Mark
 from ecosel.readers.cells.units import holds_quantities
-from ecosel.readers.combining import join, parse_key
-from ecosel.readers.expressions import Expression, filter_rows, find_column, no_row
+from ecosel.readers.derived.combining import join, parse_key
+from ecosel.readers.derived.expressions import Expression, filter_rows, find_column, no_row
 from ecosel.readers.opening import expand
 from ecosel.readers.table import RESERVED, ROW
 from ecosel.selection import Selection, select

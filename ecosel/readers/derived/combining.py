@@ -11,7 +11,7 @@ import polars as pl
 
 from ecosel.errors import ArchiveError
 from ecosel.objectives import Objective
-from ecosel.readers.expressions import Expression, find_column
+from ecosel.readers.derived.expressions import Expression, find_column
 from ecosel.readers.table import RESERVED, ROW, Archive, listed
 
 
@@ -73,9 +73,8 @@ def join(archives: Sequence[Archive], keys: Sequence[Key], /) -> Archive:
     """
     if len(archives) < 2:
         raise ValueError("--join needs two or more files; name another one")
-    tables = _tables(archives, keys)
+    tables, unmatched = _tables(archives, keys), list[tuple[str, pl.Series]]()
     columns = tuple(dict.fromkeys(name for table in tables for name in table.names))
-    unmatched: list[tuple[str, pl.Series]] = []
     on = [f"{_KEY}{k}" for k in range(len(keys))]
 
     def load(wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:

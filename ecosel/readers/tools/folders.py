@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds
-from ecosel.readers.folder_reading import FolderReading
 from ecosel.readers.table import Archive
+from ecosel.readers.tools.folder_reading import FolderReading
 from ecosel.readers.tools.keras_tuner import open_keras_tuner
 from ecosel.readers.tools.mlflow import open_file_store
 from ecosel.readers.tools.ray import open_ray_results

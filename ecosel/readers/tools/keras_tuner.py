@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ecosel.readers.folder_reading import FolderReading
 from ecosel.readers.table import Archive, from_records
+from ecosel.readers.tools.folder_reading import FolderReading
 
 
 def open_keras_tuner(folder: Path, reading: FolderReading) -> Archive | None:

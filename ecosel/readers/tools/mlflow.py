@@ -8,8 +8,8 @@ from typing import Any
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds, Query
-from ecosel.readers.folder_reading import FolderReading
 from ecosel.readers.table import Archive, from_records, listed
+from ecosel.readers.tools.folder_reading import FolderReading
 
 # MLflow stores an infinite metric as the largest float.
 _INFINITE = sys.float_info.max

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ecosel.readers.folder_reading import FolderReading
 from ecosel.readers.table import Archive, from_records
+from ecosel.readers.tools.folder_reading import FolderReading
 
 
 def open_ray_results(folder: Path, reading: FolderReading) -> Archive | None:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ecosel.readers.combining import parse_key
+from ecosel.readers.derived.combining import parse_key
 
 OPTIONS = ("--maximize", "top1", "--minimize", "ms", "--format", "json")
 
