@@ -61,12 +61,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def load_of_others() -> str:
-    """Return how much the machine has to do, in words: its load, and its processors."""
+def load_of_others(*, cpus: Path = Path("/sys/devices/system/cpu")) -> str:
+    """Return how much the machine has to do, in words: its load, its processors, and the frequency that they run at."""
     try:
-        return f"a load of {os.getloadavg()[0]:.1f} on {cores()} processors"
+        words = f"a load of {os.getloadavg()[0]:.1f} on {cores()} processors"
     except OSError:
         return "load unknown"
+    with suppress(OSError, ValueError):
+        told = [int(file.read_text()) / 1e6 for file in cpus.glob("cpu[0-9]*/cpufreq/scaling_cur_freq")]
+        words += f" at {min(told):.1f} to {max(told):.1f} GHz"
+    return words
 
 
 def _machine(proc: Path) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from profilers.machine.processor import ProcessorTime, lost_share, processor_time
+from profilers.machine.processor import ProcessorTime, load_of_others, lost_share, processor_time
 
 
 def written(proc: Path, threads: dict[int, tuple[int, int]], *, stolen: int = 0, user: int = 0) -> ProcessorTime:
@@ -59,3 +59,12 @@ def test_this_process_is_seen_to_run() -> None:
     share = lost_share(before, processor_time())
     assert share is not None
     assert 0 <= share < 1
+
+
+def test_the_frequency_of_the_processors_is_told_where_the_system_does(tmp_path: Path) -> None:
+    assert "GHz" not in load_of_others(cpus=tmp_path)
+    for number, kilohertz in enumerate((800_000, 3_400_000)):
+        folder = tmp_path / f"cpu{number}" / "cpufreq"
+        folder.mkdir(parents=True)
+        (folder / "scaling_cur_freq").write_text(f"{kilohertz}\n")
+    assert load_of_others(cpus=tmp_path).endswith(" processors at 0.8 to 3.4 GHz")
