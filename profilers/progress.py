@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
@@ -19,12 +20,27 @@ def _say_waiting(progress: Progress) -> None:
         click.echo(progress.phase, err=True)
 
 
+def _say_phases() -> Show:
+    """Return what prints each phase as it begins: in a notebook, a bar needs ipywidgets."""
+    said: list[str] = []
+
+    def show(progress: Progress) -> None:
+        if said[-1:] != [progress.phase]:
+            said.append(progress.phase)
+            click.echo(progress.phase)
+
+    return show
+
+
 @contextmanager
 def progress_bar(shown: bool = True) -> Iterator[Show]:
     """Show a bar on standard error where a person looks at it, or in a notebook."""
     notebook = "ipykernel" in sys.modules
     if not shown or not (notebook or sys.stderr.isatty()):
         yield _say_waiting
+        return
+    if notebook and find_spec("ipywidgets") is None:
+        yield _say_phases()
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
