@@ -259,8 +259,9 @@ def _with_company(interest: Values, values: tuple[Values, Values]) -> tuple[Valu
     """Widen the ranges of interest [2, m] until enough of all models (two axes of [n]) are in view."""
     wholes = [np.array([axis.min(), axis.max()]) for axis in values]
     ranges = [np.array([axis.min(), axis.max()]) for axis in interest]
-    wanted = min(_IN_VIEW * len(values[0]), _MOST_WANTED)
-    most = [_MOST_COMPANY * max(np.ptp(r / 2) * 2, _LEAST_WIDTH * np.abs(r).max()) for r in ranges]
+    wanted = max(_SMALL_GROUP, min(_IN_VIEW * len(values[0]), _MOST_WANTED))
+    # a front of one model has no width that would limit the company it is drawn with
+    most = [_MOST_COMPANY * max(np.ptp(r / 2) * 2, _LEAST_WIDTH * np.abs(r).max()) if np.ptp(r) else np.inf for r in ranges]
     for part in 2.0 ** np.arange(-10, 1):  # of the way to the whole range, which the last step reaches
         if _inside(values[0], tuple(ranges[0]), values[1], tuple(ranges[1])) >= wanted:
             break

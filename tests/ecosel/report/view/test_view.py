@@ -191,6 +191,13 @@ def test_a_front_of_two_is_shown_among_others() -> None:
     assert y1 - y0 <= 4.5 * max(0.0001, 0.05 * 0.9)  # company widens the range by a factor at most
 
 
+def test_a_front_of_one_is_shown_among_others() -> None:
+    frame = pl.DataFrame({"accuracy": [0.99, 0.98, 0.97, 0.96, 0.95, 0.94, 0.9], "parameters": [1.0, 20, 30, 40, 50, 60, 900]})
+    (view,) = group_views(select(frame, {"accuracy": "max", "parameters": "min"}))
+    assert len(view.panels[0].choice.front) == 1
+    assert view.panels[0].in_view[True] >= 4
+
+
 def test_whoever_ties_has_all_its_roles() -> None:
     models = lettered(select(pl.concat([archive(1)] * 6), {"accuracy": "max", "parameters": "min"}))
     assert len(models) == 6
