@@ -179,8 +179,13 @@ def _within(times: Floats, groups: Iterable[Window]) -> np.ndarray[Any, np.dtype
 
 
 def _during(trace: PowerTrace, marks: Windows) -> slice:
-    first = np.searchsorted(trace.time_s, marks.groups[0].start_s, "left")
-    return slice(int(first), int(np.searchsorted(trace.time_s, marks.groups[-1].end_s, "right")))
+    """Return the readings of the measurement; from the last check of the board's conditions on, if none fell into it."""
+    first, last = np.searchsorted(trace.time_s, (marks.groups[0].start_s, np.nextafter(marks.groups[-1].end_s, np.inf)))
+    slowed = np.array([text is not None for text in trace.slowdowns], bool)
+    checked = slowed | ~np.isnan(trace.clock_hz) | ~np.isnan(trace.other_processes)
+    if not checked[first:last].any():
+        first = max(np.flatnonzero(checked[:first]), default=first)
+    return slice(int(first), int(last))
 
 
 def _slowdowns(trace: PowerTrace, marks: Windows) -> dict[str, float]:

@@ -72,7 +72,7 @@ def _of_images(
         feeds = {one.name: _made(one, input, len(images), settings.seed) for one, input in rest}
         batches.append(FeedBatch({first.name: images, **feeds}, len(images)))
     if not batches:
-        raise ModelError(f"{data.name} has {count} images, and the model takes batches of {size} only")
+        raise ModelError(f"{data.name} has {count} images, and the model takes only batches of {size}")
     return batches
 
 

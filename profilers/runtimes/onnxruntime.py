@@ -97,7 +97,7 @@ def _flops(file: Path, model: Any, full: FeedBatch) -> tuple[int | None, str | N
 
 def _notes(settings: ProfileSettings, batches: Sequence[FeedBatch], data: LabelledImages | None) -> Iterator[str]:
     if data is not None and (dropped := len(data.labels) - sum(batch.images for batch in batches)):
-        yield f"the last {dropped} images are left out: the model takes batches of {settings.batch_size} only"
+        yield f"the last {dropped} images are left out: the model takes only batches of {settings.batch_size}"
     if (images := max(batch.images for batch in batches)) < settings.batch_size:
         yield f"batches hold {images} images, which are all that there are"
     if data is None:

@@ -32,11 +32,11 @@ def make_batches(
             f"{request.name} does not state its inputs{asked}; give --input 3x32x32 (a shape without the batch) or --dataset"
         )
     if saved.batch not in (None, request.batch_size):
-        raise ModelError(f"{request.name} takes batches of {saved.batch} only; give --batch-size {saved.batch}")
+        raise ModelError(f"{request.name} takes only batches of {saved.batch}; give --batch-size {saved.batch}")
     batches = batches_of(request, given, data, whole=saved.batch is not None)
     notes = []
     if data is not None and (dropped := _images(data) - sum(batch.images for batch in batches)):
-        notes.append(f"the last {dropped} images are left out: the model takes batches of {saved.batch} only")
+        notes.append(f"the last {dropped} images are left out: the model takes only batches of {saved.batch}")
     largest = max(batch.images for batch in batches)
     if isinstance(data, OwnData):
         notes.append(f"batches are those of {data.name}: {largest} images at most")
@@ -72,5 +72,5 @@ def batches_of(
         images = image_batch(data, slice(start, start + size), normalise=request.normalise)
         batches.append(Batch((images, *constants), kwargs, len(images)))
     if not batches:
-        raise ModelError(f"{data.name} has {count} images, and the model takes batches of {size} only")
+        raise ModelError(f"{data.name} has {count} images, and the model takes only batches of {size}")
     return batches

@@ -344,7 +344,7 @@ def test_energy_is_no_objective_where_it_cannot_be_measured(tmp_path: Path, engi
 
 
 def test_joules_without_a_meter_leave_no_archive_behind(tmp_path: Path, engine: Engine) -> None:
-    with pytest.raises(ValueError, match=r"'candle' is no meter"):
+    with pytest.raises(ValueError, match=r"'candle' is not a meter"):
         search(request(tmp_path / "run.db", settings=Settings("", meter="candle"), budget=Budget(joules=1)), engine)
     assert not list(tmp_path.iterdir())
 
@@ -388,7 +388,7 @@ def test_a_fault_of_the_place_ends_the_run_and_is_no_fault_of_a_candidate(
             loop = Loop(asked, places.WORK.module, engine, archive, course, settings, away)
             monkeypatch.setattr("evolver.run.loop._TICK_S", 0.0)
             with pytest.raises(
-                EvolverError, match=r"^6 jobs in a row failed, the last one: a worker could not begin: no data set there; .* mend"
+                EvolverError, match=r"^6 jobs in a row failed, the last one: a worker could not start: no data set there; .* fix"
             ):
                 loop.run()
         assert rows(path, "SELECT COUNT(*) FROM outcomes WHERE status NOT IN ('ok', 'stopped')") == [(0,)]

@@ -174,7 +174,7 @@ def test_an_energy_that_was_not_measured_is_missing_with_its_reason(monkeypatch:
 
 def test_a_meter_that_is_not_there_is_found_out_before_the_first_birth() -> None:
     assert survey(replace(SETTINGS, meter="constant:50").to_json()).no_energy is None
-    with pytest.raises(EvolverError, match=r"--meter: 'candle' is no meter"):
+    with pytest.raises(EvolverError, match=r"--meter: 'candle' is not a meter"):
         survey(replace(SETTINGS, meter="candle").to_json())
 
 

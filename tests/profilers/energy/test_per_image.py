@@ -96,6 +96,16 @@ def test_other_processes_clock_spread_and_a_starved_sampler_are_said() -> None:
     assert any("fell behind: 1 gaps above 0.3 s, the longest 0.70 s" in warning for warning in warnings)
 
 
+def test_between_two_checks_of_the_conditions_the_last_one_holds() -> None:
+    others = np.full(71, np.nan)
+    looks: list[str | None] = [None] * 71
+    first = int(np.searchsorted(trace().time_s, GROUPS[0].start_s))
+    others[[0, first - 2]], looks[0], looks[first - 2] = (0, 1), "", "hw-thermal"
+    energy = derive(trace(other_processes=others, slowdowns=tuple(looks)), MARKS)
+    assert energy.invalid == "clocks were throttled: hw-thermal in 100% of the checks"
+    assert any("other processes used the board (at most 1)" in warning for warning in energy.warnings)
+
+
 def test_marks_survive_json_to_the_bit() -> None:
     odd = replace(MARKS, groups=(Window(0.1 + 0.2, 1e6 / 3, 7),), idle_after=(1 / 3, 2 / 3))
     assert Windows.from_dict(json.loads(json.dumps(odd.to_dict()))) == odd

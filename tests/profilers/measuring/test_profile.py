@@ -177,7 +177,7 @@ import json
 from profilers.measuring.profile import profile
 from profilers.measuring.measurement import Plan
 from profilers.measuring.settings import ProfileSettings
-plan = Plan(ci=0.5, min_s=0.3, max_s=2.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.05)
+plan = Plan(ci=0.5, min_s=1.2, max_s=3.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.05)
 found = profile(ProfileSettings({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
 print(json.dumps([found.status, *found.warnings, *found.energy.reasons]))
 """
@@ -240,7 +240,7 @@ def test_a_model_that_does_not_take_the_images_is_one_line(weights: Path) -> Non
         ({"batch_size": 0}, "at least 1"),
         ({"inputs": ("3x4x4",)}, "give one of them"),
         ({"device": "tpu"}, "not one of auto, cpu"),
-        ({"meter": "wattmeter"}, "is no meter"),
+        ({"meter": "wattmeter"}, "is not a meter"),
     ],
 )
 def test_a_wrong_argument_is_a_value_error(settings: dict[str, Any], words: str, weights: Path) -> None:
@@ -304,7 +304,7 @@ def test_a_child_that_is_killed_costs_its_own_row_alone(tmp_path: Path, weights:
         (("--sweep", "colour=red"), "with a NAME of batch, precision"),
         (("--sweep", "batch=1", "--sweep", "batch=2"), "names batch-size twice"),
         (("--sweep", "precision=fp33"), "one of fp32"),
-        (("--ci", "much"), "not a share"),
+        (("--ci", "much"), "not a percentage"),
         (("--factory-args", "{"), "not JSON"),
         (("--max-seconds", "0"), "above 0"),
     ],

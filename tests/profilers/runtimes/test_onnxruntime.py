@@ -193,10 +193,10 @@ def test_settings_that_are_pytorchs_are_wrong_usage(settings: dict[str, Any], wo
 
 def test_a_batch_that_the_file_fixes_is_kept(tmp_path: Path) -> None:
     path = files.save(files.network(batch=7), tmp_path / "net.onnx")
-    assert "takes batches of 7 only; give --batch-size 7" in refused(path)
+    assert "takes only batches of 7; give --batch-size 7" in refused(path)
     found = prepared(path, batch_size=7, dataset="digits", limit=20)
     assert (found.inference.batches, found.inference.images) == (2, 14)
-    assert "the last 6 images are left out: the model takes batches of 7 only" in found.notes
+    assert "the last 6 images are left out: the model takes only batches of 7" in found.notes
 
 
 @pytest.mark.parametrize(
