@@ -143,6 +143,7 @@ def test_a_brush_keeps_a_range_and_the_table_follows(opened: Open, tmp_path: Pat
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 0.25 * box["height"], steps=3)
     page.mouse.up()
     page.wait_for_function("(n) => parseInt(document.getElementById('count').textContent) < n", arg=before)
+    page.wait_for_function("() => location.hash.includes('b=0:')")
     low = float(address(shown).split("b=0:")[1].split(":")[0])
     values = page.eval_on_selector_all(
         "#models tbody tr:not(.pinned) td:nth-child(2)", "(all) => all.map((e) => Number(e.dataset.value))"

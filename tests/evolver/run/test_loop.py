@@ -120,7 +120,7 @@ def test_a_master_killed_at_random_moments_loses_nothing_and_runs_nothing_twice(
     rng = random.Random(seed)
     kept: dict[int, tuple[Any, ...]] = {}
     kills, births = 0, 0
-    while kills < 50:
+    while kills < 30:
         births += 40
         running = master(tmp_path, births)
         try:

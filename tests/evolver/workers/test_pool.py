@@ -84,7 +84,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, 
             yield engine, started[1:]
     finally:
         for process in started:
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # a node that a test killed may have ended already
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         log.close()
 
@@ -140,7 +141,7 @@ def test_many_deaths_leave_no_process_no_descriptor_and_no_memory(local: Engine)
     rounds(2)
     descriptors, memory = mine.num_fds(), mine.memory_info().rss
     rounds(5)
-    wait([ask(local, "fine") for _ in range(300)])
+    wait([ask(local, "fine") for _ in range(100)])
     ask(local, "fine").result()
     assert mine.num_fds() <= descriptors + 6  # three of each child; at the first count both may have been dead
     assert len(mine.children()) <= others + 2  # a child in each slot

@@ -58,10 +58,12 @@ class Source:
 
 def test_readings_come_at_absolute_deadlines_and_the_thread_is_gone_after() -> None:
     meter = Source(enough=40)
+    before = set(threading.enumerate())
     with Sampler(meter, interval_s=0.01) as sampler:
         assert meter.done.wait(30)
+        assert set(threading.enumerate()) > before
         trace = sampler.trace()
-    assert not any(thread.name == "ecosel power sampler" for thread in threading.enumerate())
+    assert set(threading.enumerate()) <= before
     # every reading lies at a multiple of the interval after the first, however late it was
     late = (trace.time_s[1:] - trace.time_s[0]) % 0.01
     assert np.median(late) < 0.005
@@ -135,9 +137,10 @@ def test_the_thread_ends_where_the_body_raises() -> None:
         with Sampler(Source(), interval_s=0.01):
             raise RuntimeError("out")
 
+    before = set(threading.enumerate())
     with pytest.raises(RuntimeError, match="out"):
         fail()
-    assert not any(thread.name == "ecosel power sampler" for thread in threading.enumerate())
+    assert set(threading.enumerate()) <= before
 
 
 def test_an_interval_of_nothing_is_refused() -> None:
