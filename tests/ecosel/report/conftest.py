@@ -106,7 +106,10 @@ def opened(browser: Browser) -> Iterator[Callable[..., Opened]]:
 
 def address(shown: Opened) -> str:
     """Return what the page keeps in its address, once it has written it."""
-    shown.page.evaluate("() => new Promise((done) => setTimeout(done, 170))")
+    # a move is drawn in the next frame, and written 150 ms later
+    shown.page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 170))))"
+    )
     return re.sub(r"^[^#]*", "", shown.page.url)
 
 

@@ -18,7 +18,7 @@ from ecosel.report.page import as_page
 from ecosel.selection import Selection, select
 from tests.ecosel.report.archives import archive
 from tests.ecosel.report.cases import BY_DATASET, CASES, DIGITS, LABELLED, YOUNG, picks_of
-from tests.ecosel.report.conftest import Opened, selected, written
+from tests.ecosel.report.conftest import Opened, address, selected, written
 
 Open = Callable[..., Opened]
 
@@ -127,8 +127,7 @@ def test_select_itself_agrees_with_weights_and_limits(opened: Open, tmp_path: Pa
         stops = rng.integers(0, 18, 4)
         for k, stop in enumerate(stops):
             shown.move(f"limit-{k}", int(stop))
-        shown.page.wait_for_timeout(160)
-        limits = re.search(r"l=([^&]*)", shown.page.url)
+        limits = re.search(r"l=([^&]*)", address(shown))
         given = [float(value) if value else None for value in limits[1].split(",")] if limits else [None] * 4
         texts = [
             f"{c} {'>=' if k == 0 else '<='} {v!r}" for k, (c, v) in enumerate(zip(columns, given, strict=True)) if v is not None
