@@ -147,6 +147,17 @@ def test_dynamically_quantised_layers_count(layers: set[type]) -> None:
     assert counted(program, SEQUENCE) == (LSTM, None)
 
 
+def test_a_convolution_before_dynamically_quantised_layers_is_not_the_whole() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, 10)
+    ).eval()
+    images = torch.rand(2, 1, 8, 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.jit.trace(torch.ao.quantization.quantize_dynamic(network, {nn.Linear}), images, check_trace=False)
+    assert counted(program, images) == (276_992, None)
+
+
 @pytest.mark.parametrize(
     ("function", "flops"),
     [
