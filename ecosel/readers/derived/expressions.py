@@ -18,6 +18,7 @@ from ecosel.readers.table import ROW, Archive
 
 # Characters of an expression; the time to parse one grows faster than its length.
 _LONGEST = 2_000
+_TRIED = 100
 
 
 def find_column(name: str, columns: Sequence[str], /) -> str:
@@ -70,10 +71,8 @@ class Expression:
                 raise ValueError(f"{self._what}: {_message_of(column, frame)}")
         cells = {column: frame[column] for column in self.columns}
         for column, series in cells.items():
-            if series.dtype.is_numeric() or (series.dtype == pl.String and looks_numeric(series)):
-                series = read_numbers(series)[0]
-            elif series.dtype == pl.String and "'" not in self.sql:
-                series = _quantities(series, frame)
+            # one cell that is neither a number nor a quantity makes a column text: a few are tried before all
+            series = series if self._is_text(series.head(_TRIED), frame) else self._read(series, frame)
             cells[column] = series.cast(pl.Float64) if floats and series.dtype.is_numeric() else series
         result: pl.Series = self._told_plainly(
             lambda: frame.with_columns(cells.values()).select(self._expression.alias("ecosel:result")).to_series()
@@ -81,6 +80,14 @@ class Expression:
         if len(result) != frame.height:
             result = self._told_plainly(lambda: pl.select(pl.repeat(result[0], frame.height)).to_series())
         return result.cast(pl.Float64) if result.dtype.is_decimal() else result
+
+    def _is_text(self, cells: pl.Series, frame: pl.DataFrame) -> bool:
+        return cells.dtype == pl.String and read_numbers(cells)[1].any() and self._read(cells, frame).dtype == pl.String
+
+    def _read(self, cells: pl.Series, frame: pl.DataFrame) -> pl.Series:
+        if cells.dtype.is_numeric() or (cells.dtype == pl.String and looks_numeric(cells)):
+            return read_numbers(cells)[0]
+        return _quantities(cells, frame.head(len(cells))) if cells.dtype == pl.String and "'" not in self.sql else cells
 
     def condition(self, frame: pl.DataFrame) -> pl.Series:
         """Return for which rows the expression is true."""
