@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -11,10 +10,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from evolver.errors import EvolverError
+from profilers.results.foreign_schema import foreign_part
 
 SQLITE = b"SQLite format 3\0"  # how every such file begins
 _TABLES = ("run", "sessions", "births", "outcomes", "reestimates")
-_COMPUTED = re.compile(r"\b(CHECK|GENERATED|AS|DEFAULT|COLLATE|VIRTUAL)\b", re.IGNORECASE)
 # A genome of as many slots as are read (`Genome.from_json`) is far shorter; settings and genomes are the longest cells.
 _LONGEST, _PATIENCE_S = 1_000_000, 10.0
 
@@ -40,9 +39,9 @@ def foreign(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def genomes(path: Path, most: int) -> tuple[str, ...]:
-    """Return the genome of a JSON file, or those of an archive's candidates with the highest accuracy, at most so many.
+    """Return the genome of a JSON file, or those of an archive's candidates with the highest accuracy, at most that many.
 
-    Raises EvolverError where there is none.
+    Raises EvolverError if there is none.
     """
     try:
         with path.open("rb") as file:
@@ -67,9 +66,8 @@ def genomes(path: Path, most: int) -> tuple[str, ...]:
 
 def check_schema(database: sqlite3.Connection, path: Path) -> None:
     """Refuse what this program never makes: a trigger, an index or a condition would run whenever a row is written."""
-    for kind, name, sql in database.execute("SELECT type, name, sql FROM sqlite_master"):
-        known = {"table": _TABLES, "view": ("archive",)}.get(kind, ())
-        if name not in known and sql is not None:  # an index of SQLite's own has no SQL
-            raise EvolverError(f"{path} holds the {kind} {name[:80]!r}, which ecosel did not make; choose another --archive")
-        if kind == "table" and _COMPUTED.search(sql):
-            raise EvolverError(f"{path}: the table {name!r} computes as it is written; choose another --archive")
+    part = foreign_part(database, {"table": _TABLES, "view": ("archive",)})
+    if part is not None and part.is_ours:
+        raise EvolverError(f"{path}: the table {part.name!r} computes as it is written; choose another --archive")
+    if part is not None:
+        raise EvolverError(f"{path} holds the {part.kind} {part.name!r}, which ecosel did not make; choose another --archive")

@@ -109,7 +109,7 @@ class Choice:
         return list(dict.fromkeys(rows))[:50]
 
     def win_shares(self) -> dict[int, float]:
-        """WinShares above 0 by row number, largest first."""
+        """Return the win shares above 0 by row number, largest first."""
         order = np.argsort(-self.wins.shares, kind="stable")
         order = order[self.wins.shares[order] > 0]
         return dict(zip(self._rows(order), self.wins.shares[order].tolist(), strict=True))

@@ -163,8 +163,7 @@ def _picks(selection: Chosen, group: Group, choice: Choice) -> pl.DataFrame:
         "distance": choice.distance[at], "acceptability": choice.wins.shares[at],
         "probability_on_front": pl.Series([member[0] for member in members], dtype=pl.Float64),
         "probability_pick": pl.Series([member[1] for member in members], dtype=pl.Float64),
-        "rule": [json.dumps(choice.rule)]
-        * len(rows),
+        "rule": [json.dumps(choice.rule)] * len(rows),
     }  # fmt: skip
     return pl.DataFrame(columns)
 

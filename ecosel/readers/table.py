@@ -163,7 +163,7 @@ def from_records(
                 raise OverflowError
             kept.append(record)
     except OverflowError:
-        bounds.refuse(path, f"its records have more than {most:,} values, or names as long as so many")
+        bounds.refuse(path, f"its records have more than {most:,} values, or names too long for its size")
     bounds.check_rows(path, len(kept))
 
     def load(columns: Sequence[str], _: Sequence[str]) -> pl.DataFrame:

@@ -181,10 +181,13 @@ def _within(times: Floats, groups: Iterable[Window]) -> np.ndarray[Any, np.dtype
 def _during(trace: PowerTrace, marks: Windows) -> slice:
     """Return the readings of the measurement; from the last check of the board's conditions on, if none fell into it."""
     first, last = np.searchsorted(trace.time_s, (marks.groups[0].start_s, np.nextafter(marks.groups[-1].end_s, np.inf)))
-    slowed = np.array([text is not None for text in trace.slowdowns], bool)
-    checked = slowed | ~np.isnan(trace.clock_hz) | ~np.isnan(trace.other_processes)
-    if not checked[first:last].any():
-        first = max(np.flatnonzero(checked[:first]), default=first)
+
+    def is_checked(row: int) -> bool:
+        known = trace.slowdowns[row] is not None
+        return known or not math.isnan(trace.clock_hz[row]) or not math.isnan(trace.other_processes[row])
+
+    if not any(map(is_checked, range(first, last))):
+        first = next(filter(is_checked, range(first - 1, -1, -1)), first)
     return slice(int(first), int(last))
 
 

@@ -168,8 +168,8 @@ def _of_one_board(path: Path, cells: Cells, gpu: str | None) -> Cells:
     for key in ("index", "uuid", "gpu_uuid", "pci.bus_id", "gpu_bus_id"):
         names = cells.values(key)
         boards = sorted(set(names)) if names else []
-        if gpu is not None and names and any(board == gpu or (key != "index" and board.startswith(gpu)) for board in boards):
-            matches = {board for board in boards if board == gpu or (key != "index" and board.startswith(gpu))}
+        matches = {board for board in boards if gpu and (board == gpu or (key != "index" and board.startswith(gpu)))}
+        if names and matches:
             if len(matches) > 1:
                 raise MeterError(f"--gpu {gpu} names several boards of {path}: {', '.join(sorted(matches))}")
             return cells.rows([name in matches for name in names])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -14,14 +13,13 @@ from typing import Any
 
 from profilers.energy.intervals import Estimate
 from profilers.errors import ProfilerError
+from profilers.results.foreign_schema import foreign_part
 from profilers.results.inference_profile import FIGURES, InferenceProfile
 
 # How `file` and ecosel tell such a database by, and the layout of its tables: raise it when an older ecosel cannot append.
 _APPLICATION, _LAYOUT = 0x65636F70, 1  # "ecop"
 _SQLITE = b"SQLite format 3\0"
 _WAIT_S = 60.0
-
-_COMPUTED = re.compile(r"\b(CHECK|GENERATED|AS|DEFAULT|COLLATE|VIRTUAL)\b", re.IGNORECASE)
 
 Row = Mapping[str, Any]
 
@@ -138,11 +136,9 @@ def _check(database: sqlite3.Connection, path: Path) -> list[str]:
     if not set(_FIRST) <= columns:
         raise ProfilerError(f"{path} is a database not made by ecosel profile; name a new file for the archive")
     # a trigger, an index or a condition would run whenever a row is written
-    for kind, name, sql in database.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"):
-        if (kind, name) not in (("table", "profile"), ("view", "archive")) or (kind == "table" and _COMPUTED.search(str(sql))):
-            raise ProfilerError(
-                f"{path} holds the {kind} {str(name)[:80]!r}, which ecosel profile did not make; choose a new file"
-            )
+    part = foreign_part(database, {"table": ("profile",), "view": ("archive",)})
+    if part is not None:
+        raise ProfilerError(f"{path} holds the {part.kind} {part.name!r}, which ecosel profile did not make; choose a new file")
     return [name for name in COLUMNS if name not in columns]
 
 

@@ -40,9 +40,8 @@ def renamed_errors(names: Sequence[str], columns: Sequence[str], /) -> dict[str,
     for column in columns:
         if f"{column}_std" in names:
             continue
-        stem, comma, filter_ = re.sub(r"[ _./-]mean$", "", column).partition(
-            ","
-        )  # acc,none and acc_stderr,none of lm-evaluation-harness
+        # acc,none and acc_stderr,none of lm-evaluation-harness
+        stem, comma, filter_ = re.sub(r"[ _./-]mean$", "", column).partition(",")
         for name in names:
             own = name.removesuffix(f"{comma}{filter_}") if comma and name.endswith(f"{comma}{filter_}") else name
             is_error = own.startswith(stem) and _ERROR.fullmatch(own[len(stem) :]) and len(own) > len(stem) + 1

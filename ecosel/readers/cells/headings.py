@@ -17,6 +17,8 @@ _NO_UNIT = frozenset(("string", "str", "text", "float", "float32", "float64", "d
                       "integer", "bool", "boolean", "number", "numeric", "object", "count", "none", "unit", "units",
                       "name"))  # fmt: skip
 _OTHER_UNITS = frozenset(("%", "fps", "points", "pts", "pp", "px", "€", "$", "°c", "k", "b"))
+# a number that says no unit itself
+PLAIN_NUMBER = r"^\s*[+\-−]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?\s*$"
 _RATE = re.compile(r"[A-Za-zµμ€$%]{1,12}\s?(/|per|\*|·)\s?[A-Za-zµμ0-9²]{1,12}")
 _UNNAMED = re.compile(r"Unnamed: \d+(_level_\d+)?")
 # rows of a sample that are looked at to find the columns of numbers
@@ -59,11 +61,7 @@ def heading_of(header: Sequence[str], rows: Sequence[Sequence[str]], /) -> Headi
 
 def with_unit(cell: str | float | None, unit: str) -> str | float | None:
     """Return a cell with the unit of its column, where it is a number without one."""
-    return (
-        f"{cell} {unit}"
-        if cell is not None and re.fullmatch(r"\s*[+\-−]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?\s*", f"{cell}")
-        else cell
-    )
+    return f"{cell} {unit}" if cell is not None and re.match(PLAIN_NUMBER, f"{cell}") else cell
 
 
 def _joined(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...] | None:

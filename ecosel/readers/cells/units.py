@@ -9,6 +9,7 @@ import polars as pl
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.cells.numbers import MISSING, read_numbers
+from ecosel.readers.cells.numbers import numbers as _numbers_of
 
 _PREFIXES = {
     "": 1.0,
@@ -144,9 +145,7 @@ def _in_one_unit(
 
 
 def _numbers(cells: pl.Series, rows: pl.Series) -> pl.Series:
-    from ecosel.readers.cells.numbers import numbers
-
-    return numbers(cells, rows=rows)
+    return _numbers_of(cells, rows=rows)
 
 
 def _plain(cells: pl.Series) -> pl.Series:

@@ -58,7 +58,7 @@ class _Sheet:
     """Where the cells of a sheet lie, and how much text they share, as far as it was read."""
 
     def __init__(self, lengths: list[int]) -> None:
-        """Return the length before the first shared text, and the length of each."""
+        """Take the lengths: of the text before the first shared one, and of each shared one."""
         self.lengths = lengths
         self.text = self.column = self.last = 0
         self._first, self._left = sys.maxsize, sys.maxsize

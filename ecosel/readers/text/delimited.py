@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from ecosel.errors import ArchiveError
+from ecosel.readers.cells.headings import PLAIN_NUMBER
 from ecosel.readers.cells.numerals import Mark, decimal_mark, with_points
 from ecosel.readers.table import RESERVED, Archive, distinct, refuse_twice
 from ecosel.readers.text.preamble import Layout, layout_of
@@ -181,7 +182,7 @@ def _typed(cells: pl.Series) -> pl.Series:
 def _with_unit(cells: pl.Series, unit: str) -> pl.Series:
     """Write a unit behind the numbers of a column."""
     text = cells.cast(pl.String)
-    is_plain = text.str.contains(r"^\s*[+\-−]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?\s*$")
+    is_plain = text.str.contains(PLAIN_NUMBER)
     return pl.select(pl.when(is_plain).then(text + f" {unit}").otherwise(text)).to_series().alias(cells.name)
 
 

@@ -21,7 +21,7 @@ class FolderReading:
         self.size = self._files = self._listed = 0
 
     def below(self, folder: Path, levels: int) -> list[Path]:
-        """Return the folders so many levels below one, in the order of their names."""
+        """Return the folders that many levels below one, in the order of their names."""
         found = [folder]
         for _ in range(levels):
             found = [Path(entry.path) for one in found for entry in self._entries(one) if entry.is_dir()]
