@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser check fuzz clean
+.PHONY: demo test browser compiler check fuzz clean
 
 # Search for networks that read shifted digits: 200 at random and 200 by evolution. Compare what both finally choose,
 # retrained and tested once. `tests/benchmarks/README.md` has the figures of 20 seeds: evolution wins.
@@ -19,7 +19,7 @@ demo: .venv/installed
 	@$(BIN)/python -m evolver.run.winners.comparison demo/random.db demo/evolved.db
 	@echo "Report: $(CURDIR)/demo/report.html"
 
-test: .venv/installed-test browser
+test: .venv/installed-test browser compiler
 	$(BIN)/python -m pytest
 
 # The page of `ecosel report` is tested in real browsers.
@@ -28,6 +28,13 @@ browser:
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium firefox-esr fonts-dejavu-core; \
 	else echo "skipping tests of the report in missing browsers; to run them, install the packages chromium and firefox-esr"; fi
+
+# Compiled models, and the stand-in for NVIDIA's library, need a compiler.
+compiler:
+	@if command -v gcc >/dev/null && command -v g++ >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -qq -y --no-install-recommends g++; \
+	else echo "no C++ compiler: tests of compiled models and of NVML will be skipped; install g++ to run them"; fi
 
 check: .venv/installed-test
 	$(BIN)/ruff check .

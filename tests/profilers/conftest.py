@@ -15,6 +15,8 @@ import pytest
 
 from tests.conftest import ROOT, environment
 
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not there to compile a model")
+
 SOURCE = Path(__file__).parent / "nvml_standin" / "standin.c"
 
 

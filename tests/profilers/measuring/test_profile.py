@@ -23,7 +23,7 @@ from profilers.measuring.settings import Plan, ProfileSettings
 from profilers.measuring.several.sweep import sweep, unfinished
 from profilers.results.building import verify
 from tests.conftest import ROOT, Outcome
-from tests.profilers.conftest import run_child
+from tests.profilers.conftest import needs_compiler, run_child
 from tests.profilers.networks import Small
 
 SHORT = Plan(ci=0.5, min_s=0.3, max_s=3.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.1, group_s=0.02)
@@ -206,6 +206,7 @@ def test_a_model_with_images_runs_channels_last(tmp_path: Path) -> None:
     assert found.facts.reasons["accuracy"] == "no labels were given (--dataset)"
 
 
+@needs_compiler
 def test_a_compiled_model_tells_what_compiling_cost_and_when_it_pays_off(weights: Path) -> None:
     found = measured(weights, compile=True, meter="constant:65").profile
     assert found.facts.flops == 2 * (64 * 32 + 32 * 10)

@@ -18,6 +18,7 @@ from profilers.measuring.settings import ProfileSettings
 from profilers.models.inputs import Input, image_batch, make_batch, parse_inputs
 from profilers.models.opening import SavedModel, count_parameters, open_model
 from tests.conftest import SHARED
+from tests.profilers.conftest import needs_compiler
 
 torch = pytest.importorskip("torch")
 
@@ -94,6 +95,7 @@ def test_a_network_survives_every_format_whatever_the_file_is_called(
         assert try_once(opened, args, kwargs).shape == (9, 10)
 
 
+@needs_compiler
 def test_a_native_package_runs(tmp_path: Path) -> None:
     path = tmp_path / "model.pt2"
     network, rows = torch.nn.Linear(3, 2).eval(), torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
