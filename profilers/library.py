@@ -74,7 +74,7 @@ def measure_module(
 
     from profilers.inference.running import TorchInference
     from profilers.models.parameters import count_parameters
-    from profilers.runtimes.torch_devices import find_device
+    from profilers.runtimes.pytorch import find_device
 
     tensor = next(iter([*module.parameters(), *module.buffers()]), None)
     place = find_device("cpu" if tensor is None else str(tensor.device))
@@ -152,7 +152,7 @@ class _Calls:
 def _place(device: str) -> Device:
     if device == "cpu":
         return Device("cpu", f"{processor_name()}, {os.cpu_count()} processors", "cpu")
-    from profilers.runtimes.torch_devices import find_device
+    from profilers.runtimes.pytorch import find_device
 
     return find_device(device)
 

@@ -117,7 +117,7 @@ class _Running:
     def energy(
         self, start_s: float, end_s: float, first: Reading | None, last: Reading | None
     ) -> tuple[Estimate, tuple[str, ...]]:
-        from profilers.energy.sensor.known import sensor_of
+        from profilers.energy.readings import sensor_of
 
         column, sensor = sensor_of(self._meter)
         if column is None:

@@ -32,7 +32,7 @@ from profilers.inference.running import set_precision
 from profilers.measuring.settings import Plan
 from profilers.meters import NoMeter, find_meter
 from profilers.runtimes.module import measure_module
-from profilers.runtimes.torch_devices import find_device
+from profilers.runtimes.pytorch import find_device
 
 
 def prepare(settings: str) -> None:

@@ -1,8 +1,13 @@
-"""Options that the commands which measure share, as values."""
+"""What the commands that measure share: options as values, and a standard output that carries only the answer."""
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,3 +43,24 @@ def factory_arguments(text: str | None) -> dict[str, Any] | None:
     if not isinstance(arguments, dict):
         raise ValueError('--factory-args must be a JSON object of keyword arguments, such as {"num_classes": 10}')
     return arguments
+
+
+@contextmanager
+def stdout_aside() -> Iterator[None]:
+    """Send standard output to standard error, that of native code and of child processes too, until the end of the block."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # the caller closed it: nothing can be mixed with anything
+        yield
+        return
+    try:
+        with suppress(OSError):
+            os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        ctypes.CDLL(None).fflush(None)  # output buffered in native code would appear later
+        os.dup2(kept, 1)
+        os.close(kept)

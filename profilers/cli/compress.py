@@ -57,7 +57,7 @@ def compress(model: str, variants: str, finetune: int, folder: Path, archive: Pa
     Each variant is a file, verified in a fresh process. Parent and variants are measured in turn on this processor, so that
     other load affects them equally. Needs ecosel[compress].
     """
-    from profilers.machine.stdout import stdout_aside
+    from profilers.cli.common import stdout_aside
     from profilers.measuring.settings import ProfileSettings
     from profilers.results.archive import done
     from profilers.variants.settings import CompressSettings, check_settings

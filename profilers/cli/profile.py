@@ -165,7 +165,7 @@ def _requests(models: tuple[str, ...], manifest: Path | None, options: dict[str,
 
 
 def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | None, format_: str) -> None:
-    from profilers.machine.stdout import stdout_aside
+    from profilers.cli.common import stdout_aside
     from profilers.measuring.profile import Uncompiled
     from profilers.measuring.profile import profile as run
     from profilers.measuring.runtime import check

@@ -70,7 +70,7 @@ def _entries(path: Path, lines: Iterator[list[str]]) -> Iterator[Entry]:
 
 def measure_several(requests: Sequence[ProfileSettings], *, archive: Path | None, format_: str) -> None:
     """Measure the models in turn on one device, append a row of each, and show them."""
-    from profilers.machine.stdout import stdout_aside
+    from profilers.cli.common import stdout_aside
     from profilers.measuring.runtime import check
     from profilers.measuring.several.together import profile_together
     from profilers.results.archive import append, done, failed_row, row_of

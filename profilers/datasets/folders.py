@@ -14,8 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from profilers.datasets.arrays import of_npz
-from profilers.datasets.decoding import ImageSource, decode
-from profilers.datasets.sizes import Fit
+from profilers.datasets.decoding import Fit, ImageSource, decode
 from profilers.errors import DataError
 
 _SPLIT_OF = {

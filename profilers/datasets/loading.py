@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from profilers.datasets.decoding import ImageSource
-from profilers.datasets.sizes import AS_IT_IS, Fit
+from profilers.datasets.decoding import AS_IT_IS, Fit, ImageSource
 from profilers.errors import DataError
 
 SPLITS = ("train", "valid", "test")

@@ -1,11 +1,14 @@
-"""The interface of a measurement to a model and its batches, independent of the runtime; no torch."""
+"""What a measurement needs of a model and its batches, whatever the runtime: interface, order of batches, timing; no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
+
+import numpy as np
 
 Mode = Literal["paper", "device", "pipelined"]  # where the batches of a measurement lie
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
@@ -96,3 +99,42 @@ def process_peak_memory(runtime: str) -> tuple[int | None, str]:
         return int(line.split()[1]) * 1024, f"the whole process, {runtime} and batches included"
     except (OSError, StopIteration):
         return None, "the system does not report it"
+
+
+B = TypeVar("B")
+
+_MOST, _LEAST = 1000, 20  # calls that are timed
+
+
+class RandomOrder:
+    """The places of n batches, over and over in one random order, so that the beginning of a pass is a fair sample of it."""
+
+    def __init__(self, batches: int, seed: int) -> None:
+        self._order = np.random.default_rng(seed).permutation(batches).tolist()
+        self._next = 0
+
+    def following(self, batches: int) -> list[int]:
+        """Return the next places, and stay where it is."""
+        return [self._order[(self._next + index) % len(self._order)] for index in range(batches)]
+
+    def take(self, batches: int) -> list[int]:
+        chosen = self.following(batches)
+        self._next = (self._next + batches) % len(self._order)
+        return chosen
+
+
+def time_singly(run: Callable[[B], object], prepare: Callable[[int], B], /, *, max_s: float) -> list[float]:
+    """Return the seconds of calls of what is prepared for 0, 1, 2, ...: of at most 1,000, which begin within max_s.
+
+    Where those are fewer than 20, calls go on up to five times max_s.
+    """
+    seconds: list[float] = []
+    end_s = time.perf_counter() + max_s
+    while len(seconds) < _MOST and (len(seconds) < _LEAST or time.perf_counter() < end_s):
+        batch = prepare(len(seconds))
+        start_s = time.perf_counter()
+        run(batch)
+        seconds.append(time.perf_counter() - start_s)
+        if time.perf_counter() > end_s + 4 * max_s:
+            break
+    return seconds

@@ -15,9 +15,8 @@ import torch
 from profilers.errors import ModelError, ProfilerError
 from profilers.inference.batches import Batch
 from profilers.inference.flops.counting import count_flops
-from profilers.inference.passes import RandomOrder, time_singly
 from profilers.inference.pipelining import Pipeline
-from profilers.inference.protocol import Mode, Precision, Transfers, process_peak_memory
+from profilers.inference.protocol import Mode, Precision, RandomOrder, Transfers, process_peak_memory, time_singly
 from profilers.inference.scores import tensors_of
 from profilers.models.torch_errors import in_one_line, quiet
 

@@ -1,1 +1,1 @@
-"""This process and the machine: its time on processors, its standard output, the child processes that it starts."""
+"""This process and the machine: its time on processors, and the child processes that it starts."""

@@ -1,7 +1,8 @@
-"""Warm up, repeat groups of batches, stop when the interval is narrow enough: a load and a sampler → marks on a trace."""
+"""Warm up, then repeat groups of batches until the interval is narrow enough; with --compile, before and after compiling."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,11 +11,15 @@ from typing import Protocol
 import numpy as np
 
 from profilers.energy.per_image import PHASES, Span, Window, Windows, derive, time_per_image
+from profilers.energy.readings import sensor_of
 from profilers.energy.sampling.sampler import Sampler, Stopwatch
-from profilers.energy.sensor.known import sensor_of
+from profilers.errors import ModelError
+from profilers.inference.protocol import Inference
 from profilers.machine.processor import lost_share, processor_time
+from profilers.measuring.device import ReservedDevice
 from profilers.measuring.settings import Plan, Progress, Show
-from profilers.measuring.warming_up import find_period, warm_up
+from profilers.measuring.warming_up import find_period, rest, warm_up
+from profilers.results.building import Compilation
 
 _FEWEST_BLOCKS = 5
 # Stopping at the first narrow interval prefers those that are narrow by chance.
@@ -222,3 +227,50 @@ def _with_groups(marks: Windows, groups: list[Window], *, idle_after: Span | Non
     used = quiet if len(quiet) >= _FEWEST_GROUPS else groups
     others = tuple(group for group in groups if group not in used)
     return replace(marks, groups=tuple(used), others=(*marks.others, *others), idle_after=idle_after)
+
+
+class NotCompiled(ModelError):  # noqa: N818
+    """A model that was measured as it is cannot be compiled."""
+
+    def __init__(self, reason: str, eager: Measurement) -> None:
+        super().__init__(reason)
+        self.eager = eager
+
+
+def measure_inference(
+    inference: Inference, device: ReservedDevice, plan: Plan, /, *, seed: int, show: Show, compiled: bool = False
+) -> tuple[Measurement, Compilation | None]:
+    """Measure a model; where it is to be compiled, before and after. Raise NotCompiled where it cannot be."""
+    inference.try_out()
+    warm = rest(device.sampler, plan, "idle power with the model", show)
+
+    def measured() -> Measurement:
+        rng = np.random.default_rng(seed)
+        return measure(inference, device.sampler, plan, rng=rng, show=show, idle_cold=device.idle, idle_warm=warm)
+
+    eager = measured()
+    if not compiled:
+        return eager, None
+    show(Progress("compiling", 0.0, 0.0))
+    try:
+        compilation = Compilation(_compile(inference, device, eager.marks), eager.marks)
+    except ModelError as error:
+        raise NotCompiled(f"compiled, {error}", eager) from error
+    return measured(), compilation
+
+
+def _compile(inference: Inference, device: ReservedDevice, eager: Windows) -> Windows:
+    """Compile the model by its first calls, one for every size of batch, and mark the time that this took."""
+    sampler = device.sampler
+    with inference.compiling():
+        if eager.counter:
+            sampler.await_tick()
+        sampler.read()
+        start_s = sampler.now()
+        images = inference.run_each_size()
+        end_s = sampler.now()
+    sampler.read()
+    if eager.counter:
+        sampler.await_tick()
+    sampler.wait(2 * eager.interval_s)
+    return dataclasses.replace(eager, groups=(Window(start_s, end_s, images),))

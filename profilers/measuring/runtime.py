@@ -6,7 +6,9 @@ for formats that nothing here opens.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import metadata
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -138,3 +140,12 @@ def _check_onnx(settings: ProfileSettings) -> None:
     if settings.mode == "pipelined":
         raise ValueError("mode 'pipelined' is for PyTorch models; use 'paper' for ONNX models")
     check_file(Path(settings.model))
+
+
+def installed(*packages: str) -> dict[str, str]:
+    """Return the versions of those packages that are installed."""
+    found = {}
+    for package in packages:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found

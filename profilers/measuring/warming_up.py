@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from profilers.energy.per_image import Span
+from profilers.energy.readings import sensor_of
 from profilers.energy.sampling.sampler import Sampler, Stopwatch
-from profilers.energy.sensor.known import sensor_of
 from profilers.energy.sensor.probing import identify
 from profilers.energy.window import Floats
 from profilers.measuring.settings import Plan, Progress, Show

@@ -12,10 +12,10 @@ from profilers.energy.per_image import Energy, derive, time_per_image
 from profilers.inference.batches import Batch
 from profilers.inference.protocol import Mode
 from profilers.inference.running import TorchInference
-from profilers.measuring.compiling import measure_inference
 from profilers.measuring.device import reserve
+from profilers.measuring.measurement import measure_inference
 from profilers.measuring.settings import Plan, Show
-from profilers.runtimes.torch_devices import find_device
+from profilers.runtimes.pytorch import find_device
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from profilers.errors import ModelError
-from profilers.inference.passes import RandomOrder, time_singly
-from profilers.inference.protocol import Transfers, process_peak_memory
+from profilers.inference.protocol import RandomOrder, Transfers, process_peak_memory, time_singly
 from profilers.models.torch_errors import in_one_line
 from profilers.runtimes.onnx_batches import FeedBatch, Feeds
 

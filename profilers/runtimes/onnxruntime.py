@@ -12,9 +12,8 @@ import onnxruntime
 
 from profilers.datasets import LabelledImages
 from profilers.errors import MeterError, ModelError, ProfilerError
-from profilers.machine.versions import installed
 from profilers.measuring.device import Device, cuda_device
-from profilers.measuring.runtime import Prepared, images_of
+from profilers.measuring.runtime import Prepared, images_of, installed
 from profilers.measuring.settings import ProfileSettings
 from profilers.meters.rapl import processor_name
 from profilers.models.onnx.checking import check_file, digest

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from profilers.errors import ModelError
 from profilers.models.formats import before_2_8
 from profilers.models.inputs import Input
 from profilers.models.programs import signatures
 from profilers.models.programs.batch_axis import batched
-from profilers.models.programs.training_mode import evaluated_export, evaluated_script
 from profilers.models.torch_errors import some
 
 
@@ -75,3 +76,89 @@ def _with_inputs(
         return Program(module, notes=notes)
     inputs, batch, more = batched(module, recorded, batch_axis, device=device)
     return Program(module, inputs, batch, (*notes, *more))
+
+
+# (operator, the argument that says "training"): `eval()` does not reach what a trace or an export has written down
+_SWITCHES = {
+    "dropout": 2, "dropout_": 2, "feature_dropout": 2, "feature_dropout_": 2, "alpha_dropout": 2, "alpha_dropout_": 2,
+    "feature_alpha_dropout": 2, "feature_alpha_dropout_": 2, "native_dropout": 2, "batch_norm": 5, "native_batch_norm": 5,
+    "_native_batch_norm_legit": 5, "_native_batch_norm_legit_functional": 5,
+    "cudnn_batch_norm": 5, "miopen_batch_norm": 5, "rrelu": 3, "rrelu_": 3, "rrelu_with_noise": 4,
+}  # fmt: skip
+# and where the share that is dropped stands alone: lstm.input, lstm.data
+_DROPOUTS = {"lstm": (5, 6), "gru": (5, 6), "rnn_tanh": (5, 6), "rnn_relu": (5, 6), "scaled_dot_product_attention": (4,)}
+_RANDOM = {"bernoulli", "bernoulli_", "rand", "rand_like", "randn", "randn_like", "normal", "normal_", "uniform_"}
+
+
+def evaluated_script(module: Any, /) -> tuple[str, ...]:
+    """Switch a loaded TorchScript program before its first run, and return the layers switched, or those that cannot be."""
+    switched: Counter[str] = Counter()
+    random: set[str] = set()
+    for graph in _graphs(module):
+        for name, place in _SWITCHES.items():
+            for node in graph.findAllNodes(f"aten::{name}"):
+                # without running statistics a batch norm has no others than those of the batch
+                if "batch_norm" in name and list(node.inputs())[3].type().kind() == "NoneType":
+                    continue
+                if _off(graph, node, place, False):
+                    switched[name.rstrip("_")] += 1
+        for name, places in _DROPOUTS.items():
+            for node in graph.findAllNodes(f"aten::{name}"):
+                switched[f"dropout of {name}"] += any(_off(graph, node, place, 0.0) for place in places)
+        random |= {name for name in _RANDOM if graph.findNode(f"aten::{name}")}
+    return _said(+switched, random)
+
+
+def _graphs(module: Any) -> Iterator[Any]:
+    for one in module.modules():
+        for name in one._c._method_names():
+            yield one._c._get_method(name).graph
+
+
+def _off(graph: Any, node: Any, place: int, off: bool | float) -> bool:
+    """Replace a constant argument, of the type of `off` and on, by `off`; tell whether it was one."""
+    value = list(node.inputs())[place].toIValue()
+    if type(value) is not type(off) or not value:
+        return False
+    constant = graph.insertConstant(off)
+    constant.node().moveBefore(node)
+    node.replaceInput(place, constant)
+    return True
+
+
+def evaluated_export(graph_module: Any, /) -> tuple[str, ...]:
+    """Switch the module of a torch.export program, and return the layers switched, or those that cannot be."""
+    import torch
+
+    switched: Counter[str] = Counter()
+    random: set[str] = set()
+    for graph in (one.graph for one in graph_module.modules() if isinstance(one, torch.fx.GraphModule)):
+        for node in graph.nodes:
+            if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
+                continue
+            name = node.target._schema.name.removeprefix("aten::")
+            place = _SWITCHES.get(name)
+            if name in _RANDOM:
+                random.add(name)
+            by_batch = "batch_norm" in name and node.args[3] is None
+            if place is not None and not by_batch and len(node.args) > place and node.args[place] in (True, None):
+                node.args = (*node.args[:place], False, *node.args[place + 1 :])
+                switched[name.rstrip("_")] += 1
+            for place in _DROPOUTS.get(name, ()):
+                if len(node.args) > place and type(node.args[place]) is float and node.args[place]:
+                    node.args = (*node.args[:place], 0.0, *node.args[place + 1 :])
+                    switched[f"dropout of {name}"] += 1
+    for one in graph_module.modules():
+        if isinstance(one, torch.fx.GraphModule):
+            one.recompile()
+    return _said(switched, random)
+
+
+def _said(switched: Counter[str], random: set[str]) -> tuple[str, ...]:
+    notes = []
+    if switched:
+        found = ", ".join(f"{count} {name}" for name, count in sorted(switched.items()))
+        notes.append(f"the program was saved in training mode; switched to evaluation: {found}")
+    if random:
+        notes.append(f"the program draws random numbers when it runs ({', '.join(sorted(random))}): its outputs vary")
+    return tuple(notes)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from profilers.energy.readings import sensor_of
 from profilers.energy.sampling.sampler import Sampler
-from profilers.energy.sensor.known import sensor_of
 from profilers.errors import MeterError
 from profilers.meters.linux.rails import Rail, RailMeter, Supply
 
