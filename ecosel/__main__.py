@@ -1,4 +1,4 @@
-"""`python -m ecosel` is the console script."""
+"""Run the console script as `python -m ecosel`."""
 
 from ecosel.cli import main
 

@@ -1,4 +1,4 @@
-"""What ecosel raises when the world fails; a wrong argument is a ValueError."""
+"""The errors that ecosel raises for outside failures; a wrong argument is a ValueError."""
 
 
 class ArchiveError(Exception):

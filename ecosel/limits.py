@@ -17,19 +17,19 @@ _UNIT = r"[A-Za-zµμ][A-Za-zµμ/]*"
 _FORM = "write COLUMN <= VALUE or COLUMN >= VALUE"
 _READS: dict[str, Relation] = {"<=": "<=", "≤": "<=", ">=": ">=", "≥": ">=", "<": "<", ">": ">"}
 _TURNED: dict[Relation, Relation] = {"<=": ">=", ">=": "<=", "<": ">", ">": "<"}
-# how far a value is counted to be beyond a strict limit that it equals
+# violation assigned to a value that equals a strict limit
 _AT_LIMIT = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The largest value of a column that is allowed, or the smallest."""
+    """The largest or smallest value allowed in a column."""
 
     column: str
     value: float
     relation: Relation = "<="
     unit: str = ""
-    """Of the value, if it is not that of the column."""
+    """The unit of the value, if it is not that of the column."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
@@ -58,7 +58,7 @@ class Limit:
 def parse_limit(text: str, /, *, column: Callable[[str], str], sense: Callable[[str], Sense | None]) -> Limit:
     """Return the limit that a text states: `ms <= 20`, `0.9 <= accuracy`, `parameters=1e6`.
 
-    column returns the full name of a column or raises ValueError; sense what is better in it, if that is known: with `=`,
+    column returns the full name of a column or raises ValueError; sense returns which end is better, if known. With `=`,
     the value is the largest of a cost or the smallest of a quality. A percent sign divides by 100, as in cells.
     """
     found = re.fullmatch(rf"\s*(.*[^\s<>=])\s*(<=|>=|≤|≥|(?<![<>])=|<|>)\s*({_NUMBER})\s*(%|{_UNIT})?\s*", text)
@@ -104,12 +104,12 @@ class Within:
         return f"{100 * self.amount:.6g} %" if self.is_part else f"{self.amount:.6g} points"
 
     def least(self, best: float, /, *, point: float) -> float:
-        """Return the lowest quality that is near enough to the best one; point is one point in the unit of the quality."""
+        """Return the lowest quality that is near enough to the best; point is the size of one point of the quality."""
         return best - (abs(best) * self.amount if self.is_part else self.amount * point)
 
 
 def parse_within(text: str, /) -> Within:
-    """Return how near to the best `1%`, `0.5` or `0.5 points` is."""
+    """Read `1%`, `0.5` or `0.5 points` as a distance from the best quality."""
     found = re.fullmatch(rf"\s*({_NUMBER})\s*(%|points?|pp)?\s*", text)
     if found is None:
         raise ValueError(f"--within {text!r}: write 1% (of the best quality) or 0.5 (points)")

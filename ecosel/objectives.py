@@ -41,38 +41,38 @@ class Objective:
 
     def costs(self, values: pl.Series, /) -> NDArray[np.float64]:
         """Return values [n] as costs [n], smaller is better, in an order that equals theirs exactly."""
-        # compared in Python: a column of 8 or 32 bits, or without a sign, cannot hold the bound
+        # compared in Python, as an unsigned column, or one of 8 or 32 bits, cannot hold the bound
         ends = [abs(end) for end in (values.min(), values.max()) if isinstance(end, int)]
         if max(ends, default=0) > _EXACT_INT:
             values = values.rank("dense").cast(int)
         costs = values.cast(float).to_numpy()
-        # 0.0 - x rather than -x: a quality of 0 must not become -0.0, which sorts as another value in some libraries
+        # 0.0 - x rather than -x: a quality of 0 must not become -0.0, which some libraries sort as a different value
         return 0.0 - costs if self.is_quality else costs
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric that ecosel knows by its column: its name, its unit, and when it is known."""
+    """A metric that ecosel knows by its column: name, unit, and when its value is available."""
 
     objective: Objective
     name: str
-    """What people call it."""
+    """Its name in sentences."""
     unit: str = ""
     """SI; a fraction is shown in percent."""
     less: str = "less"
-    """What a smaller amount is called."""
+    """The word for a smaller amount, such as "less" or "fewer"."""
     is_canonical: bool = False
-    """An objective without being named."""
+    """Used as an objective by default."""
     paper_unit: float | None = None
     """One unit of distance under the preset `paper`: 1 s, 1e7 parameters, 10 mJ, all of the accuracy. Not from the paper:
     chosen here, as round numbers that give all nine best trade-offs of its Table I."""
     is_measured: bool = False
-    """Known only once inference was measured, after the training."""
+    """Available only once inference was measured, after the training."""
 
 
 ACCURACY = Objective("accuracy", "max")
 ENERGY = Objective("energy_per_inference_j", "min")
-# The one table of the metrics that have a name; every other column is its owner's.
+# The one table of the metrics that ecosel knows; every other column belongs to the user.
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.objective.column: metric
@@ -90,7 +90,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     }
 )  # fmt: skip
 CANONICAL = tuple(metric.objective for metric in METRICS.values() if metric.is_canonical)
-# Names of shares that people give in fractions or in percent: top1, val_acc, mAP50, macro_f1, roc_auc, acc@1, "Accuracy (%)".
+# Names of shares, given as fractions or in percent: top1, val_acc, mAP50, macro_f1, roc_auc, acc@1, "Accuracy (%)".
 _SHARE = re.compile(
     r"(?<![a-z])(acc|accuracy|top[-_ ]?[15]|m?ap([@_-]?[.\d]+([-:][.\d]+)?)?|m?ap[sml]|f[-_ ]?1|(roc|pr)?[-_ ]?auc|auroc|auprc"
     r"|recall|precision|m?iou|dice|exact[-_ ]?match)(?![a-z])|%", re.IGNORECASE,
@@ -98,7 +98,7 @@ _SHARE = re.compile(
 
 
 def is_share(column: str, /) -> bool:
-    """Tell whether a column is called as a share usually is, whose best value is 1 or 100."""
+    """Tell whether a column has a usual name of a share, whose best value is 1 or 100."""
     return bool(_SHARE.search(column))
 
 

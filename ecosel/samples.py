@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def sample(name: str, /) -> Path:
-    """Return the path of a file of data/, in a checkout or an installed package.
+    """Return the path of a file in data/, in a checkout or an installed package.
 
     Raises FileNotFoundError if there is no such file.
     """

@@ -2,44 +2,51 @@
 
 The arguments of `select`:
 
-- frame: a polars or pandas frame, or anything with the Arrow or dataframe protocol; only the columns in use are read. A row
-  number is the position in the frame as it is given, from 0: of a filtered frame the position in what is left, of pandas not
-  its index, whose names can be labels.
+- frame: a polars or pandas frame, or any object with the Arrow or dataframe protocol; only the columns in use are read. A row
+  number is the position in the frame as it is given, from 0: in a filtered frame, the position among the rows left; in pandas,
+  not the index, whose names can be labels.
 - objectives: column to "max" or "min"; by default the canonical columns that have values. Cells are cleaned as in files:
-  text that reads as a number is one, NaN and infinity are missing, rows that miss an objective are left out and counted.
+  text that can be read as a number is one, NaN and infinity are missing, rows without an objective are left out and counted.
   Columns `<objective>_low` and `_high` (95 % interval) or `_std` (standard deviation) are taken as measurement errors.
 - limits: "ms <= 20", of any column: only models that meet all of them are chosen; ideal and scale come from all models.
 - within: "1%" or "0.5" (points): choose the cheapest model within this distance of the best quality.
 - pick: "knee" chooses where the front bends most (Das 1999), beside the best trade-off.
-- mean_over: columns that tell repeats apart (seed, fold): one model for each configuration, the mean of its rows.
+- mean_over: columns that distinguish repeats (seed, fold): one model for each configuration, the mean of its rows.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 from ecosel.choosing.choice import Chosen, Group, Origin
-from ecosel.choosing.cleaning.frames import as_frame, columns_in_use, columns_of, numbered
+from ecosel.choosing.cleaning.frames import (
+    SYSTEMATIC,
+    as_frame,
+    check_unfinished,
+    columns_in_use,
+    columns_of,
+    finished_only,
+    numbered,
+)
 from ecosel.choosing.cleaning.models import Models, clean
 from ecosel.choosing.cleaning.rows import grouped
-from ecosel.choosing.cleaning.unfinished import check_unfinished, finished_only
 from ecosel.choosing.fronts import choices
-from ecosel.choosing.question import Pick, Question, objectives_of, requirements_of
-from ecosel.choosing.requirements import refuse_all
+from ecosel.choosing.question import Pick, Question, objectives_of, refuse_all, requirements_of
 from ecosel.choosing.scoring import Rule, Scale
-from ecosel.choosing.systematic import systematic_remarks
 from ecosel.errors import ArchiveError
 from ecosel.limits import Limit, Within
-from ecosel.objectives import Objective, Sense
+from ecosel.objectives import ENERGY, Objective, Sense
+from ecosel.readers.cells.numbers import read_numbers
+from ecosel.readers.table import ROW
 
 
 class Selection(Chosen):
-    """What was chosen, with the forms in which it is shown."""
+    """The result of a selection, with the forms in which it can be shown."""
 
     def frame(self) -> pl.DataFrame:
         """Return the picks as a frame: one row for each group, selection, role and model."""
@@ -103,7 +110,7 @@ def select(
 
 
 def choices_of_groups(models: Models, question: Question, remarks: list[str], /) -> tuple[tuple[Group, ...], list[str]]:
-    """Choose in each group; return the groups, and why there is no choice in others. ArchiveError if there is none in any."""
+    """Choose in each group; return the groups, and reasons for those without a choice. ArchiveError if no group has one."""
     groups, refused = [], []
     for key, rows in grouped(models.rows, question.by):
         kept = question.requirements.kept(rows)
@@ -120,7 +127,53 @@ def choices_of_groups(models: Models, question: Question, remarks: list[str], /)
 
 
 def without_knee(groups: Sequence[Group]) -> list[str]:
-    """Say of the fronts that bend nowhere towards the ideal that their best trade-off is the answer."""
+    """State, for each front without a bend towards the ideal, that its best trade-off is the choice."""
     flat = [choice for group in groups for choice in group.choices if choice.role != "knee"]
     names = dict.fromkeys(", ".join(o.column for o in choice.objectives) for choice in flat)
     return [f"the front of {name} has no knee; its best trade-off is the choice" for name in names]
+
+
+_ENERGY = ENERGY.column
+
+
+def systematic_remarks(models: pl.DataFrame, groups: Iterable[Group], /) -> list[str]:
+    """Return a remark for each pick whose energy differs from the answer's by less than the systematic error of the meters.
+
+    On one device, gain errors cancel, and offset errors as far as inference times agree; between devices both count in full.
+    """
+    if not {_ENERGY, *SYSTEMATIC[:3]} <= set(models.columns):
+        return []
+    numbers = models.select(ROW, *(read_numbers(models[column])[0].cast(pl.Float64) for column in (_ENERGY, *SYSTEMATIC[:3])))
+    devices = models["device"].to_list() if "device" in models.columns else [None] * models.height
+    rows = {row[ROW]: {**row, "device": device} for row, device in zip(numbers.to_dicts(), devices, strict=True)}
+    remarks = []
+    for group in groups:
+        choice = group.choices[-1]
+        if _ENERGY not in [objective.column for objective in choice.objectives]:
+            continue
+        one = choice.answer[0]
+        others = dict.fromkeys(row for picked in choice.picks.values() for row in picked[:1] if row != one)
+        remarks += [said for other in others if (said := _compared(rows[one], rows[other]))]
+    return list(dict.fromkeys(remarks))
+
+
+def _compared(one: dict[str, Any], other: dict[str, Any]) -> str | None:
+    pair = (one, other)
+    if any(row[column] is None for row in pair for column in (_ENERGY, *SYSTEMATIC[:3])):
+        return None
+    times = [row[_ENERGY] / row["mean_power_w"] for row in pair if row["mean_power_w"] > 0]
+    if len(times) < 2:
+        return None
+    same = one["device"] is not None and one["device"] == other["device"]
+    gains = 0.0 if same else sum(row["energy_gain_error"] * row[_ENERGY] for row in pair)
+    offset_w = max(row["energy_offset_error_w"] for row in pair)
+    offsets = offset_w * (abs(times[0] - times[1]) if same else sum(times))
+    difference = abs(one[_ENERGY] - other[_ENERGY])
+    if not difference < gains + offsets:
+        return None
+    larger = max(one[_ENERGY], other[_ENERGY])
+    where = "on one board, where the gain cancels but not the offset" if same else "on two boards or unnamed ones"
+    return (
+        f"the energies of rows {one[ROW]} and {other[ROW]} differ by {difference / larger:.1%}, less than the systematic error "
+        f"of their meters ({(gains + offsets) / larger:.1%}, {where}); models on one board at similar power share this error"
+    )

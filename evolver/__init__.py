@@ -6,7 +6,7 @@ The rooms, in the order of the flow:
 - search: ask for the next birth, tell an outcome; knows no process, file or clock
 - workers: run a job in a child process, here or on a cluster
 - training: train, score and measure one candidate (the only room with torch)
-- archive, candidates: the one file of a run, written by its master, readable by anyone; the only modules with SQLite
+- archive, candidates: the one file of a run, written by its master, read by anyone; the only modules with SQLite
 - run: begin or resume a search, and keep every worker busy until its budget is spent; winners: variants, manifests, kept weights
 - cli: the command `evolve`
 """

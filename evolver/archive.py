@@ -20,8 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from evolver.candidates import check_schema
 from evolver.errors import EvolverError
-from evolver.foreign import check_schema
 from evolver.jobs import Outcome, Reestimate, Task
 from evolver.search.optimizer import Birth
 

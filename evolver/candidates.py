@@ -1,15 +1,80 @@
-"""Read candidates from an archive without changing it, even while a search writes it."""
+"""Read candidates from an archive that may be a stranger's: reading runs nothing, and takes bounded time and memory."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from evolver.errors import EvolverError
-from evolver.foreign import SQLITE, foreign
+from profilers.results.foreign_schema import foreign_part
+
+SQLITE = b"SQLite format 3\0"  # how every such file begins
+_TABLES = ("run", "sessions", "births", "outcomes", "reestimates")
+# A genome of as many slots as are read (`Genome.from_json`) is far shorter; settings and genomes are the longest cells.
+_LONGEST, _PATIENCE_S = 1_000_000, 10.0
+
+
+@contextmanager
+def foreign(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open an archive that may be a stranger's, for reading: a view of it may not run for ever, nor give cells without end.
+
+    Raises sqlite3.Error and OSError.
+    """
+    with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as database:
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+        end = time.monotonic() + _PATIENCE_S
+        database.set_progress_handler(lambda: time.monotonic() > end, 10_000)
+        database.execute("PRAGMA trusted_schema = OFF")
+        database.row_factory = sqlite3.Row
+        try:
+            yield database
+        except sqlite3.OperationalError as error:
+            if str(error) != "interrupted":
+                raise
+            raise sqlite3.OperationalError(f"a query of it (a view?) takes more than {_PATIENCE_S:g} s") from error
+
+
+def genomes(path: Path, most: int) -> tuple[str, ...]:
+    """Return the genome of a JSON file, or those of an archive's candidates with the highest accuracy, at most that many.
+
+    Raises EvolverError if there is none.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LONGEST + 1)
+        if not start.startswith(SQLITE):
+            if len(start) > _LONGEST:
+                raise EvolverError(f"--start: {path} is not a genome: it is longer than {_LONGEST:,} bytes")
+            return (start.decode("utf-8").strip(),)
+        with foreign(path) as database:
+            found = database.execute(
+                "SELECT genome FROM archive WHERE status = 'ok' AND genome IS NOT NULL ORDER BY accuracy DESC, birth LIMIT ?",
+                (most,),
+            ).fetchall()
+    except (OSError, UnicodeDecodeError, MemoryError, sqlite3.Error) as error:  # SQLite has no memory for a damaged file
+        raise EvolverError(
+            f"--start: cannot read {path} ({error}); name a genome (JSON) or an archive of ecosel evolve"
+        ) from error
+    if not found:
+        raise EvolverError(f"--start: {path} has no trained candidate")
+    return tuple(str(row["genome"]) for row in found)
+
+
+def check_schema(database: sqlite3.Connection, path: Path) -> None:
+    """Refuse what this program never makes: a trigger, an index or a condition would run whenever a row is written."""
+    part = foreign_part(database, {"table": _TABLES, "view": ("archive",)})
+    if part is not None and part.is_ours:
+        raise EvolverError(f"{path}: the table {part.name!r} computes as it is written; choose another --archive")
+    if part is not None:
+        raise EvolverError(f"{path} holds the {part.kind} {part.name!r}, which ecosel did not make; choose another --archive")
+
 
 _EARLIER = 128  # outcomes of an earlier run that a surrogate begins with: its settings must stay a cell that can be read
 

@@ -157,8 +157,7 @@ def _check_variants(names: str | None, *, final: int) -> None:
 
 
 def _request(options: dict[str, Any]) -> SearchRequest:
-    from evolver.candidates import outcomes
-    from evolver.foreign import genomes
+    from evolver.candidates import genomes, outcomes
 
     for name in ("feature_slots", "classifier_slots", "confirm", "final", "max_epochs", "batch_size"):
         least = 1 if name in ("max_epochs", "batch_size") else 0

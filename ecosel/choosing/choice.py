@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ecosel.choosing.requirements import Requirements
+from ecosel.choosing.question import Requirements
 from ecosel.choosing.robustness import Resampling, WinShares
 from ecosel.choosing.scoring import Rule, nearest
 from ecosel.objectives import Objective
@@ -29,13 +29,13 @@ Role = Literal["trade_off", "within", "knee"]
 
 @dataclass(frozen=True)
 class Restriction:
-    """A limit of one choice, or its bound on the quality, and what dropping it would change."""
+    """A limit of one choice, or its bound on the quality, and the effect of dropping it."""
 
     text: str
     kept: int
-    """Number of models that keep it."""
+    """Number of models that meet it."""
     without: tuple[int, ...]
-    """Row numbers of the answer without it; empty if that is the same, so it does not bind."""
+    """Row numbers of the answer without it; empty if the answer is the same, so the limit does not bind."""
     values: tuple[float, ...]
     """Objectives of the first of these."""
 
@@ -47,7 +47,7 @@ class Choice:
     kind: Literal["pair", "joint"]
     objectives: tuple[Objective, ...]
     used: int
-    """Number of models that the front was taken of: those that keep all limits."""
+    """Number of models among which the front was found: those that meet all limits."""
     front: tuple[int, ...]
     """Row numbers of the nondominated models, ascending; copies included."""
     values: Values
@@ -64,7 +64,7 @@ class Choice:
     answer: tuple[int, ...]
     """Row numbers of the models to choose, ties in row order: the best trade-off, unless another was asked for."""
     role: Role = "trade_off"
-    """What makes the answer the answer."""
+    """The role of the answer."""
     restrictions: tuple[Restriction, ...] = ()
     worst: Mapping[str, float] = field(default_factory=dict)
     """The worst value of each objective among all models used, the reference point of the hypervolume."""
@@ -99,7 +99,7 @@ class Choice:
         return {"ideal": dict(self.ideal), "scale": dict(self.scale), "weights": dict(self.weights)}
 
     def mentioned(self) -> list[int]:
-        """Return the rows that words about this choice can name, at most 50."""
+        """Return the rows that a sentence about this choice may name, at most 50."""
         rows = [
             *(rows[0] for rows in self.picks.values()),
             *(bound.without[0] for bound in self.restrictions if bound.without),
@@ -132,17 +132,17 @@ class Group:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the rows of a frame come from, and how many were left out before."""
+    """Where the rows of a frame come from, and how many were left out beforehand."""
 
     path: str | None = None
     filtered: int = 0
     unfinished: int = 0
-    """Rows without a result, those of `statuses` included."""
+    """Number of rows without a result, including those in `statuses`."""
     statuses: Mapping[str, int] = field(default_factory=dict)
-    """Of rows whose tool says that they have no result: how many have each status."""
+    """Number of rows by status, for rows whose tool reports no result."""
 
     def with_unfinished(self, rows: pl.DataFrame, /) -> Origin:
-        """Count rows that their tool calls unfinished, too."""
+        """Add the rows that their tool calls unfinished."""
         statuses = rows["state"].fill_null("no status").value_counts().sort("state").iter_rows()
         return replace(self, unfinished=self.unfinished + rows.height, statuses=dict(statuses))
 
@@ -153,9 +153,9 @@ class Chosen:
 
     origin: Origin
     rows: int
-    """Number of rows of the archive, those left out included."""
+    """Number of rows in the archive, including those left out."""
     models: pl.DataFrame = field(repr=False)
-    """The rows used: their numbers, labels, groups, objectives and the errors of these."""
+    """The rows used: their numbers, labels, groups, objectives, and the errors of the objectives."""
     left_out: pl.DataFrame = field(repr=False)
     """The rows without a value in an objective: their numbers and the columns that lack it."""
     objectives: tuple[Objective, ...]
@@ -166,20 +166,20 @@ class Chosen:
     remarks: tuple[str, ...] = ()
     requirements: Requirements = field(default_factory=Requirements)
     given_ideals: tuple[str, ...] = ()
-    """The columns whose ideal was given, not found."""
+    """The columns whose ideal was given by the user."""
     unfinished: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
     """The rows that their tool calls unfinished: their numbers, the state, and the column that says it."""
     units: Mapping[str, str] = field(default_factory=dict)
-    """The unit of the cells of a column, where they carry one that its name does not say."""
+    """The unit of the cells of a column, if they have one that its name does not state."""
     beside: pl.DataFrame | None = field(default=None, repr=False)
-    """All columns of some rows, by which models of one name are told apart."""
+    """All columns of some rows, used to tell models with the same name apart."""
 
     @property
     def choices(self) -> tuple[Choice, ...]:
         return tuple(choice for group in self.groups for choice in group.choices)
 
     def label(self, row: int, /) -> str | None:
-        """Return the label of a row, or None where it has none."""
+        """Return the label of a row, or None if it has none."""
         return self.labels_of([row])[0]
 
     def labels_of(self, rows: Sequence[int], /) -> list[str | None]:
@@ -205,7 +205,7 @@ class Chosen:
 
 
 def label_text(cell: object, /) -> str:
-    """Return a cell as a part of a label, "" where it is missing; a fraction of many digits is shortened."""
+    """Return a cell as part of a label, "" if it is missing; a fraction with many digits is shortened."""
     text = "" if cell is None or cell != cell else str(cell)
     return f"{float(text):.6g}" if _LONG_FRACTION.fullmatch(text) else text
 

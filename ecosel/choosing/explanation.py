@@ -1,4 +1,4 @@
-"""Explain one model: which models dominate it, or under which weights it is the choice."""
+"""Explain one model: which models dominate it, or which weights make it the choice."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Explanation:
     values: Mapping[str, float]
     distance: float
     breaks: tuple[str, ...]
-    """The limits that it breaks; a model that breaks one is on no front."""
+    """The limits that it violates; a model that violates one is on no front."""
     dominated_by: tuple[int, ...]
     """Row numbers of all models that dominate it, nearest to the ideal first; empty on the front."""
     wins: float
     weighting: Mapping[str, float] | None
-    """A weighting, of sum 1, that makes it the best trade-off; None if there is none or none was found."""
+    """A weighting with sum 1 that makes it the best trade-off; None if there is none, or none was found."""
     others: tuple[Comparison, ...]
     """Up to three of its dominators; on the front, its neighbours there."""
 
@@ -53,9 +53,9 @@ class Explanation:
 
 
 def absent(selection: Chosen, rows: pl.DataFrame, filtered: pl.DataFrame, /) -> pl.DataFrame:
-    """Return the rows of an archive that were not used, with the labels, and `why` in words.
+    """Return the rows of an archive that were not used, with their labels, and `why` in words.
 
-    rows: those that the selection was given; filtered: those that were not, with the `ecosel:filter` that took them away.
+    rows: those that the selection was given; filtered: those that it was not, with the `ecosel:filter` that removed them.
     """
     reasons = [
         selection.unfinished.select(
@@ -70,9 +70,9 @@ def absent(selection: Chosen, rows: pl.DataFrame, filtered: pl.DataFrame, /) -> 
 
 
 def find_row(selection: Chosen, model: str, /, others: pl.DataFrame | None = None) -> int:
-    """Return the row number that model names: a row number, or the label of exactly one row.
+    """Return the row number that model denotes: a row number, or the label of exactly one row.
 
-    others: what `absent` returns, to say why such a row is not among those used.
+    others: the result of `absent`, to explain why such a row is not among those used.
     Raises ValueError if there is none or more than one.
     """
     columns = [ROW, *selection.labels]
@@ -105,7 +105,7 @@ def find_row(selection: Chosen, model: str, /, others: pl.DataFrame | None = Non
 
 
 def _not_one(model: str, found: pl.DataFrame, labels: Sequence[str]) -> str:
-    """Say why the rows found cannot be explained: unused, or more than one."""
+    """State why the rows found cannot be explained: unused, or more than one."""
     found = found.sort(ROW)
 
     def name(k: int) -> str:
@@ -129,7 +129,7 @@ def explain(selection: Chosen, row: int, /) -> tuple[Group, tuple[Explanation, .
             kept = selection.requirements.kept(models)
             breaks = tuple(limit.text for limit, mask in zip(selection.requirements.limits, kept, strict=True) if not mask[at])
             may = np.logical_and.reduce([np.ones(models.height, dtype=np.bool_), *kept])
-            may[at] = True  # compared with those that may be chosen
+            may[at] = True  # compared with the models that may be chosen
             models = models.filter(pl.Series(may))
             at = int(np.count_nonzero(may[:at]))
             return group, tuple(_explain(choice, models, at, breaks=breaks, seed=selection.seed) for choice in group.choices)
@@ -176,7 +176,7 @@ def _explain(choice: Choice, models: pl.DataFrame, at: int, *, breaks: tuple[str
 
 
 def _neighbours(deviations: Values, front: NDArray[np.int64], at: int) -> NDArray[np.int64]:
-    """Return the two front rows beside a row: next to it on a front of two objectives, else the nearest by deviation."""
+    """Return two front rows near a row: its neighbours on a front of two objectives, else the nearest by deviation."""
     others = front[(deviations[front] != deviations[at]).any(axis=1)]
     if deviations.shape[1] == 2:
         along = deviations[:, 1]
@@ -188,9 +188,9 @@ def _neighbours(deviations: Values, front: NDArray[np.int64], at: int) -> NDArra
 
 
 def _search_weighting(z: Values, at: int, rng: np.random.Generator) -> Values:
-    """Search a weighting [d] under which row at of deviations z [n, d] wins; NaN if none is found.
+    """Search for a weighting [d] under which row `at` of deviations z [n, d] wins; NaN if none is found.
 
-    With u = w² the margin min_k u · (z_k² - z_at²) is concave in u, so drawing ever closer around the best draw so far
+    With u = w², the margin min_k u · (z_k² - z_at²) is concave in u, so drawing ever closer to the best draw so far
     climbs to its maximum; the row wins somewhere if that is not negative.
     """
     gaps = np.delete(z**2, at, axis=0) - z[at] ** 2

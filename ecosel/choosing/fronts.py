@@ -1,4 +1,4 @@
-"""Choose among the models of one group: their front, the distances on it, the answer, and the limits that bind it."""
+"""Choose among the models of one group: find the front, the distances on it, the answer, and the binding limits."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ecosel.choosing.choice import Choice, Restriction, Role
 from ecosel.choosing.cleaning.rows import measured_error
-from ecosel.choosing.question import Pick, Question
-from ecosel.choosing.requirements import Mask, Requirements, near_best, point_of
+from ecosel.choosing.question import Mask, Pick, Question, Requirements, near_best, point_of
 from ecosel.choosing.robustness import Resampling, resample, win_shares
 from ecosel.choosing.scoring import distances, knee, nearest, spread
 from ecosel.dominance import nondominated_rows, unbeaten_rows
@@ -50,7 +49,7 @@ def choices(question: Question, rows: pl.DataFrame, errors: Sequence[str], /) ->
             front = chooser.front(may)
         front_values = chooser.values(front)
         front_values.setflags(write=False)
-        deviations = front_values / scales - ideal / scales  # in this order: a difference of floats may overflow
+        deviations = front_values / scales - ideal / scales  # in this order, as a difference of floats may overflow
         ideals, divisors, weighting = (
             MappingProxyType(dict(zip(columns, part.tolist(), strict=True))) for part in (ideal, scales, weights)
         )
@@ -76,7 +75,7 @@ def _wanted(question: Question) -> Iterator[tuple[Literal["pair", "joint"], tupl
 
 
 class _Chooser:
-    """The values [n] of some objectives in one group, and by which ideal, scale and weights its models are compared."""
+    """The values [n] of some objectives in one group, with the ideal, scale and weights by which its models are compared."""
 
     def __init__(
         self, some: Sequence[Objective], values: dict[str, pl.Series], costs: dict[str, Values], *,
@@ -86,7 +85,7 @@ class _Chooser:
         self._values = [values[o.column] for o in some]
         self._costs = [costs[o.column] for o in some]
         self._ideal, self._scales, self._weights = ideal, scales, weights
-        # the first quality, or else the first objective, against which the costs are weighed
+        # the first quality, else the first objective; the costs are weighed against it
         self._reference = next((k for k, o in enumerate(some) if o.is_quality), 0)
 
     def values(self, positions: Positions) -> Values:
@@ -105,7 +104,7 @@ class _Chooser:
         return front[knee(np.stack([column[front] for column in self._costs], axis=1))]
 
     def cheapest(self, front: Positions, near: Mask) -> Positions:
-        """Return the models on a front closest to the ideal in all objectives but the reference, among those near its best."""
+        """Return the models on a front that are near the best reference and closest to the ideal in all other objectives."""
         front = front[near[front]]
         others = self._weights.copy()
         others[self._reference] = 0.0
@@ -114,7 +113,7 @@ class _Chooser:
         return front[nearest(self._distances(front, others))]
 
     def near_best(self, within: Within, may: Mask) -> tuple[Mask, str]:
-        """Return which models are near enough to the best reference of those that may be chosen, and that in words."""
+        """Return which models are near enough to the best reference among those that may be chosen, and the bound in words."""
         reference, values = self.objectives[self._reference], _floats(self._values[self._reference])
         near, bound = near_best(within, reference, values, may, point=point_of(reference, values))
         sign = ">=" if reference.is_quality else "<="
@@ -133,7 +132,7 @@ def _answer(
     front: Positions,
     pick: Pick,
 ) -> tuple[tuple[int, ...], Role, tuple[Restriction, ...]]:
-    """Return the rows to choose, their role, and each restriction with the choice without it."""
+    """Return the rows to choose, their role, and each restriction with the choice that would be made without it."""
     trade_off = chooser.trade_off(front)
     if not requirements and pick == "distance":
         return tuple(numbers[trade_off].tolist()), "trade_off", ()
@@ -170,7 +169,7 @@ def _resampling(
     some: Sequence[Objective], rows: pl.DataFrame, errors: Sequence[str], *,
     ideal: Values, scales: Values, weights: Values, seed: int,
 ) -> Resampling:  # fmt: skip
-    """Resample the measurements under the ideal and scale of the printed selection."""
+    """Resample the measurements, keeping the ideal and scale of the printed selection."""
     signs = np.array([-1.0 if o.is_quality else 1.0 for o in some])
     values = np.stack([rows[o.column].cast(pl.Float64).to_numpy() for o in some], axis=1)
     towards = [measured_error(rows, o, errors) for o in some]
@@ -178,20 +177,20 @@ def _resampling(
     above = np.stack([low if o.is_quality else high for o, (low, high) in zip(some, towards, strict=True)], axis=1)
 
     def distance(costs: Values) -> Values:
-        # a draw that is better than the ideal is at the ideal, not beyond it
+        # a draw better than the ideal counts as the ideal
         return distances(np.maximum(costs / scales - signs * ideal / scales, 0.0), weights)
 
     return resample(values * signs, below, above, distance=distance, seed=seed, rows=rows[ROW].to_list())
 
 
 def _pairs(objectives: tuple[Objective, ...]) -> list[tuple[Objective, Objective]]:
-    """Return every (quality, cost), then every two qualities; without a quality, the first objective takes its place."""
+    """Return each pair (quality, cost), then each two qualities; without a quality, the first objective takes its place."""
     qualities = [objective for objective in objectives if objective.is_quality]
     costs = [objective for objective in objectives if not objective.is_quality]
     if not qualities:
         qualities, costs = costs[:1], costs[1:]
     against = [(quality, cost) for quality in qualities for cost in costs]
-    if not costs:  # the first takes the cost's place
+    if not costs:  # the first takes the place of the cost
         against = [(quality, qualities[0]) for quality in qualities[1:]]
         qualities = qualities[1:]
     return against + [(one, other) for k, one in enumerate(qualities) for other in qualities[k + 1 :]]

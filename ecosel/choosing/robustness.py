@@ -1,4 +1,4 @@
-"""Say how much a choice depends on the weights and on the error of the measurements."""
+"""Determine how much a choice depends on the weights and on measurement errors."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Values = NDArray[np.float64]
 SAMPLES = 10_000
 RESAMPLES = 1_000
 _DRAWS, _ROWS = 250, 1024
-# A resampled measurement lies within this many standard deviations: what cannot reach the front so is left aside.
+# A resampled measurement lies within this many standard deviations; rows that cannot reach the front so are left out.
 _REACH = 4.5
-# Values that are drawn at once: they stay in the second-level cache.
+# Number of values drawn at once, so that they fit into the second-level cache.
 _VALUES = 1 << 15
 
 
@@ -32,17 +32,17 @@ class WinShares:
     error: float
     """95 % half-width of a share; 0 if the shares are exact."""
     weightings: Values
-    """A weighting [n, d] under which the row is the pick, as far inside its region as could be found; NaN if none was found."""
+    """A weighting [n, d] under which the row is the pick, as far inside its region as was found; NaN if none was found."""
 
 
 def win_shares(deviations: Values, /, *, seed: int) -> WinShares:
-    """Share of the weight simplex on which each row of deviations [n, d], (x - ideal) / scale, has the smallest distance.
+    """Return the share of the weight simplex on which each row of deviations [n, d], (x - ideal) / scale, is nearest.
 
     Weights are uniform on the simplex (Lahdelma et al. 1998, SMAA, rank-1 acceptability). Exact for d <= 2, by the
-    lower envelope of the squared distances; above, the share of SAMPLES seeded draws. Equal rows win together.
+    lower envelope of the squared distances; for more, the share of SAMPLES seeded draws. Equal rows win together.
     """
     z = np.abs(deviations)
-    z = z / (z.max() or 1.0)  # squares stay finite
+    z = z / (z.max() or 1.0)  # so that squares stay finite
     distinct, copy_of = np.unique(z, axis=0, return_inverse=True)
     copy_of = copy_of.reshape(-1)
     d = z.shape[1]
@@ -69,7 +69,7 @@ def _winning_intervals(z: Values) -> tuple[Values, Values]:
     hull: list[int] = []
     for k in order:
         if hull and b[k] >= b[hull[-1]]:
-            continue  # nowhere better than a row that is at least as good in the first column
+            continue  # never better than a row that is at least as good in the first column
         while len(hull) > 1:
             i, j = hull[-2], hull[-1]
             if (b[i] - b[j]) * (a[k] - a[i]) > (b[i] - b[k]) * (a[j] - a[i]):
@@ -89,7 +89,7 @@ def _sampled(z: Values, rng: np.random.Generator) -> tuple[Values, Values]:
     squares = (z**2).T
     weights = rng.dirichlet(np.ones(z.shape[1]), SAMPLES) ** 2
     smallest, winner = np.full(SAMPLES, np.inf), np.zeros(SAMPLES, dtype=np.int64)
-    # blocks of draws against blocks of rows, so that their products stay in the second-level cache
+    # blocks of draws times blocks of rows, so that the products fit into the second-level cache
     for first in range(0, len(z), _ROWS):
         for draw in range(0, SAMPLES, _DRAWS):
             block = slice(draw, draw + _DRAWS)
@@ -100,7 +100,7 @@ def _sampled(z: Values, rng: np.random.Generator) -> tuple[Values, Values]:
             smallest[block][better], winner[block][better] = value[better], first + nearest_here[better]
     wins = np.bincount(winner, minlength=len(z))
     inside = np.stack([np.bincount(winner, weights=column, minlength=len(z)) for column in weights.T], axis=1)
-    # The set of *squared* weights under which a row wins is convex, so their mean lies inside.
+    # The set of *squared* weights under which a row wins is convex, so their mean lies inside it.
     with np.errstate(invalid="ignore"):
         weightings = np.sqrt(inside / wins[:, None])
     return wins / SAMPLES, weightings / weightings.sum(axis=1, keepdims=True)
@@ -108,7 +108,7 @@ def _sampled(z: Values, rng: np.random.Generator) -> tuple[Values, Values]:
 
 @dataclass(frozen=True)
 class Resampling:
-    """How often, in resampled measurements, a row is on the front, and how often it is the pick."""
+    """The shares of resampled measurements in which a row is on the front, and in which it is the pick."""
 
     rows: Mapping[int, tuple[float, float]]
     """By row number: (share on the front, share as the pick), for each row that is ever on the front."""
@@ -130,14 +130,14 @@ def resample(
 ) -> Resampling:
     """Resample the measurements and count how often each row is on the front and how often it is picked.
 
-    costs [n, d]: smaller is better; below and above [n, d]: standard deviation towards smaller and larger cost (0: known
-    exactly). Each side is half a normal distribution, cut at 4.5 standard deviations, objectives and rows independent.
-    distance maps the costs [m, d] of a front to distances [m]; rows [n] are the row numbers. RESAMPLES draws, fewer
+    costs [n, d]: smaller is better; below and above [n, d]: standard deviations towards smaller and larger cost (0: known
+    exactly). Each side is half a normal distribution, cut at 4.5 standard deviations; objectives and rows are independent.
+    distance maps the costs [m, d] of a front to distances [m]; rows [n] are the row numbers. RESAMPLES draws are made, fewer
     if more than 2,000 rows can reach the front, at least 100.
     """
     numbers = np.arange(len(costs)) if rows is None else np.asarray(rows)
     on_front, pick = np.zeros(len(costs)), np.zeros(len(costs))
-    # a row dominated even at its best by another at its worst never gets there
+    # a row whose best is dominated by another row's worst is never on the front
     worst = costs + _REACH * above
     best = costs - _REACH * below
     hopeless = dominated_by(_columns(worst[nondominated_rows(_columns(worst))]), _columns(best))

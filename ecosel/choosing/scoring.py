@@ -1,8 +1,8 @@
 """Turn the objectives of a front into distances to the ideal point.
 
 distance(x) = sqrt(sum_i (w_i · (x_i - ideal_i) / scale_i)²), Young et al. 2019, section IV: "the lowest
-weighted-Euclidean distance to the theoretical (but unattainable) best performance". The paper gives neither weights
-nor scale, so both are named in every result.
+weighted-Euclidean distance to the theoretical (but unattainable) best performance". The paper states neither weights
+nor scale, so every result states both.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PAPER_UNITS = {column: metric.paper_unit for column, metric in METRICS.items() 
 
 @dataclass(frozen=True)
 class Rule:
-    """How far a model is from the ideal: scale, and the weights and ideal values that differ from the default."""
+    """The rule of distances to the ideal: scale, and the weights and ideal values that differ from the default."""
 
     scale: Scale = "max"
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Rule:
     def ideal_point(self, objectives: Sequence[Objective], front: Values, /) -> Values:
         """Return the ideal value [d] of each objective, given the values [n, d] of the front in their own units.
 
-        0 for a cost, 1 for `accuracy`, else the best value on the front; also for a cost that goes below 0.
+        It is 0 for a cost, 1 for `accuracy`, and otherwise, as for a cost with values below 0, the best value on the front.
         """
         ideal = np.empty(len(objectives))
         for k, objective in enumerate(objectives):
@@ -112,11 +112,11 @@ def distances(deviations: Values, weights: Values, /) -> Values:
 
 
 def knee(costs: Values, /) -> NDArray[np.int64]:
-    """Return the positions on a front, costs [n, d], that lie farthest from the plane through its ends, towards the ideal.
+    """Return the positions on a front, costs [n, d], that are farthest from the plane through its ends, towards the ideal.
 
-    The plane goes through the best row of each objective, each objective in units of its range on the front: the knee of
+    The plane passes through the best row of each objective, each scaled by its range on the front: the knee of
     Das 1999, "On characterizing the 'knee' of the Pareto curve based on normal-boundary intersection". Where these rows
-    span no plane that falls in every objective, it is the one through 1 on each axis. Empty if nothing bends.
+    do not span a plane that falls in every objective, the plane through 1 on each axis is used. Empty if nothing bends.
     """
     extent = np.array([spread(column) for column in costs.T])
     costs, extent = costs[:, extent > 0], extent[extent > 0]
@@ -134,19 +134,19 @@ def knee(costs: Values, /) -> NDArray[np.int64]:
     return np.flatnonzero(bend >= bend.max() * (1 - _TIE)) if bend.max() > _FLAT else np.array([], dtype=np.int64)
 
 
-# A front whose farthest row is nearer to the plane than this, in ranges of its objectives, is flat.
+# A front is flat if its farthest row is nearer to the plane than this, in ranges of its objectives.
 _FLAT = 1e-9
-# Distances this close to the smallest one are ties: a change of units moves them by a few units in the last place.
+# Distances this close to the smallest one are ties: a change of units shifts them by a few units in the last place.
 _TIE = 1e-12
 
 
 def nearest(distance: Values, /) -> NDArray[np.int64]:
-    """Return the positions of the smallest of distance [n], ties included, in order."""
+    """Return the positions of the smallest of distance [n], including ties, in order."""
     return np.flatnonzero(are_nearest(distance))
 
 
 def are_nearest(distance: Values, /) -> NDArray[np.bool_]:
-    """Mark the smallest of each row of distance [..., n], ties included."""
+    """Mark the smallest of each row of distance [..., n], including ties."""
     marked: NDArray[np.bool_] = distance <= distance.min(axis=-1, keepdims=True) * (1 + _TIE)
     return marked
 

@@ -17,10 +17,10 @@ from ecosel import __version__
 from ecosel.cli.options.help import grouped
 from ecosel.errors import ArchiveError
 
-# Read by polars when it is imported: its allocator otherwise keeps freed memory longer than most calls last.
+# Polars reads this when it is imported; by default its allocator keeps freed memory longer than most calls last.
 os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
 
-# name: (where the command stands, its line in --help)
+# name: (module and object of the command, its line in --help)
 COMMANDS = {
     "select": ("ecosel.cli.select:select", "Choose the best trade-offs from an archive of models."),
     "why": ("ecosel.cli.why:why", "Explain why one model is or is not the choice."),
@@ -31,10 +31,10 @@ COMMANDS = {
     "evolve": ("evolver.cli:evolve", "Search for networks and fill an archive with them."),
     "devices": ("profilers.cli.devices:devices", "List what this machine can measure, and with which meter."),
 }
-# Errors of packages that are not imported here for the name of their errors alone.
+# Errors by name: importing these packages only for their error classes would take too long.
 _SAID_IN_ONE_LINE = {"PolarsError", "ProfilerError", "EvolverError"}
 _HELP = {"-h", "--help"}
-# Commands in which only libraries that read files could write to stderr by themselves.
+# Commands in which nothing but file-reading libraries could write to stderr.
 _READS_ONLY = {"select", "why", "report", "energy"}
 
 
@@ -45,7 +45,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        if cmd_name in _READS_ONLY:  # threads of OpenBLAS would only wait for work
+        if cmd_name in _READS_ONLY:  # OpenBLAS threads would only wait for work
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command = grouped(cmd_name, getattr(importlib.import_module(module), name))
@@ -72,9 +72,9 @@ def group(debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command; exit 0 success, 1 bad input or outside failure, 2 wrong usage, 130 stopped; one line per failure."""
+    """Run a command; exit with 0 (success), 1 (bad input or outside failure), 2 (wrong usage) or 130 (stopped)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    gc.disable()  # modules are no garbage: looking for some in them takes 40 ms while they load and when all ends
+    gc.disable()  # modules are not garbage: collecting while they load, and at exit, would take 40 ms
     status = _run(given)
     gc.freeze()
     sys.exit(status)
@@ -94,7 +94,7 @@ def _run(arguments: list[str]) -> int:
     except click.ClickException as error:
         return _fail(error.format_message(), 1)
     except BrokenPipeError:
-        # the reader has seen enough; Python must not fail again when it flushes at exit
+        # the reader closed the pipe; Python must not fail again when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (click.Abort, KeyboardInterrupt) as stop:

@@ -1,7 +1,7 @@
 """End a command in one line, with exit status 1, if a library would abort the whole process.
 
-Native code that meets a damaged file or memory that is not there does not raise but aborts (polars on a flipped bit in a
-Parquet page, an allocation of exabytes): no `except` sees that, and a page of a foreign backtrace is left on the screen.
+Native code that meets a damaged file, or runs out of memory, aborts instead of raising (polars on a flipped bit in a
+Parquet page, an allocation of exabytes): no `except` sees that, and the user is left with a page of backtrace.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def _handled(handle: Callable[[int], None]) -> Iterator[None]:
 
 @contextmanager
 def _native_noise() -> Iterator[int | None]:
-    """Let sys.stderr keep the terminal, and native code write to a file of its own, which is returned."""
+    """Keep sys.stderr on the terminal, and redirect native code to a file, which is returned."""
     try:
         kept, noise = os.dup(2), os.memfd_create("noise")
-    except (OSError, AttributeError):  # stderr is closed, or this is no Linux
+    except (OSError, AttributeError):  # stderr is closed, or this is not Linux
         yield None
         return
     before: Any = sys.stderr
@@ -63,7 +63,7 @@ def _native_noise() -> Iterator[int | None]:
 
 def _end(number: int, noise: int | None) -> None:
     """Report in one line that a library aborted, with the first line that it wrote; exit at once."""
-    signal.alarm(5)  # should this thread never get its turn, the process ends all the same
+    signal.alarm(5)  # if this thread is never scheduled again, the process ends all the same
     said = b"" if noise is None else os.pread(noise, 300, 0).split(b"\n")[0]
     reason = said.decode("utf-8", "replace").strip() or signal.Signals(number).name
     line = f"ecosel: a library aborted ({reason}): the file is damaged, or too large for the memory of this machine\n"

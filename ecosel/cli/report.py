@@ -126,7 +126,7 @@ def _command(name: str, archives: tuple[str, ...], shared: dict[str, Any]) -> li
 
 
 def _identified(archives: tuple[str, ...]) -> tuple[str | None, Path | None]:
-    """Return the SHA-256 of the archive and its folder where it is one file."""
+    """Return the SHA-256 and the folder of an archive that is one file."""
     files = [Path(name) for name in expand(archives) if name != "-"]
     if len(files) != 1 or not files[0].is_file():
         return None, None

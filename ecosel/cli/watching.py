@@ -18,16 +18,16 @@ import click
 from ecosel.errors import ArchiveError
 from ecosel.readers.opening import expand
 
-# Seconds between two looks at the archive; so a page is written at most that often.
+# Seconds between two looks at the archive, and so at least between two pages.
 EVERY_S = 2.0
 _Stamp = tuple[tuple[str, int, int], ...]
 _Write = Callable[[float | None], None]
 
 
 def watch(archives: Sequence[str], write_page: _Write, /, *, wait: Callable[[float], None] = time.sleep) -> None:
-    """Call write_page with the current time on every change of the archives, and with None at the end.
+    """Call write_page with the current time whenever the archives change, and with None at the end.
 
-    It ends on Ctrl-C, on SIGTERM, or when the process that started it is gone. It waits for archives that cannot be read yet.
+    This ends on Ctrl-C, on SIGTERM, or when the parent process is gone. It waits for archives that cannot be read yet.
     """
     before = signal.signal(signal.SIGTERM, _interrupt)
     parent, seen, said = os.getppid(), None, ""
@@ -46,7 +46,7 @@ def watch(archives: Sequence[str], write_page: _Write, /, *, wait: Callable[[flo
 
 
 def _attempt(write_page: _Write, now: float | None, said: str) -> str:
-    """Write the page; if the archive cannot be used yet, say so once, and return the message."""
+    """Write the page; if the archive cannot be used yet, report that once, and return the message."""
     try:
         write_page(now)
     except (ArchiveError, ValueError, OSError) as error:
@@ -62,7 +62,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _stamp(archives: Sequence[str]) -> _Stamp:
-    """Return name, time of change and size of every file of the archives, the log of a database among them."""
+    """Return name, modification time and size of every file of the archives, including the log of a database."""
     files: list[Path] = []
     for name in expand(archives):
         path = Path(name)
@@ -79,7 +79,7 @@ def _stamp(archives: Sequence[str]) -> _Stamp:
 
 @contextmanager
 def page_beside(archive: Path, page: Path | None, /) -> Iterator[None]:
-    """Keep a page of an archive up to date in a process of its own for as long as the block runs; None keeps none."""
+    """Keep a page of an archive up to date in a separate process while the block runs; with None, keep none."""
     if page is None:
         yield
         return
@@ -91,4 +91,4 @@ def page_beside(archive: Path, page: Path | None, /) -> Iterator[None]:
     finally:
         watcher.terminate()
         watcher.wait()
-        subprocess.run(command, check=False, **quiet)  # the last state, whatever the watcher had come to
+        subprocess.run(command, check=False, **quiet)  # the last state, whatever the watcher has written so far

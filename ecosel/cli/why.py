@@ -60,7 +60,7 @@ def why(archives: tuple[str, ...], model: str, form: str, **shared: Any) -> None
 
 
 def _folded(line: str, width: int) -> str:
-    """Break a line at spaces, not at those that belong to a number."""
+    """Break a line at spaces, but not inside a number."""
     indent = " " * (len(line) - len(line.lstrip()))
     broken = textwrap.fill(
         printable(line), width, subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False

@@ -33,19 +33,19 @@ def check_targets(targets: Sequence[str | None], inputs: Sequence[str], /) -> No
 def write(*answers: tuple[str | bytes, str | None]) -> None:
     """Write each content to its file, or to standard output if the file is None or `-`.
 
-    All files are written beside their names first and then appear together, each whole.
+    Each file is first written whole under a temporary name; then all appear together.
     """
     with _clean_ends():
         _write(answers)
 
 
 class _Ended(BaseException):
-    """A signal that ends this process has arrived."""
+    """A signal to end this process has arrived."""
 
 
 @contextmanager
 def _clean_ends() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end this process as they do by default, but after its unfinished files are removed."""
+    """Let SIGTERM and SIGHUP end this process as by default, but only after its unfinished files are removed."""
     ends = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
     if threading.current_thread() is not threading.main_thread() or not ends:
         yield
@@ -75,7 +75,7 @@ def _write(answers: Sequence[tuple[str | bytes, str | None]]) -> None:
                 _print(raw)
                 continue
             path = Path(target)
-            if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe has no content to protect
+            if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe holds nothing to protect
                 path.write_bytes(raw)
             else:
                 partial.append((_beside(path, raw), path))
@@ -103,7 +103,7 @@ def _beside(path: Path, raw: bytes) -> Path:
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror}") from None
     try:
-        with os.fdopen(handle, "wb") as file:  # closing it writes too, and can fail as well
+        with os.fdopen(handle, "wb") as file:  # closing also writes, and can fail too
             umask = os.umask(0)
             os.umask(umask)
             os.fchmod(handle, 0o666 & ~umask)
@@ -117,7 +117,7 @@ def _beside(path: Path, raw: bytes) -> Path:
 
 
 def terminal_width() -> int | None:
-    """Return the columns of the terminal that standard output is, 80 to 120; None where it is none."""
+    """Return the width of the terminal, 80 to 120 columns; None if standard output is not a terminal."""
     if sys.stdout is None or not sys.stdout.isatty():
         return None
     return max(80, min(shutil.get_terminal_size().columns, 120))

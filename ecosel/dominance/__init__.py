@@ -1,6 +1,6 @@
-"""Which rows of a table of costs dominate which: fronts, layers, dominators, hypervolume, crowding distance.
+"""Determine which rows of a table of costs dominate which: fronts, layers, dominators, hypervolume, crowding distance.
 
-Smaller is better in every column. The functions here check their arguments and choose the algorithm; numba is loaded
+In every column, smaller is better. The functions here check their arguments and choose the algorithm; numba is loaded
 when the first of them that needs it is called.
 """
 
@@ -18,18 +18,18 @@ Costs = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
-# An elimination is worth a sample and a read of the table where that has more rows.
+# For tables with more rows, an elimination is worth a sample and a read of the table.
 _FEW_ROWS = 2048
-# What is left is tried against a window of front rows before it is sorted: nothing is faster where the front stays small,
-# and it is noticed soon where it will not. So many comparisons a row and column are granted, fewer after an elimination:
-# what that leaves is near the front.
+# The remaining rows are tried against a window of front rows before they are sorted: nothing is faster if the front stays
+# small, and it soon shows if it will not. The limits are comparisons per row and column, fewer after an elimination:
+# the rows that it leaves are near the front.
 _WINDOW, _COMPARISONS, _COMPARISONS_LEFT = 256, 6, 2
-# A query of the tree meets the more of its leaves the more columns there are; a walk by blocks always meets all rows. This
-# many rows are worth a tree of four columns, twice as many for each further column.
+# The more columns there are, the more leaves a query of the tree visits; a walk by blocks always visits all rows. This
+# many rows are worth a tree for four columns, twice as many for each further column.
 _WORTH_TREE = 32_768
-# Where NumPy would compare more values than this, it is worth 0.3 s to load numba: that is what NumPy takes for so many.
+# If NumPy would compare more values than this, numba is worth loading: both take 0.3 s.
 _WORTH_COMPILED = 500_000_000
-# What it costs to sort two columns, in values compared: for a table, and for a row and binary digit of their number.
+# The cost of sorting two columns, in values compared: per table, and per row and binary digit of their number.
 _SORT, _SORTED_ROW = 50_000, 12
 # Above 2**53 neighbouring integers share one float64.
 _EXACT_INT = 2**53
@@ -53,7 +53,7 @@ def nondominated_mask(costs: ArrayLike, /, *, copies: Literal["all", "first"] = 
     mask = _front(checked)
     if copies == "first":
         rows = np.flatnonzero(mask)
-        order = np.lexsort(checked[rows].T)  # stable: of equal rows the first comes first
+        order = np.lexsort(checked[rows].T)  # stable: the first of equal rows stays first
         ordered = checked[rows[order]]
         again = np.zeros(len(rows), dtype=np.bool_)
         again[1:] = (ordered[1:] == ordered[:-1]).all(axis=1)
@@ -62,7 +62,7 @@ def nondominated_mask(costs: ArrayLike, /, *, copies: Literal["all", "first"] = 
 
 
 def nondominated_pairs(quality: ArrayLike, costs: ArrayLike, /) -> Mask:
-    """Mark the fronts [n, k] of one column [n] against each of k other columns [n, k], all smaller is better.
+    """Mark the fronts [n, k] of one column [n] against each of k other columns [n, k]; smaller is better in all.
 
     Column j is nondominated_mask of the pair (quality, costs[:, j]).
 
@@ -103,7 +103,7 @@ def nondominated_rank(costs: ArrayLike, /) -> Rows:
 
 
 def dominators(costs: ArrayLike, rows: ArrayLike, /) -> list[Rows]:
-    """Return for each of rows the numbers of the rows of costs [n, d] that dominate it, ascending.
+    """Return, for each of rows, the numbers of the rows of costs [n, d] that dominate it, ascending.
 
     Raises ValueError if a value is not finite or a row not in the table.
 
@@ -121,11 +121,11 @@ def dominators(costs: ArrayLike, rows: ArrayLike, /) -> list[Rows]:
 
 
 def hypervolume(costs: ArrayLike, reference: ArrayLike, /) -> float:
-    """Return the volume that the rows of costs [n, d] dominate below the reference point [d], for d of 2 or 3.
+    """Return the volume that the rows of costs [n, d] dominate below the reference point [d], for d = 2 or 3.
 
-    In the product of the columns' units. Rows that do not lie below the reference in every column add nothing.
-    O(n log n) for two columns; for three a sweep over a staircase (Fonseca et al. 2006), O(n log n + n · staircase).
-    Raises ValueError for other d: use moocore.hypervolume there, which has the best known algorithms.
+    The unit is the product of the columns' units. Rows that are not below the reference in every column add nothing.
+    O(n log n) for two columns; a sweep over a staircase for three (Fonseca et al. 2006), O(n log n + n · staircase).
+    Raises ValueError for other d; for these, moocore.hypervolume has the best known algorithms.
 
     >>> hypervolume([[1, 2], [2, 1]], [3, 3])
     3.0
@@ -160,7 +160,7 @@ def hypervolume(costs: ArrayLike, reference: ArrayLike, /) -> float:
 def crowding_distance(costs: ArrayLike, /) -> NDArray[np.float64]:
     """Return the crowding distance [n] of each row of one front, costs [n, d] (Deb et al. 2002, section III.B).
 
-    The sum over the columns of the distance between the two neighbours, in ranges of the column; infinite at both ends
+    It is the sum over the columns of the distance between the two neighbours, in ranges of the column; infinite at both ends
     of each column that has a range. Larger is less crowded.
 
     >>> crowding_distance([[0, 4], [1, 1], [4, 0]])
@@ -179,29 +179,29 @@ def crowding_distance(costs: ArrayLike, /) -> NDArray[np.float64]:
 
 
 def nondominated_rows(columns: list[Costs], /) -> Rows:
-    """Return the numbers of the rows that no other dominates, ascending, copies included; nothing is checked.
+    """Return the numbers of the rows that no other dominates, ascending, including copies; nothing is checked.
 
-    columns: d arrays [n] of finite costs, each contiguous. NumPy alone, and numba only where that repays its start.
+    columns: d arrays [n] of finite costs, each contiguous. Uses NumPy alone, and numba only if that repays loading it.
     """
     if _are_kernels_loaded():
         return np.flatnonzero(_front(np.column_stack(columns)))
     rows, left = plain.eliminate(columns)
     worth_it = len(columns) == 2 and _sort_of_two(len(rows)) > _WORTH_COMPILED
     front = None if worth_it else plain.front(left, most=_WORTH_COMPILED)
-    # sorted at once: a further elimination would be more to compile
+    # sorted right away: a further elimination would be more to compile
     return rows[_front_by_sorting(np.column_stack(left))] if front is None else np.sort(rows[front])
 
 
 def unbeaten_rows(columns: list[Costs], /) -> Rows:
-    """Return rows, ascending, among which lie the fronts of all choices of the columns: one read; nothing is checked."""
+    """Return rows, ascending, that include the fronts of every subset of the columns, in one read; nothing is checked."""
     return plain.eliminate(columns, everywhere=True)[0]
 
 
 def nondominated_masks(tables: Costs, /, *, to_come: int) -> Mask:
-    """Mark the front of each of r tables of costs [r, n, d] in a mask [r, n], copies included; nothing is checked.
+    """Mark the front of each of r tables of costs [r, n, d] in a mask [r, n], including copies; nothing is checked.
 
-    to_come: how many tables of this size are still to come, these included. NumPy alone, and numba only if all of them
-    repay its start.
+    to_come: the number of tables of this size still to come, including these. Uses NumPy alone, and numba only if all of them
+    repay loading it.
     """
     r, n, d = tables.shape
     all_pairs = 2 * d * n * n
@@ -225,7 +225,7 @@ def _are_kernels_loaded() -> bool:
 
 
 def _front(costs: Costs) -> Mask:
-    """Choose the algorithm. costs are C-contiguous; whether they are finite is found out on the way."""
+    """Choose the algorithm. costs are C-contiguous; they are checked to be finite along the way."""
     n, d = costs.shape
     if n == 0:
         return np.zeros(0, dtype=np.bool_)
@@ -251,14 +251,14 @@ def _front(costs: Costs) -> Mask:
 
 
 def _eliminated(costs: Costs) -> tuple[Rows | None, Costs]:
-    """Return the rows that no elimination removes, None for all, and their costs; a value that is not finite is an error."""
+    """Return the rows that no elimination removes (None for all) and their costs; a value that is not finite is an error."""
     from ecosel.dominance import scan
 
     kept, left = None, costs
     while (before := len(left)) > _FEW_ROWS:
         again = scan.eliminate(left)
         if again is None:
-            _check_finite(left)  # or else a sum is too large for a float
+            _check_finite(left)  # otherwise a sum is too large for a float
             break
         if len(again) < before:
             kept, left = (again if kept is None else kept[again]), left.take(again, axis=0)
@@ -268,7 +268,7 @@ def _eliminated(costs: Costs) -> tuple[Rows | None, Costs]:
 
 
 def _front_by_sorting(costs: Costs) -> Mask:
-    """Mark the front in a time that hardly depends on how large it is."""
+    """Mark the front in a time that hardly depends on its size."""
     n, d = costs.shape
     if d <= 3:
         from ecosel.dominance import sweep

@@ -1,4 +1,4 @@
-"""The front and the layers of four and more columns, 512 or 1024 rows at once: one bit a row."""
+"""Find the front and the layers of four and more columns, 512 or 1024 rows at once, with one bit per row."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 Numbers = NDArray[np.int32]
 Ranks = NDArray[np.uint32]
-Words = NDArray[np.uint64]  # also [d, n] and [d, n, m]
+Words = NDArray[np.uint64]  # also used for [d, n] and [d, n, m]
 
-# Rows of a block, one bit each, for tables of up to so many rows and for larger ones.
+# Rows in a block, one bit each: for tables up to a number of rows, and for larger ones.
 _BLOCK, _SMALL, _LARGE_BLOCK = 512, 4096, 1024
-# Blocks that are held against all later rows at once: fewer threads to start.
+# Blocks that are compared with all later rows at once, so that fewer threads are started.
 _BLOCKS = 8
-# Rows leave where more than one in this many is dominated.
+# Dominated rows are removed if they are more than one in this many.
 _DOMINATED = 8
 # The lowest sum of a block, the layers and sums by bit, and its tables.
 _Block = tuple[np.int64, Numbers, Rows, Words, Words]
-# Below, a thread costs more than it saves.
+# With fewer rows, a thread costs more than it saves.
 _ROWS_A_THREAD = 4_000
 
 
 def front_of_many(costs: Costs, /) -> Mask:
-    """Mark the front of costs [n, d], copies included: O(n · front · d / 64).
+    """Mark the front of costs [n, d], including copies: O(n · front · d / 64).
 
-    Rows are taken by rising sum of their ranks, so those that dominate a row come before it and have a smaller sum; a copy
-    of the row has not (SFS, Chomicki et al. 2003). A block of rows is held against all later ones, which are on the
-    second layer if it dominates them, and leave where they are many.
+    Rows are taken by rising sum of ranks, so that those that dominate a row come before it and have a smaller sum; a copy
+    of the row does not (SFS, Chomicki et al. 2003). A block of rows is compared with all later ones, which are on the
+    second layer if it dominates them, and are removed if there are many.
     """
     ranks, total, number = _by_sum(dense_ranks(costs))
     front = np.zeros(len(number), dtype=np.bool_)
@@ -58,9 +58,9 @@ def front_of_many(costs: Costs, /) -> Mask:
 def layers_of_many(costs: Costs, /) -> Rows:
     """Return the layer of each row of costs [n, d], d >= 4: O(n² · d / 64).
 
-    The layer is one above the highest of those that dominate the row, which come before it in blocks as in front_of_many.
-    Once the layers of a block are known, its bits are put in their order, highest first: the first bit decides. Some blocks
-    are held against all later rows at once, the last first: the higher a row's layer already is, the fewer bits count.
+    A row's layer is one above the highest of those that dominate it, which come before it in blocks as in front_of_many.
+    Once the layers of a block are known, its bits are sorted by them, highest first: the first bit decides. Some blocks
+    are compared with all later rows at once, the last first: the higher a row's layer already is, the fewer bits count.
     """
     ranks, total, number = _by_sum(dense_ranks(costs))
     n, size = len(number), _block(len(number))
@@ -94,7 +94,7 @@ def layers_of_many(costs: Costs, /) -> Rows:
 def _raise(
     rows: tuple[Ranks, Rows, Numbers], blocks: list[_Block], start: int, first: int, last: int, /, *, tops: Numbers | None = None
 ) -> None:
-    """Hold blocks against the rows first to last behind start."""
+    """Compare blocks with the rows first to last behind start."""
     ranks, total, layer = rows
     room = np.empty(len(ranks), dtype=np.uint64), np.empty(4, dtype=np.uint64)
     for lowest, layers, totals, lookup, tables in blocks:
@@ -103,7 +103,7 @@ def _raise(
 
 
 def _raise_in_turn(rows: tuple[Ranks, Rows, Numbers], blocks: list[_Block], end: int, first: int, last: int) -> None:
-    """Take for each core from first to last its share of the rows behind end: the nearer one is, the longer it takes."""
+    """Take the share of the rows behind end for each core from first to last: the nearer a row is, the longer it takes."""
     n = len(rows[2])
     for core in range(first, last):
         for begin in range(end + core * _ROWS_A_THREAD, n, CORES * _ROWS_A_THREAD):
@@ -134,9 +134,9 @@ def _block(n: int) -> int:
 
 @kernel
 def fill(ranks: Ranks, start: int, by_bit: Rows, lookup: Words, tables: Words) -> None:
-    """Write for each column and each k which rows of the block at start have one of its k smallest values, as bits.
+    """Write, for each column and each k, which rows of the block at start have one of its k smallest values, as bits.
 
-    The lookup has two words for 64 ranks: which of them stand in the block, and how many smaller ones do. So k, the number of
+    The lookup has two words for 64 ranks: which of them are in the block, and how many smaller ones are. So k, the number of
     values in the block up to a rank, is one sum, and a column of 100,000 ranks needs 25 KB.
     """
     one = np.uint64(1)
@@ -165,8 +165,8 @@ def raise_layers(
 ) -> None:  # fmt: skip
     """Raise the layers of the rows first to last above those of the block, given by bit with its lowest sum.
 
-    The rows of the block that no column has larger are those that all tables have in common. Each of them with a smaller sum
-    dominates; ones with an equal sum are copies. tops [bits] bounds the layers from a bit on. places [d] and words [4] are room.
+    The rows of the block that are larger in no column are those that all tables have in common. Each of them with a smaller sum
+    dominates; those with an equal sum are copies. tops [bits] bounds the layers from a bit on. places [d], words [4]: work space.
     """
     d = len(ranks)
     all_ones, of_column, of_row = ~np.uint64(0), np.uint64(len(tables) // d), np.uint64(row)

@@ -1,4 +1,4 @@
-"""Compile kernels, keep them on disk where that can be written, and run them on all cores."""
+"""Compile kernels, keep them on disk if a cache folder can be written, and run them on all cores."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numba.extending import intrinsic
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
-# numpy: no division is checked for 0, which is less to compile
+# numpy: divisions are not checked for 0, which is less to compile
 _OPTIONS = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def kernel(function: _Kernel) -> _Kernel:
-    """Compile on the first call, without the interpreter lock; cached on disk if a cache folder can be written."""
+    """Compile on the first call, to run without the interpreter lock; cached on disk if a cache folder can be written."""
     try:
         compiled: _Kernel = numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # numba found no place for the cache
@@ -42,13 +42,13 @@ def lowest_one(_: Any, word: Any) -> Any:
 
 
 def part_bounds(n: int, /, *, smallest: int) -> list[int]:
-    """Return where the parts of range(n) begin, one a core but none below smallest, and n."""
+    """Return the starts of the parts of range(n), and n; one part per core, but none below smallest."""
     parts = max(1, min(CORES, n // smallest))
     return [n * k // parts for k in range(parts + 1)]
 
 
 def in_parts(work: Callable[[int, int], Any], n: int, /, *, smallest: int) -> list[Any]:
-    """Call work(start, stop) for consecutive parts of range(n), one a core but none below smallest; results in order."""
+    """Call work(start, stop) for consecutive parts of range(n), one per core but none below smallest; return results in order."""
     if n < 2 * smallest or CORES == 1:
         return [work(0, n)]
     bounds = part_bounds(n, smallest=smallest)

@@ -1,4 +1,4 @@
-"""The layers of two or three columns: one sweep."""
+"""Find the layers of two or three columns in one sweep."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def of_three(costs: Costs) -> Rows:
     """Return the layer of each row of costs [n, 3]: O(n log k log n) tests for k layers.
 
     Walk by rising (x, y, z): a layer dominates a row if one of its rows so far has no larger y and no larger z. Each
-    layer keeps the staircase of its (y, z), and the first layer that does not dominate is found by binary search, as the
-    efficient non-dominated sort does (Zhang et al. 2015, ENS-BS). A new row takes its place in its staircase: up to its
-    length is moved.
+    layer keeps the staircase of its (y, z), and the first layer that does not dominate is found by binary search, as in the
+    efficient non-dominated sort (Zhang et al. 2015, ENS-BS). A new row takes its place in its staircase: up to its
+    length is shifted.
     """
     ranks, orders = ranks_and_orders(costs)
     return sweep_layers_of_three(ranks, lexicographic(ranks, orders))
@@ -108,7 +108,7 @@ def sweep_layers_of_three(ranks: Ranks, order: Order) -> Rows:
                 at = step + 1
             else:
                 end = step
-        gone = at  # steps that the new one replaces: no smaller y, no smaller z
+        gone = at  # steps that the new one replaces: neither y nor z is smaller
         while gone < last and pool[gone, 1] >= z:
             gone += 1
         if size[low] - (gone - at) + 1 > room[low]:

@@ -1,4 +1,4 @@
-"""The front with NumPy alone: nothing to compile or load, and quick where few rows are left after the elimination."""
+"""Find the front with NumPy alone: nothing to compile or load, and quick if the elimination leaves few rows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Mask = NDArray[np.bool_]
 
 
 def front(columns: list[Costs], /, *, most: float = math.inf) -> NDArray[np.int64] | None:
-    """Return the positions of the rows that no other dominates, copies included, in no order; d columns [n].
+    """Return the positions of the rows that no other dominates, including copies, in no order; d columns [n].
 
-    None for three and more columns once more than most values were compared.
+    For three and more columns, return None once more than most values were compared.
     """
     if len(columns) == 1:
         return np.flatnonzero(columns[0] == columns[0].min(initial=np.inf))
@@ -22,7 +22,7 @@ def front(columns: list[Costs], /, *, most: float = math.inf) -> NDArray[np.int6
 
 
 def layers(columns: list[Costs], /, *, most: int) -> NDArray[np.int64] | None:
-    """Return the layer [n] of each row, one front after the other; None once about more than most values were compared."""
+    """Return the layer [n] of each row, one front after the other; None once more than about most values were compared."""
     n, d = len(columns[0]), len(columns)
     layer, rows = np.zeros(n, dtype=np.int64), np.arange(n)
     while len(rows):
@@ -37,24 +37,24 @@ def layers(columns: list[Costs], /, *, most: int) -> NDArray[np.int64] | None:
     return layer
 
 
-# What a front of a few rows takes, in values compared.
+# The cost of a front of a few rows, in values compared.
 _ROUND = 300_000
-# Rows that are compared with each other at once, and tests for dominance whose bytes stay in the second-level cache.
+# Rows compared with each other at once, and dominance tests whose bytes fit into the second-level cache.
 _ALL_PAIRS, _TESTS = 512, 1 << 19
 _SAMPLE = 1024
-# A strong row that removes fewer than one in this many of the sampled rows is not worth a pass over all rows,
-# a round that removes fewer than half of them is the last.
+# A strong row is not worth a pass over all rows if it removes fewer than one in this many of the sampled rows;
+# a round that removes fewer than half of the rows is the last.
 _WORTH = 128
-# Rows in a block: d columns of it stay in the second-level cache while every strong row passes over them.
+# Rows in a block: its d columns fit into the second-level cache while every strong row passes over them.
 _BLOCK = 1 << 14
 
 
 def eliminate(columns: list[Costs], /, *, everywhere: bool = False) -> tuple[NDArray[np.int64], list[Costs]]:
-    """Return the rows that a few strong rows leave, and their columns; one read of the table a round.
+    """Return the rows that a few strong rows leave, and their columns; one read of the table per round.
 
-    everywhere: only rows that are larger in every column go, which are on no front of some of the columns either.
+    everywhere: remove only rows that are larger in every column, which are not on the front of any subset of columns either.
 
-    The idea is the elimination filter of LESS (Godfrey et al. 2007); the strong rows are those of a sample's front that
+    The idea is the elimination filter of LESS (Godfrey et al. 2007); the strong rows are those on a sample's front that
     together dominate most of the sample. On a small front a handful of them removes nearly everything.
     """
     rows = None
@@ -80,7 +80,7 @@ def eliminate(columns: list[Costs], /, *, everywhere: bool = False) -> tuple[NDA
 
 
 def _strong_rows(sample: list[Costs]) -> list[list[float]]:
-    """Choose rows of the sample, each the one that dominates most of what those before it leave."""
+    """Choose rows of the sample, each the one that dominates most of those left by the rows before it."""
     front = _filter(sample)
     assert front is not None
     beaten = np.ones((len(front), len(sample[0])), dtype=np.bool_)
@@ -99,7 +99,7 @@ def _strong_rows(sample: list[Costs]) -> list[list[float]]:
 
 
 def fronts(tables: NDArray[np.float64]) -> Mask:
-    """Mark the front of each of r tables [r, n, d] in a mask [r, n], copies included: every row against every other."""
+    """Mark the front of each of r tables [r, n, d] in a mask [r, n], including copies: every row against every other."""
     r, n, _ = tables.shape
     front = np.empty((r, n), dtype=np.bool_)
     step = max(1, _TESTS // max(1, n * n))
@@ -116,7 +116,7 @@ def fronts(tables: NDArray[np.float64]) -> Mask:
 
 
 def dominated_by(strong: list[Costs], columns: list[Costs]) -> Mask:
-    """Mark of the rows in columns, d arrays [n], those that one of the rows in strong, d arrays [m], dominates."""
+    """Mark the rows of columns, d arrays [n], that a row of strong, d arrays [m], dominates."""
     n, m = len(columns[0]), len(strong[0])
     dominated = np.zeros(n, dtype=np.bool_)
     step = max(1, _TESTS // max(1, m))
@@ -131,7 +131,7 @@ def dominated_by(strong: list[Costs], columns: list[Costs]) -> Mask:
             rows = np.flatnonzero(no_larger.any(axis=1) & ~dominated[start : start + step])
             if not len(rows):
                 break
-            # one that is nowhere larger is a copy or, once a column of it is smaller, dominates
+            # a row that is nowhere larger is a copy, or dominates if it is smaller in some column
             dominated[start + rows] |= (no_larger[rows] & (other < mine[rows])).any(axis=1)
     return dominated
 
@@ -149,7 +149,7 @@ def _sweep(x: Costs, y: Costs) -> NDArray[np.int64]:
 
 
 def _filter(columns: list[Costs], *, most: float = math.inf) -> NDArray[np.int64] | None:
-    """Walk the rows by rising sum, a block at once: its front is on the front and removes what it dominates.
+    """Walk the rows by rising sum, one block at a time: its front is on the front, and removes the rows that it dominates.
 
     O(n · front) (SFS, Chomicki et al. 2003).
     """
@@ -159,11 +159,11 @@ def _filter(columns: list[Costs], *, most: float = math.inf) -> NDArray[np.int64
     for column in columns:
         lowest = column.min()
         some = column[:: 1 + len(column) // 512]
-        middle = np.partition(some, len(some) // 2)[len(some) // 2]  # np.median imports numpy.ma, which takes longer
+        middle = np.partition(some, len(some) // 2)[len(some) // 2]  # np.median would import numpy.ma, which takes longer
         span = 0.5 * middle - 0.5 * lowest
         with np.errstate(over="ignore"):
             total += np.clip(column / (span if span > 0 else max(1.0, abs(lowest))), -1e300, 1e300) / len(columns)
-    # equal sums by rounding: the column order decides, in which a dominating row also comes first
+    # sums equal by rounding: the order by columns decides, in which a dominating row also comes first
     left = np.lexsort((*columns[::-1], total))
     columns = [column[left] for column in columns]
     front = []

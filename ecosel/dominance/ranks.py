@@ -13,18 +13,18 @@ Ranks = NDArray[np.int32]
 Bits = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 
-# Places to count the digits of a radix sort, of up to 11 bits.
+# Places for counting the digits of a radix sort, of up to 11 bits.
 _DIGITS = 1 << 11
 # Fewer rows are not worth a thread.
 _ROWS_A_THREAD = 20_000
 
 
 def dense_ranks(costs: Costs, /, *, orders: Rows | None = None) -> Ranks:
-    """Return the ranks [d, n] of costs [n, d], equal values alike; write the order [d, n] of the rows by each column.
+    """Return the ranks [d, n] of costs [n, d], the same for equal values; write the order [d, n] of the rows by each column.
 
-    The same dominance in half the memory; one sort a column, on all cores: by the leading 16 bits in which the values differ,
-    of up to 4,096 rows, 22 of up to 32,768, 32 of more; an insertion puts what is alike in these in order. Where that takes
-    many steps, a sort by all bits.
+    Ranks keep dominance in half the memory. Each column is sorted, on all cores, by the leading 16 bits in which values differ
+    for up to 4,096 rows, 22 for up to 32,768, 32 for more; an insertion sort orders values alike in these bits. If that takes
+    many steps, a sort by all bits follows.
     """
     n, d = costs.shape
     bits = np.ascontiguousarray(costs.T).view(np.int64)
@@ -58,7 +58,7 @@ def ranks_and_orders(costs: Costs, /) -> tuple[Ranks, Rows]:
 
 
 def sort_whole(numbers: NDArray[np.int64], /) -> Rows:
-    """Return the order of whole numbers from 0 to 2**32, ties by their place."""
+    """Return the order of whole numbers from 0 to 2**32; ties by position."""
     width = int(numbers.max(initial=0)).bit_length()
     pairs, count = np.empty((2, len(numbers)), dtype=np.uint64), np.empty(_DIGITS, dtype=np.int32)
     at = radix_sort(numbers, 0, 0, width, 11, pairs, count)
@@ -82,7 +82,7 @@ def lexicographic(ranks: Ranks, orders: Rows, /) -> Rows:
 
 @kernel
 def keys_of(bits: Bits, key: Bits) -> tuple[np.int64, np.int64]:
-    """Write whole numbers in the order of floats, whose bits are given; return the least and the largest."""
+    """Write whole numbers in the order of floats given as bits; return the smallest and the largest."""
     low, high = np.int64(0x7FFFFFFFFFFFFFFF), np.int64(-0x7FFFFFFFFFFFFFFF)
     for i in range(len(bits)):
         value = bits[i]
@@ -97,7 +97,7 @@ def keys_of(bits: Bits, key: Bits) -> tuple[np.int64, np.int64]:
 
 @kernel
 def rank_sorted(key: Bits, pairs: Keys, steps: int, order: Rows, ranks: Rows) -> bool:
-    """Sort by insertion the pairs that are alike in their upper half; write order and ranks, unless it takes more steps."""
+    """Sort pairs alike in their upper half by insertion; write order and ranks, unless it takes more steps than allowed."""
     n = len(key)
     upper, lower = np.uint64(32), np.uint64(0xFFFFFFFF)
     for i in range(1, n):
@@ -124,9 +124,9 @@ def rank_sorted(key: Bits, pairs: Keys, steps: int, order: Rows, ranks: Rows) ->
 
 @kernel
 def radix_sort(key: Bits, least: int | np.int64, shift: int, width: int, digit: int, pairs: Keys, count: Rows) -> int:
-    """Sort rows by up to 32 bits of their keys less the least, those above shift, a digit a pass; ties by their place.
+    """Sort rows by up to 32 bits above shift of their keys less the least, one digit per pass; ties by position.
 
-    Return which of pairs [2, n] holds these bits with the row below them, in order.
+    Return which of pairs [2, n] holds these bits, with the row below them, in order.
     """
     n = len(key)
     for i in range(n):

@@ -14,15 +14,15 @@ Costs = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
-# Rows sampled to say how much a row dominates, one in how many of a small table, and at most.
+# Rows sampled to estimate how much a row dominates: one in this many of a small table, and at most this many.
 _SAMPLED, _SAMPLE = 64, 256
-# Rows searched for strong ones in a large table, and one in how many rows of it may be a candidate.
+# Rows searched for strong ones in a large table, of which one in this many may be a candidate.
 _SEARCHED, _CANDIDATE = 1 << 14, 128
-# A strong row must dominate more of the sample that those before it leave than one in this many.
+# A strong row must dominate more than one in this many of the sample rows that those before it leave.
 _WORTH = 64
-# At most this many strong rows are tried on a block of this many rows.
+# At most this many strong rows are tried, on blocks of this many rows.
 _STRONG, _BLOCK = 16, 256
-# Below, a thread costs more than it saves.
+# With fewer rows, a thread costs more than it saves.
 _ROWS_A_THREAD = 1 << 17
 
 
@@ -30,8 +30,8 @@ def eliminate(costs: Costs, /) -> Rows | None:
     """Return the rows that a few strong rows leave, ascending; None if the sum of a row is not finite.
 
     O(n · strong rows), at most 16: the elimination filter of LESS (Godfrey et al.
-    2007). Strong rows are chosen in two steps, each by how much of a sample they dominate together: out of the sample,
-    and out of what these leave of a part of a large table, which is nearer to the front. A large front has no strong rows.
+    2007). Strong rows are chosen in two steps, each by how much of a sample they dominate together: from the sample,
+    then from the rows that these leave of a part of a large table, which are nearer to the front. A large front has none.
     """
     n, d = costs.shape
     scan = scan_for(d)
@@ -55,10 +55,10 @@ def eliminate(costs: Costs, /) -> Rows | None:
 
 
 def strong_rows(rows: Costs, sample: Costs, /) -> Costs:
-    """Choose of rows [d, c] greedily, each the one that dominates most of the sample [d, s] that those before it leave.
+    """Choose greedily from rows [d, c], each the one that dominates most of the sample [d, s] left by those before it.
 
-    They are returned [k, 1 + d], the sum of each row before it: that of a row is smaller than that of any that it
-    dominates, or rounded alike.
+    They are returned as [k, 1 + d], with the sum of each row first: a row's sum is smaller than that of any row that it
+    dominates, or equal by rounding.
     """
     (d, c), s = rows.shape, sample.shape[1]
     strong = np.empty((_STRONG, 1 + d))
@@ -78,7 +78,7 @@ def add_up(columns: Costs) -> Costs:
 
 @kernel
 def choose(rows: Costs, sums: Costs, sample: Costs, total: Costs, worth: int, beaten: Bytes, left: Bytes, strong: Costs) -> int:
-    """Write the strong rows; return how many. beaten [c, s] and left [s], which is 1, are written."""
+    """Write the strong rows; return their number. beaten [c, s] and left [s], initially 1, are overwritten."""
     (d, c), s = rows.shape, sample.shape[1]
     for f in range(c):
         for i in range(s):
@@ -109,14 +109,14 @@ def choose(rows: Costs, sums: Costs, sample: Costs, total: Costs, worth: int, be
 
 @cache
 def scan_for(d: int) -> Callable[[Costs, Costs, int, int, Rows], int]:
-    """Return the scan of d columns, whose number is known when it is compiled."""
+    """Return the scan for d columns, compiled for that number."""
 
     @kernel
     def scan(costs: Costs, strong: Costs, start: int, stop: int, kept: Rows) -> int:
         """Write the rows of costs[start:stop] that no strong row dominates to kept, and some that are dominated.
 
-        Return how many, or -1 if a sum is not finite. A block of rows is turned into columns, which stay in the
-        first-level cache while each strong row is held against all of them at once.
+        Return their number, or -1 if a sum is not finite. A block of rows is turned into columns, which stay in the
+        first-level cache while each strong row is compared with all of them at once.
         """
         column, total = np.empty((d, _BLOCK)), np.empty(_BLOCK)
         gone, mine = np.empty(_BLOCK, dtype=np.uint8), np.empty(_BLOCK, dtype=np.uint8)
@@ -156,10 +156,10 @@ def scan_for(d: int) -> Callable[[Costs, Costs, int, int, Rows], int]:
 
 @kernel
 def window_front(costs: Costs, front: Rows, rate: int) -> int:
-    """Write the front of costs [n, d] to front, copies included; return its size, -2 for values that are not finite.
+    """Write the front of costs [n, d] to front, including copies; return its size, -2 for values that are not finite.
 
-    -1 where that takes more than so many comparisons a row, or more room.
-    Block nested loops (Börzsönyi et al. 2001): each row against the rows not dominated so far, the last that dominated
+    Return -1 if that takes more than the allowed comparisons per row, or more room.
+    Block nested loops (Börzsönyi et al. 2001): each row against the rows not dominated so far, with the last that dominated
     moved to the front of the window: O(n · front).
     """
     n, d = costs.shape

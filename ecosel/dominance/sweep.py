@@ -1,4 +1,4 @@
-"""The front of two or three columns by sorting: O(n log n), whatever its size."""
+"""Find the front of two or three columns by sorting: O(n log n), whatever its size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROWS_A_THREAD = 20_000
 
 
 def front_of_two(costs: Costs, /) -> Mask:
-    """Mark the front of costs [n, 2], copies included (Kung et al. 1975)."""
+    """Mark the front of costs [n, 2], including copies (Kung et al. 1975)."""
     front = np.zeros(len(costs), dtype=np.bool_)
     sweep_two(costs, ranks_and_orders(costs[:, :1])[1][0], front)
     return front
@@ -28,7 +28,7 @@ def front_of_two(costs: Costs, /) -> Mask:
 
 @kernel
 def sweep_two(costs: Costs, order: Rows, front: Mask) -> None:
-    """Walk by rising x: of the rows of one x those of its smallest y are on the front if no smaller x had such a y."""
+    """Walk by rising x: the rows with the smallest y of one x are on the front if no smaller x had a y as small."""
     n = len(order)
     lowest = np.inf
     i = 0
@@ -47,11 +47,11 @@ def sweep_two(costs: Costs, order: Rows, front: Mask) -> None:
 
 
 def front_of_three(costs: Costs, /) -> Mask:
-    """Mark the front of costs [n, 3], copies included: O(n log n).
+    """Mark the front of costs [n, 3], including copies: O(n log n).
 
     Walk by rising (x, y): a row is dominated if a row before it has no larger y and no larger z. The smallest z for each y
-    stands in a Fenwick tree (1994) over the ranks of y, one flat array. Each core walks a part of the x; then a part is
-    held against the smallest z for each y of the parts before it.
+    is kept in a Fenwick tree (1994) over the ranks of y, one flat array. Each core walks a part of the x; then a part is
+    compared with the smallest z for each y of the parts before it.
     """
     n = len(costs)
     ranks, orders = ranks_and_orders(costs[:, :2])
@@ -99,7 +99,7 @@ def sweep_part(costs: Costs, ranks: Ranks, order: Rows, start: int, stop: int, f
             for i in range(at, end):
                 front[order[i]] = costs[order[i], 2] == z
             k = y + 1
-            while k <= n and lowest[k] > z:  # where it is not above z, neither is any that covers it
+            while k <= n and lowest[k] > z:  # if this is not above z, no node that covers it is
                 lowest[k] = z
                 k += k & -k
         at = end
@@ -107,7 +107,7 @@ def sweep_part(costs: Costs, ranks: Ranks, order: Rows, start: int, stop: int, f
 
 @kernel
 def hold_against(costs: Costs, ranks: Ranks, order: Rows, before: int, start: int, stop: int, lowest: Costs, front: Mask) -> None:
-    """Take the front of order[before:start] into lowest, the smallest z up to each y; drop of [start:stop] what it dominates."""
+    """Add the front of order[before:start] to lowest, the smallest z up to each y; drop those of [start:stop] it dominates."""
     for at in range(before, start):
         i = order[at]
         if front[i] and costs[i, 2] < lowest[ranks[1, i]]:

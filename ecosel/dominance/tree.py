@@ -1,4 +1,4 @@
-"""The front of four and more columns: one query of a tree for each row."""
+"""Find the front of four and more columns with one query of a tree for each row."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-# Rows in a leaf, compared all at once: four AVX2 registers of float32 a column.
+# Rows in a leaf, compared all at once: four AVX2 registers of float32 per column.
 LEAF = 32
 _ROWS_A_THREAD = 2_000
 
 
 def front_of_many(costs: Costs) -> Mask:
-    """Mark the front of costs [n, d], copies included.
+    """Mark the front of costs [n, d], including copies.
 
     A k-d tree over the ranks (Bentley 1975): a row is dominated if a query finds a row that is nowhere larger and
-    somewhere smaller, and only subtrees whose lower corner is nowhere above the row can hold one. The rows are asked
-    independently, on all cores. On a front of the shape of a sphere a query meets some tens of leaves for d = 4 and most
-    of them for d = 8, where it costs what brute force does: 32 rows and one column in four instructions.
+    somewhere smaller, and only subtrees whose lower corner is nowhere above the row can hold one. The rows are queried
+    independently, on all cores. On a spherical front, a query visits some tens of leaves for d = 4 and most
+    of them for d = 8, where it costs as much as brute force: 32 rows and one column in four instructions.
     """
     ranks = dense_ranks(costs)
     rows, cells, corners = grow(np.ascontiguousarray(ranks.T))
@@ -47,7 +47,7 @@ def front_of_many(costs: Costs) -> Mask:
 
 
 def grow(ranks: Ranks) -> tuple[Ranks, Floats, Floats]:
-    """Return the ranks in the order of the leaves with the number of each row behind them, the leaves, and the corners."""
+    """Return the ranks in the order of the leaves, followed by the number of each row, the leaves, and the corners."""
     n, d = ranks.shape
     leaves = 1
     while leaves * LEAF < n:
@@ -71,7 +71,7 @@ def grow(ranks: Ranks) -> tuple[Ranks, Floats, Floats]:
 
 @kernel
 def split(rows: Ranks, first: int, last: int, leaves: int, level: int, levels: int) -> None:
-    """Move the rows so that each node of the leaves first to last has its smaller half on the left; one column a level."""
+    """Move the rows so that each node of the leaves first to last has its smaller half on the left; one column per level."""
     n, width = rows.shape
     d = width - 1
     size = last - first
@@ -113,7 +113,7 @@ def split(rows: Ranks, first: int, last: int, leaves: int, level: int, levels: i
 def pack(rows: Ranks, cells: Floats, corners: Floats) -> None:
     """Write the leaves [leaves, d, LEAF], column by column, and the lower corner [2 · leaves, d] of each node.
 
-    Ranks above 2**24 are rounded as float32, in their order: a hit is looked at again in the ranks.
+    Ranks above 2**24 are rounded as float32, which keeps their order: a hit is checked again in the ranks.
     """
     n, d, leaves = rows.shape[0], rows.shape[1] - 1, len(cells)
     for leaf in range(leaves):
@@ -135,9 +135,9 @@ def query(
     rows: Ranks, cells: Floats, corners: Floats, first: int, last: int, dominated: Mask, twin: Ranks, stack: Rows, excess: Floats,
     value: Floats,
 ) -> None:  # fmt: skip
-    """Find out for rows[first:last] whether a row dominates them, or equals them and has a smaller number (their twin).
+    """Find whether a row dominates rows[first:last], or equals them and has a smaller number (their twin).
 
-    stack [64], excess [LEAF] and value [d] are room to work.
+    stack [64], excess [LEAF] and value [d] are work space.
     """
     n, d = rows.shape[0], rows.shape[1] - 1
     leaves = len(cells)

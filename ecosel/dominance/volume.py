@@ -1,4 +1,4 @@
-"""The hypervolume of three columns by a sweep over a staircase."""
+"""Compute the hypervolume of three columns by a sweep over a staircase."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Rows = NDArray[np.int32]
 def below(costs: Costs, order: Rows, reference: Costs) -> float:
     """Return the volume between costs [n, 3], in the order of the last column, and the reference.
 
-    Walk by rising z with the staircase of (x, y) so far, x rising and y falling, and the area above it: a row adds the
-    corner that it cuts out, and between two rows the area times the step in z.
+    Walk by rising z with the staircase of (x, y) so far, x rising and y falling, and the area above it. A row adds the
+    corner that it cuts out; between two rows, the volume grows by the area times the step in z.
     """
     n = len(costs)
     x, y = np.empty(n + 2), np.empty(n + 2)
@@ -40,7 +40,7 @@ def below(costs: Costs, order: Rows, reference: Costs) -> float:
         at = low
         if x[at - 1] == a:
             at -= 1
-        # the steps from at on whose y is not below b vanish; each gives its piece of the corner
+        # the steps from `at` on whose y is not below b vanish; each contributes its piece of the corner
         left, ceiling = a, y[low - 1]
         gone = low
         while True:

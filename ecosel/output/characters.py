@@ -1,4 +1,4 @@
-"""Show texts of strangers: replace what would steer a terminal, and cut what would push a drawing apart."""
+"""Show text from strangers' files: replace terminal control characters, and cut text that is too long for a drawing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _SPACE = "\u00a0"
 
 
 def printable(text: str, /) -> str:
-    """Replace what would steer a terminal (a name from a stranger's file may hold escape sequences).
+    """Replace terminal control characters (a name from a stranger's file may contain escape sequences).
 
-    Joiners between letters or emoji stay: scripts of Asia and compound emoji need them.
+    Joiners between letters or emoji stay: Asian scripts and compound emoji need them.
     """
     return "".join(
         c if c.isprintable() or c == _SPACE or (c in _JOINERS and _joins(text[k - 1 : k], text[k + 1 : k + 2])) else "\ufffd"
@@ -25,7 +25,7 @@ def _joins(before: str, after: str) -> bool:
 
 
 def shortened(text: str, /, most: int) -> str:
-    """Cut a text that would push a drawing apart, and replace what is not printable."""
+    """Cut a text that is too long for a drawing, and replace unprintable characters."""
     text = printable(text[: most + 2])
     if len(text) <= most:
         return text

@@ -1,4 +1,4 @@
-"""Turn a selection into a JSON document, or a frame for the formats of programs."""
+"""Turn a selection into a JSON document, or into a frame for machine-readable formats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ecosel.output.sentences import hypervolume_of, ideal_from
 from ecosel.readers import table
 from ecosel.readers.table import ROW
 
-# Models on a front up to which somebody may look at the JSON itself.
+# Fronts with up to this many models are written as indented JSON, which people may read.
 _READABLE = 10_000
 
 
@@ -52,12 +52,12 @@ def as_document(selection: Chosen) -> dict[str, Any]:
 
 
 def _common(values: list[float]) -> float | None:
-    """Return the one value that all selections share; where they differ, each states its own."""
+    """Return the one value that all selections share; if they differ, each states its own."""
     return values[0] if values and all(value == values[0] for value in values) else None
 
 
 def _kind_document(choice: Choice) -> dict[str, Any]:
-    """Return what `select` and `why` both tell of a choice."""
+    """Return the part of a choice's document that `select` and `why` share."""
     return {
         "kind": choice.kind,
         "objectives": [{"column": o.column, "sense": o.sense} for o in choice.objectives],
@@ -108,7 +108,7 @@ def _hypervolume(choice: Choice) -> dict[str, Any]:
 
 
 def as_json(selection: Chosen) -> str:
-    # Python indents a large document twenty times slower than it writes one
+    # indenting makes Python twenty times slower on a large document
     indent = 1 if max(len(choice.front) for choice in selection.choices) <= _READABLE else None
     return json.dumps(as_document(selection), ensure_ascii=False, indent=indent, allow_nan=False, default=str) + "\n"
 
@@ -188,9 +188,9 @@ def _unlike_own(column: str) -> str:
 def marked_frame(selection: Chosen, archive: pl.DataFrame) -> pl.DataFrame:
     """Return the used rows of archive (it holds ROW) with `row`, `on_front`, `rank` and `distance` beside their columns.
 
-    They belong to the joint selection of the row's group, or the only pair. rank 0 is the front, 1 the front of the rest,
-    and so on, null if a limit is broken; distance is taken with the ideal and scale of the front of all. Where
-    measurements were resampled, the share of the samples in which the row is on the front, and the pick, stand there too.
+    They refer to the joint selection of the row's group, or the only pair. rank 0 is the front, 1 the front of the rest,
+    and so on, null if a limit is violated; distance uses the ideal and scale of the front of all. If
+    measurements were resampled, the shares of samples in which the row is on the front, or the pick, are added.
     Raises ValueError if there are several pairs and no joint selection.
     """
     parts = []
@@ -203,7 +203,7 @@ def marked_frame(selection: Chosen, archive: pl.DataFrame) -> pl.DataFrame:
         rows = models_of(selection, group)
         values = np.column_stack([rows[o.column].cast(pl.Float64).to_numpy() for o in choice.objectives])
         may = np.logical_and.reduce([np.ones(rows.height, dtype=np.bool_), *selection.requirements.kept(rows)])
-        rank = np.full(rows.height, -1)  # of those that keep all limits
+        rank = np.full(rows.height, -1)  # of the models that meet all limits
         rank[may] = nondominated_rank(np.column_stack([o.costs(rows[o.column]) for o in choice.objectives])[may])
         ideal, scale, weights = (np.array(list(part.values())) for part in (choice.ideal, choice.scale, choice.weights))
         marks = {
@@ -223,7 +223,7 @@ def marked_frame(selection: Chosen, archive: pl.DataFrame) -> pl.DataFrame:
 
 
 def as_plain(cells: pl.Series) -> pl.Series:
-    """Return a column that text formats can hold: lists, structs, bytes and the like become text."""
+    """Return a column that text formats can hold: lists, structs, bytes and similar types become text."""
     if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Duration, pl.Object):
         return pl.Series(cells.name, [None if cell is None else table.as_text(cell) for cell in cells.to_list()], dtype=pl.String)
     return cells

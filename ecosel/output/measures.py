@@ -1,4 +1,4 @@
-"""Write the values of an objective, and the difference of two of them, as people say them: titles, units, gains and losses."""
+"""Put the values of an objective, and the difference between two of them, into words: titles, units, gains and losses."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from ecosel.output.characters import shortened
 _PREFIXES = {"": 1.0, "m": 1e3, "µ": 1e6, "n": 1e9}
 _OF_BYTES = {"G": 1e-9, "M": 1e-6, "k": 1e-3, "": 1.0}
 _DIGITS, _FOREIGN_DIGITS = 3, 5
-# A cost that is more than this many times another is a multiple, not a percentage.
+# A cost more than this many times another is written as a multiple, not as a percentage.
 _MULTIPLE = 2.0
 
 
 @dataclass(frozen=True)
 class Measure:
-    """How the values of one objective are written."""
+    """The format of the values of one objective."""
 
     objective: Objective
     metric: Metric | None
-    """None for a column that only its owner knows."""
+    """None for a column that ecosel does not know."""
     unit: str
     factor: float
-    """A value times this is in the unit."""
+    """Multiply a value by this to get it in the unit."""
     is_signed: bool
-    """Some value is below 0, so ratios say nothing."""
+    """Some value is below 0, so that ratios are meaningless."""
 
     @property
     def name(self) -> str:
@@ -39,7 +39,7 @@ class Measure:
 
     @property
     def title(self) -> str:
-        """The name as the head of a column or the title of an axis, with the unit."""
+        """The name with its unit, as the heading of a column or the title of an axis."""
         name = f"{self.name[0].upper()}{self.name[1:]}" if self.metric else self.name
         return f"{name} ({self.unit})" if self.unit else name
 
@@ -59,7 +59,7 @@ class Measure:
         return f"{'highest' if self.objective.is_quality else 'lowest'} in {self.name}"
 
     def change(self, value: float, of: float, /) -> str:
-        """Say how value differs from another: `3.9 points less accuracy`, `2.1 times the parameters`; empty if it does not."""
+        """Describe how value differs from another: `3.9 points less accuracy`, `2.1 times the parameters`; else ""."""
         if value == of:
             return ""
         known = self.metric is not None
@@ -101,7 +101,7 @@ class Measure:
 
 
 def measures(selection: Chosen, /) -> dict[str, Measure]:
-    """Return by column how its values are written; one unit for all models of an objective."""
+    """Return the format of the values of each column, with one unit for all models of an objective."""
     return {
         objective.column: measure(objective, selection.models[objective.column], selection.units.get(objective.column, ""))
         for objective in selection.objectives
@@ -111,7 +111,7 @@ def measures(selection: Chosen, /) -> dict[str, Measure]:
 def measure(objective: Objective, values: pl.Series, unit: str = "", /) -> Measure:
     low, high = (float(end) for end in (values.min(), values.max()))  # type: ignore[arg-type]
     metric = METRICS.get(objective.column)
-    if metric is not None and metric.objective != objective:  # its owner wants it the other way
+    if metric is not None and metric.objective != objective:  # the user reversed its direction
         metric = None
     if objective == ACCURACY:
         return Measure(objective, metric, "%", 100.0 if high <= 1 else 1.0, low < 0)
@@ -124,7 +124,7 @@ def measure(objective: Objective, values: pl.Series, unit: str = "", /) -> Measu
 
 
 def rounded(value: float, digits: int, /, *, short: bool = False) -> str:
-    """Write a number with that many digits, halves away from zero, large ones in full or, if short, with M, B or T."""
+    """Write a number with that many digits, halves rounded away from zero; large ones in full or, if short, with M, B or T."""
     if not math.isfinite(value):
         return str(value)
     number = Decimal(value)
@@ -145,7 +145,7 @@ def rounded(value: float, digits: int, /, *, short: bool = False) -> str:
 
 
 def percentage(part: float, /) -> str:
-    """Write a difference as a percentage: two digits, three near all of it, never 0 or 100."""
+    """Write a difference as a percentage with two digits, or three near 100, but never as 0 or 100."""
     percent = 100 * part
     if percent < 0.1:
         return "<0.1\u00a0%"

@@ -1,4 +1,4 @@
-"""Name models so that no two have one name: by their label, and if that is not unique by the columns in which they differ."""
+"""Give each model a distinct name: its label and, if that is not unique, the columns in which models differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from ecosel.choosing.choice import label_text
 from ecosel.readers.table import RESERVED, ROW
 
-# A name has at most this many columns beside its label, with at most that many distinct values.
+# Besides its label, a name has at most this many columns, with at most that many distinct values.
 _MOST_COLUMNS, _FEWEST_VALUES, _LONGEST_VALUE = 4, 12, 40
 _MEASURED = re.compile(r"_(low|high|std)$")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
@@ -24,8 +24,9 @@ def names_of(
 ) -> list[str]:
     """Return a name for each row of models (with ROW and labels).
 
-    A bare number gets its kind: `candidate 31`, `row 105`, `test accuracy 0.844`. Where rows (with ROW) has more columns, those
-    in which models of one name differ, other than besides, become part of it: `gpt-oss-120b · B200 · max_num_seqs 512`.
+    A bare number is preceded by its kind: `candidate 31`, `row 105`, `test accuracy 0.844`. If rows (with ROW) has more
+    columns, those in which models of one name differ become part of it, except those in besides:
+    `gpt-oss-120b · B200 · max_num_seqs 512`.
     """
     numbers = models[ROW].to_list()
     names = _labels(models, labels) if labels else [f"row {row}" for row in numbers]
@@ -77,7 +78,7 @@ def _distinguishing(own: pl.DataFrame, keys: list[str], besides: set[str]) -> li
 
 
 def _is_setting(cells: pl.Series) -> bool:
-    """Tell what somebody chose (few digits, short words) from what was measured."""
+    """Tell settings that somebody chose (few digits, short words) from measurements."""
     if cells.dtype.is_float():
         return all(len(f"{cell:.12g}".replace("-", "").lstrip("0.").replace(".", "")) <= 4 for cell in cells.drop_nulls())
     if cells.dtype == pl.String:

@@ -1,4 +1,4 @@
-"""Describe in a sentence the gains of a choice and its certainty."""
+"""Describe the gains of a choice, and its certainty, in a sentence."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def gain(choice: Choice, parts: Mapping[str, Measure], name: Name, /) -> str:
 
 
 def reference_of(objectives: Sequence[Objective], /) -> int:
-    """Return the place of the objective that others are compared by: the first quality, else the first."""
+    """Return the position of the objective against which others are compared: the first quality, else the first."""
     return next((k for k, objective in enumerate(objectives) if objective.is_quality), 0)
 
 
 def bounds(choice: Choice, parts: Mapping[str, Measure], name: Name, /) -> list[str]:
-    """Say for each limit whether it binds, and the gain from dropping it."""
+    """State for each limit whether it binds, and the gain from dropping it."""
     k = reference_of(choice.objectives)
     measured = [parts[o.column] for o in choice.objectives]
     at = choice.values[choice.at(choice.answer[0])].tolist()
@@ -55,7 +55,7 @@ def bounds(choice: Choice, parts: Mapping[str, Measure], name: Name, /) -> list[
 
 
 def certainty(choice: Choice, name: Name, /) -> str:
-    """Say how much the choice depends on the weights, and on the measurements if their errors are known."""
+    """State how much the choice depends on the weights, and on the measurements if their errors are known."""
     if choice.used == 1:
         return "It is the only model."
     if choice.role == "within":
@@ -110,7 +110,7 @@ def hypervolume_of(choice: Choice, /) -> tuple[float | None, str]:
 
 
 def share(part: float, /, *, sampled: bool = False) -> str:
-    """Write a share as a percentage with no more digits than its error; a sampled one is never 0 or all."""
+    """Write a share as a percentage with no more digits than its error allows; a sampled one is never 0 or 100."""
     percent = 100 * part
     if sampled:
         return "<1 %" if percent < 0.5 else ">99 %" if percent >= 99.5 else f"{math.floor(percent + 0.5)} %"
@@ -131,7 +131,7 @@ def number(value: float, /) -> str:
 
 
 def summary(selection: Chosen) -> str:
-    """Say which archive, how many rows, and by which rule the choice was made."""
+    """State the archive, the number of rows, and the rule of the choice."""
     origin = selection.origin
     reasons = {"miss a value": selection.left_out.height, "filtered": origin.filtered, **origin.statuses}
     reasons |= {"unfinished": origin.unfinished - sum(origin.statuses.values())}
@@ -148,7 +148,7 @@ def summary(selection: Chosen) -> str:
 
 
 def _ideals(selection: Chosen) -> list[str]:
-    """State the ideals of qualities other than accuracy that were not given, and why."""
+    """State the ideals of qualities other than accuracy that were not given, and their origin."""
     open_ended = [o.column for o in selection.objectives if ideal_from(selection, o) == "front"]
     if not open_ended:
         return []
@@ -188,7 +188,7 @@ def _rule_in_words(selection: Chosen) -> str:
 
 
 def _below_zero(selection: Chosen) -> list[str]:
-    """Return the costs that go below 0 on a front, where the ideal is no longer 0."""
+    """Return the costs with values below 0 on a front, for which the ideal is not 0."""
     return [
         o.column
         for o in selection.objectives
@@ -198,7 +198,7 @@ def _below_zero(selection: Chosen) -> list[str]:
 
 
 def _max_rule(selection: Chosen) -> list[str]:
-    """Say by what each objective is divided under the default scale, as Rule.scales does."""
+    """State the divisor of each objective under the default scale, as Rule.scales applies it."""
     rule, objectives = selection.rule, selection.objectives
     below = _below_zero(selection)
     above = [o.column for o in objectives if not o.is_quality and o.column not in below]
@@ -233,19 +233,19 @@ def title(group: Group, choice: Choice) -> str:
 
 
 def key_of(group: Group) -> str:
-    """Return the values that the models of a group share, with a colon; nothing if there is one group."""
+    """Return the values that the models of a group share, with a colon; "" if there is only one group."""
     key = ", ".join(f"{column} = {cell}" for column, cell in (group.key or {}).items())
     return f"{key}: " if key else ""
 
 
 def of_parent(selection: Chosen, row: int) -> str | None:
-    """Say which variant of which model a row is; None if it is none."""
+    """State which variant of which model a row is; None if it is not a variant."""
     lineage = selection.lineage(row)
     return None if lineage is None else printable(f"the variant {lineage[0]} of {lineage[1]}")
 
 
 def answer(group: Group, choice: Choice, parts: Mapping[str, Measure], name: Name) -> list[str]:
-    """Name the choice of a group, with its numbers, its losses and gains, and its certainty."""
+    """Name the choice of a group, with its numbers, losses and gains, and certainty."""
     pick = choice.answer
     values = choice.values[choice.at(pick[0])].tolist()
     numbers = ", ".join(parts[o.column].phrase(value) for o, value in zip(choice.objectives, values, strict=True))

@@ -26,7 +26,7 @@ WIDTH = 80
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of a table: its head, a cell for each model, and a cell for each line of the rule under them."""
+    """A column of a table: its heading, a cell for each model, and a cell for each line of the rule below."""
 
     head: str
     cells: list[str]
@@ -48,7 +48,7 @@ class _Table:
     picked: list[bool]
 
     def blocks(self, width: int) -> list[list[_Column]]:
-        """Return the columns in blocks that fit into width, each with the columns that name a model."""
+        """Return the columns in blocks that fit the width, each with the columns that name a model."""
         blocks = [list(self.names)]
         for column in [*self.objectives, *self.verdict]:
             if sum(c.width + 1 for c in [*blocks[-1], column]) > width and len(blocks[-1]) > len(self.names):
@@ -57,12 +57,12 @@ class _Table:
         return blocks
 
 
-# Characters to a line of a column's head, and of a label beside up to two objectives or more.
+# Characters per line of a column's heading, and of a label beside up to two objectives or more.
 _HEAD, _LABEL, _SHORT_LABEL = 12, 34, 18
 
 
 def as_text(selection: Chosen, *, color: bool = False, width: int = WIDTH, hypervolume: bool = False) -> str:
-    """Return the choice as text: the answer of each group, then tables, readable in 80 columns; numbers are never cut."""
+    """Return the choice as text: the answer of each group, then tables; readable in 80 columns, with numbers never cut."""
     from rich.console import Console
     from rich.text import Text
 
@@ -93,7 +93,7 @@ def as_text(selection: Chosen, *, color: bool = False, width: int = WIDTH, hyper
 
 
 def joint_first(selection: Chosen) -> list[tuple[Group, Choice]]:
-    """Return the choices that are shown: those over all objectives, which are the answers, before the pairs."""
+    """Return the choices to show: those over all objectives, which are the answers, then the pairs."""
     return sorted(shown_choices(selection), key=lambda one: one[1].kind == "pair")
 
 
@@ -117,7 +117,7 @@ def _print_table(console: Console, table: _Table, *, color: bool, width: int) ->
 
 
 def _folded(lines: Sequence[str], width: int) -> list[str]:
-    """Break lines at spaces (not at those that belong to a number); further lines keep the indent of the first."""
+    """Break lines at spaces, but not inside a number; further lines keep the indentation of the first."""
     folded = []
     for line in lines:
         indent = " " * (len(line) - len(line.lstrip(" ")))
@@ -127,7 +127,7 @@ def _folded(lines: Sequence[str], width: int) -> list[str]:
 
 
 def _answers(selection: Chosen) -> list[str]:
-    """Return the choice over all objectives of each group, the first line of each not indented."""
+    """Return the choice over all objectives of each group; the first line of each is not indented."""
     parts = measures(selection)
     lines = []
     for group in selection.groups:
@@ -146,7 +146,7 @@ def _legend(selection: Chosen) -> str:
 
 
 def as_markdown(selection: Chosen) -> str:
-    """Return the same as GitHub Markdown."""
+    """Return the choice as GitHub Markdown."""
     answers = "\n".join(_answers(selection)).strip().split("\n\n")
     parts = [
         f"**{lines[0]}**  \n" + "  \n".join(map(str.strip, lines[1:])) for lines in (_escaped(a).split("\n") for a in answers)
@@ -174,7 +174,7 @@ def _escaped(text: str) -> str:
     return text
 
 
-# More models than this that tie as the best trade-off, or as the best of a column, are not shown in a table.
+# At most this many models that tie as the best trade-off, or as the best of a column, are shown in a table.
 _MOST_TIES, _MOST_BEST = 8, 3
 
 
@@ -233,10 +233,10 @@ def _sentences(selection: Chosen, group: Group, choice: Choice) -> list[str]:
 
 
 def _namer(selection: Chosen, choice: Choice) -> Callable[[int], str]:
-    """Return a function that names a model by its label, with its row if another mentioned model has the same label."""
+    """Return a function that names a model by its label, adding the row if another mentioned model has the same label."""
     rows = choice.mentioned()
     own = pl.DataFrame({ROW: rows}, schema={ROW: selection.models.schema[ROW]})
-    few = selection.models.filter(pl.col(ROW).is_in(rows))  # a join would hash all models
+    few = selection.models.filter(pl.col(ROW).is_in(rows))  # faster than a join, which would hash all models
     besides = [objective.column for objective in selection.objectives]
     shown = own.join(few, on=ROW, how="left", maintain_order="left")
     called = names_of(shown, selection.labels, selection.beside, besides=besides)
@@ -259,7 +259,7 @@ def _shorten(text: str, most: int) -> str:
 
 
 def _wrap(name: str, width: int) -> str:
-    """Break a column name after its separators so that a narrow column can carry it."""
+    """Break a column name after its separators so that it fits a narrow column."""
     name = printable(name)
     lines = [""]
     for piece in _pieces(name):

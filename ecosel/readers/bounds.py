@@ -1,6 +1,6 @@
 """Bound the cost of a stranger's file: memory, time, rows, columns, the length of a cell.
 
-All bounds follow from one size, 1 GB unless `--max-size` says otherwise, so that one option raises them together.
+All bounds follow from one size, 1 GB unless `--max-size` states another, so that one option raises them together.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from ecosel.errors import ArchiveError
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _CHUNK = 1 << 20
-# A text that unpacks to more than this many times its file is a bomb where it is large too.
+# A text that unpacks to more than this many times the size of its file is a bomb, if it is also large.
 _TIMES = 200
-# Bytes that a cell takes in Python while a database or a document is read, and what may be taken beside the file's own size.
+# Bytes that a cell takes in Python while a database or document is read, and bytes allowed beyond the file's own size.
 _CELL_IN_MEMORY, _BESIDE = 32, 200_000_000
 _SEPARATORS = re.compile(rb"[,;\t|\n]")
 
 
 class Query(Protocol):
-    """A query of a study, whose rows are counted."""
+    """A query of a study, with its rows counted."""
 
     def __call__(self, sql: str, values: Sequence[object] = (), /) -> Iterator[tuple[Any, ...]]: ...
 
@@ -42,11 +42,11 @@ class _Readable(Protocol):
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much of a file is read, in terms of one size in bytes."""
+    """Limits on reading a file, derived from one size in bytes."""
 
     max_size: int = 10**9
     seconds: float = 10.0
-    """How long a query of a database may take where its file has up to 10 MB; in proportion above."""
+    """Seconds that a query may take on a database of up to 10 MB; in proportion for larger ones."""
 
     @property
     def rows(self) -> int:
@@ -58,12 +58,12 @@ class Bounds:
 
     @property
     def files(self) -> int:
-        """Files of a folder."""
+        """Largest number of files in a folder."""
         return self.max_size // 5000
 
     @property
     def cell(self) -> int:
-        """Bytes of one cell."""
+        """Largest number of bytes in one cell."""
         return self.max_size // 1000
 
     def cells(self, size: int) -> int:
@@ -71,11 +71,11 @@ class Bounds:
         return int((_BESIDE * (self.max_size / 10**9) + 4 * size) / _CELL_IN_MEMORY)
 
     def entries(self, size: int) -> int:
-        """Return the number of values that records made of a file of `size` bytes may have in all."""
+        """Return the total number of values that records from a file of `size` bytes may have."""
         return self.cells(size) // 8 + size // 5
 
     def check_content(self, path: str, length: int, size: int) -> None:
-        """Refuse texts and blobs that are far longer than the file of `size` bytes that gives them."""
+        """Refuse texts and blobs far longer than the file of `size` bytes that they come from."""
         if length > _BESIDE * (self.max_size / 10**9) + 4 * size:
             self.refuse(path, f"its texts are longer than {said(length)}, which is too much for its size")
 
@@ -88,7 +88,7 @@ class Bounds:
             self.refuse(path, f"it has more than {self.rows:,} rows")
 
     def check_frame(self, path: str, rows: int, columns: int, size: int) -> None:
-        """Refuse a table that takes far more memory than the file of `size` bytes that declares it."""
+        """Refuse a table that takes far more memory than the file of `size` bytes declaring it."""
         self.check_rows(path, rows)
         if rows * columns * 8 > max(self.max_size, _TIMES * size):
             self.refuse(
@@ -96,12 +96,12 @@ class Bounds:
             )
 
     def check_length(self, path: str, length: int, size: int) -> None:
-        """Refuse texts that are far longer together than the columnar file of `size` bytes that shares them."""
+        """Refuse texts that are in total far longer than the columnar file of `size` bytes in which cells share them."""
         if length > max(self.max_size, _TIMES * size):
             self.refuse(path, f"its texts are longer than {_TIMES} times its size and {said(self.max_size)}")
 
     def check_text(self, path: str, source: Path | bytes, *, compressed: bool) -> None:
-        """Read a text in pieces; refuse it where it unpacks to too much, or has too many rows or too long a cell."""
+        """Read a text in pieces; refuse it if it unpacks to too much, or has too many rows or too long a cell."""
         size = size_of(source)
         if not compressed and size <= self.cell:
             return
@@ -119,7 +119,7 @@ class Bounds:
                     self.refuse(path, f"a cell near byte {unpacked - len(piece):,} is longer than {said(self.cell)}")
 
     def patience(self, size: int) -> float:
-        """Return how many seconds a query of a database of `size` bytes may take."""
+        """Return the seconds that a query of a database of `size` bytes may take."""
         return self.seconds * max(1.0, size / 10_000_000) * self.max_size / 10**9
 
     def guard(self, path: str, database: sqlite3.Connection, size: int) -> None:
@@ -130,7 +130,7 @@ class Bounds:
 
     @contextmanager
     def one_line_limits(self, path: str) -> Iterator[None]:
-        """Say of a query that met one of the limits of `guard` which it was."""
+        """Return which limit of `guard` a query exceeded, in words."""
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -143,7 +143,7 @@ class Bounds:
             raise
 
     def counted(self, path: str, rows: Iterable[tuple[Any, ...]], size: int) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of the queries of a study, each of which becomes an entry of a record; refuse too many."""
+        """Yield the rows of the queries of a study, each an entry of a record; refuse too many."""
         length = 0
         for number, row in enumerate(rows):
             length += _length(row)
@@ -174,7 +174,7 @@ BOUNDS = Bounds()
 
 
 def _length(row: tuple[Any, ...]) -> int:
-    """Return the length of the texts and blobs of a row."""
+    """Return the total length of the texts and blobs of a row."""
     return sum(len(cell) for cell in row if type(cell) in (str, bytes))
 
 
@@ -189,13 +189,13 @@ def unpacked_head(source: Path | bytes, size: int, /) -> bytes:
 
 
 def unpacked(source: Path | bytes, /) -> bytes:
-    """Return a compressed text; its size has been checked before."""
+    """Unpack a compressed text; its size has been checked before."""
     with _opened(source) as file:
         return b"".join(_pieces(file, compressed=True))
 
 
 def parse_size(text: str, /) -> int:
-    """Return "2GB", "500 MB" or "1e9" as bytes; ValueError if it is not a size."""
+    """Return "2GB", "500 MB" or "1e9" as bytes. Raises ValueError for other texts."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?(?:e\d+)?)\s*([KMGT]?)i?B?\s*", text, re.IGNORECASE)
     if match is None or not float(match[1]) * _UNITS[match[2].upper()] >= 1:
         raise ValueError(f"--max-size {text}: name a size such as 500MB or 4GB")
@@ -216,7 +216,7 @@ def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
 
 
 def _pieces(file: BinaryIO, *, compressed: bool, size: int = _CHUNK) -> Iterator[bytes]:
-    """Yield the text in pieces of 1 MB at most, unpacked as it comes."""
+    """Yield the text in pieces of at most 1 MB, unpacking them one by one."""
     unpacked: _Readable = file
     if compressed:
         head = file.read(6)
@@ -246,7 +246,7 @@ def _xz(file: BinaryIO) -> _Readable:
     return LZMAFile(file)
 
 
-# by the first bytes of a file
+# by the first bytes of the file
 _OPENERS: dict[bytes, Callable[[BinaryIO], _Readable]] = {
     b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file), b"\x28\xb5\x2f\xfd": _zstd, b"BZh": _bz2, b"\xfd7zXZ\x00": _xz,
 }  # fmt: skip

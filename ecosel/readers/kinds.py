@@ -1,4 +1,4 @@
-"""Recognise a file by its first bytes, or say what to do if it cannot be read."""
+"""Recognise a file by its first bytes, or state what to do if it cannot be read."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ecosel.errors import ArchiveError
 
 Kind = Literal["text", "JSON", "Parquet", "Arrow", "SQLite", "DuckDB", "workbook", "zip"]
 
-# a text, or JSON, may be packed so
+# compression of text and JSON
 PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
-# the kind that a file's name suggests
+# kinds by the ending of a file's name
 BY_SUFFIX: dict[str, Kind] = {
     ".csv": "text", ".tsv": "text", ".txt": "text", ".md": "text", ".json": "JSON", ".ndjson": "JSON", ".jsonl": "JSON",
     ".parquet": "Parquet", ".pq": "Parquet", ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow", ".db": "SQLite",
@@ -62,7 +62,7 @@ def kind_of(name: str, head: bytes, /) -> Kind:
 
 
 def check_promise(name: str, source: Path | bytes, holds: Kind, /) -> None:
-    """Raise ArchiveError if the name of a file says that it holds something else."""
+    """Raise ArchiveError if the name of a file promises another kind."""
     if isinstance(source, bytes):
         return
     suffix = source.suffix.lower()

@@ -23,22 +23,21 @@ from ecosel.readers.kinds import PACKED, Kind, check_promise, kind_of
 from ecosel.readers.stores.sqlite import open_sqlite
 from ecosel.readers.stores.zipped import unzipped
 from ecosel.readers.table import RESERVED, Archive, from_lazy, without_blanks
-from ecosel.readers.text.aligned import is_aligned, with_tabs
+from ecosel.readers.text.aligned import is_aligned, is_markdown, open_markdown, with_tabs
 from ecosel.readers.text.delimited import open_delimited
 from ecosel.readers.text.documents import open_json
-from ecosel.readers.text.markdown import is_markdown, open_markdown
 from ecosel.readers.tools.folders import open_folder
 from ecosel.readers.tools.wandb import spread_dicts
 
 _SAMPLE_BYTES = 1 << 16
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-# polars panics (no Exception to Python) on some damaged Parquet and Arrow files
+# polars panics (which is not an Exception in Python) on some damaged Parquet and Arrow files
 _RAISED = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What the caller says about the files."""
+    """The caller's statements about the files."""
 
     table: str | None
     study: str | None
@@ -53,12 +52,12 @@ def open_archive(
 ) -> Archive:  # fmt: skip
     """Open files, globs, `-` (standard input) or a folder of a tool as one archive.
 
-    Several files are concatenated; a column `source` then names the file of each row.
+    Several files are concatenated; then a column `source` names the file of each row.
     table names a table or view of a database, the sheet of a workbook or the key of a JSON object; study an Optuna study or
     MLflow experiment; decimal is the decimal mark of ambiguous text.
-    bounds limits the size of a file; a larger one is refused. names are the wanted columns, which tell whether
+    bounds limits the size of a file; a larger one is refused. names are the wanted columns, which show whether
     the objects of a JSON document are its rows or its columns.
-    Raises ArchiveError when something is not there or cannot be read.
+    Raises ArchiveError if something does not exist or cannot be read.
     """
     files = expand(paths)
     if files.count("-") > 1:
@@ -76,7 +75,7 @@ def expand(paths: Sequence[str], /) -> list[str]:
 
 
 def _local(path: str) -> str:
-    """Return the file of a database URL, as libraries write it; refuse other machines."""
+    """Return the file of a database URL, as libraries write it; refuse URLs of other machines."""
     database = re.match(r"(sqlite|duckdb)(\+\w+)?:///", path)
     if database:
         return path[database.end() :].partition("?")[0]
@@ -101,7 +100,7 @@ def _matches(path: str) -> list[str]:
 
 @contextmanager
 def one_line_errors(path: str) -> Iterator[None]:
-    """Turn library errors on a bad file into an ArchiveError of one line."""
+    """Turn library errors on a bad file into a one-line ArchiveError."""
     try:
         yield
     except (*_RAISED, sqlite3.Error, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
@@ -109,10 +108,10 @@ def one_line_errors(path: str) -> Iterator[None]:
             raise ArchiveError(f"{path} is empty") from error
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ArchiveError(f"cannot read {path}: {(reason.splitlines() or [type(error).__name__])[0]}") from error
-    except MemoryError as error:  # SQLite says so of a damaged file too
+    except MemoryError as error:  # SQLite also reports this for a damaged file
         raise ArchiveError(f"cannot read {path}: it is damaged, or needs more memory than there is") from error
     except Exception as error:
-        # lzma has an error of its own, and is imported only where it is needed
+        # lzma has its own error class, and is imported only when needed
         if type(error).__name__ not in ("LZMAError", "ZstdError"):
             raise
         raise ArchiveError(f"cannot read {path}: {error}") from error
@@ -147,7 +146,7 @@ def _open_one(path: str, asked: _Asked) -> Archive:
 
 
 def _source_of(path: str) -> Path | bytes:
-    """Return a file that polars can open by its name, or what stands in it."""
+    """Return the path of a file that polars can open by name, or else its content."""
     if path == "-" and sys.stdin is None:
         raise ArchiveError("standard input is closed")
     if path == "-":
@@ -155,7 +154,7 @@ def _source_of(path: str) -> Path | bytes:
     source = Path(path)
     if not path or not source.exists():
         raise ArchiveError(f"there is no file {path or repr(path)}")
-    # a pipe can be read only once, and polars takes no name that is not UTF-8
+    # a pipe can be read only once, and polars accepts only names in UTF-8
     is_file = source.is_file() and path == os.fsencode(path).decode("utf-8", "replace")
     return source if is_file else source.read_bytes()
 
@@ -181,7 +180,7 @@ def _check_asked(name: str, holds: Kind, asked: _Asked, sample: bytes, *, packed
 
 
 def _finished(archive: Archive, name: str, asked: _Asked, *, is_text: bool) -> Archive:
-    """Check the names of an opened archive, and let its columns be read with errors of one line."""
+    """Check the names of an opened archive, and wrap its reading so that errors take one line."""
     archive = without_blanks(archive)
     asked.bounds.check_columns(name, len(archive.columns))
     if not archive.columns and archive.unfinished:
@@ -240,14 +239,14 @@ def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, pac
 
 
 def _bounded(name: str, frame: pl.LazyFrame, source: Path | bytes, bounds: Bounds) -> Archive:
-    """Return a columnar file as an archive; a few bytes in it can declare any number of equal cells."""
+    """Return a columnar file as an archive, bounded because a few bytes in it can declare any number of equal cells."""
     archive = from_lazy(name, frame)
 
     def load(columns: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
         rows = frame.select(pl.len()).collect().item()
         bounds.check_frame(name, rows, len(columns), size_of(source))
         read = archive.load(columns, labels)
-        # one text in the file can be the cell of any number of rows
+        # one text in the file can serve as the cell of any number of rows
         texts = [read[column].cat.len_bytes() if dtype == pl.Categorical else read[column].str.len_bytes()
                  for column, dtype in read.schema.items() if dtype in (pl.String, pl.Categorical)]  # fmt: skip
         bounds.check_length(name, sum(int(lengths.cast(pl.Int64).sum()) for lengths in texts), size_of(source))

@@ -1,4 +1,4 @@
-"""What every reader returns: named columns that are read when asked for."""
+"""Define what every reader returns: named columns that are read when asked for."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ecosel.objectives import Objective
 from ecosel.readers.bounds import Bounds
 from ecosel.readers.cells.headings import heading_of, with_unit
 
-# Column of Archive.read that numbers the rows as the user sees them; no archive may hold a name that begins so.
+# Column of Archive.read that numbers the rows as the user sees them; no column of an archive may begin so.
 RESERVED = "ecosel:"
 ROW = f"{RESERVED}row"
-# Characters of a name that take as much memory as a value.
+# Number of characters of a name that take as much memory as a value.
 _NAME = 32
-# Rows in which the columns of numbers are looked for.
+# Rows in which columns of numbers are looked for.
 _LOOKED_AT = 60
 
 
@@ -33,40 +33,40 @@ class Archive:
     columns: tuple[str, ...]
     load: Callable[[Sequence[str], Sequence[str]], pl.DataFrame]
     """Read the columns named first (at least one), all rows, in the archive's order; those named second are labels, which
-    keep their text if the archive has nothing but text."""
+    keep their text if the archive holds only text."""
     objectives: tuple[Objective, ...] = ()
     """Directions that the file itself states (an Optuna study)."""
     row_numbers: tuple[int, ...] | None = None
     """Numbers of the rows if they are not 0, 1, 2, ... (Optuna's trial numbers)."""
     unfinished: int = 0
-    """Rows of the file that never got a result and are not among the rows read."""
+    """Number of rows in the file that never got a result and are not read."""
     remarks: tuple[str, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
-    """Why a trial, by its number or name, is not among the rows."""
+    """The reason why a trial, by its number or name, is not among the rows."""
     later: Callable[[bool], tuple[str, ...]] = lambda _: ()
-    """Remarks that only reading shows; where asked, with all rows that they are about."""
+    """Remarks that only reading reveals; on request with all rows that they concern."""
     source: str | None = None
-    """Of several files, the column that names the file of each row."""
+    """With several files, the column that names the file of each row."""
     lacking: Mapping[str, str] = field(default_factory=dict)
-    """Of several files, one that has no such column."""
+    """With several files, one that lacks this column."""
 
     def read(self, columns: Sequence[str], /, *, labels: Sequence[str] = ()) -> pl.DataFrame:
-        """Read the named columns with ROW, the number of each row, before them."""
+        """Read the named columns, preceded by ROW, the number of each row."""
         for column in columns:
             if column == "*" or (column.startswith("^") and column.endswith("$")):
                 raise ArchiveError(f"{self.path}: a column cannot be called {column!r}, which is a pattern here; rename it")
         frame = self.load(columns or self.columns[:1], labels)
-        # contiguous columns once, here: NumPy would copy each column of several pieces again and again
-        # (by name: of a list of columns, one without a name would get another)
+        # make columns contiguous here, once; NumPy would copy columns in several pieces again and again
+        # (by name, as a list of columns would rename one without a name)
         frame = pl.DataFrame({name: _stripped(frame.drop_in_place(name).rechunk()) for name in frame.columns})
-        if ROW not in frame.columns:  # a join knows the rows of its first table
+        if ROW not in frame.columns:  # a join has the row numbers of its first table
             numbers = range(frame.height) if self.row_numbers is None else self.row_numbers
             frame = frame.insert_column(0, pl.Series(ROW, numbers, dtype=pl.Int64))
         return frame.select(ROW, *columns)
 
 
 def stripped(frame: pl.DataFrame, /) -> pl.DataFrame:
-    """Take away the blanks around cells of text."""
+    """Remove the blanks around text cells."""
     return frame.with_columns(_stripped(frame[name]) for name, dtype in frame.schema.items() if dtype == pl.String)
 
 
@@ -78,7 +78,7 @@ def _stripped(cells: pl.Series) -> pl.Series:
 
 
 def without_blanks(archive: Archive, /) -> Archive:
-    """Strip the names of columns, and write them on one line, where that leaves them distinct.
+    """Strip the names of columns and put each on one line, if that leaves them distinct.
 
     Text cells are stripped when they are read.
     """
@@ -97,7 +97,7 @@ def without_blanks(archive: Archive, /) -> Archive:
 
 
 def distinct(names: Sequence[str], /) -> tuple[str, ...]:
-    """Give a name that stands before another end, as polars does."""
+    """Add a suffix to a name that occurred before, as polars does."""
     seen: dict[str, int] = {}
     found = []
     for name in names:
@@ -107,7 +107,7 @@ def distinct(names: Sequence[str], /) -> tuple[str, ...]:
 
 
 def refuse_twice(path: str, wanted: Sequence[str], header: Sequence[str], /) -> None:
-    """Raise ArchiveError where a column that is wanted stands in a header more than once."""
+    """Raise ArchiveError if a wanted column occurs more than once in a header."""
     asked = set(wanted)
     again = twice(name for name in header if name in asked)
     if again is not None:
@@ -115,7 +115,7 @@ def refuse_twice(path: str, wanted: Sequence[str], header: Sequence[str], /) -> 
 
 
 def from_rows(path: str, rows: Sequence[Sequence[Any]], /, *, bounds: Bounds, size: int, remarks: Sequence[str] = ()) -> Archive:
-    """Return the rows of a sheet or a table, the first of which names the columns, as an archive."""
+    """Return the rows of a sheet or a table as an archive; the first row names the columns."""
     heading = heading_of([as_header(cell) for cell in rows[0]], [[as_header(c) for c in row] for row in rows[1:_LOOKED_AT]])
     columns = distinct(heading.names)
     units = [heading.units.get(name, "") for name in heading.names]
@@ -130,7 +130,7 @@ def from_rows(path: str, rows: Sequence[Sequence[Any]], /, *, bounds: Bounds, si
         refuse_twice(path, wanted, heading.names)
         return archive.load(wanted, labels)
 
-    # of columns without a name, only the first can be the index of a frame
+    # only the first of the columns without a name can be the index of a frame
     named = tuple(name for k, name in enumerate(columns) if (name or k == 0) and not name.startswith("_duplicated_"))
     return replace(archive, columns=named, load=load)
 
@@ -147,9 +147,9 @@ def from_records(
     path: str, records: Iterable[Mapping[str, Any]], *, bounds: Bounds, size: int, columns: Sequence[str] = (),
     separator: str | None = None, **stated: Any,
 ) -> Archive:  # fmt: skip
-    """Return records as an archive that builds a column only when it is asked for: each record may have other names.
+    """Return records, which may have different names, as an archive that builds a column only when it is asked for.
 
-    With a separator, objects in records are spread over columns.
+    If a separator is given, objects in records are spread over columns.
     """
     names: dict[str, None] = dict.fromkeys(columns)
     kept: list[Mapping[str, Any]] = []
@@ -207,13 +207,13 @@ def as_text(cell: Any) -> str:
 
 
 def flatten(record: Mapping[str, Any], separator: str = ".", most: int = 1_000_000) -> dict[str, Any]:
-    """Spread nested objects over columns: {"a": {"b": 1}} becomes {"a.b": 1}; OverflowError where their names are too much."""
+    """Spread nested objects over columns: {"a": {"b": 1}} becomes {"a.b": 1}. Raises OverflowError if the names are too long."""
     flat: dict[str, Any] = {}
     stack: list[tuple[str, Any]] = list(record.items())[::-1]
     while stack:
         key, cell = stack.pop()
         if isinstance(cell, dict) and cell:
-            most -= len(cell) * (1 + len(key) // _NAME)  # each of them gets the key as its beginning
+            most -= len(cell) * (1 + len(key) // _NAME)  # each name gets the key as a prefix
             if most < 0:
                 raise OverflowError
             stack.extend((f"{key}{separator}{inner}", deeper) for inner, deeper in reversed(cell.items()))
@@ -223,11 +223,11 @@ def flatten(record: Mapping[str, Any], separator: str = ".", most: int = 1_000_0
 
 
 def twice(names: Iterable[str], /) -> str | None:
-    """Return the first name that stands among the names more than once."""
+    """Return the first name that occurs more than once."""
     seen = set[str]()
     return next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
-    """Name the first of many."""
+    """List the first of many names."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,4 +1,4 @@
-"""Turn the frontier of a selection into a figure for a paper: SVG, PNG or PDF, of one or two columns."""
+"""Turn the frontier of a selection into a figure for a paper: SVG, PNG or PDF, one or two columns wide."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LEGEND: dict[str, Any] = {
 
 
 def figure_format(name: str, /) -> Format:
-    """Return the format that a file name asks for; raise ValueError if it is none of the three."""
+    """Return the format that the ending of a file name states; raise ValueError if it is not one of the three."""
     suffix = Path(name).suffix.lower()
     if suffix == ".svg":
         return "svg"
@@ -49,7 +49,7 @@ def as_figure(selection: Selection, form: Format, /, *, columns: int = 2) -> byt
     figure = figure.properties(title=words).configure(**theme(LIGHT_COLOURS, size=_FONT_PX)).configure_concat(spacing=8)
     spec = figure.to_dict(validate=False)
     svg: str = vl_convert.vegalite_to_svg(spec)
-    # the room that ticks take is known only once they are drawn
+    # the space that ticks take is known only once they are drawn
     drawn = float(re.search(r'<svg[^>]* width="([\d.]+)', svg)[1])  # type: ignore[index]
     for chart in (panel for row in spec["vconcat"] for panel in row["hconcat"]):
         chart["width"] += (target - drawn) / across
@@ -60,8 +60,8 @@ def as_figure(selection: Selection, form: Format, /, *, columns: int = 2) -> byt
 
 
 def _as_paper(svg: str) -> str:
-    """Give an SVG its size in points, and identifiers independent of earlier drawings."""
+    """Set the size of an SVG in points, and make its identifiers independent of earlier drawings."""
     numbers: dict[str, int] = {}
     svg = re.sub(r'(id="|url\(#)(clip|gradient)_?(\d+)', lambda m: f"{m[1]}{m[2]}{numbers.setdefault(m[3], len(numbers))}", svg)
-    # px of a style sheet are 1/96 inch, those of a paper 1/72
+    # in style sheets a px is 1/96 inch, in the figure 1/72
     return re.sub(r'(<svg[^>]*?) width="([\d.]+)" height="([\d.]+)"', r'\1 width="\2pt" height="\3pt"', svg, count=1)

@@ -1,4 +1,4 @@
-"""Put a selection on one page of HTML that needs nothing beside it and sends nothing anywhere."""
+"""Put a selection on one self-contained HTML page, which sends nothing anywhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from ecosel.output.characters import shortened
 from ecosel.output.measures import Measure
-from ecosel.report.charts.legend import legend
+from ecosel.report.charts.themes import legend
 from ecosel.report.sections.answers import answers
 from ecosel.report.sections.contents import contents
 from ecosel.report.sections.html import Figure, text, whole
@@ -40,11 +40,11 @@ def as_page(
     selection: Selection, rows: pl.DataFrame, /, *, command: str, select: Sequence[str] = ("ecosel", "select"),
     digest: str | None = None, folder: Path | None = None, written: float | None = None,
 ) -> str:  # fmt: skip
-    """Return the page of a selection; rows (with ROW) are those of its archive, command the one that makes the page again.
+    """Return the page of a selection; rows (with ROW) are those of its archive, command is the one that makes the page again.
 
-    select are the words of the select command without weights and limits, which the script adds; digest is the archive's
-    SHA-256, folder the one that its power traces are named from. A page with a time in written (seconds of the epoch)
-    loads itself again and again, as it is replaced by newer ones.
+    select holds the words of the select command without weights and limits, which the script adds; digest is the archive's
+    SHA-256, folder the one to which names of power traces are relative. A page with a time in written (seconds of the epoch)
+    reloads itself repeatedly, to show newer ones that replace it.
 
     Raises ValueError if there are more groups than a page can hold.
     """
@@ -98,7 +98,7 @@ def _counted(selection: Selection, views: Sequence[GroupView]) -> str:
 
 
 def _left_out(selection: Selection) -> list[str]:
-    """Say why rows are not among the models."""
+    """State why rows are not among the models."""
     reasons = []
     if selection.left_out.height:
         counts = selection.left_out["missing"].value_counts(sort=True).head(2)
@@ -144,7 +144,7 @@ def _style() -> str:
 
 
 def _as_script_data(data: dict[str, Any]) -> Markup:
-    # inside a script element the only dangers are "</script" and "<!--"; with no "<" at all there is neither
+    # inside a script element the only dangers are "</script" and "<!--"; without any "<" there is neither
     raw = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         raw = raw.replace(character, f"\\u{ord(character):04x}")

@@ -1,4 +1,4 @@
-"""Return the scripts of Vega as one text, made once a machine: making it takes longer than all the rest of a page."""
+"""Return the scripts of Vega as one text, made once per machine, as making it takes longer than the rest of a page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @cache
 def vega_bundle() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed (`window.vegaEmbed`) as one script, from the cache of the user where it is there."""
+    """Return Vega, Vega-Lite and Vega-Embed (`window.vegaEmbed`) as one script, from the user's cache if it is there."""
     import vl_convert
 
     file = _cache_folder() / f"vega-{version('vl-convert-python')}.js"
@@ -23,7 +23,7 @@ def vega_bundle() -> str:
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed=vegaEmbed;")
     if "</script" in bundle.lower() or "<!--" in bundle:
         raise RuntimeError("the bundle of Vega holds what would end its script element")
-    with contextlib.suppress(OSError):  # a cache that cannot be written costs time, nothing else
+    with contextlib.suppress(OSError):  # without a writable cache, this only takes longer
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=file.parent)
         try:

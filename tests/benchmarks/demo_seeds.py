@@ -79,7 +79,7 @@ def search(options: list[str], archive: Path, dataset: Path) -> dict[str, Any]:
 
 
 def max_accuracy(archive: Path) -> float:
-    from evolver.foreign import foreign
+    from evolver.candidates import foreign
 
     with foreign(archive) as database:
         return float(database.execute("SELECT MAX(first_accuracy) FROM archive").fetchone()[0])

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from ecosel.objectives import STATUSES as ECOSEL_STATUSES
-from evolver import foreign
+from evolver import candidates
 from evolver.archive import SearchArchive
+from evolver.candidates import genomes
 from evolver.errors import EvolverError
-from evolver.foreign import genomes
 from evolver.jobs import STATUSES, Outcome
 from evolver.search.optimizer import Birth
 from tests.conftest import ROOT, environment
@@ -186,7 +186,7 @@ STRANGERS = {
 def test_a_strangers_archive_can_neither_hang_nor_fill_the_machine(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(foreign, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(candidates, "_PATIENCE_S", 0.1)
     with closing(sqlite3.connect(tmp_path / "run.db")) as database:
         database.execute(f"CREATE VIEW archive (genome, status, accuracy, birth) AS {STRANGERS[case]}")
     with pytest.raises(EvolverError, match=r"--start: cannot read .*(more than 0\.1 s|too big)"):

@@ -17,9 +17,9 @@ import pytest
 
 from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
+from evolver.candidates import genomes
 from evolver.cli import limit, objectives, seconds
 from evolver.errors import EvolverError
-from evolver.foreign import genomes
 from evolver.jobs import STATUSES
 from evolver.run import session
 from evolver.run.interrupts import Stopped

@@ -136,8 +136,8 @@ def _genome() -> Target:
 
 
 def _start() -> Target:
+    from evolver.candidates import genomes
     from evolver.errors import EvolverError
-    from evolver.foreign import genomes
 
     return _Reading("start.db", lambda path: genomes(path, 10), (EvolverError, ValueError))
 

@@ -1,1 +1,1 @@
-"""The rows and columns of a frame that can be compared: frames of any library, finished rows, numbers of one unit."""
+"""Find the rows and columns of a frame that can be compared: frames of any library, finished rows, one unit per column."""

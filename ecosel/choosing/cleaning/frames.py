@@ -1,4 +1,4 @@
-"""Turn the columns in use of a frame of any library into a polars frame."""
+"""Take the columns in use of a frame of any library, and separate the rows with a result from the unfinished ones."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 import polars as pl
 
 from ecosel.choosing.cleaning.rows import errors_of
-from ecosel.choosing.cleaning.unfinished import state_columns
-from ecosel.objectives import CANONICAL, Objective
+from ecosel.errors import ArchiveError
+from ecosel.objectives import CANONICAL, STATUSES, Objective
 from ecosel.readers.table import ROW, column_of, stripped
 
-# What `ecosel profile` says of the error of a meter beside the energy.
+# Columns in which `ecosel profile` states the error of a meter.
 SYSTEMATIC = ("energy_gain_error", "energy_offset_error_w", "mean_power_w", "device")
 
 
 def columns_of(frame: Any, /) -> dict[str, str]:
-    """Return by what its columns are called, without the blanks around a name, the names that they have in a frame.
+    """Map the names of columns, without blanks around them, to the names in the frame.
 
-    Of pandas the names of the index too. A blank that tells two columns apart stays.
+    For pandas, this includes the names of the index. A blank that distinguishes two columns stays.
     """
     names = _names_of(frame)
     short = [name.strip() for name in names]
@@ -44,7 +44,7 @@ def _names_of(frame: Any) -> tuple[str, ...]:
 
 
 def lineage_columns(names: Sequence[str], /) -> tuple[str, ...]:
-    """Return the columns that say which variant of which model a row is, where `ecosel compress` wrote them."""
+    """Return the columns that `ecosel compress` writes to state which variant of which model a row is."""
     return ("variant", "parent") if {"variant", "parent", "precision_executed"} <= set(names) else ()
 
 
@@ -57,12 +57,12 @@ def columns_in_use(names: Sequence[str], objectives: Sequence[Objective], others
 
 
 def numbered(frame: pl.DataFrame, /) -> pl.DataFrame:
-    """Give each row its number, where it has none yet."""
+    """Number the rows, unless they have numbers already."""
     return frame if ROW in frame.columns else frame.with_row_index(ROW)
 
 
 def as_frame(frame: Any, columns: Mapping[str, str], /) -> pl.DataFrame:
-    """Return columns of a frame, by their names in it, as a polars frame; cells of text without the blanks around them."""
+    """Return columns of a frame, by their names in it, as a polars frame; text cells are stripped."""
     read = _read(frame, list(dict.fromkeys(columns.values()))).rename({name: called for called, name in columns.items()})
     return read if ROW in columns else stripped(read)  # an archive's frame is stripped
 
@@ -84,7 +84,7 @@ def _is_pandas(frame: Any) -> bool:
 
 
 def _pandas_column(frame: Any, name: str) -> pl.Series:
-    """Return a column, or a level of the index, whose cells may be of any types."""
+    """Return a column, or a level of the index, whose cells may have any types."""
     cells = frame[name] if name in frame.columns else frame.index.get_level_values(name)
     if getattr(cells, "ndim", 1) != 1:
         raise ValueError(f"column {name!r} appears more than once in the frame; rename one of them")
@@ -96,6 +96,61 @@ def _pandas_column(frame: Any, name: str) -> pl.Series:
 def _plain(cell: Any) -> Any:
     if type(cell).__name__ in ("NAType", "NaTType"):
         return None
-    if isinstance(cell, float) and cell != cell:  # pandas has no other missing value in a column of text
+    if isinstance(cell, float) and cell != cell:  # the only missing value that pandas has in a column of text
         return None
     return cell.item() if hasattr(cell, "item") and not isinstance(cell, (str, bytes)) else cell
+
+
+# The words that tools write into such a column: the one for a result, and all of them. ecosel's own come first.
+STATE_COLUMNS = ("status", "state", "trial_status", "trial_state", "run_status", "run_state")
+_VOCABULARIES = (
+    ("ok", frozenset(STATUSES)),
+    ("complete", frozenset(("complete", "pruned", "fail", "running", "waiting"))),  # Optuna
+    ("finished", frozenset(("finished", "crashed", "failed", "running", "killed", "preempted", "preempting", "pending", "queued",
+                            "scheduled"))),  # Weights & Biases, MLflow
+    ("terminated", frozenset(("terminated", "error", "running", "pending", "paused"))),  # Ray Tune
+    ("completed", frozenset(("completed", "invalid", "failed", "running", "stopped", "idle", "abandoned", "early_stopped",
+                             "staged", "candidate"))),  # KerasTuner, Ax
+    ("succeeded", frozenset(("succeeded", "failed", "user_canceled", "sys_canceled", "early_stopped", "running", "waiting",
+                             "unknown"))),  # NNI
+    ("success", frozenset(("success", "crashed", "timeout", "memoryout", "running"))),  # SMAC
+)  # fmt: skip
+
+
+def state_columns(columns: Sequence[str], /) -> list[str]:
+    """Return the columns in which a tool may state which rows are finished."""
+    return [column for column in columns if column.strip().lower().replace(" ", "_") in STATE_COLUMNS]
+
+
+def finished_only(frame: pl.DataFrame, /) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Separate the rows with a result from the others; of the others, return ROW and state.
+
+    A column with words that are not all from one tool is ignored.
+    """
+    for column in state_columns(frame.columns):
+        if frame[column].dtype not in (pl.String, pl.Categorical, pl.Enum):
+            continue
+        states = frame[column].cast(pl.String).str.strip_chars()
+        words = states.str.to_lowercase().str.replace(r"^trial_?(status|state)\.", "")
+        known = set(words.unique().drop_nulls())
+        done = next((done for done, every in _VOCABULARIES if known and known <= every), None)
+        if done is not None and known != {done}:
+            # ecosel itself always writes a status; another tool's may be missing if tables were concatenated
+            finished = (words == done).fill_null(done != "ok")
+            unfinished = frame.filter(~finished).select(ROW).with_columns(states.filter(~finished).alias("state"))
+            return frame.filter(finished), unfinished.with_columns(column=pl.lit(column))
+    return frame, pl.DataFrame(schema={ROW: frame.schema[ROW], "state": pl.String, "column": pl.String})
+
+
+def check_unfinished(finished: pl.DataFrame, unfinished: pl.DataFrame, remarks: list[str], /) -> None:
+    """Append a remark on rows that another tool calls unfinished. Raises ArchiveError if no other row is left."""
+    if unfinished.height and not finished.height:
+        raise ArchiveError(f"no row is left to choose from: none is finished: {_in_words(unfinished)}")
+    if not set(unfinished["state"].drop_nulls()) <= set(STATUSES):  # another tool's words
+        remarks.append(f"left out as unfinished: {_in_words(unfinished)}")
+
+
+def _in_words(unfinished: pl.DataFrame) -> str:
+    """Count the unfinished rows by state: `3 PRUNED, 1 FAIL by state`."""
+    counts = unfinished["state"].fill_null("empty").value_counts(sort=True).rows()
+    return f"{', '.join(f'{count:,} {state}' for state, count in counts)} by {unfinished['column'][0]}"

@@ -32,9 +32,9 @@ class Models:
     errors: tuple[str, ...]
     """The columns that hold the errors of objectives."""
     left_out: pl.DataFrame
-    """The rows that miss an objective."""
+    """The rows without a value for an objective."""
     units: dict[str, str]
-    """The unit of the cells of a column, where its name does not say it."""
+    """The unit of the cells of a column, if its name does not state it."""
 
     def shown(self, question: Question, /) -> pl.DataFrame:
         """Return the columns that a selection keeps."""
@@ -44,7 +44,7 @@ class Models:
 
 
 def clean(finished: pl.DataFrame, question: Question, remarks: list[str], /) -> tuple[Models, Question]:
-    """Return the models, and the question with the objectives that were found and with limits and ideals in their units."""
+    """Return the models, and the question with the objectives found, and with limits and ideals in their units."""
     chosen = question.objectives or canonical_objectives(finished, remarks)
     limited = question.limited
     measured = list(dict.fromkeys([*(objective.column for objective in chosen), *limited]))
@@ -63,7 +63,7 @@ def clean(finished: pl.DataFrame, question: Question, remarks: list[str], /) -> 
 
 
 def _with_ideals(question: Question, rows: pl.DataFrame, remarks: list[str]) -> Question:
-    """Suggest ideals that were not given, and take that of an accuracy in percent."""
+    """Suggest ideals that were not given, and set that of an accuracy in percent."""
     chosen, rule = question.objectives, question.rule
     open_ends: Sequence[Objective] = [objective for objective in chosen if objective.column not in rule.ideal]
     remarks += [said for objective in open_ends if (said := usual_end(objective, rows[objective.column]))]

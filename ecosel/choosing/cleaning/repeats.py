@@ -10,7 +10,7 @@ from ecosel.errors import ArchiveError
 from ecosel.objectives import Objective
 from ecosel.readers.table import ROW
 
-# Column of the averaged models: how many rows each is the mean of.
+# Column of the averaged models: the number of rows in each mean.
 REPEATS = "ecosel:n"
 
 
@@ -18,10 +18,10 @@ def averaged(
     models: pl.DataFrame, over: Sequence[str], /, *, chosen: Sequence[Objective], limited: Sequence[str],
     errors: Sequence[str], keys: Sequence[str],
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:  # fmt: skip
-    """Average cleaned rows; return the models and the columns of the errors of their means."""
+    """Average cleaned rows; return the models, and the columns with the errors of their means."""
     columns = [objective.column for objective in chosen]
     measured = list(dict.fromkeys([*columns, *limited]))
-    # a label that no two rows share (a run's own name) tells no configurations apart
+    # a label that no two rows share (such as a run's name) does not identify a configuration
     if keys and models.select(keys).n_unique() == models.height:
         keys = []
     means = mean_over(models, over, measured=measured, errors=errors, keys=keys)
@@ -29,7 +29,7 @@ def averaged(
 
 
 def repeats_in_words(models: pl.DataFrame, over: Sequence[str], /) -> str:
-    """Say how many rows each model is the mean of."""
+    """State how many rows were averaged for each model."""
     low, high = (int(end) for end in (models[REPEATS].min(), models[REPEATS].max()))  # type: ignore[arg-type]
     rows = f"{low}" if low == high else f"{low} to {high}"
     return f"each model is the mean over {', '.join(over)} of {rows} rows; the spread is the standard error of the mean (n - 1)"
@@ -38,7 +38,7 @@ def repeats_in_words(models: pl.DataFrame, over: Sequence[str], /) -> str:
 def mean_over(
     frame: pl.DataFrame, over: Sequence[str], /, *, measured: Sequence[str], errors: Sequence[str], keys: Sequence[str]
 ) -> pl.DataFrame:
-    """Return one row per configuration: the mean of the measured columns, and `<column>_std` of that mean.
+    """Return one row per configuration: the mean of each measured column, and `<column>_std` of that mean.
 
     keys name the columns that identify a configuration; if empty, all but those averaged over and measured. Any
     other column must agree within a configuration. The standard error is s / sqrt(n), with n - 1 in s; null for one row.

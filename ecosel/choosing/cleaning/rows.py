@@ -16,15 +16,15 @@ from ecosel.readers.cells.numbers import numbers, read_numbers
 from ecosel.readers.cells.units import read_quantities
 from ecosel.readers.table import ROW
 
-# A choice for each group is a thing to read; a column that names every row is a mistake, and would take minutes.
+# Somebody reads the choice of each group; grouping by a column that names every row is a mistake, and would take minutes.
 _MOST_GROUPS = 2_000
-# Two-sided 95 % of a normal distribution.
+# Two-sided 95 % quantile of the normal distribution.
 Z95 = 1.959963984540054
 
 Values = NDArray[np.float64]
 
 
-# What else than `_std` people call the error of a column.
+# Other usual names for the error of a column than `_std`.
 _ERROR = re.compile(r"(?:[ _./-]\(?|\()(std|sd|stdev|stddev|std_dev|stderr|std_err|se|sem|standard_error)\)?", re.IGNORECASE)
 
 
@@ -35,7 +35,7 @@ def errors_of(names: Sequence[str], columns: Sequence[str], /) -> list[str]:
 
 
 def renamed_errors(names: Sequence[str], columns: Sequence[str], /) -> dict[str, str]:
-    """Return `<column>_std` from the other usual names of a column's error: `acc_stderr`, `std_acc`."""
+    """Map the other usual names of a column's error, such as `acc_stderr` and `std_acc`, to `<column>_std`."""
     found = {}
     for column in columns:
         if f"{column}_std" in names:
@@ -52,7 +52,7 @@ def renamed_errors(names: Sequence[str], columns: Sequence[str], /) -> dict[str,
 
 
 def canonical_objectives(frame: pl.DataFrame, remarks: list[str], /) -> tuple[Objective, ...]:
-    """Return the canonical objectives that frame has values for; append a remark on each empty one."""
+    """Return the canonical objectives for which frame has values; append a remark on each empty one."""
     found = [objective for objective in CANONICAL if objective.column in frame.columns]
     empty = []
     for objective in found:
@@ -67,7 +67,7 @@ def canonical_objectives(frame: pl.DataFrame, remarks: list[str], /) -> tuple[Ob
 
 
 def percent_ideal(models: pl.DataFrame, remarks: list[str]) -> dict[str, float]:
-    """Return the ideal of `accuracy` if it is not the fraction of a canonical archive but percent."""
+    """Return the ideal of `accuracy` if it is in percent rather than a fraction."""
     if not 1 < models["accuracy"].max() <= 100:  # type: ignore[operator]
         return {}
     if models["accuracy"].median() <= 1:  # type: ignore[operator]
@@ -81,7 +81,7 @@ def percent_ideal(models: pl.DataFrame, remarks: list[str]) -> dict[str, float]:
 
 
 def usual_end(objective: Objective, values: pl.Series) -> str | None:
-    """Suggest, but never use, an ideal for a quality with the name and the values of a share."""
+    """Suggest, but never use, an ideal for a quality whose name and values are those of a share."""
     if objective == ACCURACY or not objective.is_quality or not is_share(objective.column):
         return None
     low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
@@ -95,7 +95,7 @@ def usual_end(objective: Objective, values: pl.Series) -> str | None:
 
 
 def in_one_unit(frame: pl.DataFrame, columns: Sequence[str], remarks: list[str], /) -> tuple[pl.DataFrame, dict[str, str]]:
-    """Read the cells of columns as numbers, each of one unit; return the frame and the units that are not in the names."""
+    """Read the cells of columns as numbers, one unit per column; return the frame, and the units that the names do not state."""
     units: dict[str, str] = {}
     read: list[pl.Series] = []
     for column in columns:
@@ -121,7 +121,7 @@ def in_one_unit(frame: pl.DataFrame, columns: Sequence[str], remarks: list[str],
 def used_rows(
     frame: pl.DataFrame, chosen: Sequence[Objective], limited: Sequence[str] = ()
 ) -> tuple[pl.DataFrame, tuple[str, ...], pl.DataFrame]:
-    """Clean the objectives, their errors and the columns with a limit.
+    """Clean the objectives, their errors, and the columns with a limit.
 
     Return the rows used, the error columns among them, and the rows left out.
     """
@@ -175,7 +175,7 @@ def _check_errors(used: pl.DataFrame, columns: Sequence[str], errors: Sequence[s
 
 
 def group_key(cells: pl.Series) -> pl.Series:
-    """Return a grouping column without NaN and infinity, and with whole numbers as such where text writes them so."""
+    """Return a grouping column without NaN and infinity, and with text such as "8.0" as a whole number."""
     if cells.dtype.is_float():
         return pl.select(pl.when(cells.is_finite()).then(cells)).to_series().alias(cells.name)
     if cells.dtype == pl.String:
@@ -200,7 +200,7 @@ def grouped(models: pl.DataFrame, by: Sequence[str]) -> Iterator[tuple[dict[str,
 
 
 def measured_error(rows: pl.DataFrame, objective: Objective, errors: Sequence[str]) -> tuple[Values, Values]:
-    """Return the standard deviations [n] towards lower and higher values; 0 if none was measured."""
+    """Return the standard deviations [n] towards lower and higher values, 0 if none was measured."""
     measured = rows[objective.column].cast(pl.Float64)
     if (name := f"{objective.column}_std") in errors:
         std = rows[name].cast(pl.Float64).fill_null(0.0).to_numpy()

@@ -1,1 +1,1 @@
-"""The options that commands share: what they mean, how they are listed in help, and how the shell completes them."""
+"""The options that commands share: their meaning, their place in --help, and their completion in a shell."""

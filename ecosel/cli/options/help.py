@@ -1,6 +1,6 @@
-"""Group the options in each --help by purpose, show examples, and refuse an option that is given twice.
+"""Group the options in each --help by purpose, show examples, and refuse an option given twice.
 
-Options are listed here by name, so that help needs none of the packages that contain the commands.
+Options are listed here by name, so that help imports none of the packages that contain the commands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ROWS = (
 )
 _RULE = ("How to choose", ("--weight", "--ideal", "--scale", "--preset", "--pick", "--joint", "--pairs", "--seed"))
 
-# command: headings, each with the options under it; --help comes last of all
+# command: headings, each with the options under it; --help comes last
 GROUPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
     "select": (
         _COMPARE,
@@ -113,7 +113,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
 
 
 class OnceCommand(click.Command):
-    """A command that refuses an option given twice with two values, unless it is repeatable; click would keep the last."""
+    """A command that refuses an option given twice with two values, unless it is repeatable; click would keep the last one."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         given: dict[str, list[object]] = {}
@@ -125,7 +125,7 @@ class OnceCommand(click.Command):
                     given.setdefault(str(option.dest), []).append(name)
         try:
             values, _, _ = parser.parse_args(args=list(args))
-        except click.UsageError:  # click itself reports it below
+        except click.UsageError:  # click itself reports this below
             return super().parse_args(ctx, args)
         for dest, names in given.items():
             several = list(dict.fromkeys(map(str, values.get(dest) or ())))

@@ -30,11 +30,11 @@ from ecosel.selection import Selection, select
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-# Without --label, the first of these that the archive has.
+# Without --label, the first of these columns that the archive has.
 _USUAL_LABELS = ("candidate_id", "model", "model_name", "name", "model name", "network", "run_name", "tags.mlflow.runname",
                  "model_id", "trial", "trial_name", "trial_id", "arch", "architecture", "backbone", "method", "run",
                  "run_id")  # fmt: skip
-# How frames without a name for their index write its column.
+# Column names under which libraries write an unnamed index.
 _INDEX = ("", "unnamed: 0", "index")
 
 _COLUMNS: dict[str, Any] = {"multiple": True, "metavar": "COL", "shell_complete": complete_column}
@@ -75,7 +75,7 @@ _SHARED = (
 
 
 def usual_labels(archive: Archive, names: Sequence[str]) -> list[str]:
-    """Return the column that usually names a model; else an index of text; else, of several files, the file and its number."""
+    """Return the column that usually names a model; else an index of text; else, for several files, file and row number."""
     lower = {name.lower(): name for name in reversed(names)}
     usual = [lower[name] for name in _USUAL_LABELS if name in lower]
     if usual:
@@ -93,7 +93,7 @@ def shared_options(command: _Command) -> _Command:
 
 @dataclass(frozen=True)
 class SelectOptions:
-    """What the user asked for, as the command line gave it."""
+    """The request of the user, as given on the command line."""
 
     maximize: tuple[str, ...]
     minimize: tuple[str, ...]
@@ -120,7 +120,7 @@ class SelectOptions:
     left_out: bool = False
 
     def run(self, paths: Sequence[str], *, top: int = 1, all_columns: bool = False) -> tuple[Selection, pl.DataFrame]:
-        """Read the archive and choose; return the selection and the rows it chose from (with ROW), before any were left out."""
+        """Read the archive and choose; return the selection, and the rows (with ROW) before any were left out."""
         selection, rows, _ = self.choose(self.open(paths), paths, top=top, all_columns=all_columns)
         return selection, rows
 
@@ -138,7 +138,7 @@ class SelectOptions:
     def choose(
         self, archive: Archive, paths: Sequence[str], *, top: int = 1, all_columns: bool = False
     ) -> tuple[Selection, pl.DataFrame, pl.DataFrame]:
-        """Return the selection, the rows it chose from, and those that --where took away, each with that filter."""
+        """Return the selection, the rows it chose from, and those that --where removed, each with that filter."""
         derived, filters = self._derived(), [Expression("--where", text) for text in self.where]
         found = _Found.of(self, list(dict.fromkeys([*archive.columns, *derived])), archive)
         found.check(archive, paths)
@@ -182,7 +182,7 @@ class SelectOptions:
 
 @dataclass(frozen=True)
 class _Found:
-    """The columns of an archive, and those derived, that the options name."""
+    """The columns that the options name, derived ones included."""
 
     names: Sequence[str]
     objectives: list[Objective]
@@ -195,7 +195,7 @@ class _Found:
 
     @classmethod
     def of(cls, options: SelectOptions, names: Sequence[str], archive: Archive, /) -> _Found:
-        """Find columns by names that may be short; without objectives, those that the archive itself states."""
+        """Find columns by possibly shortened names; without objectives, take those that the archive itself states."""
 
         def find(name: str) -> str:
             try:
@@ -233,20 +233,20 @@ class _Found:
 
 
 def _beside(archive: Archive, selection: Selection) -> pl.DataFrame | None:
-    """Return all columns of the models that can be named, where names repeat, or where there are none but a study of Optuna."""
+    """Return all columns of the models mentioned, if their names repeat, or if they are trials of a study without labels."""
     rows = list(dict.fromkeys(row for choice in selection.choices for row in choice.mentioned()))
     names = selection.labels_of(rows)
     if len(set(names)) == len(names) or not (selection.labels or archive.objectives):
         return None
     try:
         frame = archive.read(archive.columns, labels=selection.labels)
-    except ArchiveError:  # a column that nobody asked for cannot be read, or is too much
+    except ArchiveError:  # a column that nobody asked for cannot be read, or is too large
         return None
     return frame.filter(pl.col(ROW).is_in(rows))
 
 
 def _by_column(texts: Sequence[str], option: str, form: str, find: Callable[[str], str]) -> dict[str, float]:
-    """Return the number that an option gives each column; two for one column are refused."""
+    """Return the number that an option gives each column; refuse two numbers for one column."""
     given: dict[str, float] = {}
     for text in texts:
         name, value = _split(text, option, form)
@@ -258,7 +258,7 @@ def _by_column(texts: Sequence[str], option: str, form: str, find: Callable[[str
 
 
 def _split(text: str, option: str, form: str, *, first: bool = False) -> tuple[str, str]:
-    # a column may hold "=", a number may not; an expression may, a new name may not
+    # a column may contain "=", a number may not; an expression may, a new name may not
     left, sign, right = text.partition("=") if first else text.rpartition("=")
     if not (sign and left.strip() and right.strip()):
         raise ValueError(f"{option} {text!r}: it must have the form {form}")

@@ -1,1 +1,1 @@
-"""The cells of a messy column as numbers: signs of their own, units, errors, decimal commas."""
+"""Read the cells of a messy column as numbers: percent signs, units, errors, decimal commas."""

@@ -1,4 +1,4 @@
-"""Tell the rows below a header that belong to it: units of the columns, and further rows of names."""
+"""Find the rows below a header that belong to it: units of the columns, and further rows of names."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _NO_UNIT = frozenset(("string", "str", "text", "float", "float32", "float64", "d
                       "integer", "bool", "boolean", "number", "numeric", "object", "count", "none", "unit", "units",
                       "name"))  # fmt: skip
 _OTHER_UNITS = frozenset(("%", "fps", "points", "pts", "pp", "px", "€", "$", "°c", "k", "b"))
-# a number that says no unit itself
+# a number without a unit of its own
 PLAIN_NUMBER = r"^\s*[+\-−]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?\s*$"
 _RATE = re.compile(r"[A-Za-zµμ€$%]{1,12}\s?(/|per|\*|·)\s?[A-Za-zµμ0-9²]{1,12}")
 _UNNAMED = re.compile(r"Unnamed: \d+(_level_\d+)?")
-# rows of a sample that are looked at to find the columns of numbers
+# rows of a sample in which columns of numbers are looked for
 _LOOKED_AT = 50
 
 
 @dataclass(frozen=True)
 class Heading:
-    """What a header says of the columns."""
+    """The names and units that a header gives the columns."""
 
     names: tuple[str, ...]
     units: Mapping[str, str] = field(default_factory=dict)
     rows: int = 1
-    """Rows that it takes, the first included."""
+    """Number of rows that it takes, including the first."""
 
     @property
     def remark(self) -> str | None:
@@ -46,7 +46,7 @@ class Heading:
 
 
 def heading_of(header: Sequence[str], rows: Sequence[Sequence[str]], /) -> Heading:
-    """Read the header and what of the rows below it belongs to it; names of several rows are joined by "/"."""
+    """Read the header, and the rows below that belong to it; names from several rows are joined by "/"."""
     names, below = tuple(header), list(rows[: _LOOKED_AT + 3]) if header else []
     taken = 1
     while taken < 4 and len(below) > 1 and (joined := _joined(names, below)) is not None:
@@ -60,22 +60,22 @@ def heading_of(header: Sequence[str], rows: Sequence[Sequence[str]], /) -> Headi
 
 
 def with_unit(cell: str | float | None, unit: str) -> str | float | None:
-    """Return a cell with the unit of its column, where it is a number without one."""
+    """Add the unit of its column to a cell that is a number without one."""
     return f"{cell} {unit}" if cell is not None and re.match(PLAIN_NUMBER, f"{cell}") else cell
 
 
 def _joined(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
-    """Join names that repeat or span merged cells with those in the row below them; None where there are none."""
+    """Join names that repeat, or span merged cells, with those in the row below them; None if there are none."""
     names, below = _filled(header, rows[0]), [_cell(cell) for cell in rows[0]]
     count = Counter(names)
     shared = [count[name] > 1 and bool(name) for name in names]
     alone = [k for k in range(len(names)) if not shared[k]]
     if any(shared):
-        # several names under one: the other columns have none below, or the row holds no number at all
+        # several names below one: the other columns have no name below, or the row contains no number at all
         fits = all(cell for cell, is_shared in zip(below, shared, strict=True) if is_shared) and (
             all(not below[k] for k in alone) if any(map(_NUMBER.fullmatch, below)) else True
         )
-    else:  # as pandas writes two levels: no name for the index in both
+    else:  # pandas writes two levels this way, with no name for the index in either
         fits = not names[0] and not below[0] and all(below[1:]) and all(names[1:]) and _unit(below) is None
         fits = fits and not any(map(_NUMBER.fullmatch, below))
     joined = tuple("/".join(part for part in pair if part) for pair in zip(names, below, strict=True))
@@ -87,7 +87,7 @@ def _joined(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, 
 
 
 def _filled(header: Sequence[str], below: Sequence[str]) -> list[str]:
-    """Repeat the name of merged cells over those that it spans."""
+    """Repeat the name of merged cells in all cells that it spans."""
     names: list[str] = []
     for name, under in zip(map(_cell, header), map(_cell, below), strict=True):
         spanned = not name and under and names and names[-1]
@@ -96,7 +96,7 @@ def _filled(header: Sequence[str], below: Sequence[str]) -> list[str]:
 
 
 def _index_named(names: Sequence[str], row: Sequence[str]) -> tuple[str, ...] | None:
-    """Take the row in which pandas names the index: cells under columns without a name, and no others."""
+    """Use a row in which pandas names the index, that is, with cells only under columns without a name."""
     cells = list(map(_cell, row))
     if not any(cells) or any(name and cell for name, cell in zip(names, cells, strict=True)):
         return None
@@ -104,7 +104,7 @@ def _index_named(names: Sequence[str], row: Sequence[str]) -> tuple[str, ...] | 
 
 
 def _units(row: Sequence[str], later: Sequence[Sequence[str]]) -> list[str] | None:
-    """Return the unit of each column where a row says those of all columns of numbers; None where it is a row like others."""
+    """Return the unit of each column if a row states those of all columns of numbers; None if it is an ordinary row."""
     if any(map(_NUMBER.fullmatch, row)):
         return None
     of_numbers = [k for k in range(len(row)) if _is_of_numbers([cells[k] for cells in later])]
@@ -116,7 +116,7 @@ def _units(row: Sequence[str], later: Sequence[Sequence[str]]) -> list[str] | No
 
 
 def _unit(cells: Sequence[str]) -> list[str] | None:
-    """Return the units that cells are, "" for none; None where one is something else, or none is a unit or a type."""
+    """Read cells as units, "" for none; return None if a cell is something else, or if no cell is a unit or a type."""
     units = []
     for cell in map(_cell, cells):
         bracketed = _BRACKETS.fullmatch(cell)

@@ -1,4 +1,4 @@
-"""Turn the cells of a messy column into numbers, or say which cell is none."""
+"""Turn the cells of a messy column into numbers, or name a cell that is not a number."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ecosel.errors import ArchiveError
 MISSING = ["", "-", "--", "---", "–", "—", "?", ".", "...", "…", "\\n", "na", "n/a", "n.a.", "<na>", "nan", "null", "(null)",
            "none", "nil", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "#n/a", "#na", "#div/0!", "#value!",
            "#ref!", "#name?", "#num!", "#null!"]  # fmt: skip
-# Groups of three after a first group that is not 0: "1,014.45", "25 506 331"; "0,802" is a decimal comma and no number here.
+# Groups of three after a first group that is not 0: "1,014.45", "25 506 331"; not "0,802", which has a decimal comma.
 _GROUPED = r"^[+-]?[1-9]\d{0,2}([,'_ \u00a0\u2009\u202f’]\d{3})+(\.\d*)?$"
 _MARKS = r"[,'_ \u00a0\u2009\u202f’]"
 
@@ -19,8 +19,8 @@ _MARKS = r"[,'_ \u00a0\u2009\u202f’]"
 def read_numbers(cells: pl.Series, /) -> tuple[pl.Series, pl.Series]:
     """Read cells as numbers; return (numbers [n], unreadable [n] bool).
 
-    NaN, ±inf and the usual words for "no value" become null. A percent sign divides by 100, and then every cell
-    of the column needs one. Unreadable cells are null too, and marked.
+    NaN, ±inf and the usual words for "no value" become null. A percent sign divides by 100; then every cell
+    of the column needs one. Unreadable cells are null, and marked.
     """
     dtype = cells.dtype
     if dtype == pl.Boolean:
@@ -35,7 +35,7 @@ def read_numbers(cells: pl.Series, /) -> tuple[pl.Series, pl.Series]:
     if cells.dtype != pl.String:
         return pl.repeat(None, len(cells), dtype=pl.Float64, eager=True).alias(cells.name), cells.is_not_null()
     text = cells.str.strip_chars()
-    # replaced by null: when/then without otherwise
+    # other cells become null: when/then without otherwise
     text = pl.select(pl.when(~text.str.to_lowercase().is_in(MISSING)).then(text)).to_series()
     present = text.is_not_null()
     percent = text.str.contains(r"\d\.?\s*%$").fill_null(False)
@@ -52,9 +52,9 @@ def read_numbers(cells: pl.Series, /) -> tuple[pl.Series, pl.Series]:
 
 
 def numbers(cells: pl.Series, /, *, rows: pl.Series) -> pl.Series:
-    """Read a column of an objective as numbers [n]; a missing one is null.
+    """Read the column of an objective as numbers [n]; missing ones are null.
 
-    Raises ArchiveError with an example cell and its row when a cell is neither a number nor missing.
+    Raises ArchiveError with an example cell and its row if a cell is neither a number nor missing.
     """
     read, unreadable = read_numbers(cells)
     if unreadable.any():
@@ -69,13 +69,13 @@ def numbers(cells: pl.Series, /, *, rows: pl.Series) -> pl.Series:
 
 
 def looks_numeric(cells: pl.Series, /) -> bool:
-    """True when the column holds at least one number and nothing that is not one."""
+    """Tell whether the column holds at least one number, and nothing else but missing cells."""
     read, unreadable = read_numbers(cells)
     return not unreadable.any() and read.null_count() < len(read)
 
 
 def _filter(cells: pl.Series, unreadable: pl.Series) -> str:
-    """Return the --where that takes the unreadable cells away, where it can be written simply."""
+    """Return the --where that removes the unreadable cells, if it can be written simply."""
     values = cells.filter(unreadable)
     cell = str(values[0]).strip()
     is_simple = (

@@ -13,9 +13,9 @@ from ecosel.readers.cells.numbers import MISSING
 Mark = Literal["point", "comma"]
 
 _BLANKS = " '’_\u00a0\u202f\u2009"
-# A number up to its unit, percent sign or exponent, with what may group or cut its digits.
+# A number up to its unit, percent sign or exponent, with the marks that may group or divide its digits.
 _CORE = rf"^[+\-−]?[\d.,{_BLANKS}]*"
-# Groups are of three digits after a first one that is not 0: "1,014.45", "25 506 331", "1.234.567".
+# Groups of three digits after a first group that is not 0: "1,014.45", "25 506 331", "1.234.567".
 _GROUPS = {
     "point": rf"^[+\-−]?(\d*|[1-9]\d{{0,2}}(,\d{{3}})+|[1-9]\d{{0,2}}([{_BLANKS}]\d{{3}})+)(\.\d*)?$",
     "comma": rf"^[+\-−]?(\d*|[1-9]\d{{0,2}}(\.\d{{3}})+|[1-9]\d{{0,2}}([{_BLANKS}]\d{{3}})+)(,\d*)?$",
@@ -24,16 +24,16 @@ _OTHER: dict[Mark, Mark] = {"point": "comma", "comma": "point"}
 
 
 def decimal_mark(columns: Iterable[pl.Series], /) -> Mark | None:
-    """Return the decimal mark that the columns of a file show; None if they show none, or both."""
+    """Return the decimal mark that the columns of a file use; None if they use none, or both."""
     shown = {mark for column in columns if (mark := _mark_of(column)) in ("point", "comma")}
     return shown.pop() if len(shown) == 1 else None
 
 
 def with_points(cells: pl.Series, mark: Mark | None, /, *, forced: bool = False) -> pl.Series:
-    """Write the numbers of a column of text with a decimal point and no groups; leave any other column as it is.
+    """Write the numbers of a text column with a decimal point and no grouping; leave any other column unchanged.
 
     mark comes from the rest of the file, or from the user (forced). Raises ArchiveError if a column can be read
-    both ways and neither says which, or if some cells have a decimal point and others a comma.
+    both ways and mark does not decide, or if some cells have a decimal point and others a comma.
     """
     own = mark if forced else _mark_of(cells)
     if own is None:
@@ -74,7 +74,7 @@ def _mark_of(cells: pl.Series) -> Literal["point", "comma", "either", "mixed"] |
     if comma:
         return "comma"
     if point:
-        # 1,014 beside 2.5: only a second group, or one before a point, shows that the comma groups
+        # in 1,014 beside 2.5, only a second group, or one before a point, shows that the comma groups digits
         lone = core.str.contains(r"^[+\-−]?\d+,\d{3}$").any() and not core.str.contains(r"\d,\d{3},\d{3}|,\d{3}\.\d").any()
         return "mixed" if lone else "point"
     if all((core.str.contains(_GROUPS["point"]) | core.str.contains(_GROUPS["comma"])).to_list()):
@@ -87,7 +87,7 @@ def _written(cells: pl.Series, mark: Mark) -> pl.Series:
     end = cells.str.slice(core.str.len_chars())
     drop = f"[{_BLANKS}{'.' if mark == 'comma' else ','}]"
     plain = core.str.strip_chars_end().str.replace_all(drop, "")
-    # text that is no number under this mark is kept, to be reported
+    # text that is not a number with this mark is kept, to be reported
     fits = core.str.strip_chars().str.contains(_GROUPS[mark])
     if mark == "comma":
         plain = plain.str.replace(",", ".", literal=True)

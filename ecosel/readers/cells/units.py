@@ -46,7 +46,7 @@ _WITH_ERROR = rf"^({_NUMBER})\s*(%|[^\d\s.,±%][^±\d]*?)?\s*(?:±|\+/-|\+-|\\pm
 _DURATION = r"^(?:(\d+)\s*(?:days?|d),?\s*)?(\d{1,2}):(\d\d):(\d\d(?:\.\d+)?)$"
 _IN_PARTS = (r"^(?:(\d+)\s*d(?:ays?)?[\s,]*)?(?:(\d+)\s*h(?:ours?|rs?)?[\s,]*)?(?:(\d+)\s*m(?:in(?:ute)?s?)?[\s,]*)?"
              r"(?:(\d+(?:\.\d+)?)\s*s(?:ec(?:ond)?s?)?)?$")  # fmt: skip
-# how LaTeX, currencies and timeit write a number: the number, its error and its unit
+# a number as LaTeX, currencies and timeit write it: the number, its error and its unit
 _WRITTEN = ((r"^\$(.*)\$(\s*\S*)$", "$1$2"), (r"\$\\pm\$", "±"), (r"^\((.*(?:±|\+/?-).*)\)(\s*\S*)$", "$1$2"),
             (r" per loop\b.*$", ""), (r"^([$€£¥])\s*(\d.*)$", "$2 $1"))  # fmt: skip
 _SIGNS = "%°$€£¥'\""
@@ -58,7 +58,7 @@ class Quantities:
 
     numbers: pl.Series
     errors: pl.Series | None = None
-    """The errors: numbers after ± in the cells."""
+    """The errors: the numbers after ± in the cells."""
     unit: str | None = None
     remark: str | None = None
 
@@ -84,9 +84,9 @@ def factor_of(unit: str, /) -> tuple[str, float] | None:
 
 
 def read_quantities(cells: pl.Series, /, *, rows: pl.Series, unit: str | None = None) -> Quantities:
-    """Read cells as numbers. One unit throughout is kept, several of one kind are converted to the largest.
+    """Read cells as numbers. A single unit is kept; several of one kind are converted to the largest.
 
-    unit is the one that the column has by its name (inference_time_s), to which its cells are converted. Raises
+    unit is the one in the name of the column (inference_time_s), to which its cells are converted. Raises
     ArchiveError with two cells if their kinds differ, and with one if it is not a number.
     """
     if cells.dtype in (pl.Categorical, pl.Enum):
@@ -111,7 +111,7 @@ def read_quantities(cells: pl.Series, /, *, rows: pl.Series, unit: str | None = 
 
 
 def holds_quantities(cells: pl.Series, /) -> bool:
-    """True when the column holds at least one number, with a unit or not, and nothing that is not one."""
+    """Tell whether the column holds at least one number, with or without a unit, and nothing else but missing cells."""
     try:
         numbers = read_quantities(cells, rows=pl.Series(range(len(cells)))).numbers
     except ArchiveError:
@@ -122,7 +122,7 @@ def holds_quantities(cells: pl.Series, /) -> bool:
 def _in_one_unit(
     cells: pl.Series, parts: pl.DataFrame, units: list[str], errors: pl.Series | None, *, rows: pl.Series, unit: str | None
 ) -> Quantities:
-    """Convert numbers, and what stands after ± in their cells, to one of their units."""
+    """Convert numbers, and those after ± in their cells, to one of their units."""
     numbers = _numbers(parts["number"].alias(cells.name), rows)
     known = {name: factor_of(name) or (name, 1.0) for name in units}
     if "B" in known and (unit == "" or "param" in cells.name.lower() or set(units) & {"k", "K", "M", "T"}):
@@ -158,14 +158,14 @@ def _plain(cells: pl.Series) -> pl.Series:
 
 
 def _is_unit(text: str, *, alone: bool) -> bool:
-    """Tell a unit from the rest of a cell that is no number: a date, "76.1/92.0", "0.8*"."""
+    """Tell a unit from the rest of a cell that is not a number: a date, "76.1/92.0", "0.8*"."""
     if not text or factor_of(text):
         return True
     return (alone or not re.search(r"\d", text)) and any(sign.isalpha() or sign in _SIGNS for sign in text)
 
 
 def _parted(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
-    """Part "76.1 ± 0.4 ms" into "76.1 ms" and "0.4 ms"; each has the unit of the other where it has none."""
+    """Split "76.1 ± 0.4 ms" into "76.1 ms" and "0.4 ms"; each takes the unit of the other if it has none."""
     main, own, error, its = (text.str.extract(_WITH_ERROR, k) for k in (1, 2, 3, 4))
     if not error.is_not_null().any():
         return text, None

@@ -1,1 +1,1 @@
-"""What no file holds by itself: columns that are computed, rows that are filtered, archives put together."""
+"""Derive tables from those in files: computed columns, filtered rows, combined archives."""

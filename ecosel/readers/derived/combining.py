@@ -1,4 +1,4 @@
-"""Put archives together: the rows of several files one after another, or their columns beside one another."""
+"""Combine archives: the rows of several files one after another, or their columns side by side."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ecosel.readers.table import RESERVED, ROW, Archive, listed
 
 
 def stack(path: str, archives: Sequence[Archive], /) -> Archive:
-    """Concatenate the rows of archives; a column that only some of them have is missing in the rows of the others."""
+    """Concatenate the rows of archives; a column that only some of them have is missing in the others' rows."""
     first = archives[0]
     columns = tuple(dict.fromkeys(column for archive in archives for column in archive.columns))
-    # studies with different directions state none together
+    # studies with different directions state no common ones
     agreed = first.objectives if all(archive.objectives == first.objectives for archive in archives) else ()
     label = "source" if "source" not in columns else "source_file"
 
@@ -45,14 +45,14 @@ def _without(archives: Sequence[Archive], column: str) -> str | None:
 
 @dataclass(frozen=True)
 class Key:
-    """What must be equal in two tables: an expression over the columns of the first, and one over those of another."""
+    """The key of a join: an expression over the columns of the first table, and one over those of another."""
 
     first: Expression
     other: Expression
 
 
 def parse_key(text: str, /) -> Key:
-    """Return the key that `model`, `"name" = model` or `split_part(name, '.', 1) = model` states."""
+    """Read a key such as `model`, `"name" = model` or `split_part(name, '.', 1) = model`."""
     quoted = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\""
     sides = [side.strip() for side in re.split(r"(?<![<>=!])=(?!=)", re.sub(quoted, lambda m: m[0].replace("=", "\0"), text))]
     if len(sides) > 2 or not all(sides):
@@ -62,7 +62,7 @@ def parse_key(text: str, /) -> Key:
 
 
 def _side(text: str) -> Expression:
-    # a name with blanks or signs in it is a column where there is one; as SQL it would need quotes
+    # a name with blanks or signs is that of a column if there is one; as SQL it would need quotes
     return Expression("--join", text if re.fullmatch(r"[A-Za-z_]\w*", text) or re.search(r"[\"()'|]", text) else f'"{text}"')
 
 
@@ -112,11 +112,11 @@ _KEY = f"{RESERVED}key"
 
 @dataclass(frozen=True)
 class _Table:
-    """An archive with the names that its columns have beside those of others, and its key."""
+    """An archive, its key, and the names of its columns in the joined table."""
 
     archive: Archive
     names: dict[str, str]
-    """Own name by the name beside others."""
+    """Own name by the name in the joined table."""
     key: tuple[Expression, ...]
 
     def read(self, wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""A --derive or --where of a stranger's table as a guarded SQL expression over the columns of a row."""
+"""Evaluate --derive and --where on a stranger's table as guarded SQL expressions over the columns of a row."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ecosel.readers.cells.numbers import looks_numeric, read_numbers
 from ecosel.readers.cells.units import read_quantities
 from ecosel.readers.table import ROW, Archive
 
-# Characters of an expression; the time to parse one grows faster than its length.
+# Longest expression in characters; the time to parse one grows faster than its length.
 _LONGEST = 2_000
 _TRIED = 100
 
 
 def find_column(name: str, columns: Sequence[str], /) -> str:
-    """Return the column called name; else the only one that differs in case; else raise ValueError with a proposal."""
+    """Return the column called name, else the only one that differs just in case; else raise ValueError with a suggestion."""
     if name in columns:
         return name
     alike = [column for column in columns if column.lower() == name.lower()]
@@ -56,22 +56,22 @@ class Expression:
         outside_quotes = re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", " ", sql)
         if re.search(r"\b(select|with|table|values|read_\w+|scan_\w+)\b", outside_quotes, re.IGNORECASE):
             raise ValueError(f"{self._what}: only an expression over the columns of a row is allowed, not a query")
-        # polars computes with 1.5 as a decimal of few digits; 1.5e0 is the float that is meant
+        # polars treats 1.5 as a decimal with few digits; 1.5e0 is the intended float
         floats = re.sub(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")|(?<![\w.])(\d+\.\d*|\.\d+)(?![\w.])", _as_float_literal, sql)
         self._expression = self._told_plainly(lambda: pl.sql_expr(floats))
         self.columns = tuple(dict.fromkeys(self._told_plainly(self._expression.meta.root_names)))
 
     def on(self, frame: pl.DataFrame, *, floats: bool = False) -> pl.Series:
-        """Return the value of the expression for each row; text that reads as numbers counts as numbers.
+        """Return the value of the expression for each row; text that can be read as numbers counts as numbers.
 
-        NaN and infinity are missing. With floats, integers count as floats, which do not wrap round.
+        NaN and infinity are missing. Together with floats, integers are converted to floats, which do not overflow.
         """
         for column in self.columns:
             if column not in frame.columns:
                 raise ValueError(f"{self._what}: {_message_of(column, frame)}")
         cells = {column: frame[column] for column in self.columns}
         for column, series in cells.items():
-            # one cell that is neither a number nor a quantity makes a column text: a few are tried before all
+            # one cell that is neither a number nor a quantity makes the column text, so a few cells are tried first
             series = series if self._is_text(series.head(_TRIED), frame) else self._read(series, frame)
             cells[column] = series.cast(pl.Float64) if floats and series.dtype.is_numeric() else series
         result: pl.Series = self._told_plainly(
@@ -90,7 +90,7 @@ class Expression:
         return _quantities(cells, frame.head(len(cells))) if cells.dtype == pl.String and "'" not in self.sql else cells
 
     def condition(self, frame: pl.DataFrame) -> pl.Series:
-        """Return for which rows the expression is true."""
+        """Return the rows for which the expression is true, as a mask."""
         result = self.on(frame)
         if result.dtype not in (pl.Boolean, pl.Null):
             raise ValueError(
@@ -104,12 +104,12 @@ class Expression:
                 return step()
         except ValueError:
             raise
-        except (Exception, pl.exceptions.PanicException) as error:  # a panic of the SQL parser is no Exception
+        except (Exception, pl.exceptions.PanicException) as error:  # a panic of the SQL parser is not an Exception
             raise ValueError(f"{self._what}: {(str(error).splitlines() or ['not understood'])[0]}") from error
 
 
 def _quantities(cells: pl.Series, frame: pl.DataFrame) -> pl.Series:
-    """Return cells with a unit as numbers; other text unchanged."""
+    """Return cells with a unit as numbers, and other text unchanged."""
     rows = frame[ROW] if ROW in frame.columns else pl.Series(range(frame.height))
     try:
         return read_quantities(cells, rows=rows).numbers
@@ -118,9 +118,9 @@ def _quantities(cells: pl.Series, frame: pl.DataFrame) -> pl.Series:
 
 
 def filter_rows(frame: pl.DataFrame, filters: Sequence[Expression], /) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Keep the rows for which all filters are true; return them, and the others with the `filter` that took them away.
+    """Keep the rows for which all filters are true; return them, and the others with the `filter` that removed them.
 
-    Raises ArchiveError, with the best value there is, where a filter takes the last row.
+    Raises ArchiveError, with the best value there is, if a filter removes the last row.
     """
     kept, taken = frame, []
     for one in filters:
@@ -148,7 +148,7 @@ def _none_is_left(one: Expression, frame: pl.DataFrame) -> str:
 
 
 def no_row(archive: Archive, /) -> str:
-    """Say why an archive has no row."""
+    """State why an archive has no rows."""
     if archive.unfinished:
         why = "; ".join(archive.remarks) or f"{archive.unfinished:,} are unfinished"
         return f"no row is left to choose from: no trial of {archive.path} is complete: {why}"
@@ -157,7 +157,7 @@ def no_row(archive: Archive, /) -> str:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Hide from the user what a panicking SQL parser writes to stderr; the error is raised as an exception."""
+    """Discard what a panicking SQL parser writes to stderr; the error is raised as an exception."""
     try:
         kept = os.dup(2)
     except OSError:  # stderr is closed

@@ -1,1 +1,1 @@
-"""Files that hold several tables: databases and workbooks."""
+"""Read files that hold several tables: databases and workbooks."""

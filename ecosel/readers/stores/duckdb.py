@@ -17,7 +17,7 @@ from ecosel.readers.table import Archive, listed
 
 
 def open_duckdb(path: str, source: Path | bytes, *, table: str | None, bounds: Bounds) -> Archive:
-    """Read one table or view, which can reach no other file."""
+    """Read one table or view, which cannot access other files."""
     if not find_spec("duckdb"):
         raise ArchiveError(
             f"{path} is a DuckDB database, which needs duckdb: pip install 'ecosel[duckdb]';"
@@ -40,7 +40,7 @@ def open_duckdb(path: str, source: Path | bytes, *, table: str | None, bounds: B
 
 @dataclass(frozen=True)
 class _Database:
-    """A stranger's database: its views may read no file and load no extension, and have bounded time and memory."""
+    """A stranger's database: its views may read no file, load no extension, and use bounded time and memory."""
 
     path: str
     file: Path
@@ -66,7 +66,7 @@ class _Database:
 
 
 def _table(path: str, database: _Database, named: str | None) -> str:
-    """Return the table that is named, or the only one there is."""
+    """Return the named table, or the only one there is."""
     found = database.run("SELECT table_name FROM information_schema.tables WHERE table_schema = 'main' ORDER BY 1")
     tables: list[str] = found["table_name"].to_list()
     if named is not None and named not in tables:

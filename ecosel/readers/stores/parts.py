@@ -1,6 +1,6 @@
-"""Bound the memory of a workbook before it is read, from the XML of its parts, in pieces.
+"""Bound the memory of a workbook before it is read, by scanning the XML of its parts in pieces.
 
-A sheet is held as the whole rectangle around its cells, and a text that many cells share is held once for each of them.
+A sheet is held in memory as the whole rectangle around its cells, and a text shared by many cells once for each of them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import BinaryIO, cast
 
 from ecosel.readers.bounds import Bounds, size_of
 
-# A sheet of numbers unpacks to 5 to 30 times its size, and is slower to read than any other table.
+# A sheet of numbers unpacks to 5 to 30 times its size, and is slower to read than other tables.
 _TIMES = 40
-# the attributes of cells and rows with content: an empty one that only has a style is no cell to a reader
+# the attributes of cells and rows with content: readers ignore an empty cell that only has a style
 _CELL = re.compile(rb"<(?:\w+:)?c(\s[^<>]*|)(?<!/)>")
 _ROW = re.compile(rb"<(?:\w+:)?row(\s[^<>]*)(?<!/)>")
 _PLACE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{1,4})(\d{1,9})["']""")
@@ -34,7 +34,7 @@ def check_parts(path: str, source: Path | bytes, bounds: Bounds) -> None:
         for part in sorted(parts.infolist(), key=lambda part: "sharedstrings" not in part.filename.lower()):
             if part.filename.endswith("/"):
                 continue
-            part.file_size = sys.maxsize  # the actual size counts, not the declared one
+            part.file_size = sys.maxsize  # count the actual size, not the declared one
             sheet = _Sheet(lengths)
             with parts.open(part) as file:
                 for piece in _pieces(cast("BinaryIO", file)):
@@ -55,10 +55,10 @@ def check_parts(path: str, source: Path | bytes, bounds: Bounds) -> None:
 
 
 class _Sheet:
-    """Where the cells of a sheet lie, and how much text they share, as far as it was read."""
+    """The extent of a sheet's cells, and the text that they share, as far as it was read."""
 
     def __init__(self, lengths: list[int]) -> None:
-        """Take the lengths: of the text before the first shared one, and of each shared one."""
+        """Record lengths: of the text before the first shared one, and of each shared one."""
         self.lengths = lengths
         self.text = self.column = self.last = 0
         self._first, self._left = sys.maxsize, sys.maxsize
@@ -72,7 +72,7 @@ class _Sheet:
         places = _PLACE.findall(b"\n".join(attributes))
         cells = set(places)
         rows = {int(row) for _, row in cells}
-        if len(places) < len(attributes):  # cells without a place stand in that of their row
+        if len(places) < len(attributes):  # cells without a position take that of their row
             rows |= {1, *map(int, _NUMBER.findall(b"\n".join(_ROW.findall(piece))))}
             cells.add((b"A", b"1"))
         columns = {_number(letters) for letters in {letters for letters, _ in cells}}

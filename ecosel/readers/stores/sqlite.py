@@ -69,7 +69,7 @@ def _check_layout(path: str, database: sqlite3.Connection) -> None:
 def _connection(path: str, source: Path | bytes, bounds: Bounds) -> Iterator[sqlite3.Connection]:
     if isinstance(source, bytes):
         database = sqlite3.connect(":memory:")
-        # a write-ahead log cannot come through a pipe: read the database itself
+        # a write-ahead log cannot come through a pipe; read the database itself
         database.deserialize(source[:18] + b"\1\1" + source[20:])
     else:
         database = sqlite3.connect(f"file:{quote(str(source.absolute()))}?{_mode(source)}", uri=True, timeout=10)
@@ -78,15 +78,15 @@ def _connection(path: str, source: Path | bytes, bounds: Bounds) -> Iterator[sql
         # a stranger's views may call no function that has a side effect
         database.execute("PRAGMA trusted_schema = OFF")
         database.text_factory = lambda raw: raw.decode("utf-8", "replace")
-        database.execute("BEGIN")  # all that is read is of one moment, also while a study runs
+        database.execute("BEGIN")  # everything is read as of one moment, even while a study runs
         yield database
 
 
 def _mode(source: Path) -> str:
-    """Return how to open a database file without changing it or its folder."""
+    """Return the URI that opens a database file without changing it or its folder."""
     with source.open("rb") as file:
         logs_ahead = file.read(20)[18:20] == b"\2\2"
-    # SQLite would create the shared-memory file of the log, and leave it, if no one has the database open
+    # SQLite would create the shared-memory file of the log, and leave it there, if nobody has the database open
     return "immutable=1" if logs_ahead and not Path(f"{source}-wal").exists() else "mode=ro"
 
 

@@ -17,7 +17,7 @@ from ecosel.readers.table import Archive, from_rows, listed
 
 
 def open_workbook(path: str, source: Path | bytes, *, table: str | None, bounds: Bounds) -> Archive:
-    """Read one sheet, the first unless table names another: the first row with two cells or more is the header."""
+    """Read one sheet, the first unless table names another; the first row with at least two cells is the header."""
     try:
         import python_calamine as calamine
     except ImportError as error:
@@ -46,7 +46,7 @@ def open_workbook(path: str, source: Path | bytes, *, table: str | None, bounds:
 
 
 def _spread(rows: list[list[Any]], merged: Iterable[Any], start: tuple[int, int]) -> None:
-    """Write the value of cells that are merged downwards into each of them."""
+    """Copy the value of cells merged downwards into each of them."""
     for (top, left), (bottom, right) in merged:
         row, column = top - start[0], left - start[1]
         if left == right and row >= 0 and 0 <= column < len(rows[0]):
@@ -58,7 +58,7 @@ def _cell(cell: Any) -> Any:
     if cell == "":
         return None
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
-        return int(cell)  # a workbook knows no integers
+        return int(cell)  # a workbook has no integers
     if isinstance(cell, (datetime.date, datetime.time, datetime.timedelta)):
         return str(cell)
     return cell

@@ -12,12 +12,12 @@ from ecosel.readers.bounds import Bounds, size_of
 from ecosel.readers.kinds import BY_SUFFIX
 from ecosel.readers.table import listed
 
-# What the text of a table packs to, at most; also a small file may unpack to a tenth of the size that is read at all.
+# Largest ratio to which the text of a table packs; a small file may also unpack to a tenth of the largest size read.
 _TIMES = 200
 
 
 def unzipped(path: str, source: Path | bytes, *, table: str | None, bounds: Bounds) -> bytes:
-    """Return the content of the one file in it that a table may stand in, or of the one that table names."""
+    """Return the content of the only file in it that may hold a table, or of the one that table names."""
     try:
         with zipfile.ZipFile(source if isinstance(source, Path) else io.BytesIO(source)) as parts:
             files = [p for p in parts.namelist() if not p.endswith("/") and not p.startswith("__MACOSX/")]
@@ -26,7 +26,7 @@ def unzipped(path: str, source: Path | bytes, *, table: str | None, bounds: Boun
             with parts.open(member) as file:
                 content = file.read(most + 1)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
-        raise ArchiveError(f"cannot read {path}: {error}") from error  # damaged, encrypted, or packed in a way of its own
+        raise ArchiveError(f"cannot read {path}: {error}") from error  # damaged, encrypted, or packed in an unknown way
     if len(content) > most:
         bounds.refuse(path, f"{member} unpacks to more than {_TIMES} times its size")
     return content

@@ -1,1 +1,1 @@
-"""Tables written as text: delimited cells, Markdown."""
+"""Read tables written as text: delimited cells, Markdown, JSON."""

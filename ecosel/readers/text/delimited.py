@@ -1,4 +1,4 @@
-"""Turn delimited text (CSV, TSV, also ; and | separated, plain or compressed) into a frame."""
+"""Turn delimited text (CSV, TSV, separated by ; or |; plain or compressed) into a frame."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ecosel.readers.cells.numerals import Mark, decimal_mark, with_points
 from ecosel.readers.table import RESERVED, Archive, distinct, refuse_twice
 from ecosel.readers.text.preamble import Layout, layout_of
 
-# Rows that polars looks at to find the type of a column; a later cell of another type makes it text.
+# Rows from which polars infers the type of a column; a later cell of another type makes it text.
 _INFER_ROWS = 1000
 _LAST = f"{RESERVED}last"
 
@@ -69,10 +69,10 @@ class _Text:
 
     def _load(self, wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
         others = [name for name in self.columns if name not in set(wanted)]
-        # Reading no cell of a column, polars does not see that a row has too many cells, and every later cell of that
-        # row would be another column's. So all columns are parsed, the unwanted ones as text, and dropped in the stream.
+        # If polars reads no cell of a column, it does not notice that a row has too many cells, and every later cell of that
+        # row would end up in another column. So all columns are parsed, the unwanted ones as text, and dropped in the stream.
         seen = [pl.any_horizontal(pl.col(others).is_null()).alias(f"{RESERVED}seen")] if others else []
-        # polars fills up a row that has too few cells; then its last cell is missing
+        # polars pads a row with too few cells; then its last cell is missing
         asked = [*wanted, *seen, pl.col(self.columns[-1]).is_null().alias(_LAST)]
         if self.layout.separator == "," and self._decimal is None:
             texts = dict.fromkeys([*others, *labels], pl.String)
@@ -82,7 +82,7 @@ class _Text:
             except pl.exceptions.ComputeError as error:
                 if "could not parse" not in str(error):
                     raise
-            # a cell past the first rows is of another type than its column: all cells as text
+            # a cell after the first rows has another type than its column: read all cells as text
         lazy = pl.scan_csv(self.source, infer_schema=False, **self._options)
         return lazy.select(asked).collect(engine="streaming").select(*wanted, _LAST)
 
@@ -93,7 +93,7 @@ class _Text:
         mark = self._decimal
         if mark is None:
             shown = [pl.Series(values) for values in zip(*self.layout.rows, strict=True)]
-            # a file with ; between cells comes from a place that writes 3,14
+            # a file with ; between cells comes from a country that writes 3,14
             comma = self.layout.separator == ";" and any(_has_comma(cells) for cells in shown)
             mark = decimal_mark([*(frame[name] for name in frame.columns if name not in labels), *shown])
             mark = mark or ("comma" if comma else None)
@@ -103,7 +103,7 @@ class _Text:
         )  # fmt: skip
 
     def _blank_rows(self) -> array[int]:
-        """Return the rows that are blank lines; raise ArchiveError for one with too few cells."""
+        """Return the rows that are blank lines; raise ArchiveError for a row with too few cells."""
         width = len(self.columns)
         blank = array("q")
         if self._has_no_short_line():
@@ -118,7 +118,7 @@ class _Text:
         return blank
 
     def _has_no_short_line(self) -> bool:
-        """Count the separators of all lines at once; not where cells in quotes may hold some."""
+        """Count the separators of all lines at once, unless quoted cells may contain some."""
         line = pl.col("line").fill_null("")
         counts = pl.scan_lines(self.source).select(
             least=line.str.count_matches(self.layout.separator, literal=True).slice(self.layout.skipped).min(),
@@ -171,7 +171,7 @@ class _Text:
 
 
 def _typed(cells: pl.Series) -> pl.Series:
-    """Return text that holds nothing but plain numbers as numbers."""
+    """Convert text that holds nothing but plain numbers."""
     for dtype in (pl.Int64, pl.Float64):
         numbers = cells.cast(dtype, strict=False)
         if numbers.null_count() == cells.null_count() < len(cells):
@@ -180,7 +180,7 @@ def _typed(cells: pl.Series) -> pl.Series:
 
 
 def _with_unit(cells: pl.Series, unit: str) -> pl.Series:
-    """Write a unit behind the numbers of a column."""
+    """Append a unit to the numbers of a column."""
     text = cells.cast(pl.String)
     is_plain = text.str.contains(PLAIN_NUMBER)
     return pl.select(pl.when(is_plain).then(text + f" {unit}").otherwise(text)).to_series().alias(cells.name)

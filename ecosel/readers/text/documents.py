@@ -1,4 +1,4 @@
-"""Turn any JSON or NDJSON form of a table into a frame."""
+"""Turn any form of table in JSON or NDJSON into a frame."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def open_json(
 ) -> Archive:
     """Read a list of records, records under a key of an object, or one record a line; bare NaN is a missing value.
 
-    Also objects keyed by name, the forms of pandas (`to_json` with orient split, columns, index, table), lists by column,
-    values beside a list of records (each record gets them), and what tools write.
+    Also read objects keyed by name, the forms of pandas (`to_json` with orient split, columns, index, table), lists by column,
+    values beside a list of records (each record gets them), and documents of known tools.
     """
     try:
         records = _records(path, text, table, {name.lower() for name in names})
@@ -33,7 +33,7 @@ def open_json(
     return from_records(path, map(unpacked_texts, records), bounds=bounds, size=len(text), separator=".")
 
 
-# Some forms say a value once for many records: those records are made one by one, as they are counted.
+# Some forms state a value once for many records; these records are made one by one, so that they can be counted.
 def _records(path: str, text: str, table: str | None, names: Set[str]) -> Iterable[dict[str, Any]]:
     try:
         document = json.loads(text)
@@ -47,14 +47,14 @@ def _records(path: str, text: str, table: str | None, names: Set[str]) -> Iterab
                 document.append(json.loads(line))
             except (ValueError, RecursionError) as error:
                 raise ArchiveError(f"{path}: line {number} is not valid JSON: {getattr(error, 'msg', error)}") from error
-    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or lists in lists in lists
+    except (ValueError, RecursionError) as error:  # an integer with thousands of digits, or deeply nested lists
         raise ArchiveError(f"{path}: the JSON is not a table: {error}") from error
     if isinstance(document, dict):
         document = _of_object(path, document, table, names)
     elif table is not None:
         raise ArchiveError(f"{path}: --table {table} names a key, but the document is a list")
     if isinstance(document, list) and _are_rows(document):
-        document = [dict(zip(document[0], row, strict=False)) for row in document[1:]]  # as spreadsheets hand out their rows
+        document = [dict(zip(document[0], row, strict=False)) for row in document[1:]]  # as spreadsheets export their rows
     for number, record in enumerate(document if isinstance(document, list) else ()):
         if not isinstance(record, dict):
             raise ArchiveError(f"{path}: record {number} is {_kind(record)}, not an object with named values")
@@ -63,7 +63,7 @@ def _records(path: str, text: str, table: str | None, names: Set[str]) -> Iterab
 
 
 def _are_rows(document: list[Any]) -> bool:
-    """Tell a list of rows, the first of which names the columns."""
+    """Tell whether a value is a list of rows, of which the first names the columns."""
     return len(document) > 1 and all(isinstance(row, list) for row in document) and all(isinstance(n, str) for n in document[0])
 
 
@@ -97,7 +97,7 @@ def _of_object(path: str, document: dict[str, Any], table: str | None, names: Se
 
 
 def _carried(document: dict[str, Any], key: str) -> Iterable[dict[str, Any]]:
-    """Return the records under a key, each with the values that stand beside their list; its own values go first."""
+    """Return the records under a key, each with the values beside their list; its own values take precedence."""
     beside = {name: cell for name, cell in flatten({k: v for k, v in document.items() if k != key}).items()
               if not isinstance(cell, (list, dict))}  # fmt: skip
     return ({**record, **{name: cell for name, cell in beside.items() if name not in record}} for record in document[key])
@@ -133,8 +133,8 @@ def _table_of(document: dict[str, Any], names: Set[str]) -> Iterable[dict[str, A
 def _is_by_column(document: dict[str, dict[str, Any]], names: Set[str]) -> bool:
     """Tell objects by column (pandas, orient="columns") from objects by row.
 
-    By the wanted columns; else by the counted keys of one side; if both are names, by columns that hold texts
-    alone beside others of numbers alone.
+    Decide by the wanted columns; else by numbered keys on one side; if both sides are names, by columns that hold only texts
+    beside others with only numbers.
     """
     inner = {key for cells in document.values() for key in cells}
     fits = [bool(names) and names <= {key.lower() for key in keys} for keys in (set(document), inner)]

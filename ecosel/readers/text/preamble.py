@@ -11,29 +11,29 @@ from dataclasses import dataclass, field
 from ecosel.readers.cells.headings import Heading, heading_of
 
 _SEPARATORS = ",;\t|"
-# Lines above a header that are looked at.
+# Lines above a header that are examined.
 _ABOVE = 50
 _NUMBER = re.compile(r"\s*[+-]?[\d.,]*\d[\d.,]*\s*%?\s*")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a delimited text is laid out, as far as a sample of it shows."""
+    """The layout of a delimited text, as far as a sample shows."""
 
     separator: str
     skipped: int
-    """Lines above the header."""
+    """Number of lines above the header."""
     has_comments: bool
-    """Lines that begin with # are no rows."""
+    """Lines that begin with # are not rows."""
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    """The rows of the sample that have as many cells as the header."""
+    """The rows of the sample with as many cells as the header."""
     hidden_header: bool = False
     """The header is a comment itself: its first name begins with #."""
     header_rows: int = 1
-    """Rows that the header takes: names of several rows are joined."""
+    """Number of rows of the header; names in several rows are joined."""
     units: Mapping[str, str] = field(default_factory=dict)
-    """What a row below the names says of the columns."""
+    """The units that a row below the names states."""
     remarks: tuple[str, ...] = ()
 
 
@@ -45,11 +45,11 @@ def layout_of(sample: str, /) -> Layout:
     widths = [len(_cells(line, separator)) if line.strip() else 0 for line in lines]
     below = [width for width, line in zip(widths, lines, strict=True) if width > 1 and not line.startswith("#")]
     usual = max(set(below), key=below.count) if below else 1
-    # a title in a table of three columns or more has one cell, or separators for the others behind it
+    # in a table of three or more columns, a title has one cell, perhaps followed by separators for the others
     filled = widths if usual < 3 else [sum(1 for cell in _cells(line, separator) if cell.strip()) for line in lines[:_ABOVE]]
     hidden = False
     first = skipped
-    # what stands above the header: blank lines, comments, and lines of one cell above rows of several
+    # above the header: blank lines, comments, and lines of one cell above rows of several
     while first < len(lines) - 1 and usual > 1 and lines[first].count('"') % 2 == 0:
         if lines[first].startswith("#"):
             hidden = widths[first] == usual and _is_header(lines, widths, first, separator)
@@ -66,7 +66,7 @@ def layout_of(sample: str, /) -> Layout:
     rows = [tuple(row) for line in lines[first + 1 :] if len(row := _cells(line, separator)) == len(header)]
     titles = [line for line in lines[skipped:first] if line.strip(f" {separator}") and not line.startswith("#")]
     remark = f"skipped the {'line' if len(titles) == 1 else f'{len(titles)} lines'} above the header" if titles else None
-    # only a row that stands directly below the names belongs to them
+    # only a row directly below the names belongs to them
     is_next = bool(rows) and first + 1 < len(lines) and tuple(_cells(lines[first + 1], separator)) == rows[0]
     heading = heading_of(header, rows) if is_next else Heading(tuple(header))
     return Layout(
@@ -76,8 +76,8 @@ def layout_of(sample: str, /) -> Layout:
 
 
 def find_separator(sample: str, /) -> str:
-    """Return the separator that splits the lines of sample into the same number of cells, the more the better."""
-    # quoted cells, with their separators and line ends, do not count
+    """Return the separator that splits the lines of sample into the same number of cells, preferring more cells."""
+    # ignore quoted cells with their separators and line ends
     lines = [line for line in re.sub(r'"[^"]*"', "", sample).splitlines() if line.strip() and not line.startswith("#")][:50]
     if not lines:
         return ","
@@ -91,7 +91,7 @@ def find_separator(sample: str, /) -> str:
 
 
 def _is_header(lines: list[str], widths: list[int], at: int, separator: str) -> bool:
-    """Tell whether a comment of as many cells as the rows names the columns: no number in it, and some in the next line."""
+    """Tell whether a comment with as many cells as the rows names the columns: no number in it, but some in the next line."""
     following = next((k for k in range(at + 1, len(lines)) if widths[k]), None)
     if following is None or lines[following].startswith("#"):
         return False

@@ -1,1 +1,1 @@
-"""What tools of machine learning write: Optuna, MLflow, Ray Tune and others."""
+"""Read the results of machine-learning tools: Optuna, MLflow, Ray Tune and others."""

@@ -1,4 +1,4 @@
-"""Read the files of a folder that a tool wrote, as far as bounds allow."""
+"""Read the files of a folder that a tool wrote, within bounds."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 
 from ecosel.readers.bounds import Bounds, said
 
-# Lines that are tried for the last whole one of a file that was cut off; lines are read from the end in pieces.
+# Lines tried to find the last whole one of a truncated file; lines are read from the end in pieces.
 _CUT_OFF, _PIECE = 1000, 1 << 16
 
 
 class FolderReading:
-    """Reads files of a folder of a tool: regular ones only, not too many, and not too much of them all together."""
+    """Reads the files of a tool's folder: regular files only, not too many, and not too much in total."""
 
     def __init__(self, path: str, bounds: Bounds) -> None:
         self.path, self.bounds = path, bounds
         self.size = self._files = self._listed = 0
 
     def below(self, folder: Path, levels: int) -> list[Path]:
-        """Return the folders that many levels below one, in the order of their names."""
+        """Return the folders that many levels below one, sorted by name."""
         found = [folder]
         for _ in range(levels):
             found = [Path(entry.path) for one in found for entry in self._entries(one) if entry.is_dir()]
@@ -39,11 +39,11 @@ class FolderReading:
         return sorted(found)
 
     def text(self, file: Path) -> str:
-        """Return a whole file; nothing where it is not there, or no file."""
+        """Return the content of a file; empty if it does not exist or is not a file."""
         return "" if not self._take(file) else file.read_text("utf-8", "replace")
 
     def lines(self, file: Path) -> Iterator[str]:
-        """Yield the lines of a file one by one, from the first."""
+        """Yield the lines of a file, from the first."""
         if self._take(file, count=False):
             with file.open(encoding="utf-8", errors="replace") as lines:
                 while line := lines.readline(self.bounds.cell):
@@ -51,7 +51,7 @@ class FolderReading:
                     yield line
 
     def last_lines(self, file: Path) -> Iterator[str]:
-        """Yield the last lines of a file, the last one first; no more of it is read than is asked for."""
+        """Yield the last lines of a file, the last one first, reading no more of it than is asked for."""
         left, number, after = self._take(file, count=False), 0, list[bytes]()
         while left and number < _CUT_OFF:
             piece = min(_PIECE, left)
@@ -80,8 +80,8 @@ class FolderReading:
                 yield entry
 
     def _take(self, file: Path, *, count: bool = True) -> int:
-        """Return the size of a file that is read; 0 where it is none."""
-        if not file.is_file():  # a pipe would be waited for
+        """Return the size of a file to be read; 0 if it is not a file."""
+        if not file.is_file():  # reading a pipe would block
             return 0
         self._files += 1
         if self._files > self.bounds.files:

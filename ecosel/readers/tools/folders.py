@@ -1,4 +1,4 @@
-"""Find out which tool wrote a folder, and open it so."""
+"""Find out which tool wrote a folder, and open it accordingly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn the journal file of Optuna, one operation a line, into a frame."""
+"""Turn an Optuna journal file, with one operation per line, into a frame."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _created(log: dict[str, Any], number: int) -> _Trial:
 
 
 def _update(trial: _Trial | None, code: int, log: dict[str, Any]) -> None:
-    if trial is None or trial.state in _FINISHED:  # later entries are ignored, as by Optuna
+    if trial is None or trial.state in _FINISHED:  # later entries are ignored, as in Optuna
         return
     if code == _PARAMETER:
         trial.parameters[log["param_name"]] = parameter(log["param_value_internal"], json.loads(log["distribution"]))

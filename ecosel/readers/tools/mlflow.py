@@ -11,7 +11,7 @@ from ecosel.readers.bounds import Bounds, Query
 from ecosel.readers.table import Archive, from_records, listed
 from ecosel.readers.tools.folder_reading import FolderReading
 
-# MLflow stores an infinite metric as the largest float.
+# MLflow stores an infinite metric as the largest finite float.
 _INFINITE = sys.float_info.max
 
 
@@ -19,7 +19,7 @@ def read_mlflow(path: str, query: Query, experiment: str | None, *, bounds: Boun
     """Read the latest metrics of every run that is not deleted, in the order in which the runs were stored.
 
     Columns: `run_id`, `run_name`, `experiment`, `status`, the metrics by their keys, `params.<key>`.
-    MLflow stores a NaN metric as value 0 with is_nan = 1: that is a missing value, never the number 0.
+    MLflow stores a NaN metric as value 0 with is_nan = 1: this is read as a missing value, never as 0.
     """
     experiments = dict(query("SELECT name, experiment_id FROM experiments"))
     if experiment is not None and experiment not in experiments:
@@ -46,9 +46,9 @@ _OWN = ("run_id", "run_name", "experiment", "status")
 
 
 def open_file_store(folder: Path, experiment: str | None, reading: FolderReading) -> Archive | None:
-    """Read a store of MLflow as text files (`mlruns`), one experiment of it, or one run; None where folder is none of these.
+    """Read an MLflow store of text files (`mlruns`), one experiment of it, or one run; None if folder is none of these.
 
-    Columns as from the database. The last value of a metric is the one of its largest step.
+    The columns are those of the database. The last value of a metric is the one at its largest step.
     """
     path, folder = reading.path, folder / "mlruns" if (folder / "mlruns").is_dir() else folder
     metas: dict[Path, dict[str, str]] = {}
@@ -106,6 +106,6 @@ def _last_metric(file: Path, reading: FolderReading) -> float | None:
 
 
 def _meta(folder: Path, reading: FolderReading) -> dict[str, str]:
-    """Return the plain values of a meta.yaml; nothing nested stands there that is needed."""
+    """Return the plain values of a meta.yaml; nested ones are not needed."""
     pairs = (line.partition(": ") for line in reading.text(folder / "meta.yaml").splitlines() if line[:1].strip())
     return {key: value.strip().strip("'\"") for key, _, value in pairs if value.strip() not in ("", "null")}

@@ -10,7 +10,7 @@ from ecosel.objectives import Objective
 from ecosel.readers.bounds import Bounds, Query
 from ecosel.readers.table import Archive, as_text, from_records, listed
 
-# every pair of them is chosen from
+# a choice is made for every pair of them
 _MOST_OBJECTIVES = 20
 
 _OF_STUDY = "JOIN trials USING (trial_id) WHERE study_id = ? AND state = 'COMPLETE'"
@@ -52,7 +52,7 @@ def read_optuna(path: str, query: Query, study: str | None, *, bounds: Bounds, s
 
 
 def _study(path: str, query: Query, named: str | None) -> Any:
-    """Return the key of the study that is named, or of the only one there is."""
+    """Return the key of the named study, or of the only one there is."""
     studies = dict(query("SELECT study_name, study_id FROM studies ORDER BY study_id"))
     if named is None and len(studies) != 1:
         raise ArchiveError(f"{path} holds {len(studies)} studies; name one with --study: {listed(list(studies))}")
@@ -62,7 +62,7 @@ def _study(path: str, query: Query, named: str | None) -> Any:
 
 
 def _complete(query: Query, key: tuple[Any], names: list[str]) -> _Trials:
-    """Return the complete trials of a study by their keys, in the order of their numbers."""
+    """Return the complete trials of a study by their keys, in order of their numbers."""
     trials: _Trials = {trial: {"number": number} for trial, number in query(
         "SELECT trial_id, number FROM trials WHERE study_id = ? AND state = 'COMPLETE' ORDER BY number", key)}  # fmt: skip
     values = query(f"SELECT trial_id, objective, value, value_type FROM trial_values {_OF_STUDY}", key)
@@ -82,7 +82,7 @@ def _complete(query: Query, key: tuple[Any], names: list[str]) -> _Trials:
 
 
 def _infeasible(query: Query, key: tuple[Any]) -> set[int]:
-    """Return the trials with a constraint above 0: one attribute each since Optuna 5, a list in one before."""
+    """Return the trials with a constraint above 0; since Optuna 5, each has its own attribute, before that one holds a list."""
     constraints = query(
         f"SELECT trial_id, value_json FROM trial_system_attributes {_OF_STUDY}"
         " AND (key = 'constraints' OR key LIKE 'constraints:%')",
@@ -92,7 +92,7 @@ def _infeasible(query: Query, key: tuple[Any]) -> set[int]:
 
 
 def metric_names(stated: list[str] | None, count: int, /) -> list[str]:
-    """Return the names of the objectives: those stated, else `value` or `values_0`, ...; none like another column."""
+    """Return the names of the objectives: those stated, else `value` or `values_0`, ...; all distinct from other columns."""
     if max(count, len(stated or ())) > _MOST_OBJECTIVES:
         raise ValueError(f"it has more than {_MOST_OBJECTIVES} objectives")
     if stated is None:

@@ -1,4 +1,4 @@
-"""Turn a results folder of Ray Tune into a frame: one row for each trial that ended well."""
+"""Turn a results folder of Ray Tune into a frame with one row for each trial that ended well."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ecosel.readers.tools.folder_reading import FolderReading
 
 
 def open_ray_results(folder: Path, reading: FolderReading) -> Archive | None:
-    """Read the last result of each trial below folder, or return None where there is none.
+    """Read the last result of each trial below folder; return None if there is none.
 
-    The status in experiment_state-*.json says which trials ended well; without it, one whose last result is later than its
+    The status in experiment_state-*.json tells which trials ended well; without it, those whose last result is later than their
     last error. Ray also keeps pickles there; they are never opened, as unpickling runs code.
     """
     trials = [*reading.below(folder, 1), *reading.below(folder, 2)]
@@ -54,7 +54,7 @@ def open_ray_results(folder: Path, reading: FolderReading) -> Archive | None:
 
 
 def _statuses(experiments: set[Path], reading: FolderReading) -> dict[Path | str, str]:
-    """Return the status of each trial by its folder and by its id, as the last state of its experiment has it."""
+    """Return the status of each trial by folder and by id, as in the last state of its experiment."""
     statuses: dict[Path | str, str] = {}
     for experiment in experiments:
         for file in sorted(experiment.glob("experiment_state-*.json")):
@@ -69,19 +69,19 @@ def _statuses(experiments: set[Path], reading: FolderReading) -> dict[Path | str
                             statuses[experiment / name] = status
                     statuses[str(trial["trial_id"])] = status
             except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-                continue  # cut off while it was written; another state, or the errors, say it
+                continue  # truncated while it was written; another state, or the errors, have the status
     return statuses
 
 
 def _is_after_errors(last: dict[str, Any], errors: Path, reading: FolderReading) -> bool:
-    """Tell whether a result came after the last failure; both are stamped by the same clock."""
+    """Tell whether a result came after the last failure; the same clock stamps both."""
     lines = "\n".join(reading.last_lines(errors))
     failures = re.findall(r"occurred at (\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)", lines)
     return bool(failures) and str(last.get("date", "")) > max(failures)
 
 
 def _last_record(file: Path, reading: FolderReading) -> dict[str, Any] | None:
-    # cut off while it was written, the last line is no record, and the one before holds the last full result
+    # truncated while it was written: the last line is not a record, but the one before holds the last full result
     if file.suffix == ".csv":
         header = next(csv.reader([next(reading.lines(file), "")]), [])
         for line in reading.last_lines(file):

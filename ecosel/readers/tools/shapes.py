@@ -1,4 +1,4 @@
-"""Tell by its keys which tool wrote a JSON document, and turn it into records."""
+"""Recognise the tool that wrote a JSON document by its keys, and turn the document into records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Record = dict[str, Any]
 
 
 def records_of_tool(document: dict[str, Any], /) -> Iterable[Record] | None:
-    """Return the records of lm-evaluation-harness, SMAC or optimum-benchmark; None where a document is of none of them."""
+    """Return the records of lm-evaluation-harness, SMAC or optimum-benchmark; None for other documents."""
     results = document.get("results")
     if (
         isinstance(results, dict)
@@ -55,7 +55,7 @@ def _of_smac(document: Record) -> Iterator[Record]:
     """One row for each run of SMAC; several costs become `cost.0`, `cost.1` or what the document names them."""
     names: Any = document.get("objectives")
     for entry in document["data"]:
-        if isinstance(entry, list):  # SMAC 2.0: a list, whose status is the last small whole number after the times
+        if isinstance(entry, list):  # SMAC 2.0: a list, in which the status is the last small whole number after the times
             run = dict(zip(_SMAC_FIELDS, entry, strict=False))
             run["status"] = next((part for part in entry[6:] if isinstance(part, int) and not isinstance(part, bool)), 1)
         else:
@@ -77,13 +77,13 @@ def _of_smac(document: Record) -> Iterator[Record]:
 
 
 def _is_benchmark(part: Record) -> bool:
-    """Tell a stage of optimum-benchmark (load, prefill, decode): measurements with a unit."""
+    """Recognise a stage of optimum-benchmark (load, prefill, decode): measurements with a unit."""
     measured = [one for one in part.values() if isinstance(one, dict)]
     return any("unit" in one or any(isinstance(v, dict) and "unit" in v for v in one.values()) for one in measured)
 
 
 def unpacked_texts(record: Record, /) -> Record:
-    """Spread texts that are JSON objects, as NNI and trackers write several metrics into one cell."""
+    """Spread JSON objects in texts over columns; NNI and trackers write several metrics into one cell."""
     packed = [key for key, cell in record.items() if isinstance(cell, str) and cell[:1] == "{" and cell[-1:] == "}"]
     if not packed:
         return record

@@ -19,7 +19,7 @@ _NO_LITERAL = re.compile(r"(?<=[:\[(,\s])-?(?:nan|inf|NaN|Infinity)(?=[,\])}\s])
 
 
 def spread_dicts(archive: Archive, /) -> Archive:
-    """Add a column `summary.acc` for each value of the dicts in the columns that trackers call so."""
+    """Add a column such as `summary.acc` for each value of the dicts in the columns of trackers."""
     columns = [column for column in archive.columns if column.strip().lower() in _COLUMNS]
     if not columns:
         return archive
@@ -43,7 +43,7 @@ def spread_dicts(archive: Archive, /) -> Archive:
 def _dict_of(cell: Any) -> dict[str, Any]:
     if not isinstance(cell, str) or not cell.lstrip().startswith("{"):
         return {}
-    for parse in (json.loads, lambda text: ast.literal_eval(_NO_LITERAL.sub("None", text))):  # literals alone: no code is run
+    for parse in (json.loads, lambda text: ast.literal_eval(_NO_LITERAL.sub("None", text))):  # only literals: no code is run
         try:
             found = parse(cell.strip())
         except (ValueError, SyntaxError, RecursionError, MemoryError):

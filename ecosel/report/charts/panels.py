@@ -4,7 +4,7 @@
     frontier(select(models))
 
 The paper's Figure 1 is `frontier`. Others: `weight_strip`, the winner under each weight, and `robustness`, the certainty.
-Field names are ecosel's own (`v0`, `row`, ...), since a column of a stranger's archive may have any name; texts are data.
+Field names are ecosel's own (`v0`, `row`, ...), as a column of a stranger's archive may have any name; texts are data.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ import polars as pl
 
 from ecosel.choosing.choice import Choice
 from ecosel.output.characters import shortened
-from ecosel.report.charts.layering import layered, marked, with_data
-from ecosel.report.charts.themes import LIGHT
+from ecosel.report.charts.themes import LIGHT, layered, marked, with_data
 from ecosel.report.view import mark_data
 from ecosel.report.view.axes import Axis
 from ecosel.report.view.mark_data import HEIGHT, WIDTH, field, front_of, model_rows
@@ -31,10 +30,10 @@ _STRIP = 22
 
 
 def frontier(selection: Selection, /, *, width: int = WIDTH, height: int = HEIGHT, columns: int = 3) -> alt.VConcatChart:
-    """Draw accuracy against each cost, a row of panels for each group, with sliders for the weights.
+    """Draw accuracy against each cost: a row of panels for each group, and sliders for the weights.
 
-    Each panel [width x height px] shows the models, the front as a step line, the model of the lowest cost (square), the
-    highest accuracy (triangle) and the best trade-off under the weights of the sliders (diamond).
+    Each panel [width x height px] shows the models, the front as a step line, the model with the lowest cost (square), the
+    one with the highest accuracy (triangle), and the best trade-off under the weights of the sliders (diamond).
     Raises ValueError if there are fewer than two objectives.
     """
     rows: list[alt.HConcatChart] = []
@@ -63,12 +62,12 @@ def frontier(selection: Selection, /, *, width: int = WIDTH, height: int = HEIGH
 
 
 def slider_end(weights: list[float], /) -> float:
-    """Return where the slider of a weight ends: only the ratio of the weights counts."""
+    """Return the end of a weight's slider: only the ratio of the weights counts."""
     return max(2.0, 2.0 * max(weights, default=1.0))
 
 
 def _data(view: GroupView, panel: Panel, models: pl.DataFrame, size: tuple[int, int]) -> dict[str, pl.DataFrame]:
-    """Return the data sets of one panel under their names, at its own range of interest and scale."""
+    """Return the named data sets of one panel, with its own range of interest and scale."""
     log = panel.x.log
     heat = {"heat": mark_data.heat_rows(view, panel, zoom=True, log=log)} if panel.heat else {}
     return {
@@ -79,10 +78,10 @@ def _data(view: GroupView, panel: Panel, models: pl.DataFrame, size: tuple[int, 
 
 
 def panel(view: GroupView, panel: Panel, /, *, tag: str = "") -> alt.LayerChart:
-    """Draw one cost against one quality. The data sets are only named: who lays it out fills them in.
+    """Draw one cost against one quality. The data sets are only named; the caller fills them in.
 
     Data sets and variable parameters, all ending in tag: models, front, errors, roles, letters, heat; x0, x1, y0, y1, the
-    range in view; marked and joint, lists of row numbers to be ringed. Without a tag also w<k>, the weight of objective k.
+    range in view; marked and joint, lists of row numbers to ring. Also w<k>, the weight of objective k, without a tag.
     """
     x, y = (field(view, axis.objective.column) for axis in (panel.x, panel.y))
     log = panel.x.log
@@ -115,7 +114,7 @@ def _models(view: GroupView, panel: Panel, x: str, tag: str) -> Iterator[alt.Cha
 
 
 def _highlights(view: GroupView, panel: Panel, tag: str) -> Iterator[alt.Chart]:
-    """Yield the best of each axis, the rings, the best trade-off under the weights of now, and the letters."""
+    """Yield the best of each axis, the rings, the best trade-off under the current weights, and the letters."""
     fields = [f"v{field(view, axis.objective.column)}" for axis in (panel.x, panel.y)]
     yield marked(f"letters{tag}", "point", "anchor").encode(tooltip="text:N")
     for role in ("lowest", "highest"):
@@ -137,7 +136,7 @@ def _axis(axis: Axis, *, count: int, values: list[float] | None = None) -> alt.A
 
 
 def weight_strip(view: GroupView, choice: Choice, /, *, data: bool = True) -> alt.LayerChart:
-    """Draw, for two objectives, which model is the best trade-off over the share of the first weight; the needle is now."""
+    """Draw which model is the best trade-off of two objectives against the first weight's share; a needle marks the current."""
     a, b = (f"w{field(view, o.column)}" for o in choice.objectives)
     now = f"{a} / ({a} + {b})"
     title = f"best trade-off by the weight on {shortened(choice.objectives[0].column, 26)}"
@@ -163,7 +162,7 @@ def weight_strip(view: GroupView, choice: Choice, /, *, data: bool = True) -> al
 
 
 def robustness(view: GroupView, choice: Choice, /, *, data: bool = True) -> alt.LayerChart:
-    """Draw the models that win most often: share of all weightings (bar), and of the resampled measurements (points)."""
+    """Draw the models that win most often: their shares of all weightings (bars) and of the resampled measurements (points)."""
     rows = mark_data.share_rows(view, choice)
     shares = alt.Chart(alt.NamedData("shares"))
     names = rows["name"].unique(maintain_order=True).to_list()
@@ -193,14 +192,14 @@ def _weights(view: GroupView, choice: Choice) -> list[alt.Parameter]:
 
 
 def _with_distance(chart: alt.Chart, view: GroupView, choice: Choice) -> alt.Chart:
-    """Keep the models nearest to the ideal point, ties included: choosing.scoring as a Vega expression, with its rounding."""
+    """Keep the models nearest to the ideal point, including ties: choosing.scoring as a Vega expression, with its rounding."""
     fields = {column: field(view, column) for column in choice.weights}
     terms = [
         f"w{k} * (datum.v{k} / {choice.scale[column]!r} - {choice.ideal[column] / choice.scale[column]!r})"
         for column, k in fields.items()
     ]
     largest = " + ".join(f"w{k}" for k in fields.values())
-    # squares of what is far from 1 would leave the range of a double; its largest is taken out first
+    # squares of numbers far from 1 would leave the range of a double; the largest is factored out first
     deviations = [
         abs(choice.values[:, k] / choice.scale[c] - choice.ideal[c] / choice.scale[c]).max() for k, c in enumerate(fields)
     ]
@@ -215,7 +214,7 @@ def _with_distance(chart: alt.Chart, view: GroupView, choice: Choice) -> alt.Cha
 
 
 def _clamped(chart: alt.Chart, fields: Sequence[str], tag: str) -> alt.Chart:
-    """Move marks out of view to the edge."""
+    """Move marks that are out of view to the edge."""
     return chart.transform_calculate(
         **{name: f"clamp(datum.{name}, {axis}0{tag}, {axis}1{tag})" for name, axis in zip(fields, "xy", strict=True)}
     )

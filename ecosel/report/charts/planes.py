@@ -1,4 +1,4 @@
-"""One chart for every plane of two objectives of the page: the script fills in axes, size and the rows of each mark."""
+"""Make the chart for all planes of two objectives on the page: the script fills in axes, size and the rows of each mark."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import altair as alt
 
-from ecosel.report.charts.layering import layered, marked
+from ecosel.report.charts.themes import layered, marked
 
-# What stands out in a plane, from the largest ring to the letter on top; the halo of a letter is under all of them.
+# Marks that stand out in a plane, from the largest ring to the letter on top; the halo of a letter is below all of them.
 _RINGS = ("pinned", "marked", "joint", "highest", "lowest", "pick")
 
 
 def plane_chart() -> alt.LayerChart:
-    """Draw named data sets only: shade, heat, dimmed, models, errors, line, front (x, y, row), marks (role), letters (text)."""
+    """Draw data sets by name: shade, heat, dimmed, models, errors, line, front (x, y, row), marks (role), letters (text)."""
     axis = alt.Axis(title="x", labelExpr="datum.label", tickCount=5)
     return layered(
         *_models(), *_marks(),

@@ -1,8 +1,13 @@
-"""Colours and type of the charts: marks name a style, a theme says how the style looks."""
+"""Define the appearance of marks: the styles of both themes, layers of marks, and the legend."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
+
+import altair as alt
+import polars as pl
+from markupsafe import Markup
 
 # Okabe and Ito 2008, distinguishable with colour blindness; each mark has its own shape as well as its colour.
 LIGHT_COLOURS = {
@@ -42,7 +47,7 @@ def theme(colour: dict[str, str], /, *, size: float = 11.0) -> dict[str, Any]:
 
 
 def _styles(colour: dict[str, str], size: float) -> dict[str, Any]:
-    """Return how each mark is drawn, by the name that the charts give it."""
+    """Return the style of each mark, by the name that the charts use."""
     small = size / 11
     return {
         "heat": {"color": colour["model"], "strokeWidth": 0},
@@ -78,5 +83,47 @@ def _styles(colour: dict[str, str], size: float) -> dict[str, Any]:
 
 
 LIGHT = theme(LIGHT_COLOURS)
-# The page's style sheet says what these are in light, in dark and on paper.
+# The page's style sheet defines these for light and dark screens and for paper.
 PAGE = theme({name: f"var(--{name})" for name in LIGHT_COLOURS})
+
+
+_GLYPHS = {
+    "model": '<circle cx="9" cy="8" r="2.5" fill="var(--model)"/>',
+    "on the Pareto front of the two objectives": '<circle cx="9" cy="8" r="3.5" fill="var(--front)"/>',
+    "its 95 % interval": '<path d="M9 1V15M3 8H15" stroke="var(--front)" stroke-width="1.2"/>',
+    "best on the horizontal axis": '<rect x="3" y="2" width="12" height="12" fill="none" stroke="var(--low)" stroke-width="2"/>',
+    "best on the vertical axis": '<path d="M9 1.5 16 14H2Z" fill="none" stroke="var(--high)" stroke-width="2"/>',
+    "best trade-off of these two": '<path d="M9 1 14 8 9 15 4 8Z" fill="var(--pick)"/>',
+    "best trade-off of all objectives": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--pick)" stroke-width="1.8"/>',
+    "marked": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--ink)" stroke-width="2.5"/>',
+    "pinned": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--high)" stroke-width="2"/>',
+    "outside the limits, or filtered out": '<circle cx="9" cy="8" r="2.5" fill="none" stroke="var(--model)"/>',
+}
+
+
+def legend(*, has_errors: bool, objectives: int) -> list[tuple[str, Markup]]:
+    """Return the words and the drawing of each mark in charts with this number of objectives."""
+    absent = {"its 95 % interval": not has_errors, "best trade-off of all objectives": objectives < 3}
+    return [(words, Markup(glyph)) for words, glyph in _GLYPHS.items() if not absent.get(words)]
+
+
+def with_data(chart: alt.LayerChart | alt.VConcatChart, data: Mapping[str, pl.DataFrame], /) -> None:
+    """Give a chart the rows of its named data sets.
+
+    They are stored once, at the top: as a data source of each layer, Altair would copy and check every row again and again.
+    """
+    chart.datasets = {name: rows.to_dicts() for name, rows in data.items()}
+
+
+def marked(of: str | alt.InlineData | alt.Chart, mark: str, style: str, /, **options: Any) -> alt.Chart:
+    """Return a chart with one mark for a data set, given by name, in a style of the theme.
+
+    The marks have no alternative text of their own; the chart as a whole does.
+    """
+    chart = of if isinstance(of, alt.Chart) else alt.Chart(alt.NamedData(of) if isinstance(of, str) else of)
+    return cast(alt.Chart, getattr(chart, f"mark_{mark}")(style=style, aria=False, **options))
+
+
+def layered(*layers: alt.Chart, width: int, height: int | alt.Step, **encodings: Any) -> alt.LayerChart:
+    """Return layers that share their encodings."""
+    return cast(alt.LayerChart, alt.layer(*layers).encode(**encodings).properties(width=width, height=height))

@@ -1,1 +1,1 @@
-"""Write the parts of the page as HTML: each takes the view and returns a Section."""
+"""Prepare the parts of the page: each takes the views, and returns data and drawings for the template."""

@@ -29,7 +29,7 @@ class Pick:
     """The best trade-off of some objectives."""
 
     title: str
-    """The objectives in words."""
+    """The objectives, in words."""
     rows: tuple[int, ...]
     letter: str
     name: str
@@ -52,20 +52,20 @@ class Share:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the page says of a group before any weight is moved."""
+    """The answer that the page gives for a group before any slider is moved."""
 
     name: str
     pick: Pick
     certainty: str
     wins: str
-    """The same in a few words."""
+    """The answer in a few words."""
     pairs: tuple[Pick, ...]
     shares: tuple[Share, ...]
     is_resampled: bool
 
 
 def answers(selection: Selection, views: Sequence[GroupView], /) -> list[Answer]:
-    """Return the answer of each view; selection is under the limits, the views are of all models."""
+    """Return the answer of each view; the selection applies the limits, while the views show all models."""
     found = {str(group.key): choices_of(selection, group) for group in selection.groups}
     return [_answer(view, found.get(str(view.group.key), [])) for view in views]
 

@@ -26,7 +26,7 @@ from ecosel.report.view.unrestricted import Start
 from ecosel.report.view.view import HEAT_CELLS, GroupView
 from ecosel.selection import Selection
 
-# Columns and characters of a cell that a page holds at most.
+# Largest number of columns, and of characters in a cell, on a page.
 _MOST_COLUMNS, _LONGEST_CELL = 40, 120
 
 
@@ -76,7 +76,7 @@ def _objective(selection: Selection, part: Measure, column: str) -> dict[str, An
 
 
 def _preset(selection: Selection) -> list[float] | None:
-    """Return the divisors that a preset fixes."""
+    """Return the divisors that a preset defines."""
     if not selection.rule.preset:
         return None
     choice = selection.groups[0].choices[-1]
@@ -106,7 +106,7 @@ def _group(view: GroupView, rows: pl.DataFrame, shown: Sequence[str], start: Sta
 
 
 def _errors(view: GroupView) -> dict[str, list[list[float | None]]]:
-    """Return by objective the distances from each value to the ends of its 95 % interval, if any was measured."""
+    """Return, by objective, the distances from each value to the ends of its 95 % interval, if any was measured."""
     found = {}
     for k, objective in enumerate(view.objectives):
         sides = measured_error(view.models, objective, view.models.columns)
@@ -129,7 +129,7 @@ def _cell(cell: Any) -> Any:
 
 
 def _drawings(drawings: Sequence[Drawing]) -> dict[str, Any]:
-    """Return the charts that do not follow the weights, with a specification that several share only once."""
+    """Return the charts that do not depend on the weights; a specification that several share is stored once."""
     specs: dict[str, int] = {}
     made = []
     for drawing in drawings:

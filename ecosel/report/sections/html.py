@@ -1,4 +1,4 @@
-"""Parts of a page section: drawings, and the filters with which the template writes text."""
+"""Define the parts of a page section: drawings, and the filters through which the template writes text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ecosel.output.characters import printable, shortened
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart that the script fills in: the element it stands in, its specification, its data, and the group it belongs to."""
+    """A chart that the script fills in: the element that holds it, its specification, its data, and its group."""
 
     id: str
     spec: Mapping[str, Any]
@@ -23,7 +23,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart of the page and the words above it, which replace it for those who cannot see it."""
+    """A chart of the page, and the text above it, which replaces the chart for those who cannot see it."""
 
     drawing: Drawing | None
     words: str
@@ -32,7 +32,7 @@ class Figure:
 
 
 def text(words: object, /, most: int = 300) -> str:
-    """Return words in which nothing is unprintable, cut to a length; the template escapes and isolates them."""
+    """Return text without unprintable characters, cut to a length; the template escapes and isolates it."""
     return shortened(str(words), most)
 
 

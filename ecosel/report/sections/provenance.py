@@ -15,7 +15,7 @@ from ecosel.readers.cells.numbers import read_numbers
 from ecosel.readers.table import ROW
 from ecosel.selection import Selection
 
-# Columns that tell how a model was measured, and their titles.
+# Columns that describe how a model was measured, and their titles.
 _MEASURED = {"device": "device", "precision": "precision", "batch_size": "batch size", "energy_source": "energy was read from",
              "driver": "driver"}  # fmt: skip
 _LIMITS = {
@@ -35,7 +35,7 @@ _MOST_SHOWN = 6
 
 @dataclass(frozen=True)
 class RuleLine:
-    """Ideal, scale and weight of one objective in one choice: rules disagree on most archives."""
+    """Ideal, scale and weight of one objective in one choice; in most archives they differ between choices."""
 
     group: str
     choice: str
@@ -52,7 +52,7 @@ class Provenance:
 
 
 def provenance(selection: Selection, rows: pl.DataFrame, /, *, digest: str | None) -> Provenance:
-    """Say where the numbers come from; rows are those of the archive as it was read."""
+    """State where the numbers come from; rows are those of the archive as it was read."""
     archive, *said = summary(selection).split("\n")
     facts = [("archive", archive), *([("its SHA-256", digest)] if digest else [])]
     facts += [("rule", said[0]), *(("remark", remark) for remark in said[1:])]

@@ -1,4 +1,4 @@
-"""Draw how a search went: the best and the front over births and over time, the outcomes, the lineage of the winner."""
+"""Draw the course of a search: the best and the front over births and over time, the outcomes, the lineage of the winner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ecosel.choosing.choice import models_of
-from ecosel.choosing.cleaning.unfinished import finished_only
+from ecosel.choosing.cleaning.frames import finished_only
 from ecosel.dominance import hypervolume, nondominated_rows
 from ecosel.objectives import STATUSES, Objective
 from ecosel.output.characters import shortened
@@ -20,7 +20,7 @@ from ecosel.output.measures import Measure
 from ecosel.output.sentences import number
 from ecosel.readers.cells.numbers import looks_numeric, read_numbers
 from ecosel.readers.table import ROW
-from ecosel.report.charts.layering import layered, marked
+from ecosel.report.charts.themes import layered, marked
 from ecosel.report.sections.html import Drawing, Figure, columns_of
 from ecosel.report.view.mark_data import HEIGHT, WIDTH
 from ecosel.report.view.view import GroupView
@@ -33,7 +33,7 @@ _CLOCKS = {"birth": "birth", "minute": "minutes since the first"}
 
 
 def run_figures(selection: Selection, rows: pl.DataFrame, views: Sequence[GroupView], /) -> list[Figure]:
-    """Return the figures of an evolved archive; none where the rows tell of no search (no birth, no time of creation)."""
+    """Return the figures of an evolved archive; none if the rows come from no search (without births or times of creation)."""
     timed = run_frame(rows)
     if timed is None:
         return []
@@ -53,9 +53,9 @@ def run_figures(selection: Selection, rows: pl.DataFrame, views: Sequence[GroupV
 
 
 def run_frame(rows: pl.DataFrame, /) -> pl.DataFrame | None:
-    """Return the row number, birth and minute since the first of each row; None if the archive knows no births."""
+    """Return the row number, birth, and minutes since the first row; None if the archive records no births."""
     if "birth" not in rows.columns:
-        return None  # profiled models carry times too, but nothing was searched
+        return None  # profiled models have times too, but were not searched for
     columns: dict[str, pl.Series] = {ROW: rows[ROW], "birth": read_numbers(rows["birth"])[0].cast(pl.Float64)}
     if "created_at" in rows.columns:
         seconds = _seconds(rows["created_at"])
@@ -89,7 +89,7 @@ def _outcomes(rows: pl.DataFrame) -> pl.DataFrame | None:
 
 
 def outcomes_chart(counts: pl.DataFrame, /) -> alt.LayerChart:
-    """Draw how many candidates ended in which way; counts (data `outcomes`) has status and models."""
+    """Draw the number of candidates by outcome; counts (data `outcomes`) has status and models."""
     statuses = alt.Scale(domain=counts["status"].to_list())
     return layered(
         marked("outcomes", "bar", "bar").encode(tooltip=["status:N", "models:Q"]),
@@ -106,7 +106,7 @@ def _figure(id_: str, chart: alt.LayerChart, data: dict[str, pl.DataFrame], word
 
 
 def _with_quality(rows: pl.DataFrame, view: GroupView, timed: pl.DataFrame) -> pl.DataFrame:
-    """Return all candidates that came to a result, also those whose costs were never measured."""
+    """Return all candidates with a result, including those whose costs were never measured."""
     quality = _quality(view)
     finished = finished_only(rows)[0].select(ROW, quality.column)
     return finished.with_columns(read_numbers(finished[quality.column])[0]).drop_nulls().join(timed, on=ROW, how="inner")
@@ -153,7 +153,7 @@ def _quality_axis(quality: Measure) -> alt.Y:
 
 
 def front_growth(view: GroupView, used: pl.DataFrame, clock: str, /) -> pl.DataFrame:
-    """Return at, cost and share: the hypervolume of each pair's front so far, by that of the end (nadir of all as reference)."""
+    """Return at, cost and share: each pair's hypervolume so far, divided by the final one (reference: all worst values)."""
     ends = np.unique(np.linspace(1, used.height, min(_CHECKPOINTS, used.height)).astype(int))
     at = used[clock].cast(pl.Float64).to_numpy()
     records: list[tuple[float, str, float]] = []

@@ -1,4 +1,4 @@
-"""The table of the page: the lettered models with all objectives, readable without a script, which makes it longer."""
+"""Make the table of the page: the lettered models with all objectives, readable without the script, which extends it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Cell:
     text: str
     interval: str
     difference: str
-    """From the model that is best in the first quality."""
+    """The difference from the model that is best in the first quality."""
     exact: str
     is_best: bool
 
@@ -36,7 +36,7 @@ class TableLine:
 
 
 def table_lines(selection: Selection, views: Sequence[GroupView], /) -> list[TableLine]:
-    """Return a line for each lettered model; differences are to the model of the group that is best in the first quality."""
+    """Return a line for each lettered model; differences are from the model of the group that is best in the first quality."""
     reference = next((o for o in selection.objectives if o.is_quality), selection.objectives[0])
     return [line for g, view in enumerate(views) for line in _lines(view, g, reference.column)]
 
@@ -63,7 +63,7 @@ def _lines(view: GroupView, group: int, reference: str) -> list[TableLine]:
 
 
 def interval(part: Measure, below: float, above: float, /) -> str:
-    """Write the distances from a value to the ends of its interval, as one where they are the same."""
+    """Write the distances from a value to the ends of its interval, as one number if they are the same."""
     if not max(below, above) > 0:
         return ""
     low, high = (rounded(side * part.factor, 2) for side in (below, above))

@@ -19,7 +19,7 @@ _CLASSES = {
     "inner product": "dense",
     "activation": "activation",
 }
-# How a hyperparameter is written; others are written as "name value".
+# Formats of hyperparameters; others are written as "name value".
 _WORDS = {"channels": "{} channels", "units": "{} units", "rate": "rate {}", "stride": "stride {}", "kernel": "kernel {}",
           "kind": "{}", "padding": "padding {}", "dilation": "dilation {}",
           "groups": "{} groups", "parameters": "{} parameters"}  # fmt: skip
@@ -36,7 +36,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Stack:
-    """A lettered network: its layers, or why they are not drawn."""
+    """A lettered network: its layers, or the reason why they are not drawn."""
 
     letter: str
     name: str
@@ -45,7 +45,7 @@ class Stack:
 
 
 def stacks(rows: pl.DataFrame, views: Sequence[GroupView], /) -> list[list[Stack]]:
-    """Return the lettered networks of each group; nothing if the archive holds no topologies."""
+    """Return the lettered networks of each group; none if the archive holds no topologies."""
     if "topology" not in rows.columns:
         return []
     lettered = [model.row for view in views for model in view.letters]
@@ -66,7 +66,7 @@ def _stack(letter: str, name: str, cell: Any) -> Stack:
 def read_topology(cell: Any, /) -> list[Mapping[str, Any]]:
     """Read the JSON of one cell: a list of layers `{"op": ..., hyper-parameters, "output": shape}`.
 
-    Raises ValueError with one line if it is none.
+    Raises ValueError with a one-line message for other content.
     """
     if cell is None:
         raise ValueError("the archive holds no topology of this model")

@@ -15,7 +15,7 @@ import polars as pl
 from ecosel.output.sentences import number
 from ecosel.readers.cells.numbers import read_numbers
 from ecosel.readers.table import ROW
-from ecosel.report.charts.layering import layered, marked, with_data
+from ecosel.report.charts.themes import layered, marked, with_data
 from ecosel.report.sections.html import Drawing, Figure, columns_of
 from ecosel.report.view.letters import Lettered
 from ecosel.report.view.mark_data import HEIGHT, WIDTH
@@ -27,7 +27,7 @@ _WINDOW = {"start_s": pl.Float64, "end_s": pl.Float64}
 
 @dataclass(frozen=True, eq=False)
 class DrawnTrace:
-    """Readings of a power meter, the windows that were measured, and their energy by counter and by integral."""
+    """Readings of a power meter, the measured windows, and their energy by counter and by integral."""
 
     readings: pl.DataFrame
     """time_s, power_w"""
@@ -60,9 +60,9 @@ def _figure(model: Lettered, id_: str, name: str, folder: Path) -> Figure:
 def read_trace(name: str, /, *, folder: Path) -> DrawnTrace:
     """Read a Parquet trace, as `ecosel profile --trace` writes it, named relative to a folder.
 
-    Columns time_s, power_w; under the key `ecosel` of its metadata JSON with raw.marks.groups [{start_s, end_s}] and
-    profile.energy.counter and .power, each {value} in joules per inference. Times are told from the first reading.
-    Raises ValueError if it is none, or lies outside the folder (the name is a stranger's).
+    It has columns time_s and power_w, and under the metadata key `ecosel` JSON with raw.marks.groups [{start_s, end_s}] and
+    profile.energy.counter and .power, each {value} in joules per inference. Times count from the first reading.
+    Raises ValueError for other files, and for one outside the folder (the name comes from a stranger).
     """
     inside = PurePosixPath(name.replace("\\", "/"))
     path = (folder / inside).resolve()
@@ -126,7 +126,7 @@ def _are_numbers(record: Any, *keys: str) -> bool:
 
 
 def _thinned(readings: pl.DataFrame) -> pl.DataFrame:
-    """Keep the lowest and the highest of neighbouring readings, so that no peak is lost."""
+    """Keep the lowest and highest of neighbouring readings, so that no peak is lost."""
     if readings.height <= _MOST_POINTS:
         return readings
     width = -(-2 * readings.height // _MOST_POINTS)

@@ -15,13 +15,13 @@ from ecosel.output.characters import shortened
 from ecosel.output.measures import Measure
 from ecosel.readers.cells.numbers import read_numbers
 from ecosel.readers.table import ROW
-from ecosel.report.charts.layering import layered, marked
+from ecosel.report.charts.themes import layered, marked
 from ecosel.report.sections.html import Drawing, Figure, columns_of
 from ecosel.report.view.mark_data import HEIGHT, WIDTH
 from ecosel.report.view.view import GroupView
 
-_MOST = 200  # variants that are drawn and listed
-_MARGIN = 0.08  # of the range of an axis
+_MOST = 200  # variants drawn and listed, at most
+_MARGIN = 0.08  # as a share of an axis
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class VariantLine:
 
 
 def variant_lines(rows: pl.DataFrame, /) -> list[VariantLine]:
-    """Return the changes of each variant in an archive, including failed ones; nothing if there are none."""
+    """Return the changes of each variant in an archive, including failed ones; empty if there are none."""
     if not lineage_columns(rows.columns):
         return []
     variants = rows.filter(pl.col("variant").is_not_null()).head(_MOST)
@@ -144,7 +144,7 @@ def _domain(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _angle(right: float, up: float) -> float:
-    """Return by how many degrees a triangle that points up is turned, clockwise, to point along an arrow on the screen."""
+    """Return the clockwise rotation in degrees that turns a triangle pointing up along an arrow on the screen."""
     return math.degrees(math.atan2(right, up))
 
 

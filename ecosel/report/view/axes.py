@@ -1,4 +1,4 @@
-"""Say how an objective is drawn: title, unit of its ticks, range of interest, linear or logarithmic."""
+"""Decide how an objective is drawn: title, unit of its ticks, range of interest, linear or logarithmic scale."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ecosel.output.measures import Measure
 Values = NDArray[np.float64]
 Range = tuple[float, float]
 
-# A logarithmic axis where the largest value in view is this many times the smallest.
+# An axis is logarithmic if the largest value in view is this many times the smallest.
 _LOG_FROM = 30.0
 _MARGIN = 0.06
-# What is of interest is all, where all is at most this many times as wide.
+# The range of interest is that of all models if that is at most this many times as wide.
 _WIDER = 2.0
 _LONGEST_TITLE = 44
 _TINY, _HUGE = 1e-300, 1.7e308
@@ -26,12 +26,12 @@ _TINY, _HUGE = 1e-300, 1.7e308
 
 @dataclass(frozen=True)
 class Axis:
-    """How the values of one objective are laid out."""
+    """The layout of the values of one objective."""
 
     objective: Objective
     title: str
     tick: str
-    """Vega expression that writes a tick."""
+    """Vega expression for the label of a tick."""
     zoom: Range
     """Range of interest."""
     whole: Range
@@ -40,7 +40,7 @@ class Axis:
     may_be_log: bool
 
     def domain(self, *, zoom: bool, log: bool) -> Range:
-        """Return the range that is drawn, with a margin so that no mark is cut by the frame."""
+        """Return the range to draw, with a margin so that the frame cuts no mark."""
         low, high = self.zoom if zoom else self.whole
         if log:
             margin = _MARGIN * (math.log(high) - math.log(low) or 1.0)
@@ -64,7 +64,7 @@ class Axis:
 
 
 def axis(part: Measure, /, *, values: Values, interest: Values, log: bool) -> Axis:
-    """Lay out the objective of a measure; values [n] of all models, interest [m] of those that must be in view."""
+    """Lay out the objective of a measure, given the values [n] of all models and interest [m] of those that must be in view."""
     whole = (float(values.min()), float(values.max()))
     zoom = (float(interest.min()), float(interest.max()))
     if whole[1] / 2 - whole[0] / 2 <= _WIDER * (zoom[1] / 2 - zoom[0] / 2):

@@ -11,7 +11,7 @@ from ecosel.output.measures import measures
 from ecosel.readers.table import ROW
 from ecosel.selection import Selection
 
-# Of models that tie, no more than this many get a letter.
+# At most this many of the models that tie get a letter.
 _MOST_TIES, _MOST_BEST = 8, 3
 _SENSE = {"max": "highest", "min": "lowest"}
 TRADE_OFF = "best trade-off:"
@@ -32,7 +32,7 @@ class Lettered:
 def lettered(selection: Selection, /) -> tuple[Lettered, ...]:
     """Return the best by each objective and the best trade-offs of all selections; letters follow groups, then rows.
 
-    Where labels are unique in every group, a label has the same letter in all of them.
+    If labels are unique within every group, a label has the same letter in all groups.
     """
     models: list[Lettered] = []
     labels = _labels(selection)
@@ -53,7 +53,7 @@ def lettered(selection: Selection, /) -> tuple[Lettered, ...]:
 
 
 def _labels(selection: Selection) -> dict[int, tuple[object, ...]]:
-    """Return the labels by row number; nothing if some are missing or repeated in a group."""
+    """Return the labels by row number; empty if some are missing, or repeated in a group."""
     if not selection.labels or len(selection.groups) < 2:
         return {}
     for group in selection.groups:
@@ -64,7 +64,7 @@ def _labels(selection: Selection) -> dict[int, tuple[object, ...]]:
 
 
 def choices_of(selection: Selection, group: Group, /) -> list[Choice]:
-    """Return the choices of a group that say something of their own."""
+    """Return the choices of a group that add information."""
     return [choice for of, choice in shown_choices(selection) if of is group]
 
 
@@ -83,7 +83,7 @@ def letter(position: int, /) -> str:
 
 
 def name_of(choice: Choice, names: Mapping[str, str], /) -> str:
-    """Return the short title of a choice: the cost of a pair, or that it covers all objectives."""
+    """Return the short title of a choice: the cost of a pair, or a word for all objectives."""
     if choice.kind == "joint":
         return "all objectives together"
     if choice.objectives[0] == ACCURACY:

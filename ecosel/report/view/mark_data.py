@@ -1,4 +1,4 @@
-"""Turn a group view into the rows of each mark of its charts: one frame for the points, the letters, the strips."""
+"""Turn a group view into the rows of each mark of its charts: a frame each for points, letters and strips."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ WIDTH, HEIGHT = 288, 216
 # Fronts with more models than this are drawn without error bars.
 _MOST_ERRORS = 150
 _MOST_SHARES = 8
-# More models that lie out of view, and are nothing in this panel, would crowd its edges.
+# More models that are out of view, and have no role in this panel, would crowd its edges.
 _MOST_FOREIGN = 4
 WINS, RESAMPLED = "best trade-off, of all weightings", ("on the front, resampled", "best trade-off, resampled")
 
 
 def field(view: GroupView, column: str) -> int:
-    """Return the number k of the field `v<k>` that holds an objective."""
+    """Return the number k of the field `v<k>` that holds an objective's values."""
     return next(k for k, objective in enumerate(view.objectives) if objective.column == column)
 
 
 def model_rows(view: GroupView, /) -> pl.DataFrame:
-    """Return all models that are shipped: row, letter, name, v0, v1, ..."""
+    """Return all models on the page: row, letter, name, v0, v1, ..."""
     rows = view.models[ROW].to_list()
     letters = pl.Series([view.letter_of.get(row) for row in rows], dtype=pl.String)
     values = {f"v{k}": view.models[o.column].cast(pl.Float64) for k, o in enumerate(view.objectives)}
@@ -37,7 +37,7 @@ def model_rows(view: GroupView, /) -> pl.DataFrame:
 
 
 def front_of(models: pl.DataFrame, view: GroupView, choice: Choice) -> pl.DataFrame:
-    """Return the models, as model_rows gives them, on the front of a choice, as far as they are shipped."""
+    """Return the models on the front of a choice that are on the page, as given by model_rows."""
     front = next(rows for own, rows in zip(view.choices, view.fronts, strict=True) if own is choice)
     return models.filter(pl.col("row").is_in(pl.Series(front).implode()))
 
@@ -55,7 +55,7 @@ def heat_rows(view: GroupView, panel: Panel, *, zoom: bool, log: bool) -> pl.Dat
 
 
 def error_rows(view: GroupView, panel: Panel) -> pl.DataFrame:
-    """Return a line for each 95 % interval of a model on the front; none if there are too many or no errors."""
+    """Return a line for each 95 % interval of a model on the front; none if there are too many, or no errors."""
     x, y = (field(view, a.objective.column) for a in (panel.x, panel.y))
     rows = view.models.filter(pl.col(ROW).is_in(pl.Series(panel.choice.front).implode()))
     columns: dict[str, list[float]] = {f"v{x}": [], "x2": [], f"v{y}": [], "y2": []}
@@ -72,7 +72,7 @@ def error_rows(view: GroupView, panel: Panel) -> pl.DataFrame:
 
 
 def role_rows(view: GroupView, panel: Panel, *, zoom: bool, log: bool) -> pl.DataFrame:
-    """Return the models of the lowest cost and the highest quality of a panel; those out of view are at its edge."""
+    """Return the models with the lowest cost and the highest quality of a panel; those out of view are placed at its edge."""
     picks = panel.choice.picks
     shown = {model.row for model in view.letters}
     found = [(row, role) for a, role in ((panel.x, "lowest"), (panel.y, "highest"))
@@ -81,9 +81,9 @@ def role_rows(view: GroupView, panel: Panel, *, zoom: bool, log: bool) -> pl.Dat
 
 
 def letter_rows(view: GroupView, panel: Panel, *, zoom: bool, log: bool, size: tuple[int, int] = (WIDTH, HEIGHT)) -> pl.DataFrame:
-    """Return the letters of a panel of a size in px, each pushed (dx, dy) from its model to where it covers no other.
+    """Return the letters of a panel of a size in px, each shifted (dx, dy) from its model so that it covers no other.
 
-    Models at the same place share a label. Where many models of other panels lie out of view, they are left out.
+    Models at the same place share a label. If many models of other panels are out of view, they are left out.
     """
     rows = _placed(view, panel, [(m.row, m.letter) for m in view.letters], name="text", zoom=zoom, log=log)
     own = {row for picks in panel.choice.picks.values() for row in picks}
@@ -127,7 +127,7 @@ def _placed(view: GroupView, panel: Panel, found: Iterable[tuple[int, str]], *, 
 
 
 def _offsets(points: Sequence[tuple[float, float]], widths: Sequence[int], size: tuple[int, int]) -> list[tuple[float, float]]:
-    """Place labels one after another where they cover the fewest points and labels, upper right by preference."""
+    """Place labels one after another where they cover the fewest points and labels, preferably at the upper right."""
     boxes: list[tuple[float, float, float, float]] = []
     chosen = []
     for (px, py), width in zip(points, widths, strict=True):
@@ -155,7 +155,7 @@ def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float,
 
 
 def segment_rows(view: GroupView, choice: Choice) -> pl.DataFrame:
-    """Return, for two objectives, from where to where on the first weight's share each model is the best trade-off."""
+    """Return, for two objectives, the interval of the first weight's share in which each model is the best trade-off."""
     found: dict[tuple[float, float], int] = {}
     shares, weightings = choice.wins.shares, choice.wins.weightings
     for position in np.flatnonzero(shares > 0):
@@ -171,7 +171,7 @@ def segment_rows(view: GroupView, choice: Choice) -> pl.DataFrame:
 
 
 def share_rows(view: GroupView, choice: Choice) -> pl.DataFrame:
-    """Return the models that win most often: share of all weightings, and of the resampled measurements if there are any."""
+    """Return the models that win most often, with shares of all weightings, and of resampled measurements if there are any."""
     wins, member = choice.win_shares(), choice.resampling
     weight = {
         row: wins.get(row, 0.0) + (member.of(row)[1] if member else 0.0) for row in [*wins, *(member.rows if member else ())]

@@ -1,4 +1,4 @@
-"""Lay out every plane of two objectives for the page: the range near the front, and how many models lie where."""
+"""Lay out every plane of two objectives for the page: the range near the front, and the density of models."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from ecosel.report.view.view import HEAT_CELLS, GroupView, heat_map, interest
 Values = NDArray[np.float64]
 Range = tuple[float, float]
 
-# Shades of a heat map are written as one character each: 0 for none, the last for the fullest cell.
+# Each shade of a heat map is written as one character: 0 for an empty cell, the last for the fullest.
 SHADES = "0123456789abcdefghijklmnopqrstuvwxyz"
-# Heat maps of all planes of more objectives would make the page too large; those of a quality and a cost are kept.
+# With more objectives, heat maps of all planes would make the page too large; only those of a quality and a cost are kept.
 _MOST_HEATED = 5
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Objective x against objective y, by their places."""
+    """Objective y over objective x, by position."""
 
     x: int
     y: int
     near: tuple[Range, Range]
     """Ranges near the front, of x and of y."""
     heat: tuple[str, str] | None
-    """How full each cell of the ranges near the front, and of all models, is; logarithmic if all values are above 0."""
+    """Density in each cell of the range near the front, and of the whole range; logarithmic axes if all values are above 0."""
 
 
 def planes(view: GroupView, /) -> Iterator[Plane]:
-    """Yield a plane for each two objectives, the cost on the horizontal axis."""
+    """Yield a plane for each pair of objectives, with the cost on the horizontal axis."""
     models = view.all_models
     columns = [models[o.column].cast(pl.Float64).to_numpy() for o in view.objectives]
     is_positive = [bool((values > 0).all()) for values in columns]
@@ -59,7 +59,7 @@ def _choice(view: GroupView, x: int, y: int) -> Choice:
 
 
 def _shades(values: list[Values], ranges: tuple[Range, ...], is_log: list[bool]) -> str:
-    """Count the models in the cells of a range, column by column from below, as shades on a logarithmic scale."""
+    """Count the models in the cells of a range, column by column from the bottom, as shades on a logarithmic scale."""
     spans = [np.log(r) if log else np.array(r) for r, log in zip(ranges, is_log, strict=True)]
     spans = [span if span[1] > span[0] else span + np.array([-0.5, 0.5]) for span in spans]
     x, y = (np.log(v) if log else v for v, log in zip(values, is_log, strict=True))

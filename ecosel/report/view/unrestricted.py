@@ -1,4 +1,4 @@
-"""Turn a selection under limits into one of all models, and the limits into slider positions."""
+"""Turn a selection under limits into one from all models, and the limits into slider positions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from ecosel.choosing.requirements import near_best, point_of
+from ecosel.choosing.question import near_best, point_of
 from ecosel.limits import Limit, Within
 from ecosel.objectives import Objective
 from ecosel.output.sentences import reference_of
@@ -18,7 +18,7 @@ from ecosel.selection import Selection, select
 
 @dataclass(frozen=True)
 class Start:
-    """Weights and limits of the sliders by objective, and the rows that a limit which is no slider keeps out."""
+    """Weights and limits of the sliders by objective, and the rows excluded by a limit without a slider."""
 
     weights: tuple[float, ...]
     limits: tuple[float | None, ...]
@@ -26,9 +26,9 @@ class Start:
 
 
 def unrestricted(selection: Selection, rows: pl.DataFrame, /) -> tuple[Selection, Start]:
-    """Choose again from rows (with ROW) without limits; ideal and scale, which are those of all models, stay the same.
+    """Choose again from rows (with ROW) without limits; ideal and scale stay the same, as they come from all models.
 
-    Raises ValueError for `within` over several groups, since a slider is one for all of them.
+    Raises ValueError for `within` with several groups, as all groups share one slider.
     """
     weights = [selection.rule.weights.get(o.column, 1.0) for o in selection.objectives]
     needed = selection.requirements
@@ -54,7 +54,7 @@ def unrestricted(selection: Selection, rows: pl.DataFrame, /) -> tuple[Selection
         may = np.logical_and.reduce([np.ones(selection.models.height, dtype=np.bool_), *kept])
         k, bound = _bound(needed.within, selection, may)
         limits[k] = bound
-        weights[k] = 0.0  # the cheapest: whatever its quality
+        weights[k] = 0.0  # the cheapest, whatever its quality
         weights = weights if any(weights) else [float(i != k) for i in range(len(weights))]
     return base, Start(tuple(weights), tuple(limits), frozenset(barred))
 

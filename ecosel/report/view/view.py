@@ -1,4 +1,4 @@
-"""Reduce a selection to the size of a page: the fronts, the models or a sample of them, and heat maps of all."""
+"""Reduce a selection to the size of a page: the fronts, the models or a sample of them, and heat maps of all models."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from ecosel.selection import Selection
 Values = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-# Up to this many models are all drawn; of more, the fronts, a sample of the others and a heat map of all.
+# Up to this many models are all drawn; for more, the fronts, a sample of the others, and a heat map of all.
 ALL_DRAWN = 5_000
 SAMPLE = 400
-# Larger fronts are thinned to those that can be the pick and an even choice of the others.
+# Larger fronts are thinned to the models that can be the pick and an even selection of the others.
 _LARGEST_FRONT, _MOST_WINNERS = 3_000, 8_000
 HEAT_CELLS = (52, 36)
-# A model that wins under less than this share of all weightings does not widen the range of interest.
+# A model that wins under a smaller share of all weightings does not widen the range of interest.
 _OF_INTEREST = 0.01
-# The best model in a cost is in view unless that makes the range of the other axis this many times as wide.
+# The best model in a cost is in view unless that would make the range of the other axis this many times as wide.
 _WIDEST = 2.5
-# The share of the models in view if the models of interest are close together, and their maximum number.
+# The share of models in view if the models of interest are close together, and their maximum number.
 _IN_VIEW, _MOST_WANTED = 0.1, 100
-# A front of so few models is always wholly in view, and so is a group of so few.
+# A front of at most this many models is always entirely in view, and so is a group of at most this many.
 _SMALL_FRONT = _SMALL_GROUP = 4
-# Company makes a range at most this many times as wide as the front's own, which counts as this part of its values at least.
+# Other models widen a range to at most this many times the front's own, which counts as at least this part of its values.
 _MOST_COMPANY, _LEAST_WIDTH = 4.0, 0.05
 _LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, eq=False)
 class Heat:
-    """How many models fall into each cell of a panel: cell [k, 2] (column, row from below) and count [k], empty ones left out."""
+    """Number of models in each cell of a panel: cell [k, 2] (column, row from the bottom) and count [k], without empty ones."""
 
     cell: NDArray[np.int64]
     count: NDArray[np.int64]
@@ -59,9 +59,9 @@ class Panel:
     x: Axis
     y: Axis
     heat: Mapping[tuple[bool, bool], Heat]
-    """By (zoom, log); empty if all models are drawn as points."""
+    """Heat maps by (zoom, log); empty if all models are drawn as points."""
     in_view: Mapping[bool, int]
-    """Number of models inside the range, by zoom."""
+    """Number of models within the range, by zoom."""
 
     @property
     def has_step_line(self) -> bool:
@@ -73,25 +73,25 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class GroupView:
-    """What is drawn of one group: its panels, its choices, and the models that the page holds."""
+    """The drawn part of one group: its panels, its choices, and the models on the page."""
 
     group: Group
     objectives: tuple[Objective, ...]
-    """All objectives; the k-th is drawn from the field `v<k>`."""
+    """All objectives; the values of the k-th are in the field `v<k>`."""
     choices: tuple[Choice, ...]
     all_models: pl.DataFrame
     """All models of the group: row number, objectives and labels, in row order."""
     models: pl.DataFrame
-    """Those that are shipped."""
+    """The models on the page."""
     letters: tuple[Lettered, ...]
     labels: tuple[str, ...]
     """Columns that name a model."""
     fronts: tuple[Rows, ...]
-    """Row numbers of the front of each choice, as far as they are shipped."""
+    """Row numbers of each choice's front, as far as the models are on the page."""
     names: Mapping[int, str]
-    """What each shipped model is called, by row number; no two are called the same."""
+    """Distinct names of the models on the page, by row number."""
     measures: Mapping[str, Measure]
-    """How the values of each objective are written, by column."""
+    """The format of each objective's values, by column."""
 
     @property
     def total(self) -> int:
@@ -107,7 +107,7 @@ class GroupView:
 
     @property
     def name(self) -> str:
-        """The values of the grouping columns, or nothing."""
+        """The values of the grouping columns, or ""."""
         return " / ".join(str(cell) for cell in (self.group.key or {}).values())
 
     @cached_property
@@ -119,11 +119,11 @@ class GroupView:
         return {model.row: model.letter for model in self.letters}
 
     def called(self, row: int, /) -> str:
-        """Return the letter of a model, or a short name where it has none."""
+        """Return the letter of a model, or a short name if it has none."""
         return self.letter_of.get(row) or self._short_names.get(row, f"row {row}")
 
     def known(self, row: int, /) -> str:
-        """Return the name of a model, shipped or not."""
+        """Return the name of a model, on the page or not."""
         return self.names.get(row, f"row {row}")
 
     def in_full(self, row: int, /) -> str:
@@ -137,7 +137,7 @@ class GroupView:
 
 
 def told_apart(names: Sequence[str], rows: Sequence[int], most: int) -> list[str]:
-    """Cut names to a number of characters; names that then coincide carry their row numbers."""
+    """Cut names to a number of characters; names that then coincide get their row numbers."""
     cut = [shortened(name, most) for name in names]
     times = Counter(cut)
     tails = [f" (row {row})" if times[name] > 1 else "" for name, row in zip(cut, rows, strict=True)]
@@ -145,9 +145,9 @@ def told_apart(names: Sequence[str], rows: Sequence[int], most: int) -> list[str
 
 
 def group_views(selection: Selection, /, rows: pl.DataFrame | None = None) -> tuple[GroupView, ...]:
-    """Reduce each group of a selection to its drawn part. The same selection gives the same sample.
+    """Reduce each group of a selection to its drawn part. The same selection always gives the same sample.
 
-    rows (with ROW) are those of the archive; their other columns distinguish models of the same name.
+    rows (with ROW) are those of the archive; their other columns distinguish models with the same name.
     """
     letters = lettered(selection)
     used = selection.models.height
@@ -179,7 +179,7 @@ def _shipped_front(choice: Choice) -> Rows:
     kept = np.zeros(len(rows), dtype=np.bool_)
     kept[winners[:: -(-len(winners) // _MOST_WINNERS)]] = True
     kept[[choice.at(row) for picks in choice.picks.values() for row in picks[:10]]] = True
-    kept[[*choice.values.argmin(axis=0), *choice.values.argmax(axis=0)]] = True  # they make the scale
+    kept[[*choice.values.argmin(axis=0), *choice.values.argmax(axis=0)]] = True  # they define the scale
     others = np.flatnonzero(~kept)
     kept[others[:: max(1, len(others) // _LARGEST_FRONT)]] = True
     return rows[kept]
@@ -199,7 +199,7 @@ def _panels(parts: Mapping[str, Measure], choices: Sequence[Choice], models: pl.
     pairs = [choice for choice in choices if len(choice.objectives) == 2]
     if pairs:
         drawn = [(choice, 0, 1) for choice in pairs]
-    else:  # the pairs were not wanted: the joint front in the plane of each quality and cost
+    else:  # no pairs were requested: show the joint front in the plane of each quality and cost
         choice = choices[-1]
         places = range(len(choice.objectives))
         qualities = [k for k in places if choice.objectives[k].is_quality] or [0]
@@ -229,7 +229,7 @@ def _panel(choice: Choice, parts: Mapping[str, Measure], models: pl.DataFrame, q
 def interest(
     choice: Choice, values: tuple[Values, Values], /, *, x: Objective, y: Objective
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the ranges of x and y near the front of a choice, given both of all models (two of [n])."""
+    """Return the ranges of x and y near the front of a choice, given the values of all models (two of [n])."""
     if len(values[0]) <= _SMALL_GROUP:
         ranges: Sequence[Values] = values
     else:
@@ -240,13 +240,13 @@ def interest(
 
 
 def _of_interest(choice: Choice, quality: int, cost: int) -> NDArray[np.bool_]:
-    """Mark the models of the front that must be in view: winners under some weighting, the picks, the best of each axis."""
+    """Mark the models on the front that must be in view: winners under some weighting, the picks, the best of each axis."""
     if len(choice.front) <= _SMALL_FRONT:
         return np.ones(len(choice.front), dtype=np.bool_)
     picks = {role: [choice.at(row) for row in rows[:10]] for role, rows in choice.picks.items()}
     cheapest = picks[f"best:{choice.objectives[cost].column}"]
     of_interest = choice.wins.shares >= _OF_INTEREST
-    # the paper: the models of the lowest cost are "often as bad as guessing"; they would squeeze all others into a strip
+    # the paper: models with the lowest cost are "often as bad as guessing"; they would squeeze all others into a strip
     of_interest[cheapest] = False
     of_interest[[*picks["trade_off"], *picks[f"best:{choice.objectives[quality].column}"]]] = True
     heights = choice.values[:, quality]
@@ -260,9 +260,9 @@ def _with_company(interest: Values, values: tuple[Values, Values]) -> tuple[Valu
     wholes = [np.array([axis.min(), axis.max()]) for axis in values]
     ranges = [np.array([axis.min(), axis.max()]) for axis in interest]
     wanted = max(_SMALL_GROUP, min(_IN_VIEW * len(values[0]), _MOST_WANTED))
-    # a front of one model has no width that would limit the company it is drawn with
+    # a front of one model has no width to limit which other models are drawn with it
     most = [_MOST_COMPANY * max(np.ptp(r / 2) * 2, _LEAST_WIDTH * np.abs(r).max()) if np.ptp(r) else np.inf for r in ranges]
-    for part in 2.0 ** np.arange(-10, 1):  # of the way to the whole range, which the last step reaches
+    for part in 2.0 ** np.arange(-10, 1):  # share of the way to the whole range, which the last step reaches
         if _inside(values[0], tuple(ranges[0]), values[1], tuple(ranges[1])) >= wanted:
             break
         wider = [range_ + (whole * part - range_ * part) for whole, range_ in zip(wholes, ranges, strict=True)]
@@ -275,7 +275,7 @@ def _inside(xs: Values, x: tuple[float, float], ys: Values, y: tuple[float, floa
 
 
 def heat_map(xs: Values, ys: Values, x: Sequence[float] | Values, y: Sequence[float] | Values) -> Heat:
-    """Count the points xs, ys [n] in the cells of the rectangle x, y; those outside are not counted."""
+    """Count the points xs, ys [n] in the cells of the rectangle x, y, ignoring those outside."""
     columns, rows = HEAT_CELLS
     with np.errstate(over="ignore", invalid="ignore"):
         i = np.floor((xs - x[0]) * (columns / (x[1] - x[0])))

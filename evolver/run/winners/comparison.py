@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ecosel.errors import ArchiveError
-from evolver.foreign import foreign
+from evolver.candidates import foreign
 
 _COUNTS = """
 SELECT COUNT(*) AS births, SUM(status = 'ok') AS ok, MAX(first_accuracy) AS first,

@@ -10,9 +10,8 @@ import torch
 
 from evolver.architectures.genome import Activation, InnerProduct, Training
 from evolver.archive import SearchArchive
-from evolver.candidates import weights_of
+from evolver.candidates import genomes, weights_of
 from evolver.errors import EvolverError
-from evolver.foreign import genomes
 from evolver.jobs import Job, Outcome, Settings
 from evolver.run.winners.manifest import write_manifest
 from evolver.search.optimizer import Birth
