@@ -9,7 +9,6 @@ from types import TracebackType
 
 from profilers.energy.intervals import Estimate
 from profilers.energy.per_image import Window, Windows, derive
-from profilers.energy.readings import Sensor
 from profilers.energy.sampling.sampler import Sampler
 from profilers.errors import MeterError
 from profilers.meters import NoMeter, find_meter
@@ -122,8 +121,6 @@ class _Running:
         column, sensor = sensor_of(self._meter)
         if column is None:
             return _counted(self._meter.name, end_s - start_s, first, last), ()
-        if self._meter.name.startswith("constant"):
-            sensor = Sensor()
         interval_s = self.sampler.interval_s
         self.sampler.wait(end_s + sensor.settled_s + _LEVEL_READINGS * interval_s - self.sampler.now())
         can = self._meter.capabilities()

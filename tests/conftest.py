@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 # the workers that run these tests share the cores: threads of several pools would spin while they wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# each child would compile every module again
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # a busy machine turns no test red; what failed is printed as code that gives it again
-settings.register_profile("ecosel", deadline=None, print_blob=True)
+settings.register_profile("ecosel", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ecosel")
 
 

@@ -155,7 +155,7 @@ def marks_of(
     """Return the marks of a measurement that is yet to run; `period_s` is the update period that was found."""
     column, sensor = sensor_of(sampler.meter, period_s=period_s)
     can = sampler.meter.capabilities()
-    pause_s = sensor.settled_s + _LEVEL_READINGS * sampler.interval_s if column else None
+    pause_s = sensor.settled_s + _LEVEL_READINGS * sampler.interval_s if column and sensor.lag_s else None
     base = Windows((), sampler.meter.name, column, can.energy, sensor, sampler.interval_s, idle_cold, idle_warm, pause_s=pause_s)
     return replace(base, gain_error=can.gain_error, offset_error_w=can.offset_error_w, calibration=sampler.calibration)
 

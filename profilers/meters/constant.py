@@ -27,7 +27,14 @@ class ConstantMeter:
         return f"an assumed {self._power_w:.12g} W, not measured"
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(power=True, average_power=False, energy=False, notes=("the power is assumed, not measured",))
+        return Capabilities(
+            power=True,
+            average_power=False,
+            energy=False,
+            update_period_s=0.0,  # what is declared trails nothing
+            averaging_window_s=0.0,
+            notes=("the power is assumed, not measured",),
+        )
 
     def read(self) -> Reading:
         return Reading(time_s=self._clock(), duration_s=0.0, power_w=self._power_w)

@@ -1,4 +1,4 @@
-"""Open a variant in a fresh process and return its scores there: a file and images → scores."""
+"""Open variants in a process apart and return their scores there: files and images → scores."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ _GIVEN, _FOUND = "images.npy", "scores.npy"
 
 @dataclass(frozen=True)
 class Checked:
-    """What a fresh process found: the scores of all images, and how they were computed."""
+    """What a process apart found: the scores of all images, and how they were computed."""
 
     scores: Images
     execution: Execution
@@ -40,21 +41,32 @@ class Agreement:
     agreement: float  # share of the images that both put into the same class
 
 
-def check(path: Path, images: Images, /, *, batch: int, threads: int) -> Checked:
-    """Open a file in a fresh process, and run it there image by image and in batches.
+class Checker:
+    """A process that makes no variants, in which files are opened; it serves until one fails, and then there is a new one."""
 
-    ModelError if it cannot be opened or run, or gives an image different scores alone and in a batch.
-    """
-    child = ChildProcess(DeviceSlot(), shows=True)
-    with TemporaryDirectory() as folder:
-        np.save(Path(folder, _GIVEN), images)
+    def __init__(self, images: Images, /, *, batch: int, threads: int) -> None:
+        self._child = ChildProcess(DeviceSlot(), shows=True)
+        self._folder = TemporaryDirectory()
+        self._how = (self._folder.name, batch, threads)
+        np.save(Path(self._folder.name, _GIVEN), images)
+
+    def __enter__(self) -> Checker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None:
+        self._child.kill()
+        self._folder.cleanup()
+
+    def check(self, path: Path, /) -> Checked:
+        """Open a file, and run it image by image and in batches.
+
+        ModelError if it cannot be opened or run, or gives an image different scores alone and in a batch.
+        """
         try:
-            how = child.call(f"{__name__}:run_apart", (path, folder, batch, threads), deadline_s=_LONGEST_S)
-            return Checked(np.load(Path(folder, _FOUND)), how)
+            how = self._child.call(f"{__name__}:run_apart", (path, *self._how), deadline_s=_LONGEST_S)
         except Died as death:
             raise ModelError(f"{death}" if death.kind == "error" else f"the process that opened it died: {death}") from None
-        finally:
-            child.kill()
+        return Checked(np.load(Path(self._folder.name, _FOUND)), how)
 
 
 def compare_scores(found: Images, parent: Images, /) -> Agreement:
@@ -72,7 +84,7 @@ def tolerance(parent: Images, /) -> float:
 
 
 def run_apart(path: Path, folder: str, batch: int, threads: int, /) -> Execution:
-    """Run the images of a folder through a file, and keep the scores there; what `check` calls in a process of its own."""
+    """Run the images of a folder through a file, and keep the scores there; what `check` calls in its process."""
     found = _checked(path, np.load(Path(folder, _GIVEN)), batch, threads)
     np.save(Path(folder, _FOUND), found.scores)
     return found.execution

@@ -1,8 +1,9 @@
-"""Make one variant of a network: its file appears whole, after a fresh process has verified it, or not at all."""
+"""Make one variant of a network: its file appears whole, after another process has verified it, or not at all."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,7 @@ from profilers.errors import ModelError
 from profilers.measuring.device import ReservedDevice
 from profilers.models.inputs import image_batch
 from profilers.models.torch_errors import in_one_line, quiet
-from profilers.variants.checking import Agreement, Checked, check, compare_scores, tolerance
+from profilers.variants.checking import Agreement, Checked, compare_scores, tolerance
 from profilers.variants.names import PRUNING, Variant, is_installed, missing_package
 from profilers.variants.rewriting.cutting import cut, is_sequential
 from profilers.variants.rewriting.finetuning import fine_tune
@@ -75,12 +76,15 @@ def check_pruning(network: fx.GraphModule, variants: tuple[Variant, ...], /) -> 
             raise missing_package(variant, [PRUNING[0]])
 
 
-def make(variant: Variant, material: Material, path: Path, device: ReservedDevice, /, *, epochs: int) -> Made:
+Check = Callable[[Path], Checked]
+
+
+def make(variant: Variant, material: Material, path: Path, device: ReservedDevice, check: Check, /, *, epochs: int) -> Made:
     """Write one variant to a path. ModelError, and no file, if it cannot be made or does not match its name."""
     with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         file = Path(folder, path.name)
         written = _written(variant, material, file, device, epochs=epochs if variant.is_trained else 0)
-        made = _verified(written, material, file)
+        made = _verified(written, material, file, check)
         os.replace(file, path)
     return replace(made, path=path)
 
@@ -153,8 +157,8 @@ def _save(network: nn.Module, sample: Tensor, file: Path) -> None:
         torch.export.save(program, target)
 
 
-def _verified(written: _Written, material: Material, file: Path) -> Made:
-    checked = check(file, material.images, batch=material.batch, threads=material.threads)
+def _verified(written: _Written, material: Material, file: Path, check: Check) -> Made:
+    checked = check(file)
     agreement = compare_scores(checked.scores, material.scores)
     difference, bound = agreement.max_logit_difference, tolerance(material.scores)
     if written.variant.is_exact and not difference <= bound:

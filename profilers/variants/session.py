@@ -24,6 +24,7 @@ from profilers.measuring.several.comparison import Rounds
 from profilers.measuring.several.side_by_side import Opened, measure_side_by_side
 from profilers.models.opening import drawn
 from profilers.results.inference_profile import InferenceProfile
+from profilers.variants.checking import Checker
 from profilers.variants.execution import Execution, execution_of_module
 from profilers.variants.making import FineTuning, Made, Material, check_pruning, make
 from profilers.variants.names import Variant
@@ -95,15 +96,16 @@ def compress(settings: CompressSettings, /, *, show: Show = lambda progress: Non
         settings.folder.mkdir(parents=True, exist_ok=True)
         how = execution_of_module(prepared.inference.eager, material.images[:2])
         opened, failures = [_Opened(parent, runtime, prepared, how)], []
-        for number, variant in enumerate(settings.variants):
-            show(Progress(f"making {variant.name}", number / len(settings.variants), 0.0))
-            try:
-                made = make(variant, material, settings.path(variant), device, epochs=settings.finetune)
-                opened.append(_opened(parent, made, device))
-            except ProfilerError as error:
-                settings.path(variant).unlink(missing_ok=True)  # verified, and yet it cannot be measured
-                status = "oom" if isinstance(error, OutOfMemory) else "invalid"
-                failures.append(Failure(variant, status, str(error)))
+        with Checker(material.images, batch=material.batch, threads=material.threads) as checker:
+            for number, variant in enumerate(settings.variants):
+                show(Progress(f"making {variant.name}", number / len(settings.variants), 0.0))
+                try:
+                    made = make(variant, material, settings.path(variant), device, checker.check, epochs=settings.finetune)
+                    opened.append(_opened(parent, made, device))
+                except ProfilerError as error:
+                    settings.path(variant).unlink(missing_ok=True)  # verified, and yet it cannot be measured
+                    status = "oom" if isinstance(error, OutOfMemory) else "invalid"
+                    failures.append(Failure(variant, status, str(error)))
         as_drawn, slots = drawn(parent.model) if prepared.format == "genome" else (None, ())
         models, ratio = _measured(opened, as_drawn, device, parent, show)
     redundancy = Redundancy(slots, ratio) if ratio is not None else None

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,19 @@ def _own_locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[None]:
+    """Let --quick warm up and measure for a tenth of a second: how long it takes is no matter of who asks for this."""
+    from profilers.measuring.settings import Plan
+
+    def quick(*, ci: float = 0.5, max_s: float = 0.3) -> Plan:
+        return Plan(ci=ci, min_s=min(0.1, max_s), max_s=max_s, warm_up_s=0.1, flat_s=0.05, idle_s=0.1, group_s=0.02)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Plan, "quick", quick)
+        yield
+
+
 @pytest.fixture(scope="session")
 def _nvml_libraries(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     """Build the stand-in as of a driver of today (False) and one of 2020 (True)."""
@@ -44,15 +58,15 @@ def _nvml_libraries(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path
     return folders
 
 
-@pytest.fixture
-def nvml_standin(_nvml_libraries: dict[bool, Path], tmp_path: Path) -> Callable[..., dict[str, str]]:
+@pytest.fixture(scope="session")
+def nvml_standin(_nvml_libraries: dict[bool, Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, str]]:
     """Return a function from the text of a configuration (see standin.c) to the environment of a child with these boards.
 
     The file that the child's NVML_STANDIN names may be replaced while the child runs.
     """
 
     def serve(configuration: str, *, old_driver: bool = False, **extra: str) -> dict[str, str]:
-        file = tmp_path / "nvml_standin.txt"
+        file = tmp_path_factory.mktemp("standin") / "nvml_standin.txt"
         file.write_text(configuration)
         return environment(
             LD_LIBRARY_PATH=str(_nvml_libraries[old_driver]), NVML_STANDIN=str(file), PYTHONPATH=str(ROOT), **extra
@@ -88,8 +102,10 @@ def as_nobody(work: Callable[[], str]) -> str:
         return answer.read()
 
 
-def let_others_pass(root: Path) -> None:
-    """Open a folder of pytest, and those above it, to all users."""
-    for folder in (root, *root.parents):
-        if folder.owner() == root.owner() and folder.name.startswith(("pytest", "test_", "popen")):
-            folder.chmod(0o755)
+@pytest.fixture
+def folder_of_all() -> Iterator[Path]:
+    """Return a folder that all users may enter: those of pytest are closed again by each pytest that begins beside this one."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder

@@ -25,6 +25,7 @@ from tests.profilers.models.onnx.files import node, values
 SHORT = Plan(min_s=0.05, max_s=0.2, warm_up_s=0.05, flat_s=0.01, idle_s=0.05, group_s=0.005)
 QUICK = ("--quick", "--max-seconds", "0.2", "--device", "cpu")
 Run = Callable[..., Outcome]
+pytestmark = pytest.mark.usefixtures("hasty")
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,13 @@ from profilers.energy.sampling.trace import read_trace
 from profilers.errors import ModelError, ProfilerError
 from profilers.measuring.profile import Profiled, Uncompiled, profile
 from profilers.measuring.settings import Plan, ProfileSettings
-from profilers.measuring.several.sweep import sweep, unfinished
+from profilers.measuring.several.sweep import unfinished
 from profilers.results.building import verify
 from tests.conftest import ROOT, Outcome
 from tests.profilers.conftest import needs_compiler, run_child
 from tests.profilers.networks import Small
 
-SHORT = Plan(ci=0.5, min_s=0.3, max_s=3.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.1, group_s=0.02)
+SHORT = Plan(ci=0.5, min_s=0.1, max_s=1.0, warm_up_s=0.1, flat_s=0.05, idle_s=0.1, group_s=0.01)
 FACTORY = f"{ROOT / 'tests/profilers/measuring/test_profile.py'}:digits_network"
 
 
@@ -34,22 +35,31 @@ def digits_network() -> torch.nn.Module:
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
 
 
-@pytest.fixture(autouse=True)
-def undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def undisturbed() -> Iterator[None]:
     """What others have of this machine while the tests run is no matter of theirs."""
-    monkeypatch.setattr("profilers.measuring.measurement.processor_time", lambda: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("profilers.measuring.measurement.processor_time", lambda: None)
+        patch.setattr("profilers.measuring.warming_up._LEARN_S", 0.5)  # the meters here update often, or never
+        yield
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    path = tmp_path / "net.pt"
+    path = tmp_path_factory.mktemp("weights") / "net.pt"
     torch.save(digits_network().state_dict(), path)
     return path
 
 
 def measured(path: Path, **more: Any) -> Profiled:
     return profile(ProfileSettings(str(path), factory=FACTORY, dataset="digits", plan=SHORT, **more))
+
+
+@pytest.fixture(scope="module")
+def declared(undisturbed: None, weights: Path) -> Profiled:
+    """A measurement with a declared power, which is read and not changed."""
+    return measured(weights, meter="constant:65")
 
 
 def test_without_a_meter_energy_is_null_with_a_reason_and_all_else_is_measured(weights: Path) -> None:
@@ -81,8 +91,8 @@ def test_accuracy_is_that_of_the_batches_that_were_measured(weights: Path) -> No
         assert (raw["correct"], raw["pass_images"]) == (right, len(data.labels))
 
 
-def test_a_declared_power_gives_its_energy_and_says_that_it_is_assumed(weights: Path) -> None:
-    found = measured(weights, meter="constant:65").profile
+def test_a_declared_power_gives_its_energy_and_says_that_it_is_assumed(declared: Profiled) -> None:
+    found = declared.profile
     assert found.energy.source == "constant:65"
     assert found.energy.per_inference is not None
     assert found.energy.per_inference.value == pytest.approx(65 / found.throughput.value, rel=1e-6)
@@ -91,14 +101,13 @@ def test_a_declared_power_gives_its_energy_and_says_that_it_is_assumed(weights: 
     assert found.energy.above_idle_j is None
 
 
-def test_a_trace_gives_every_figure_again_to_the_bit_and_a_changed_one_does_not(weights: Path, tmp_path: Path) -> None:
-    profiled = measured(weights, meter="constant:65")
+def test_a_trace_gives_every_figure_again_to_the_bit_and_a_changed_one_does_not(declared: Profiled, tmp_path: Path) -> None:
     file = tmp_path / "trace.parquet"
-    profiled.write_trace(file)
+    declared.write_trace(file)
     trace, header = read_trace(file)
     again, differing = verify(trace, header)
     assert differing == []
-    assert again.to_dict()["energy"] == profiled.profile.to_dict()["energy"]
+    assert again.to_dict()["energy"] == declared.profile.to_dict()["energy"]
     changed = replace(trace, power_w=trace.power_w + 1)
     assert verify(changed, header)[1] == ["energy"]
     header["raw"]["correct"] += 1
@@ -132,22 +141,40 @@ def test_a_recorded_trace_serves_as_a_meter(weights: Path, tmp_path: Path) -> No
     assert energy.mean_power_w == pytest.approx(80)
 
 
-def test_the_whole_path_runs_over_the_real_nvml_binding(weights: Path, nvml_standin: Callable[..., dict[str, str]]) -> None:
-    """A board of 120 W by the stand-in driver: counter and integrated power agree, and both idles are there."""
-    env = nvml_standin(
-        "board GPU-1234\nname Test board\npower 120\nperiod 0.02\nwindow 0.025\ntick 0.02\ntemperature 40\nsm 1400\n"
-    )
+BOARD = "board GPU-1234\nname Test board\npower 120\nperiod 0.02\nwindow 0.025\ntick 0.02\n"
+BOARDS = {
+    "good": "temperature 40\nsm 1400\n",
+    "throttled": "reasons 64\nprocess 4242\n",
+    "frozen": "frozen 1\n",
+}
+
+
+@pytest.fixture(scope="module")
+def boards(weights: Path, nvml_standin: Callable[..., dict[str, str]]) -> dict[str, Any]:
+    """Measure over the real binding in one child, on one board of 120 W by the stand-in driver after the other."""
     code = f"""
-import json, sys
+import json, os, sys
+from profilers.measuring import warming_up
 from profilers.measuring.profile import profile
-from profilers.measuring.measurement import Plan
-from profilers.measuring.settings import ProfileSettings
-plan = Plan(ci=0.5, min_s=0.3, max_s=2.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.02)
-found = profile(ProfileSettings({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
-print(json.dumps({{**found.to_dict(), "compiler": "torch._dynamo" in sys.modules}}))
+from profilers.measuring.settings import Plan, ProfileSettings
+warming_up._LEARN_S = 0.5  # time for 25 updates of these boards
+plan = Plan(ci=0.5, min_s=0.2, max_s=0.8, warm_up_s=0.1, flat_s=0.05, idle_s=0.3, group_s=0.02)
+found = {{}}
+for name, more in {BOARDS!r}.items():
+    with open(os.environ["NVML_STANDIN"], "w") as file:
+        file.write({BOARD!r} + more)
+    one = profile(ProfileSettings({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
+    found[name] = [one.to_dict(), [*one.warnings, *one.energy.reasons]]
+print(json.dumps({{**found, "compiler": "torch._dynamo" in sys.modules}}))
 """
-    found = run_child(env, code)
-    assert not found["compiler"], "2 s are spent on importing a compiler that nobody asked for"
+    found: dict[str, Any] = run_child(nvml_standin(BOARD), code)
+    return found
+
+
+def test_the_whole_path_runs_over_the_real_nvml_binding(boards: dict[str, Any]) -> None:
+    """Counter and integrated power agree, and both idles are there."""
+    assert not boards["compiler"], "2 s are spent on importing a compiler that nobody asked for"
+    found, _ = boards["good"]
     energy = found["energy"]
     assert found["meter"] == "nvml"
     # a starved machine sees the counter's ticks late, and then the power is preferred: test_protocol.py has the exact figures
@@ -160,32 +187,19 @@ print(json.dumps({{**found.to_dict(), "compiler": "torch._dynamo" in sys.modules
 
 
 @pytest.mark.parametrize(
-    ("lines", "words"),
+    ("board", "words"),
     [
-        (
-            "reasons 64\nprocess 4242",
-            ("not valid for ranking: clocks were throttled: hw-thermal", "other processes used the board"),
-        ),
-        ("frozen 1", ("the value does not grow",)),
+        ("throttled", ("not valid for ranking: clocks were throttled: hw-thermal", "other processes used the board")),
+        ("frozen", ("the value does not grow",)),
     ],
 )
-def test_what_spoils_a_measurement_is_said(
-    lines: str, words: tuple[str, ...], weights: Path, nvml_standin: Callable[..., dict[str, str]]
-) -> None:
-    code = f"""
-import json
-from profilers.measuring.profile import profile
-from profilers.measuring.measurement import Plan
-from profilers.measuring.settings import ProfileSettings
-plan = Plan(ci=0.5, min_s=1.2, max_s=3.0, warm_up_s=0.3, flat_s=0.1, idle_s=0.3, group_s=0.05)
-found = profile(ProfileSettings({str(weights)!r}, factory={FACTORY!r}, dataset="digits", meter="nvml:0", plan=plan)).profile
-print(json.dumps([found.status, *found.warnings, *found.energy.reasons]))
-"""
-    said = run_child(nvml_standin("board GPU-1234\npower 120\nperiod 0.02\nwindow 0.025\ntick 0.02\n" + lines), code)
+def test_what_spoils_a_measurement_is_said(board: str, words: tuple[str, ...], boards: dict[str, Any]) -> None:
+    found, said = boards[board]
     for part in words:
-        assert any(part in warning for warning in said[1:]), said
+        assert any(part in warning for warning in said), said
+        assert not any(part in warning for warning in boards["good"][1])
     # a busy machine may spoil them all
-    assert (said[0] == "invalid") == any("not valid" in warning for warning in said[1:])
+    assert (found["status"] == "invalid") == any("not valid" in warning for warning in said)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
@@ -207,8 +221,13 @@ def test_a_model_with_images_runs_channels_last(tmp_path: Path) -> None:
 
 
 @needs_compiler
-def test_a_compiled_model_tells_what_compiling_cost_and_when_it_pays_off(weights: Path) -> None:
-    found = measured(weights, compile=True, meter="constant:65").profile
+def test_a_compiled_model_tells_what_compiling_cost_and_when_it_pays_off(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch._inductor.config
+
+    # PyTorch would try six ways to compile for this processor first, which takes 7 s, and then compile headers for later
+    monkeypatch.setattr(torch._inductor.config.cpp, "vec_isa_ok", False)
+    monkeypatch.setattr(torch._inductor.config, "cpp_cache_precompile_headers", False)
+    found = measured(weights, compile=True, limit=100, meter="constant:65").profile
     assert found.facts.flops == 2 * (64 * 32 + 32 * 10)
     assert found.compile_time_s is not None
     assert found.compile_energy_j == pytest.approx(65 * found.compile_time_s, rel=1e-6)
@@ -255,47 +274,56 @@ def test_a_device_that_is_not_there_is_one_line(weights: Path) -> None:
         measured(weights, device="cuda")
 
 
+TALKATIVE = """
+import os, torch
+class Talkative(torch.nn.Sequential):
+    def forward(self, x):
+        print("from Python")
+        os.write(1, b"from native code")
+        return super().forward(x)
+def network():
+    print("from the factory")
+    return Talkative(torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+"""
+DEADLY = """
+import pathlib, signal
+def deadly():
+    mark = pathlib.Path(__file__).with_suffix(".died")
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return network()
+"""
+PRINTED = ("from Python", "from native code", "from the factory")
+
+
 def test_sweep_makes_a_row_of_every_combination_and_goes_on_where_it_stopped(
-    weights: Path, tmp_path: Path, ecosel: Callable[..., Outcome]
+    hasty: None, weights: Path, tmp_path: Path, ecosel: Callable[..., Outcome]
 ) -> None:
-    archive = tmp_path / "sweep.db"
-    command = (
-        "profile",
-        weights,
-        "--factory",
-        FACTORY,
-        "--dataset",
-        "digits",
-        "--quick",
-        "--max-seconds",
-        "0.2",
-        "--archive",
-        archive,
-    )
-    outcome = ecosel(*command, "--sweep", "batch=100", "--sweep", "mode=paper,pipelined", "--format", "json")
+    """The first child is killed, which costs its own row alone; what the others print does not get into the answer."""
+    archive, code = tmp_path / "sweep.db", tmp_path / "deadly.py"
+    code.write_text(TALKATIVE + DEADLY)
+    model = ("profile", weights, "--factory", f"{code}:deadly", "--dataset", "digits")
+    command = (*model, "--quick", "--max-seconds", "0.2", "--archive", archive)
+    outcome = ecosel(*command, "--sweep", "batch=50,1000", "--format", "json")
     assert outcome.status == 0, outcome.err
-    rows = json.loads(outcome.out)
-    assert [(row["batch_size"], row["mode"]) for row in rows] == [(100, "paper"), (100, "pipelined")]
+    for words in PRINTED:
+        assert words in outcome.err
+    killed, row = json.loads(outcome.out)
+    assert (killed["batch_size"], killed["status"]) == (50, "crash")
+    assert killed["remarks"] == "its process was killed from outside (SIGKILL)"
     # the children see how busy this machine is: a row may be marked for that alone
-    assert rows[0]["status"] == "ok" or "other processes took" in rows[0]["remarks"]
-    assert rows[1]["status"] == "invalid"
-    assert "overlaps copies to a GPU" in rows[1]["remarks"]
-    again = ecosel(*command, "--sweep", "batch=100,1000", "--sweep", "mode=paper")
-    finished = rows[0]["status"] == "ok"
+    finished = row["status"] == "ok"
+    assert row["batch_size"] == 1000
+    assert finished or "other processes took" in row["remarks"]
+    again = ecosel(*command, "--sweep", "batch=1000", "--sweep", "mode=paper,pipelined", "--format", "json")
     assert not finished or "1 of 2 combinations are in" in again.err
-    assert len(again.out.splitlines()) == 2 - finished
+    rows = json.loads(again.out)
+    assert [row["mode"] for row in rows] == ["paper"] * (not finished) + ["pipelined"]
+    assert rows[-1]["status"] == "invalid"
+    assert "overlaps copies to a GPU" in rows[-1]["remarks"]
     chosen = ecosel("select", archive, "--format", "json")
     assert chosen.status == 0 or (not finished and "invalid by status" in chosen.err)
-
-
-def test_a_child_that_is_killed_costs_its_own_row_alone(tmp_path: Path, weights: Path) -> None:
-    factory = tmp_path / "deadly.py"
-    factory.write_text("import os, signal\ndef build(): os.kill(os.getpid(), signal.SIGKILL)\n")
-    good = ProfileSettings(str(weights), factory=FACTORY, dataset="digits", plan=SHORT)
-    points = list(sweep([replace(good, factory=f"{factory}:build"), good], show=lambda progress: None))
-    assert points[0].status == "crash"
-    assert points[1].profile is not None
-    assert points[0].reason == "its process was killed from outside (SIGKILL)"
 
 
 @pytest.mark.parametrize(
@@ -319,17 +347,17 @@ def test_wrong_usage_is_one_line_and_exit_2(
     assert len(outcome.err.splitlines()) == 1
 
 
-def test_a_name_that_could_drive_a_terminal_is_shown_with_marks_in_its_place(weights: Path) -> None:
+def test_a_name_that_could_drive_a_terminal_is_shown_with_marks_in_its_place(weights: Path, tmp_path: Path) -> None:
     from profilers.results.text import profile_text
 
-    path = weights.rename(weights.parent / "we\nird\x1b[31m.pt")
+    path = Path(shutil.copy(weights, tmp_path / "we\nird\x1b[31m.pt"))
     assert "we\ufffdird\ufffd[31m.pt (state_dict)" in profile_text(measured(path, limit=10).profile)
 
 
-def test_the_table_shows_intervals_units_and_what_is_missing(weights: Path) -> None:
+def test_the_table_shows_intervals_units_and_what_is_missing(declared: Profiled) -> None:
     from profilers.results.text import profile_text
 
-    text = profile_text(measured(weights, meter="constant:65").profile)
+    text = profile_text(declared.profile)
     assert "constant:65 (assumed, not measured)" in text
     assert "2,410" in text
     assert "±" in text
@@ -353,7 +381,7 @@ def test_help_needs_no_torch_and_a_measurement_asks_for_it_before_anything_is_wr
         assert not archive.exists()
 
 
-def test_no_figure_of_a_profile_is_a_silent_nan(weights: Path) -> None:
+def test_no_figure_of_a_profile_is_a_silent_nan(declared: Profiled) -> None:
     def numbers(value: Any) -> list[float]:
         if isinstance(value, dict):
             return [number for one in value.values() for number in numbers(one)]
@@ -361,7 +389,7 @@ def test_no_figure_of_a_profile_is_a_silent_nan(weights: Path) -> None:
             return [number for one in value for number in numbers(one)]
         return [value] if isinstance(value, float) else []
 
-    assert all(map(math.isfinite, numbers(measured(weights, meter="constant:65").profile.to_dict())))
+    assert all(map(math.isfinite, numbers(declared.profile.to_dict())))
 
 
 def test_a_model_in_memory_is_measured_without_a_file() -> None:
@@ -395,10 +423,10 @@ def test_tf32_is_refused_where_no_hardware_has_it(weights: Path) -> None:
         measured(weights, precision="tf32")
 
 
-def test_fewer_images_than_a_batch_are_said(weights: Path) -> None:
+def test_fewer_images_than_a_batch_are_said(weights: Path, declared: Profiled) -> None:
     found = measured(weights, limit=5).profile
     assert "batches hold 5 images, which are all there are" in found.warnings
-    assert not any("all there are" in warning for warning in measured(weights, limit=100).profile.warnings)
+    assert not any("all there are" in warning for warning in declared.profile.warnings)
 
 
 def test_a_pass_that_is_not_run_to_its_end_is_called_a_sample(weights: Path) -> None:
@@ -442,43 +470,18 @@ def network():
     assert (kept.profile.facts.compiled, kept.profile.facts.parameters) == (False, 64 * 32 + 32 + 32 * 10 + 10)
 
 
-TALKATIVE = """
-import os, torch
-class Talkative(torch.nn.Sequential):
-    def forward(self, x):
-        print("from Python")
-        os.write(1, b"from native code")
-        return super().forward(x)
-def network():
-    print("from the factory")
-    return Talkative(torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
-"""
-
-
-@pytest.mark.parametrize("swept", [False, True])
-def test_what_a_model_prints_does_not_get_into_the_answer(
-    swept: bool, weights: Path, tmp_path: Path, ecosel: Callable[..., Outcome]
+def test_neither_what_a_model_prints_nor_a_trace_that_cannot_be_written_spoils_the_answer(
+    hasty: None, weights: Path, tmp_path: Path, ecosel: Callable[..., Outcome]
 ) -> None:
     (tmp_path / "talkative.py").write_text(TALKATIVE)
-    command = ["profile", weights, "--factory", f"{tmp_path / 'talkative.py'}:network", "--dataset", "digits", "--quick"]
-    command += ["--max-seconds", "0.1", "--format", "json"]
-    command += ["--sweep", "batch=1000", "--archive", tmp_path / "a.db"] if swept else []
-    outcome = ecosel(*command)
-    assert outcome.status == 0, outcome.err
-    assert json.loads(outcome.out)
-    for words in ("from Python", "from native code", "from the factory"):
-        assert words in outcome.err
-
-
-def test_a_measurement_whose_trace_cannot_be_written_is_shown_all_the_same(
-    weights: Path, tmp_path: Path, ecosel: Callable[..., Outcome]
-) -> None:
     trace = tmp_path / ("t" * 250)  # with what is added to it while it is written, too long for a name
-    command = ("profile", weights, "--factory", FACTORY, "--dataset", "digits", "--quick", "--max-seconds", "0.1")
-    outcome = ecosel(*command, "--trace", trace, "--format", "json")
+    command = ["profile", weights, "--factory", f"{tmp_path / 'talkative.py'}:network", "--dataset", "digits", "--quick"]
+    outcome = ecosel(*command, "--max-seconds", "0.1", "--format", "json", "--trace", trace)
     assert outcome.status == 1
-    assert said(outcome)[0].startswith(f"ecosel: cannot write {trace} ")
+    assert f"ecosel: cannot write {trace} " in outcome.err
     assert json.loads(outcome.out)["status"] == "ok"
+    for words in PRINTED:
+        assert words in outcome.err
 
 
 def test_a_sweep_over_a_model_that_cannot_be_opened_makes_no_rows(
@@ -505,10 +508,9 @@ def test_what_failed_in_a_sweep_is_tried_again_and_what_was_measured_is_not(weig
     assert [one.batch_size for one in unfinished(requests, status)] == [3, 4, 5]
 
 
-def test_a_record_of_nonsense_is_one_line(weights: Path, tmp_path: Path) -> None:
-    profiled = measured(weights, meter="constant:65")
+def test_a_record_of_nonsense_is_one_line(declared: Profiled, tmp_path: Path) -> None:
     file = tmp_path / "trace.parquet"
-    profiled.write_trace(file)
+    declared.write_trace(file)
     trace, whole = read_trace(file)
     for spoil in (
         lambda header: header["raw"]["marks"]["groups"].clear(),

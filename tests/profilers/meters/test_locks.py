@@ -14,7 +14,7 @@ import pytest
 from profilers.errors import MeterError
 from profilers.meters.locks import board_lock
 from tests.conftest import ROOT, environment
-from tests.profilers.conftest import as_nobody, let_others_pass
+from tests.profilers.conftest import as_nobody
 
 UUID = "GPU-11111111-aaaa-bbbb-cccc-000000000001"
 HOLD = f"""
@@ -147,21 +147,20 @@ def test_the_file_is_for_all_users_whatever_the_umask(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can act for two users")
-def test_users_exclude_each_other(tmp_path: Path) -> None:
-    let_others_pass(tmp_path)
-    tmp_path.chmod(0o1777)
+def test_users_exclude_each_other(folder_of_all: Path) -> None:
+    folder_of_all.chmod(0o1777)
 
     def try_as_other() -> str:
         try:
-            with board_lock(UUID, folder=tmp_path):
+            with board_lock(UUID, folder=folder_of_all):
                 return "got it"
         except MeterError as error:
             return str(error)
 
-    with board_lock(UUID, folder=tmp_path):
+    with board_lock(UUID, folder=folder_of_all):
         assert (
             as_nobody(try_as_other)
-            == f"board {UUID} is being measured by process {os.getpid()}; wait until it ends ({file_of(tmp_path)})"
+            == f"board {UUID} is being measured by process {os.getpid()}; wait until it ends ({file_of(folder_of_all)})"
         )
     assert as_nobody(try_as_other) == "got it"
 

@@ -10,7 +10,7 @@ import pytest
 
 from profilers.errors import MeterError
 from profilers.meters.rapl import RaplMeter
-from tests.profilers.conftest import as_nobody, let_others_pass
+from tests.profilers.conftest import as_nobody
 
 RANGE_UJ = 262_143_328_850  # of a Xeon
 
@@ -146,10 +146,10 @@ def test_a_machine_without_rapl_says_so(sysfs: Sysfs) -> None:
         sysfs.open()
 
 
-def test_counters_that_only_root_may_read_say_what_to_do(sysfs: Sysfs) -> None:
+def test_counters_that_only_root_may_read_say_what_to_do(folder_of_all: Path) -> None:
+    sysfs = Sysfs(folder_of_all)
     sysfs.zone("intel-rapl:0", "package-0", 5_000_000)
     (sysfs.root / "intel-rapl:0" / "energy_uj").chmod(0o200 if os.getuid() else 0o400)
-    let_others_pass(sysfs.root)
 
     def refusal() -> str:
         try:
@@ -164,11 +164,11 @@ def test_counters_that_only_root_may_read_say_what_to_do(sysfs: Sysfs) -> None:
     )
 
 
-def test_dram_that_only_root_may_read_is_left_out_and_said(sysfs: Sysfs) -> None:
+def test_dram_that_only_root_may_read_is_left_out_and_said(folder_of_all: Path) -> None:
+    sysfs = Sysfs(folder_of_all)
     sysfs.zone("intel-rapl:0", "package-0", 5_000_000, moves=True)
     sysfs.zone("intel-rapl:0:0", "dram", 5_000_000, moves=False)
     (sysfs.root / "intel-rapl:0:0" / "energy_uj").chmod(0o200 if os.getuid() else 0o400)
     (sysfs.root / "intel-rapl:0" / "energy_uj").chmod(0o666)
-    let_others_pass(sysfs.root)
     said = as_nobody(lambda: " ".join(sysfs.open().capabilities().notes))
     assert said == "the energy excludes package-0 dram: only root can read its counter"

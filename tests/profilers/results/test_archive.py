@@ -16,7 +16,7 @@ from profilers.errors import ProfilerError
 from profilers.measuring.settings import ProfileSettings
 from profilers.results.archive import COLUMNS, append, done, failed_row
 from tests.conftest import ROOT, Outcome, environment
-from tests.profilers.conftest import as_nobody, let_others_pass
+from tests.profilers.conftest import as_nobody
 
 
 def row(name: str = "net", **more: Any) -> dict[str, Any]:
@@ -25,6 +25,9 @@ def row(name: str = "net", **more: Any) -> dict[str, Any]:
         | {"candidate_id": name, "status": "ok", "configuration": name, "accuracy": 0.9, "parameters": 10}
         | more
     )
+
+
+APPEND = "from profilers.results.archive import append"
 
 
 @pytest.mark.parametrize("name", ["runs.db", "runs.ndjson"])
@@ -44,8 +47,8 @@ def test_rows_are_appended_named_apart_and_read_by_select(name: str, tmp_path: P
 @pytest.mark.parametrize("name", ["runs.db", "runs.ndjson"])
 def test_processes_that_append_at_once_lose_nothing(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
-    code = "import sys; from pathlib import Path; from profilers.results.archive import append; from tests.profilers.results.test_archive import row\nfor _ in range(15): append(Path(sys.argv[1]), row())"
-    writers = [subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT, env=environment()) for _ in range(4)]
+    code = f"import json; from pathlib import Path; {APPEND}\nfor _ in range(15): append(Path({str(path)!r}), json.loads({json.dumps(row())!r}))"
+    writers = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment()) for _ in range(4)]
     assert [writer.wait(60) for writer in writers] == [0] * 4
     names = [append(path, row())]
     assert names == ["net-61"]
@@ -117,9 +120,8 @@ def test_an_archive_whose_writer_died_before_its_first_row_is_empty(name: str, t
 
 
 @pytest.mark.parametrize("name", ["runs.db", "runs.ndjson"])
-def test_an_archive_that_takes_no_row_is_refused_before_the_measurement(name: str, tmp_path: Path) -> None:
-    let_others_pass(tmp_path)
-    path = tmp_path / name
+def test_an_archive_that_takes_no_row_is_refused_before_the_measurement(name: str, folder_of_all: Path) -> None:
+    path = folder_of_all / name
     append(path, row())
     path.chmod(0o444)
 
@@ -161,15 +163,14 @@ def test_a_full_disk_leaves_the_archive_as_it_was(tmp_path: Path) -> None:
     append(path, row("a"))
     whole = path.read_bytes()
     code = f"""
-import resource, signal
+import json, resource, signal
 from pathlib import Path
 from profilers.errors import ProfilerError
-from profilers.results.archive import append
-from tests.profilers.results.test_archive import row
+{APPEND}
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({len(whole) + 100},) * 2)
 try:
-    append(Path({str(path)!r}), row("b"))
+    append(Path({str(path)!r}), json.loads({json.dumps(row("b"))!r}))
 except ProfilerError as error:
     print(error)
 """

@@ -1,7 +1,8 @@
-"""A file is opened in a fresh process, and believed only where its scores hold alone and in a batch."""
+"""A file is opened in a process apart, and believed only where its scores hold alone and in a batch."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor, nn  # noqa: E402
 
 from profilers.errors import ModelError  # noqa: E402
 from profilers.variants import checking  # noqa: E402
-from profilers.variants.checking import check, compare_scores, tolerance  # noqa: E402
+from profilers.variants.checking import Checker, compare_scores, tolerance  # noqa: E402
 from tests.profilers.variants.networks import seeded  # noqa: E402  needs torch
 
 IMAGES = torch.randn(7, 1, 8, 8, generator=torch.Generator().manual_seed(2))
@@ -26,20 +27,24 @@ def _saved(network: nn.Module, path: Path) -> Path:
     return path
 
 
-def test_a_fresh_process_gives_the_scores_and_the_precision(tmp_path: Path) -> None:
-    network = seeded()
-    found = check(_saved(network, tmp_path / "a.pt2"), IMAGES.numpy(), batch=3, threads=1)
+def test_one_process_apart_gives_the_scores_and_the_precision_of_files_until_one_is_damaged(tmp_path: Path) -> None:
+    network, damaged = seeded(), tmp_path / "b.pt2"
+    damaged.write_bytes(b"PK\x03\x04 and no more")
     with torch.no_grad():
         expected = network(IMAGES).numpy()
-    assert np.abs(found.scores - expected).max() <= tolerance(expected)
-    assert found.execution.precision == "fp32"
-
-
-def test_a_damaged_file_is_an_error_of_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "a.pt2"
-    path.write_bytes(b"PK\x03\x04 and no more")
-    with pytest.raises(ModelError) as error:
-        check(path, IMAGES.numpy(), batch=3, threads=1)
+    whole = _saved(network, tmp_path / "a.pt2")
+    with Checker(IMAGES.numpy(), batch=3, threads=1) as checker:
+        pids = []
+        for _ in range(2):
+            found = checker.check(whole)
+            assert np.abs(found.scores - expected).max() <= tolerance(expected)
+            assert found.execution.precision == "fp32"
+            assert checker._child._child is not None
+            pids.append(checker._child._child.pid)
+        with pytest.raises(ModelError) as error:
+            checker.check(damaged)
+        assert checker._child._child is None
+    assert pids[0] == pids[1] != os.getpid()
     assert "\n" not in str(error.value)
 
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
 from profilers.errors import ProfilerError  # noqa: E402
-from profilers.variants import checking, making, names, session  # noqa: E402
+from profilers.variants import checking, names, session  # noqa: E402
 from tests.profilers.variants.networks import seeded  # noqa: E402  needs torch
 
 FACTORY = "tests.profilers.variants.networks:sequential"
@@ -40,7 +41,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def rows(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def rows(hasty: None, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Return the rows of one call with a variant that cannot be made."""
     from click.testing import CliRunner
 
@@ -154,11 +155,15 @@ def test_a_missing_package_is_named_before_anything_is_written(
 def test_a_variant_that_cannot_be_measured_leaves_no_file(
     weights: Path, tmp_path: Path, ecosel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def check_here(checker: checking.Checker, path: Path) -> checking.Checked:
+        folder, batch, threads = checker._how
+        return checking._checked(path, np.load(Path(folder, "images.npy")), batch, threads)
+
     def refuse(*arguments: Any) -> None:
         raise ProfilerError("it cannot be opened twice")
 
     monkeypatch.setattr(session, "_opened", refuse)
-    monkeypatch.setattr(making, "check", lambda path, images, **how: checking._checked(path, images, how["batch"], 1))
+    monkeypatch.setattr(checking.Checker, "check", check_here)
     found = ecosel("compress", weights, *COMMON, "--variants", "fold", "-o", tmp_path / "out")
     assert found.status == 1
     assert "fold failed: it cannot be opened twice" in found.out
