@@ -1,4 +1,4 @@
-"""What profilers raise when the world fails; a wrong argument is a ValueError."""
+"""The errors that profilers raises for outside failures; a wrong argument is a ValueError."""
 
 
 class ProfilerError(Exception):
@@ -6,15 +6,15 @@ class ProfilerError(Exception):
 
 
 class MeterError(ProfilerError):
-    """A meter is missing, or has no number that can be believed."""
+    """A meter is missing, or gives no plausible number."""
 
 
 class WindowTooShort(ProfilerError):  # noqa: N818
-    """A window holds too few samples for its energy to be known."""
+    """A window holds too few samples to determine its energy."""
 
 
 class ModelError(ProfilerError):
-    """A saved model cannot be opened, or cannot be run."""
+    """A saved model cannot be opened or run."""
 
 
 class DataError(ProfilerError):
@@ -22,8 +22,8 @@ class DataError(ProfilerError):
 
 
 class OutOfMemory(ProfilerError):  # noqa: N818
-    """A model and its batch do not fit into the memory of the device."""
+    """A model and its batch do not fit into the device's memory."""
 
 
 class Uncountable(Exception):  # noqa: N818
-    """An operator multiplies, and nothing tells how much."""
+    """An operator multiplies, but how much is unknown."""

@@ -1,4 +1,4 @@
-"""Measure from Python or a notebook: a module in memory over its inputs, or any callable."""
+"""Measure a module in memory over its inputs, or any callable, from Python or a notebook."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """Time and energy of one image, or call, with 95 % intervals; `reasons` explains every None."""
+    """Time and energy per image, or per call, with 95 % intervals; `reasons` explains every None."""
 
     time_s: Estimate
     energy: Energy
@@ -36,7 +36,7 @@ class Cost:
     ended_by: str
     what: str = "image"
     parameters: int | None = None
-    flops: int | None = None  # per image, a multiply-add is two
+    flops: int | None = None  # per image; a multiply-add counts as two
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -65,9 +65,9 @@ def measure_module(
     module: Module, inputs: Any, /, *, batch_size: int = 100, meter: str | None = None, plan: Plan | None = None,
     seed: int = 0, progress: bool = True,
 ) -> Cost:  # fmt: skip
-    """Measure a torch module where it stands, in evaluation mode, over a pass of its inputs; it is left as it was.
+    """Measure a torch module on its device, in evaluation mode, over a pass of its inputs; the module is left unchanged.
 
-    Inputs are a tensor or array [n, ...], a tuple (by position) or dict (by name) of such, or a list of batches of these.
+    Inputs are a tensor or array [n, ...], a tuple (by position) or dict (by name) of them, or a list of batches of these.
     Without a plan it takes 3 to 10 seconds. Raises ProfilerError if the module cannot be run, ValueError for wrong arguments.
     """
     import torch
@@ -110,7 +110,7 @@ def measure_callable(
 ) -> Cost:
     """Measure any callable without arguments that returns when its work is done; one call handles `images` images.
 
-    If the work runs on another device than the processor, `work` must wait for it; torch finds the device.
+    If the work runs on a device other than the processor, `work` must wait for it; torch finds the device.
     """
     if images < 1:
         raise ValueError(f"images is {images}; one call must handle at least 1")
@@ -133,7 +133,7 @@ def _measured(
 
 
 class _Calls:
-    """A callable as a load."""
+    """A load that calls the callable."""
 
     batches = 1
 

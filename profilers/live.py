@@ -1,4 +1,4 @@
-"""Windows around your own loop: start and end of any work → joules with their interval, from a meter sampled meanwhile."""
+"""Measure windows around your own code: joules with an interval, from a meter sampled in the background."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _lock = threading.Lock()
 
 
 class Measured:
-    """One window: `joules`, `low`, `high`, `seconds`, `warnings`, once it has ended; asking waits until the sensor has settled.
+    """One window: `joules`, `low`, `high`, `seconds`, `warnings`, available once it has ended and the sensor has settled.
 
-    Raises MeterError or WindowTooShort where the energy cannot be determined; it is never 0 for want of a reading.
+    Raises MeterError or WindowTooShort if the energy cannot be determined; it is never 0 for lack of a reading.
     """
 
     def __init__(self, device: str = "cuda", *, meter: str | None = None) -> None:
@@ -86,7 +86,7 @@ class Measured:
 
 
 class _Running:
-    """A meter and its sampler, shared by all windows that are open on one device."""
+    """A meter and its sampler, shared by all open windows on one device."""
 
     def __init__(self, key: tuple[str, str | None]) -> None:
         found = find_meter(key[1], key[0])
@@ -136,7 +136,7 @@ class _Running:
 
 
 def _counted(name: str, seconds: float, first: Reading | None, last: Reading | None) -> Estimate:
-    """Return the difference of a counter, off by a tick at either end at most."""
+    """Return the difference of a counter, with an error of at most one tick at either end."""
     if first is None or last is None or first.energy_j is None or last.energy_j is None:
         raise MeterError(f"{name}: the energy counter could not be read at both ends of the window")
     joules = last.energy_j - first.energy_j
@@ -147,7 +147,7 @@ def _counted(name: str, seconds: float, first: Reading | None, last: Reading | N
 
 
 def _synchronise(device: str) -> None:
-    """Wait for work that torch put on a GPU."""
+    """Wait for work that torch has queued on a GPU."""
     torch = sys.modules.get("torch")
     if torch is not None and device.startswith("cuda") and torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize(device)

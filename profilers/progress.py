@@ -21,7 +21,7 @@ def _say_waiting(progress: Progress) -> None:
 
 
 def _say_phases() -> Show:
-    """Return what prints each phase as it begins: in a notebook, a bar needs ipywidgets."""
+    """Return a function that prints each phase as it begins, for notebooks without ipywidgets, which a bar needs."""
     said: list[str] = []
 
     def show(progress: Progress) -> None:
@@ -34,7 +34,7 @@ def _say_phases() -> Show:
 
 @contextmanager
 def progress_bar(shown: bool = True) -> Iterator[Show]:
-    """Show a bar on standard error where a person looks at it, or in a notebook."""
+    """Show a bar on standard error if it is a terminal, or in a notebook."""
     notebook = "ipykernel" in sys.modules
     if not shown or not (notebook or sys.stderr.isatty()):
         yield _say_waiting

@@ -1,4 +1,4 @@
-"""What the commands that measure share: options as values, and a standard output that carries only the answer."""
+"""Parse options that the measuring commands share, and keep everything but the answer off standard output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plan_of(ci: str, *, quick: bool, max_s: float | None) -> Plan:
-    """Return how long to measure, from --ci, --quick and --max-seconds."""
+    """Return the measuring plan given by --ci, --quick and --max-seconds."""
     from profilers.measuring.settings import Plan
 
     if max_s is not None and not 0 < max_s < 1e9:
@@ -33,7 +33,7 @@ def _share(text: str) -> float:
 
 
 def factory_arguments(text: str | None) -> dict[str, Any] | None:
-    """Return the keyword arguments of a factory, from JSON."""
+    """Parse the keyword arguments of a factory from JSON."""
     if text is None:
         return None
     try:
@@ -47,12 +47,12 @@ def factory_arguments(text: str | None) -> dict[str, Any] | None:
 
 @contextmanager
 def stdout_aside() -> Iterator[None]:
-    """Send standard output to standard error, that of native code and of child processes too, until the end of the block."""
+    """Redirect standard output to standard error within the block, including that of native code and child processes."""
     if sys.stdout is not None:
         sys.stdout.flush()
     try:
         kept = os.dup(1)
-    except OSError:  # the caller closed it: nothing can be mixed with anything
+    except OSError:  # the caller closed it, so that nothing can get mixed
         yield
         return
     try:
@@ -61,6 +61,6 @@ def stdout_aside() -> Iterator[None]:
         with redirect_stdout(sys.stderr):
             yield
     finally:
-        ctypes.CDLL(None).fflush(None)  # output buffered in native code would appear later
+        ctypes.CDLL(None).fflush(None)  # otherwise output buffered in native code would appear later
         os.dup2(kept, 1)
         os.close(kept)

@@ -68,7 +68,7 @@ def compress(model: str, variants: str, finetune: int, folder: Path, archive: Pa
     settings = CompressSettings(parent, parse_variants(variants), folder, finetune)
     check_settings(settings)
     if archive is not None:
-        done(archive)  # an archive that takes no row must not cost the work
+        done(archive)  # find out before the work whether the archive accepts rows
     with stdout_aside(), progress_bar() as show:
         try:
             from profilers.variants.session import compress as run

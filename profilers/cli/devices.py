@@ -1,4 +1,4 @@
-"""`ecosel devices`: list what this machine can measure, with which meter, and why not the rest."""
+"""`ecosel devices`: list the devices of this machine with their meters, or the reasons why they have none."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROBE_S = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A device, and the meter that would serve it or the reason why none does."""
+    """A device, and its meter or the reason why it has none."""
 
     device: str  # the value for --device; nvml:INDEX for a board that CUDA does not show
     name: str
@@ -67,7 +67,7 @@ def devices(probe: bool, form: str, calibrate: Path | None) -> None:
 
 
 def _calibration(path: Path) -> str:
-    """Fit a calibration to a CSV of mean powers, of an external meter and of the board, a line for each load."""
+    """Fit a calibration to a CSV of mean powers of an external meter and of the board, one line per load."""
     import csv
 
     from profilers.energy.intervals import line
@@ -96,7 +96,7 @@ def _machine() -> tuple[Machine | None, str | None]:
 
 
 def survey(machine: Machine | None, probe_s: float | None) -> Iterator[Found]:
-    """Yield the CUDA devices, the boards that CUDA does not show, the GPUs of other makers, and the processor."""
+    """Yield the CUDA devices, the boards hidden from CUDA, the GPUs of other makers, and the processor."""
     from profilers.meters.linux.opening import gpus
     from profilers.meters.nvml.cuda import cuda_devices
     from profilers.meters.rapl import processor_name
@@ -141,7 +141,7 @@ def _look(
 
 
 def _probe(meter: PowerMeter, device: str, probe_s: float) -> tuple[Probe | None, str | None]:
-    """Probe a meter under its lock; without a load, where torch cannot make one, and with the reason."""
+    """Probe a meter under its lock; if torch cannot make a load, probe without one, and state the reason."""
     from profilers.energy.sensor.probing import probe
     from profilers.meters.locks import board_lock
     from profilers.runtimes.square_load import square_load

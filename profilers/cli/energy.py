@@ -54,7 +54,7 @@ def energy(
     from profilers.results.archive import done
 
     if archive is not None:
-        done(archive)  # a file that cannot be appended to must be known before
+        done(archive)  # find out beforehand whether the archive accepts rows
     read = read_log(log, gpu=gpu)
     spans = read_spans(table) if table is not None else [Span(start or "", end or "", label, inferences)]
     corrected = None if calibration is None else read_calibration(calibration)

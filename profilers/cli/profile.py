@@ -155,7 +155,7 @@ def profile(models: tuple[str, ...], manifest: Path | None, verify: Path | None,
 
 
 def _requests(models: tuple[str, ...], manifest: Path | None, options: dict[str, Any]) -> list[ProfileSettings]:
-    """Return a request for each model of the call and of the manifest, whose cells override the options."""
+    """Return the settings of each model on the command line and in the manifest, whose cells override the options."""
     entries = read_manifest(manifest) if manifest is not None else ()
     requests = [_request(model, options) for model in models or (() if entries else ("",))]
     for entry in entries:
@@ -195,7 +195,7 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
             kept = os.path.relpath(trace.absolute(), archive.absolute().parent) if trace is not None else None
             row = row_of(found, candidate=request.candidate, configuration=request.configuration, trace=kept)
             click.echo(f"appended {append(archive, row)} to {archive}", err=True)
-    finally:  # a disk that is full must not cost the answer
+    finally:  # a full disk must not cost the answer
         _print(found, format_)
     if failed is not None:
         raise failed
@@ -208,7 +208,7 @@ def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, form
 
     wanted = combinations(request, texts)
     for one in wanted:
-        check(one)  # a combination that is refused before measuring is no row
+        check(one)  # a combination refused before measuring is not a row
     todo = unfinished(wanted, done(archive))
     if len(todo) < len(wanted):
         click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} combinations are in {archive}", err=True)

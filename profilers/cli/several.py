@@ -1,4 +1,4 @@
-"""`ecosel profile` of several models: the models of a call and of a manifest → one row each."""
+"""Profile several models in one call: from the command line and a manifest, one row each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Entry:
 def read_manifest(path: Path) -> tuple[Entry, ...]:
     """Read a CSV with the columns file, factory, input; file paths are relative to it.
 
-    A cell may hold several inputs separated by spaces. Raises ProfilerError with the line where one is wrong.
+    A cell may hold several inputs separated by spaces. Raises ProfilerError with the number of a wrong line.
     """
     try:
         if path.stat().st_size > _MOST_BYTES:
@@ -69,7 +69,7 @@ def _entries(path: Path, lines: Iterator[list[str]]) -> Iterator[Entry]:
 
 
 def measure_several(requests: Sequence[ProfileSettings], *, archive: Path | None, format_: str) -> None:
-    """Measure the models in turn on one device, append a row of each, and show them."""
+    """Measure the models in turn on one device, append a row for each, and show the rows."""
     from profilers.cli.common import stdout_aside
     from profilers.measuring.runtime import check
     from profilers.measuring.several.together import profile_together
@@ -92,12 +92,12 @@ def measure_several(requests: Sequence[ProfileSettings], *, archive: Path | None
                 rows.append(failed_row(point.request, **names, status=point.status, reason=point.reason))
             if archive is not None:
                 rows[-1] |= {"candidate_id": append(archive, rows[-1])}
-    finally:  # a disk that is full must not cost the answer
+    finally:  # a full disk must not cost the answer
         click.echo(json.dumps(rows, indent=1) if format_ == "json" else "\n".join(map(row_line, rows)))
 
 
 def _apart(candidate: str, rows: Sequence[dict[str, Any]]) -> str:
-    """Return the name, with a number where another model of the call has it too."""
+    """Return the name, with a number if another model of the call has the same name."""
     taken = {row["candidate_id"] for row in rows}
     names = (candidate, *(f"{candidate}-{number}" for number in range(2, len(rows) + 2)))
     return next(name for name in names if name not in taken)
@@ -111,7 +111,7 @@ def _refuse_twice(requests: Sequence[ProfileSettings]) -> None:
 
 
 def row_line(row: dict[str, Any]) -> str:
-    """Return a row of an archive in a line for people."""
+    """Describe a row of an archive in one line."""
     if row["status"] not in ("ok", "invalid") or row["throughput_per_s"] is None:
         return f"{row['candidate_id']}: {row['status']}, {row['remarks']}"
     joules = row["energy_per_inference_j"]

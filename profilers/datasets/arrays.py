@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from profilers.datasets.decoding import ImageSource
 from profilers.errors import DataError
 
-# what zipfile and NumPy raise: damaged, encrypted, of an unknown compression
+# raised by zipfile and NumPy for damaged or encrypted files and unknown compression
 _DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError, OverflowError)
 _IMAGES, _LABELS = ("images", "x", "inputs", "data", "imgs"), ("labels", "y", "targets", "target", "label")
-# Arrays that unpack to more bytes than this, and to more than this many times their file, are a bomb, not a data set.
+# Arrays that unpack to more bytes than this, and to more than this many times the size of the file, are a bomb.
 _MOST_BYTES, _MOST_TIMES, _MOST_CLASSES = 4 << 30, 200, 100_000
 _SPLITS = {"train": "train", "test": "test", "val": "valid", "valid": "valid"}
 
 
 def of_npz(file: Path) -> dict[str, ImageSource]:
-    """Return the splits of a file: x_train, y_train, x_test, y_test and the like, or one pair of arrays as the test split."""
+    """Return the splits of a file: x_train, y_train, x_test, y_test or similar, or one pair of arrays as the test split."""
     try:
         _check_size(file)
         with np.load(file, allow_pickle=False) as stored:
@@ -45,7 +45,7 @@ def of_npz(file: Path) -> dict[str, ImageSource]:
 
 def _check_size(file: Path) -> None:
     with zipfile.ZipFile(file) as members:
-        unpacked = sum(member.file_size for member in members.infolist())  # no more than that is ever read of one
+        unpacked = sum(member.file_size for member in members.infolist())  # never more than this is read of one
     if unpacked > max(_MOST_BYTES, _MOST_TIMES * file.stat().st_size):
         raise DataError(
             f"{file} unpacks to {unpacked:,} bytes, more than {_MOST_TIMES} times its size; save it with less compression"

@@ -1,4 +1,4 @@
-"""Data sets that are known by name."""
+"""Load the data sets that are known by name."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from profilers.errors import DataError
 
 
 def _digits(download: bool) -> dict[str, ImageSource]:
-    """Read the digits that ship with ecosel (data/README.md): 8x8, 17 grey levels stretched to 0..255."""
+    """Read the digits that ship with ecosel (data/README.md): 8x8 pixels, 17 grey levels stretched to 0..255."""
     package = Path(__file__).parent.parent.parent
-    # data/ stands at the top of a checkout and inside the package ecosel in a wheel
+    # data/ is at the top of a checkout, and inside the package ecosel in a wheel
     file = next((file for folder in ("data", "ecosel/data") if (file := package / folder / "digits.npz").is_file()), None)
     if file is None:
         raise DataError("digits.npz is missing from this installation; install ecosel again")

@@ -1,4 +1,4 @@
-"""Decode images of the formats that are read, and bring images of several sizes to one size."""
+"""Decode image files, and bring images of several sizes to one size."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _SIZE = re.compile(r"[1-9]\d{0,4}(x[1-9]\d{0,4})?")
 
 @dataclass(frozen=True)
 class Fit:
-    """The shorter side, or height and width, to resize to; then height and width of the middle to cut out."""
+    """The shorter side, or height and width, to resize to; then height and width of the central crop."""
 
     resize: tuple[int, ...] | None = None
     crop: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, resize: str | None, crop: str | None) -> Fit:
-        """Read "256" and "256x192" (height x width); ValueError for anything else."""
+        """Read "256" and "256x192" (height x width); raise ValueError for anything else."""
         return cls(*(_size(name, text) for name, text in (("resize", resize), ("crop", crop))))
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize by torchvision, bilinear and antialiased, and crop one image [channels, height, width]."""
+        """Resize one image [channels, height, width] by torchvision, bilinear and antialiased, and crop it."""
         if self.resize is None and self.crop is None:
             return image
         import torch
@@ -54,17 +54,17 @@ def _size(name: str, text: str | None) -> tuple[int, ...] | None:
 AS_IT_IS = Fit()
 
 
-# An image larger than this is refused by its header, before it is decoded.
+# A larger image is refused by its header, before it is decoded.
 MOST_PIXELS = 50_000_000
-# Images that unpack to more bytes than this, and to more than this many times their files, are a bomb, not a data set.
+# Images that unpack to more bytes than this, and to more than this many times the size of their files, are a bomb.
 _MOST_BYTES, _MOST_TIMES = 1 << 30, 200
-# The file formats that are read (those of Pillow are more, some of them programs of their own: PostScript).
+# The file formats to read. Pillow knows more, some of which run other programs (PostScript).
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """One split of a data set that is not read yet: labels at once, pixels by row."""
+    """One split of a data set that is not read yet: labels are known, pixels are read by row."""
 
     name: str
     classes: tuple[str, ...]
@@ -73,13 +73,13 @@ class ImageSource:
 
 
 def decode(names: Sequence[str], read: Callable[[int], bytes], fit: Fit = AS_IT_IS) -> NDArray[np.uint8]:
-    """Return uint8 [n, channels, height, width] of n encoded images (FORMATS); `read` gives the bytes of one, `fit` its size.
+    """Decode n images (FORMATS) to uint8 [n, channels, height, width]; `read` gives the bytes of one, `fit` sets its size.
 
-    Grey stays one channel if all are grey; everything else becomes RGB.
-    Raises DataError, naming the image, where one cannot be decoded or is of another size than the first.
+    If all images are grey, they keep one channel; otherwise all become RGB.
+    Raises DataError, naming the image, if one cannot be decoded or differs in size from the first.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchvision 0.29 announces TorchCodec as its successor; Pillow warns of odd tags
+        warnings.simplefilter("ignore")  # torchvision 0.29 announces TorchCodec as its successor; Pillow warns about odd tags
         try:
             return _decoded(names, read, fit, colour=False)
         except _MixedChannels:
@@ -87,7 +87,7 @@ def decode(names: Sequence[str], read: Callable[[int], bytes], fit: Fit = AS_IT_
 
 
 class _MixedChannels(Exception):  # noqa: N818
-    """Images are not all grey or all RGB."""
+    """Images are neither all grey nor all RGB."""
 
 
 def _decoded(names: Sequence[str], read: Callable[[int], bytes], fit: Fit, *, colour: bool) -> NDArray[np.uint8]:
@@ -95,7 +95,7 @@ def _decoded(names: Sequence[str], read: Callable[[int], bytes], fit: Fit, *, co
     encoded, known = 0, set[int]()
     for row, name in enumerate(names):
         content = read(row)
-        if hash(content) not in known:  # equal images are one in a Parquet file
+        if hash(content) not in known:  # a Parquet file stores equal images once
             known.add(hash(content))
             encoded += len(content)
         image = fit(_pixels(name, content, colour=colour))
@@ -140,7 +140,7 @@ def _pixels(name: str, content: bytes, *, colour: bool) -> NDArray[np.uint8]:
                 raise DataError(f"image {name} is {width}x{height}; more than {MOST_PIXELS:,} pixels are not decoded")
             if getattr(picture, "n_frames", 1) > 1 or picture.mode not in _MODES:
                 raise DataError(f"image {name} is not a single picture with 8 bits per channel")
-            if picture.format == "JPEG" and "torch" in sys.modules:  # it takes seconds to load, and not every runtime needs it
+            if picture.format == "JPEG" and "torch" in sys.modules:  # takes seconds to import, and not every runtime needs it
                 return _jpeg(content, colour=colour)
             mode = "RGB" if colour else _MODES[picture.mode]
             pixels = np.asarray(picture if picture.mode == mode else picture.convert(mode), np.uint8)
@@ -159,18 +159,18 @@ def _pixels(name: str, content: bytes, *, colour: bool) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels[np.newaxis] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0))
 
 
-# Pillow's modes of 8 bits a channel, each with the mode that keeps what it holds
+# Pillow's modes with 8 bits per channel, each with the mode to which it is converted without loss
 _MODES = {"1": "L", "L": "L", "P": "RGB", "PA": "RGBA", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "CMYK", "YCbCr": "RGB"}
 
 
 def _jpeg(content: bytes, *, colour: bool) -> NDArray[np.uint8]:
-    """Decode by torchvision, five times as fast as Pillow on small images, to the same bits.
+    """Decode with torchvision, to the same bits as Pillow but five times as fast on small images.
 
     Its PNG decoder crashes on a damaged file.
     """
     import torch
     from torchvision.io import ImageReadMode, decode_jpeg
 
-    encoded = torch.frombuffer(bytearray(content), dtype=torch.uint8)  # of bytes, which are read-only, torch warns
+    encoded = torch.frombuffer(bytearray(content), dtype=torch.uint8)  # torch would warn about read-only bytes
     image: NDArray[np.uint8] = decode_jpeg(encoded, ImageReadMode.RGB if colour else ImageReadMode.UNCHANGED).numpy()
     return image

@@ -43,7 +43,7 @@ def find(spec: str, fit: Fit) -> dict[str, ImageSource]:
 
 
 def _tree(root: Path, fit: Fit) -> dict[str, ImageSource]:
-    """Read train/ and test|val|valid/ with a folder a class in each, or one such folder, which is split here."""
+    """Read train/ and test|val|valid/ with one folder per class in each, or a single such folder, which is split here."""
     below = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and not folder.name.startswith(".")]
     splits = {_SPLIT_OF[folder.name.lower()]: folder for folder in below if folder.name.lower() in _SPLIT_OF}
     if splits and len(splits) == len(below):
@@ -74,7 +74,7 @@ def _of_files(files: list[Path], fit: Fit, rows: NDArray[np.int64]) -> NDArray[n
 
 
 def _split(whole: ImageSource) -> dict[str, ImageSource]:
-    """Divide a data set without splits: 80 % of every class to train, at least one image to each side, always the same."""
+    """Split a data set, always in the same way: 80 % of every class for training, at least one image on each side."""
     order = np.random.default_rng(0).permutation(len(whole.labels))
     train = np.zeros(len(whole.labels), bool)
     for label in range(len(whole.classes)):
@@ -114,13 +114,13 @@ def _parquet(spec: str, files: list[Path], fit: Fit, *, base: Path) -> dict[str,
 
 
 def _named_split(file: Path) -> str | None:
-    """Return the split that the last word of a path tells, as in data/train-00000-of-00001.parquet."""
+    """Return the split that the last word of a path names, as in data/train-00000-of-00001.parquet."""
     words = [word for part in file.parts for word in re.split(r"[^a-z]+", part.lower()) if word in _SPLIT_OF]
     return _SPLIT_OF[words[-1]] if words else None
 
 
 def _table(files: list[Path]) -> tuple[pl.DataFrame, str, tuple[str, ...] | None]:
-    """Return (columns image and label, name of the label, class names where the files tell them)."""
+    """Return the columns image and label, the name of the label, and the class names if the files state them."""
     frames, label, names = [], "", None
     for file in files:
         try:
@@ -174,5 +174,5 @@ def _of_table(
 
 
 def _of_column(name: str, column: pl.Series, fit: Fit, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    chosen = column.gather(rows)  # taken one by one: a file holds an image that stands in many rows only once
+    chosen = column.gather(rows)  # one by one, as a file holds an image only once even if it is in many rows
     return decode([f"{row} of {name}" for row in rows], lambda row: bytes(chosen[row]), fit)

@@ -16,9 +16,9 @@ SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images of one split of a data set.
+    """The images of one split of a data set.
 
-    `mean` and `std` are of the training images, a channel, of pixels 0..1; None if there are no training images.
+    `mean` and `std` are those of the training images, per channel, for pixels 0..1; None if there are no training images.
     """
 
     images: NDArray[np.uint8]  # [n, channels, height, width]
@@ -40,11 +40,11 @@ def load_dataset(
 ) -> LabelledImages:
     """Load one split of "digits", "cifar10", "cifar100", a folder of class folders, Parquet (file, folder, pattern), or .npz.
 
-    A data set without splits is split here, 80 % of every class to train, and its name says so.
+    A data set without splits is split here, with 80 % of every class for training, and its name says so.
     If there is no test split, "test" is the validation split.
-    `limit` keeps that many images, spread evenly over the rows; `fitting` brings those of files to one size; without
-    `statistics` the training images are not read.
-    Raises DataError if the data is missing, damaged or not labelled images of one size.
+    `limit` keeps that many images, spread evenly over the rows; `fitting` brings images from files to one size; without
+    `statistics`, the training images are not read.
+    Raises DataError if the data is missing or damaged, or is not labelled images of one size.
     """
     if split not in SPLITS:
         raise ValueError(f"split {split!r}: choose {', '.join(SPLITS)}")
@@ -62,7 +62,7 @@ def load_dataset(
     images = source.pixels(kept)
     train = sources.get("train") if statistics else None
     mean, std = _statistics(train, images if wanted == "train" and len(kept) == count else None)
-    if mean is not None and (len(mean), images.shape[1]) == (3, 1):  # all grey by chance, in a data set of colours
+    if mean is not None and (len(mean), images.shape[1]) == (3, 1):  # all grey by chance, in a data set of colour images
         images = np.repeat(images, 3, axis=1)
     if mean is not None and len(mean) != images.shape[1]:
         raise DataError(f"{spec}: training images have {len(mean)} channels, {wanted} images {images.shape[1]}")
@@ -71,7 +71,7 @@ def load_dataset(
 
 
 def splits(spec: str, *, download: bool = False) -> tuple[str, ...]:
-    """Return which of "train", "valid" and "test" a data set has of its own. DataError if it cannot be found."""
+    """Return which of "train", "valid" and "test" a data set itself has. Raises DataError if it cannot be found."""
     found = _sources(spec, download=download)
     return tuple(split for split in SPLITS if split in found)
 
@@ -100,12 +100,12 @@ def _check(sources: dict[str, ImageSource]) -> None:
 def _statistics(
     train: ImageSource | None, decoded: NDArray[np.uint8] | None
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """Return mean and standard deviation a channel of the training images, from exact sums of whole numbers."""
+    """Return the mean and standard deviation per channel of the training images, from exact sums of integers."""
     if train is None:
         return None, None
     images = train.pixels(np.arange(len(train.labels))) if decoded is None else decoded
     sums, squares = np.zeros(images.shape[1], np.uint64), np.zeros(images.shape[1], np.uint64)
-    for start in range(0, len(images), 1000):  # in blocks, as numbers wide enough for a sum take eight times the memory
+    for start in range(0, len(images), 1000):  # in blocks, as integers wide enough for the sums take eight times the memory
         block = images[start : start + 1000]
         sums += block.sum(axis=(0, 2, 3), dtype=np.uint64)
         squares += np.square(block, dtype=np.uint16).sum(axis=(0, 2, 3), dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""The arguments of one call of a model."""
+"""Hold the arguments of one call of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 @dataclass(frozen=True)
 class Batch:
-    """The arguments of one call, tensors in lists, tuples and dicts among them, and how many images they hold."""
+    """The arguments of one call, including tensors in lists, tuples and dicts, and the number of images in them."""
 
     args: tuple[object, ...]
     kwargs: dict[str, object]
@@ -22,11 +22,11 @@ class Batch:
         return Batch(tuple(_mapped(self.args, change)), _mapped(self.kwargs, change), self.images)
 
     def copy(self) -> Batch:
-        """Return the same numbers in memory of their own."""
+        """Return the same numbers in separate memory."""
         return self.map(torch.Tensor.clone)
 
     def same(self, other: Batch, /) -> bool:
-        """Tell whether two batches hold the same numbers, NaN equal to NaN."""
+        """Tell whether two batches hold the same numbers, counting NaN as equal to NaN."""
         return self.like(other) and all(_same(one, two) for one, two in zip(self.tensors, other.tensors, strict=True))
 
     def like(self, other: Batch, /) -> bool:

@@ -1,4 +1,4 @@
-"""Look at a model beside its time and energy: accuracy, FLOPs, latency, transfers, memory."""
+"""Find the figures of a model other than time and energy: accuracy, FLOPs, latency, transfers, memory."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _CHANGED_LATE = "the model changed some inputs in place, and was measured on the
 
 @dataclass(frozen=True)
 class SideFigures:
-    """What was found beside time and energy; a figure that is None has its reason in `reasons`."""
+    """The figures other than time and energy; `reasons` explains each that is None."""
 
     latencies_s: tuple[float, ...]  # of single full batches
-    loop_s: float  # that the loop around the model takes a batch, at most
+    loop_s: float  # upper bound of the time per batch taken by the loop around the model
     peak_memory_bytes: int | None
     peak_memory_of: str
-    to_device_s: float | None  # means a batch, by CUDA events
+    to_device_s: float | None  # means per batch, by CUDA events
     compute_s: float | None
     to_host_s: float | None
-    correct: int | None  # images that are classified right
-    flops: int | None  # per image, a multiply-add is two
+    correct: int | None  # number of correctly classified images
+    flops: int | None  # per image; a multiply-add counts as two
     reasons: dict[str, str]
     notes: tuple[str, ...]
-    metric: str | None = None  # the code of the user's own, and which numbers are better
+    metric: str | None = None  # the user's code, and which numbers are better
     metric_value: float | None = None
     metric_better: str | None = None
-    invalid: str | None = None  # why time and energy are not to be ranked
+    invalid: str | None = None  # why time and energy must not be ranked
 
 
 def look_closely(
     inference: Inference, data: Labelled | None, /, *, latency_s: float, metric: OwnMetric | None = None
 ) -> SideFigures:
-    """Look at a model that was measured, for `latency_s` seconds at its latency; counting comes last, as it takes memory."""
+    """Examine a measured model, spending `latency_s` seconds on latency; counting comes last, as it takes memory."""
     transfers = inference.transfers()
     latencies = tuple(inference.latencies(max_s=latency_s))
     memory, memory_of = inference.peak_memory()
@@ -82,7 +82,7 @@ class _Scored:
 
 
 def _scored(inference: Inference, data: Labelled | None, metric: OwnMetric | None) -> _Scored:
-    """Run one pass and score it: top-1 accuracy, and the metric that is asked for."""
+    """Run one pass and score it by top-1 accuracy, and by the requested metric."""
     if data is None:
         return _Scored(no_accuracy="no labels were given (--dataset)", no_metric="no labels were given (--dataset)")
     outputs: Iterable[tuple[object, int]] = inference.outputs()

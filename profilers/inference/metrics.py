@@ -1,4 +1,4 @@
-"""Score the outputs of a pass: top-1 accuracy, and a metric of the user's own."""
+"""Score the outputs of a pass by the user's own metric."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Better = Literal["larger", "smaller"]
 
 @dataclass(frozen=True)
 class OwnMetric:
-    """A callable (outputs, labels) → number, named as code, and which numbers are better."""
+    """The code of a callable (outputs, labels) → number, and which numbers are better."""
 
     code: str
     better: Better
@@ -30,9 +30,9 @@ class OwnMetric:
 
 
 def measure_metric(metric: OwnMetric, outputs: Iterable[object], labels: Iterable[Any], /) -> tuple[float | None, str | None]:
-    """Return the metric of all outputs and labels, or why there is none.
+    """Return the metric of all outputs and labels, or the reason why there is none.
 
-    Both are joined along the batch where they are tensors, and lists of what each batch gave otherwise.
+    Tensors are joined along the batch; other outputs and labels are passed as a list with one entry per batch.
     """
     try:
         value = factories.find(metric.code)(_joined(outputs), _joined(labels))
@@ -43,7 +43,7 @@ def measure_metric(metric: OwnMetric, outputs: Iterable[object], labels: Iterabl
 
 
 def kept(output: Any, /) -> Any:
-    """Return an output whose tensors lie in the host's memory."""
+    """Return an output with its tensors in host memory."""
     return tree_map_only(torch.Tensor, lambda tensor: tensor.detach().cpu(), output)
 
 
@@ -56,7 +56,7 @@ def _joined(values: Iterable[Any]) -> Any:
 
 
 def class_labels(labels: Iterable[Any], /) -> np.ndarray[Any, np.dtype[np.int64]] | str:
-    """Return labels [images] as classes, or why they are none."""
+    """Return labels [images] as classes, or the reason why they are not classes."""
     joined = _joined(labels)
     if not isinstance(joined, torch.Tensor):
         try:

@@ -1,4 +1,4 @@
-"""Batches of the user's own: a callable that gives (inputs, labels) → the arguments of calls, and labels."""
+"""Load the user's own batches: call their code, and turn its (inputs, labels) into arguments of calls, and labels."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _LABEL_KEYS = ("labels", "label", "targets", "target")
 
 @dataclass(frozen=True)
 class OwnData:
-    """Batches of inputs, and the labels of each: [images], or anything that the user's own metric accepts."""
+    """Batches of inputs, and the labels of each: [images], or anything that the user's metric accepts."""
 
     name: str
     batches: tuple[Batch, ...]
     labels: tuple[Any, ...]
-    classes: tuple[str, ...] = ()  # not told
+    classes: tuple[str, ...] = ()  # unknown
 
 
 def is_own(spec: str) -> bool:
-    """Tell whether a data set is named as code: module:callable or file.py:callable."""
+    """Tell whether a data set is given as code: module:callable or file.py:callable."""
     where, _, name = spec.rpartition(":")
     return bool(where) and name.isidentifier() and "/" not in name
 
 
 def own_data(spec: str, /, *, batch_size: int, limit: int | None) -> OwnData:
-    """Call the user's code and gather its batches, `limit` images at most.
+    """Call the user's code and gather its batches, up to `limit` images.
 
-    The callable gives an iterable of (inputs, labels), a dict with `labels` among its inputs, or a torch Dataset, of which
-    batches are made. Inputs are a tensor or array; a tuple or list of them by position; a dict by name.
+    The callable returns an iterable of (inputs, labels) or of dicts with `labels` among the inputs, or a torch Dataset, to be
+    divided into batches. Inputs are a tensor or array, a tuple or list of them (by position), or a dict (by name).
     """
     make = factories.find(spec)
     try:

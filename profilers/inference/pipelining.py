@@ -1,4 +1,4 @@
-"""Copy the next batch to a GPU while it computes on the last."""
+"""Copy the next batch to a GPU while it works on the current one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from profilers.inference.batches import Batch
 
 
 class _Buffer:
-    """One of two places on the device that batches are copied to in turn; fixed, as a host that runs ahead would fill it."""
+    """One of two places on the device to which batches are copied in turn; fixed, as a host that runs ahead would fill it."""
 
     def __init__(self) -> None:
         # by shapes and types: the last batch may be smaller
@@ -27,7 +27,7 @@ class Pipeline:
         self._copies = torch.cuda.Stream(device)
 
     def feed(self, batches: Sequence[Batch], /) -> Iterator[Batch]:
-        """Yield each batch as it lies on the device; it is free again once the next one is asked for."""
+        """Yield each batch on the device; its buffer is free again once the next batch is asked for."""
         compute = torch.cuda.current_stream(self._device)
         coming = self._prefetch(batches[0], self._buffers[0])
         for index, _ in enumerate(batches):
@@ -39,11 +39,11 @@ class Pipeline:
             buffer.free.record(compute)
 
     def _prefetch(self, batch: Batch, buffer: _Buffer) -> Batch:
-        """Copy a batch as soon as the computation on what was in the buffer has ended; the host waits for neither."""
+        """Copy a batch as soon as the computation on the buffer's previous content has ended; the host waits for neither."""
         kind = tuple((tensor.shape, tensor.dtype) for tensor in batch.tensors)
         if kind not in buffer.places:
             buffer.places[kind] = [torch.empty_like(tensor, device=self._device) for tensor in batch.tensors]
-            torch.cuda.synchronize(self._device)  # the memory may have been another stream's
+            torch.cuda.synchronize(self._device)  # another stream may have used the memory
         with torch.cuda.stream(self._copies):
             self._copies.wait_event(buffer.free)
             for place, tensor in zip(buffer.places[kind], batch.tensors, strict=True):

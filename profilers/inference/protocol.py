@@ -1,4 +1,4 @@
-"""What a measurement needs of a model and its batches, whatever the runtime: interface, order of batches, timing; no torch."""
+"""Define how a measurement runs a model, whatever the runtime: interface, order of batches, timing. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
-Mode = Literal["paper", "device", "pipelined"]  # where the batches of a measurement lie
+Mode = Literal["paper", "device", "pipelined"]  # where the batches of a measurement are kept
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 MODES: tuple[Mode, ...] = ("paper", "device", "pipelined")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16")
@@ -18,7 +18,7 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16")
 
 @dataclass(frozen=True)
 class Transfers:
-    """Mean seconds a batch, by CUDA events: host to device, compute, device to host."""
+    """Mean seconds per batch, by CUDA events: host to device, compute, device to host."""
 
     to_device_s: float
     compute_s: float
@@ -39,7 +39,7 @@ class Labelled(Protocol):
 
 
 class Inference(Protocol):
-    """A model and the batches of one pass, on a device; every method that runs it raises OutOfMemory or ModelError."""
+    """A model and the batches of one pass, on a device; methods that run it may raise OutOfMemory or ModelError."""
 
     @property
     def batches(self) -> int:
@@ -51,45 +51,45 @@ class Inference(Protocol):
 
     @property
     def changes_inputs(self) -> bool:
-        """Tell whether the model was seen to change its inputs in place."""
+        """Tell whether the model was found to change its inputs in place."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return what the model was found to need."""
+        """Return remarks on the needs found by `try_out`."""
 
     def try_out(self) -> None:
-        """Run one batch of every size for the first time, and find what the model needs."""
+        """Run one batch of every size for the first time, and find out what the model needs."""
 
     def ready(self, batches: int, /) -> int:
-        """Prepare what the next run needs; return how many batches it may have, fewer where memory is short."""
+        """Prepare the next run; return the number of batches it may have, fewer if memory is short."""
 
     def run(self, batches: int, /) -> int:
-        """Run the next batches, wait for the device once at the end, and return how many images they held."""
+        """Run the next batches, wait for the device once at the end, and return the number of images in them."""
 
     def run_each_size(self) -> int:
-        """Run one batch of every size, for what is set up at the first of each; return the images."""
+        """Run one batch of every size, so that everything set up at the first of each is done; return the number of images."""
 
     def outputs(self) -> Iterator[tuple[object, int]]:
-        """Yield the output of each batch of one pass and how many images it held, in the order of the data."""
+        """Yield the output of each batch of one pass, and the number of images in it, in the order of the data."""
 
     def latencies(self, *, max_s: float) -> list[float]:
-        """Return the seconds of single full batches, each waited for: from the call to the result on the device."""
+        """Return the seconds from the call to the result on the device for single full batches, each waited for."""
 
     def loop_s(self) -> float:
-        """Return the seconds that the loop around the model takes a batch; 0 if they pass while the device computes."""
+        """Return the seconds per batch that the loop around the model takes; 0 if they overlap the device's computation."""
         return 0.0
 
     def transfers(self) -> Transfers | None:
-        """Return how the time of a batch divides; None if nothing is copied."""
+        """Return how the time of a batch is divided; None if nothing is copied."""
 
     def flops(self) -> tuple[int | None, str | None]:
         """Return floating-point operations per image (a multiply-add is two), or None and why they cannot be counted."""
 
     def peak_memory(self) -> tuple[int | None, str]:
-        """Return the peak bytes in use, and of what."""
+        """Return the peak number of bytes in use, and by what."""
 
     def compiling(self) -> AbstractContextManager[None]:
-        """Replace the model by one that its first calls inside compile; raise ModelError if nothing can compile it."""
+        """Replace the model by one that compiles at its first calls in the block; raise ModelError if that is impossible."""
 
 
 def process_peak_memory(runtime: str) -> tuple[int | None, str]:
@@ -103,18 +103,18 @@ def process_peak_memory(runtime: str) -> tuple[int | None, str]:
 
 B = TypeVar("B")
 
-_MOST, _LEAST = 1000, 20  # calls that are timed
+_MOST, _LEAST = 1000, 20  # number of timed calls
 
 
 class RandomOrder:
-    """The places of n batches, over and over in one random order, so that the beginning of a pass is a fair sample of it."""
+    """The positions of n batches, repeated in one random order, so that the beginning of a pass is a fair sample of it."""
 
     def __init__(self, batches: int, seed: int) -> None:
         self._order = np.random.default_rng(seed).permutation(batches).tolist()
         self._next = 0
 
     def following(self, batches: int) -> list[int]:
-        """Return the next places, and stay where it is."""
+        """Return the next positions without taking them."""
         return [self._order[(self._next + index) % len(self._order)] for index in range(batches)]
 
     def take(self, batches: int) -> list[int]:
@@ -124,9 +124,9 @@ class RandomOrder:
 
 
 def time_singly(run: Callable[[B], object], prepare: Callable[[int], B], /, *, max_s: float) -> list[float]:
-    """Return the seconds of calls of what is prepared for 0, 1, 2, ...: of at most 1,000, which begin within max_s.
+    """Return the seconds of calls with the batches prepared for 0, 1, 2, ...: at most 1,000 calls that begin within max_s.
 
-    Where those are fewer than 20, calls go on up to five times max_s.
+    If these are fewer than 20, continue for up to five times max_s.
     """
     seconds: list[float] = []
     end_s = time.perf_counter() + max_s

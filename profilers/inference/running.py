@@ -29,12 +29,12 @@ _CHANGES_INPUTS = "the model changes its inputs in place: each pass got fresh co
 class TorchInference:
     """A model and the batches of one pass, on a device.
 
-    `paper`: batches lie in pageable host memory and are copied inside the measurement, one after the other.
-    `device`: batches are resident on the device. `pipelined`: pinned host memory, the next copy overlaps the computation.
-    On a CPU there is nothing to copy, and only the first two exist, as the same.
+    `paper`: batches are in pageable host memory and are copied within the measurement, one after the other.
+    `device`: batches are resident on the device. `pipelined`: in pinned host memory; the next copy overlaps the computation.
+    On a CPU there is nothing to copy: the first two modes are the same, and the third does not exist.
     A model that changes its inputs in place gets fresh ones in every pass.
-    Batches run in a random order, so that a measurement that ends within a pass has seen a fair sample of it.
-    Raises OutOfMemory, or ModelError if the model does not take the batches.
+    Batches run in random order, so that a measurement that ends within a pass has seen a fair sample of it.
+    Raises OutOfMemory, or ModelError if the model does not accept the batches.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class TorchInference:
         return sum(batch.images for batch in self.batches_of)
 
     def try_out(self) -> None:
-        """Run one batch of every size for the first time, and find what the model needs: gradients, or fresh inputs."""
+        """Run one batch of every size for the first time, and find out whether the model needs gradients or fresh inputs."""
         for place in {batch.images: place for place, batch in enumerate(self.batches_of)}.values():
             kept = self.batches_of[place].copy()
             try:
@@ -86,21 +86,21 @@ class TorchInference:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return what the model was found to need."""
+        """Return remarks on the needs found by `try_out`."""
         gradients = ("the model computes gradients when it runs, so they were enabled",) if self.needs_gradients else ()
         return (*gradients, _CHANGES_INPUTS) if self.changes_inputs else gradients
 
     def _restore(self, place: int, kept: Batch) -> None:
         if not self.batches_of[place].same(kept):
             self.changes_inputs = True
-            if self.batches_of[place].like(kept):  # in place: several batches may lie on the same memory
+            if self.batches_of[place].like(kept):  # in place, as several batches may share memory
                 for tensor, before in zip(self.batches_of[place].tensors, kept.tensors, strict=True):
                     tensor.detach().copy_(before)
             else:
                 self.batches_of[place] = kept
 
     def ready(self, batches: int, /) -> int:
-        """Lay fresh inputs ready for the next run of a model that changes them; return how many batches memory allows."""
+        """Prepare fresh inputs for the next run of a model that changes them; return how many batches the memory allows."""
         if not self.changes_inputs:
             return batches
         following = [self.batches_of[place] for place in self._order.following(batches)]
@@ -110,7 +110,7 @@ class TorchInference:
         return len(self._fresh)
 
     def run(self, batches: int, /) -> int:
-        """Run the next batches, wait for the device once at the end, and return how many images they held."""
+        """Run the next batches, wait for the device once at the end, and return the number of images in them."""
         chosen = [self.batches_of[place] for place in self._order.take(batches)]
         if self.changes_inputs:
             chosen = self._fresh if len(self._fresh) == batches else [batch.copy() for batch in chosen]
@@ -119,7 +119,7 @@ class TorchInference:
         return images
 
     def run_each_size(self) -> int:
-        """Run one batch of every size, for what a device or a compiler sets up at the first of each; return the images."""
+        """Run one batch of every size, so that device and compiler set up each size; return the number of images."""
         return self._run([self.fresh(batch) for batch in {batch.images: batch for batch in self.batches_of}.values()])
 
     def fresh(self, batch: Batch, /) -> Batch:
@@ -134,7 +134,7 @@ class TorchInference:
         return sum(batch.images for batch in chosen)
 
     def outputs(self) -> Iterator[tuple[object, int]]:
-        """Yield the output of each batch of one pass and how many images it held, in the order of the data; not compiled."""
+        """Yield the output of each batch of one pass, and the number of images in it, in the order of the data; not compiled."""
         for place, batch in enumerate(self.batches_of):
             kept = batch.copy()
             with self.running(batch):
@@ -144,7 +144,7 @@ class TorchInference:
             yield output, batch.images
 
     def latencies(self, *, max_s: float) -> list[float]:
-        """Return the seconds of single full batches, each waited for: from the call to the result on the device."""
+        """Return the seconds from the call to the result on the device for single full batches, each waited for."""
         full = max(batch.images for batch in self.batches_of)
         chosen = [batch for batch in self.batches_of if batch.images == full]
 
@@ -160,7 +160,7 @@ class TorchInference:
             return time_singly(run, prepare, max_s=max_s)
 
     def loop_s(self) -> float:
-        """Time the loop around a model that does nothing; on a GPU the loop runs ahead while the device computes."""
+        """Time the loop around a model that does nothing; on a GPU, the loop overlaps the device's computation."""
         if self.device.type != "cpu":
             return 0.0
         module, batch = self.module, self.batches_of[0]
@@ -176,7 +176,7 @@ class TorchInference:
         return float(np.median(seconds))
 
     def transfers(self) -> Transfers | None:
-        """Return how the time of a batch divides, from pageable host memory; None on a CPU, which copies nothing."""
+        """Return how the time of a batch from pageable host memory is divided; None on a CPU, which copies nothing."""
         if self.device.type != "cuda":
             return None
         spans: list[tuple[float, float, float]] = []
@@ -203,15 +203,15 @@ class TorchInference:
             return None, f"the model runs, but not under PyTorch's counter: {error}"
 
     def peak_memory(self) -> tuple[int | None, str]:
-        """Return the most bytes that were in use since the model was made."""
+        """Return the peak number of bytes in use since the model was made."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device), "tensors on the GPU"
         return process_peak_memory("PyTorch")
 
     @contextmanager
     def compiling(self) -> Iterator[None]:
-        """Let torch.compile take the model over; its first calls inside compile, with no earlier run's work on disk or here."""
-        # these take 1.5 s to import, which a model that is not compiled need not wait for
+        """Replace the model by torch.compile's; its first calls in the block compile it, without caches of earlier runs."""
+        # importing these takes 1.5 s, which a model that is not compiled need not wait for
         import torch._dynamo
         from torch._inductor.utils import fresh_cache
 
@@ -245,21 +245,21 @@ class TorchInference:
     @contextmanager
     def running(self, batch: Batch) -> Iterator[None]:
         shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in batch.tensors)
-        # events and streams belong to the current device, which need not be the model's
+        # events and streams belong to the current device, which may not be the model's
         on_device = torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
         with in_one_line(f"the model on a batch of {shapes}"), torch.inference_mode(not self.needs_gradients), on_device:
             yield
 
 
 def _spare_bytes(device: torch.device) -> int:
-    """Return the bytes that copies may use: a quarter of the free memory."""
+    """Return the number of bytes that copies may use: a quarter of the free memory."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0]) // 4
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
 
 
 def set_precision(precision: Precision, /) -> None:
-    """Switch TensorFloat-32 on or off: PyTorch's own default uses it in convolutions, so its fp32 is none."""
+    """Switch TensorFloat-32 on or off: by default PyTorch uses it in convolutions, so that its fp32 is not really fp32."""
     tf32 = precision == "tf32"
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = tf32

@@ -1,4 +1,4 @@
-"""Turn the outputs of a model and labels into how many images it classifies right."""
+"""Count the images that a model classifies correctly, from its outputs and the labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def scores(output: object, images: int, classes: int, /) -> NDArray[Any] | str:
-    """Return the scores [images, classes] of an output, or why it has none. Of a tuple or dict the first tensor counts."""
+    """Return the scores [images, classes] in an output, or why it has none. In a tuple or dict, the first tensor is used."""
     first = next(iter(tensors_of(output)), None)
     if first is None:
         return "the model's output contains no tensor"
@@ -25,9 +25,9 @@ def scores(output: object, images: int, classes: int, /) -> NDArray[Any] | str:
 
 
 def count_correct(outputs: Iterable[tuple[object, int]], labels: NDArray[np.int64], classes: int, /) -> tuple[int | str, int]:
-    """Return how many images score highest in their own class, or why that is unknown; and how many have a NaN score.
+    """Return how many images score highest in their own class, or why that is unknown, and how many have a NaN score.
 
-    An image with a NaN among its scores counts as wrong. With 0 classes there are as many as the first output has scores.
+    An image with a NaN among its scores counts as wrong. classes = 0 takes the number of scores in the first output.
     """
     hits = broken = first = 0
     for output, images in outputs:
@@ -45,8 +45,8 @@ def count_correct(outputs: Iterable[tuple[object, int]], labels: NDArray[np.int6
 
 
 def tensors_of(output: object, /) -> Iterator[Any]:
-    """Yield the arrays, or torch's tensors, of an output; of a dict with `logits` these alone."""
-    torch = sys.modules.get("torch")  # without it there are no tensors of it either
+    """Yield the arrays or torch tensors in an output; in a dict with `logits`, only these."""
+    torch = sys.modules.get("torch")  # if torch is not loaded, there are no tensors
     if isinstance(output, np.ndarray) or (torch is not None and isinstance(output, torch.Tensor)):
         yield output
     elif isinstance(output, dict):

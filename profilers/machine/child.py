@@ -1,8 +1,8 @@
-"""One child process that runs one function at a time, is killed at a deadline, and tells how it died.
+"""Run one function at a time in a child process, kill it at a deadline, and report how it died.
 
-A fresh interpreter (never a fork), started with its environment already pinned to a device. Neither pebble 5.2 nor the
-pools of the standard library do: pebble waits for the deadline when a job calls os._exit(0), and its pool is broken for
-good when an idle worker is killed; concurrent.futures has no deadline and hides the exit status before Python 3.14.
+The child is a fresh interpreter (never a fork), with its environment already pinned to a device. Neither pebble 5.2 nor the
+pools of the standard library can do this: pebble waits for the deadline if a job calls os._exit(0), and its pool is broken for
+good if an idle worker is killed; concurrent.futures has no deadline, and hides the exit status before Python 3.14.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
-# Preparing (imports, data onto the device) is not the candidate's time; it has a limit of its own.
+# Preparing (imports, copying data to the device) does not count as the candidate's time; it has its own limit.
 PREPARE_S = 600.0
 _LARGEST_RESULT = 64 << 20
 _BOOT = (
@@ -34,7 +34,7 @@ _BOOT = (
     "from profilers.machine.child import serve; serve(*map(int, sys.argv[2:]))"
 )
 _PR_SET_PDEATHSIG = 1
-# PyTorch, oneDNN and MKL choose kernels by the processor, and those differ in the last bits; and cuBLAS by the moment.
+# PyTorch, oneDNN and MKL choose kernels by processor, which differ in the last bits, and cuBLAS even varies between calls.
 _SAME_KERNELS = {
     "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE", "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }  # fmt: skip
@@ -43,11 +43,11 @@ _STOPPED = "the search was stopped"
 
 @dataclass(frozen=True, slots=True)
 class DeviceSlot:
-    """Where a child runs. device: the UUID of a GPU, "cpu", or "" for the devices that this process sees."""
+    """The place of a child. device: the UUID of a GPU, "cpu", or "" for the devices that this process sees."""
 
     device: str = ""
     threads: int | None = None
-    memory_bytes: int = 0  # what a child on the CPU may allocate, 0 for no limit
+    memory_bytes: int = 0  # bytes that a child on the CPU may allocate, 0 for no limit
     reproducible: bool = False
 
     def environment(self) -> dict[str, str]:
@@ -63,24 +63,24 @@ Death = Literal["timeout", "oom", "lost", "crash", "error", "unready"]
 
 
 class Died(Exception):  # noqa: N818
-    """A call gave no value: `kind` says why, the message in one line."""
+    """A call returned no value: `kind` is the cause, the message explains it in one line."""
 
     def __init__(self, kind: Death, message: str, names: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.kind: Death = kind
-        self.names = names  # of the class of the error, and of its bases
+        self.names = names  # names of the error's class and its bases
 
 
 class ChildProcess:
-    """A child process in a slot, started when it is first called and again after it died.
+    """A child process in a slot, started at its first call, and again after it has died.
 
-    What it prints is kept for the reason of its death; with `shows` it goes to standard error.
+    Its output is kept to explain its death; with `shows`, it goes to standard error.
     """
 
     def __init__(self, slot: DeviceSlot, *, shows: bool = False) -> None:
         self.slot = slot
         self._shows = shows
-        self.failures = 0  # to prepare, in a row
+        self.failures = 0  # consecutive failures to prepare
         self._child: subprocess.Popen[bytes] | None = None
         self._closed = False
         self._starting = threading.Lock()
@@ -89,12 +89,12 @@ class ChildProcess:
         self, entry: str, arguments: tuple[Any, ...], *, deadline_s: float, prepare: str | None = None,
         hear: Callable[[Any], None] = lambda message: None,
     ) -> Any:  # fmt: skip
-        """Return what entry, "module:function", returns in the child; raise Died.
+        """Return the result of entry, "module:function", in the child; raise Died if there is none.
 
-        `hear` gets what it says meanwhile by `say`; the deadline counts from the last of that.
+        `hear` gets each message that it sends by `say`; the deadline restarts with each message.
 
-        Where prepare is given and the module has a function of that name, it was called with it once in this child, before
-        the clock of the deadline starts. Importing the module and preparing do not depend on the arguments: what fails there
+        If prepare is given and the module has a function of that name, that is called with it once in each child, before
+        the deadline begins. Importing the module and preparing do not depend on the arguments: a failure there
         is "unready".
         """
         try:
@@ -106,14 +106,14 @@ class ChildProcess:
         except Died as death:
             if self._closed:
                 raise
-            self.failures += death.kind != "lost"  # killed from outside says nothing about the place
+            self.failures += death.kind != "lost"  # a kill from outside says nothing about the slot
             raise Died("unready", str(death), death.names) from None
         self.failures = 0
         while (reply := self._reply(None, deadline_s))[0] == "said":
             hear(reply[1])
         if reply[0] == "value":
             return reply[1]
-        # an error may leave the device or the heap in any state: the next call gets a new process
+        # an error may leave the device or the heap in any state, so the next call gets a new process
         self.kill()
         names, message = reply[1:]
         raise Died("oom" if "MemoryError" in names or "OutOfMemoryError" in names else "error", message, names)
@@ -132,9 +132,9 @@ class ChildProcess:
             raise self._burial(killed_before) from None
 
     def kill(self) -> None:
-        """End the child and all that it started, at once."""
+        """End the child, and all processes that it started, at once."""
         if self._child is not None:
-            # the group outlives its leader, whose number is ours until it is waited for
+            # the group outlives its leader, whose number stays reserved until it is waited for
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._child.pid, signal.SIGKILL)
             self._child.wait()
@@ -145,7 +145,7 @@ class ChildProcess:
                 os.close(self._exit)
 
     def close(self) -> None:
-        """Kill the child from another thread than the one that calls; the call dies, and none comes after."""
+        """Kill the child from a thread other than the calling one; its call ends with Died, and no other follows."""
         with self._starting:
             self._closed = True
             child = self._child
@@ -183,9 +183,9 @@ class ChildProcess:
                 stderr=2 if self._shows else self._log,
                 env=self.slot.environment(),
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C is the master's; and what the child starts dies with it
+                start_new_session=True,  # Ctrl-C goes to the master only; and the child's own children die with it
             )
-        # a grandchild may hold the pipe open: the end of the process itself is waited for, too
+        # a grandchild may hold the pipe open, so also wait for the end of the process itself
         self._exit = os.pidfd_open(self._child.pid) if hasattr(os, "pidfd_open") else None
 
     def _receive(self, limit_s: float) -> tuple[Any, ...]:
@@ -227,7 +227,7 @@ class ChildProcess:
 
 
 def _kernel_kills() -> int:
-    """Return how many processes the kernel has killed for want of memory, 0 if it does not say."""
+    """Return how many processes the kernel has killed for lack of memory, 0 if it does not report them."""
     with contextlib.suppress(OSError), open("/proc/vmstat", encoding="ascii") as counters:
         for line in counters:
             if line.startswith("oom_kill "):
@@ -235,23 +235,23 @@ def _kernel_kills() -> int:
     return 0
 
 
-_pipe: Connection | None = None  # of the child, to its parent
+_pipe: Connection | None = None  # the child's connection to its parent
 
 
 def say(message: Any, /) -> None:
-    """Send a message to whoever called this child; nothing where this process is no child."""
+    """Send a message to the caller of this child; do nothing if this process is not a child."""
     if _pipe is not None:
         _pipe.send_bytes(pickle.dumps(("said", message)))
 
 
 def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
-    """Be the child: run what comes through the pipe until it closes."""
+    """Serve as the child: run the calls that come through the pipe until it closes."""
     global _pipe
     os.set_inheritable(descriptor, False)
     _die_with(parent)
     faulthandler.enable()
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
-        score.write("1000")  # when memory ends, end this process before the master
+        score.write("1000")  # if memory runs out, the kernel should kill this process before the master
     if memory_bytes:
         import resource
 
@@ -291,7 +291,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies; elsewhere than on Linux it ends when its job does."""
+    """Have the kernel kill this process when its parent dies; on systems other than Linux, it ends with its current job."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

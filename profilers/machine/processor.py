@@ -1,4 +1,4 @@
-"""Read how long this process ran and how long it waited for a processor: two readings → the share that it did not get."""
+"""Read how long this process ran and how long it waited for a processor; two readings give the share it did not get."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class ProcessorTime:
-    """Seconds since their start: of each thread, running and waiting for a processor; held back by a quota; of the machine's
+    """Seconds since the start: of each thread, running and waiting for a processor; held back by a quota; of the machine's
     processors, stolen by the host of a virtual machine, and all."""
 
     threads: Mapping[int, tuple[float, float]]
@@ -24,11 +24,11 @@ class ProcessorTime:
 
 
 def processor_time(*, proc: Path = _PROC, cgroups: Path = Path("/sys/fs/cgroup")) -> ProcessorTime | None:
-    """Read the times; None if the system does not tell them (it is Linux that does)."""
+    """Read the times; None if the system does not report them (only Linux does)."""
     threads = {}
     try:
         for task in (proc / "self/task").iterdir():
-            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ends meanwhile
+            with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended meanwhile
                 ran, waited, *_ = (task / "schedstat").read_text().split()
                 threads[int(task.name)] = (int(ran) / 1e9, int(waited) / 1e9)
     except (OSError, ValueError):
@@ -40,7 +40,7 @@ def processor_time(*, proc: Path = _PROC, cgroups: Path = Path("/sys/fs/cgroup")
 
 
 def lost_share(before: ProcessorTime | None, after: ProcessorTime | None, /) -> float | None:
-    """Return the share of the processor time that the process wanted in between and others had; None if it is not known."""
+    """Return the share of the processor time needed between two readings that others got; None if unknown."""
     if before is None or after is None:
         return None
     ran_s = waited_s = 0.0
@@ -62,7 +62,7 @@ def cores() -> int:
 
 
 def load_of_others(*, cpus: Path = Path("/sys/devices/system/cpu")) -> str:
-    """Return how much the machine has to do, in words: its load, its processors, and the frequency that they run at."""
+    """Describe how busy the machine is: its load, its processors, and their clock frequency."""
     try:
         words = f"a load of {os.getloadavg()[0]:.1f} on {cores()} processors"
     except OSError:
@@ -83,7 +83,7 @@ def _machine(proc: Path) -> tuple[float, float]:
 
 
 def _held(proc: Path, cgroups: Path) -> float:
-    """Return the seconds for which a quota of the container held the process back."""
+    """Return the seconds during which the container's quota held the process back."""
     with suppress(OSError, ValueError, StopIteration):
         group = next(line for line in (proc / "self/cgroup").read_text().splitlines() if line.startswith("0::"))[3:]
         lines = (cgroups / group.lstrip("/") / "cpu.stat").read_text().splitlines()

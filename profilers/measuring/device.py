@@ -18,13 +18,13 @@ from profilers.meters.locks import board_lock
 from profilers.meters.nvml.boards import machine
 from profilers.meters.nvml.cuda import cuda_devices, device_named
 
-# Another measurement of the same board is waited for.
+# Longest wait for another measurement of the same board.
 _WAIT_S = 3600.0
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where a model runs: the name that its runtime has for it, and whose lock keeps others away."""
+    """The device of a model: the runtime's name for it, and the lock that keeps others away."""
 
     code: str  # cpu, cuda:1
     name: str
@@ -33,7 +33,7 @@ class Device:
 
 
 def cuda_device(name: str, /) -> Device:
-    """Return the board that is called cuda:N, or by its UUID. ModelError where there is none, MeterError without NVML."""
+    """Return the board named cuda:N or by its UUID. Raises ModelError if there is none, MeterError without NVML."""
     found = machine()
     one = device_named(name, cuda_devices(found))
     if one is None:
@@ -47,20 +47,20 @@ def no_device(name: str, /) -> ModelError:
 
 @dataclass(frozen=True)
 class ReservedDevice:
-    """A device under an exclusive lock, its meter (or why there is none) and the sampler that reads it."""
+    """A device under an exclusive lock, its meter (or the reason for having none), and the sampler that reads it."""
 
     place: Device
     meter: PowerMeter | NoMeter
     sampler: Sampler | Stopwatch
-    idle: Span | None  # sampled before anything ran
+    idle: Span | None  # sampled before anything has run
 
     def plan(self, plan: Plan, /) -> Plan:
-        """Return a plan for a third of the seconds where there is no meter."""
+        """Return the plan, cut to a third of its seconds if there is no meter."""
         return plan.of_time_alone() if isinstance(self.meter, NoMeter) else plan
 
     @property
     def no_meter(self) -> str | None:
-        """Return why there is no meter, None if there is one."""
+        """Return the reason why there is no meter; None if there is one."""
         return self.meter.reason if isinstance(self.meter, NoMeter) else None
 
 
@@ -68,7 +68,7 @@ class ReservedDevice:
 def reserve(
     place: Device, /, *, meter: str | None, plan: Plan, show: Show, calibration: Calibration | None = None
 ) -> Iterator[ReservedDevice]:
-    """Keep others from measuring the device, open its meter and sample its idle power; undo all that at the end."""
+    """Keep others from measuring the device, open its meter and sample its idle power; undo all of this at the end."""
     found = find_meter(meter, place.code)
     with ExitStack() as stack:
         if not isinstance(found, NoMeter):

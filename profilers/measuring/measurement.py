@@ -22,15 +22,15 @@ from profilers.measuring.warming_up import find_period, rest, warm_up
 from profilers.results.building import Compilation
 
 _FEWEST_BLOCKS = 5
-# Stopping at the first narrow interval prefers those that are narrow by chance.
+# Stopping at the first narrow interval would favour intervals that are narrow by chance.
 _NARROW_LOOKS = 2
-_PATIENCE = 3  # how much longer it is waited for enough groups that nobody disturbed
-_SETTLED_S = 0.3  # of idleness that is needed to know the idle power
-# A t interval over fewer groups stops too early too often: see test_the_interval_covers_the_true_value.
+_PATIENCE = 3  # factor by which the time is extended to get enough undisturbed groups
+_SETTLED_S = 0.3  # idleness needed to determine the idle power
+# With a t interval over fewer groups, measuring stops too early too often: test_the_interval_covers_the_true_value.
 _FEWEST_GROUPS = 10
 _LONGEST_PAUSE_S = 0.1
-_DISTURBED = 0.02  # of the processor time that a group wanted
-_LEVEL_READINGS = 2.5  # in a pause, so that two of them tell the idle power whatever their phase
+_DISTURBED = 0.02  # share of the processor time that a group needed
+_LEVEL_READINGS = 2.5  # readings in a pause, so that at least two show the idle power whatever their phase
 
 
 class Load(Protocol):
@@ -41,10 +41,10 @@ class Load(Protocol):
         """Return the number of batches in one pass over the evaluation set."""
 
     def ready(self, batches: int, /) -> int:
-        """Prepare what the next run needs; return how many batches it may have, fewer where memory is short."""
+        """Prepare the next run; return the number of batches it may have, fewer if memory is short."""
 
     def run(self, batches: int, /) -> int:
-        """Run the next batches, wait for the device once at the end, and return how many images they held."""
+        """Run the next batches, wait for the device once at the end, and return the number of images in them."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ def measure(
     idle_cold: Span | None = None,
     idle_warm: Span | None = None,
 ) -> Measurement:
-    """Repeat groups of batches until the interval of the energy, or without a meter of the time, is within `plan.ci`.
+    """Repeat groups of batches until the interval of the energy, or of the time without a meter, is within `plan.ci`.
 
-    Before each group the device idles until the sensor shows nothing of the group before, and on to the next of evenly spread
-    phases of the sensor's update period, so that no rhythm of the load keeps in step with that of the sensor.
+    Before each group, the device idles until the sensor no longer shows the previous group, then until the next of evenly spaced
+    phases of the sensor's update period, so that the rhythm of the load cannot keep in step with that of the sensor.
     """
     warm = warm_up(load.run, sampler, plan, show)
     base = marks_of(sampler, idle_cold=idle_cold, idle_warm=idle_warm, period_s=find_period(load.run, sampler))
@@ -81,7 +81,7 @@ def measure(
         group = run_group(load, sampler, batches)
         pause(sampler, base, next(phases))
         if group.duration_s < _shortest_group(base):
-            batches *= 2  # other work on the machine had slowed the load while its groups were sized
+            batches *= 2  # other work on the machine slowed the load while the size of groups was determined
             continue
         rule.look(group)
         if not rule.ended_by:
@@ -93,7 +93,7 @@ def measure(
 
 
 class _StoppingRule:
-    """Ends a measurement where its interval is narrow enough, after the least time, or where the most time is over."""
+    """Ends a measurement when its interval is narrow enough after the minimum time, or when the maximum time is over."""
 
     def __init__(self, sampler: Sampler | Stopwatch, plan: Plan, base: Windows) -> None:
         self._sampler, self._plan, self._base = sampler, plan, base
@@ -105,7 +105,7 @@ class _StoppingRule:
         self.ended_by = ""
 
     def look(self, group: Window, /) -> None:
-        """Add a group; `ended_by` says then why it was the last, or nothing."""
+        """Add a group; then `ended_by` states why it was the last, or is empty."""
         self.groups.append(group)
         plan, count, spent_s = self._plan, len(self.groups), self._spent_s
         marks = _with_groups(self._base, self.groups)
@@ -134,13 +134,13 @@ class _StoppingRule:
 
 
 def _relative(sampler: Sampler | Stopwatch, marks: Windows) -> tuple[str, float]:
-    """Return the quantity of the interval, the energy or without one the time, and its relative half-width."""
+    """Return the quantity of the interval (the energy, or else the time) and its relative half-width."""
     energy = derive(sampler.trace(), marks).per_inference
     return ("energy", energy.relative) if energy else ("time", time_per_image(marks.groups).relative)
 
 
 def _estimate(plan: Plan, busy_s: float, spent_s: float, groups: int, reached: float) -> Progress:
-    """Guess the time left: the interval narrows with the root of the time."""
+    """Estimate the time left: the interval narrows with the square root of time."""
     pace = spent_s / busy_s
     needed_s = max(plan.min_s, _FEWEST_GROUPS * busy_s / groups) * pace
     if math.isfinite(reached):
@@ -152,7 +152,7 @@ def _estimate(plan: Plan, busy_s: float, spent_s: float, groups: int, reached: f
 def marks_of(
     sampler: Sampler | Stopwatch, /, *, idle_cold: Span | None, idle_warm: Span | None, period_s: float | None = None
 ) -> Windows:
-    """Return the marks of a measurement that is yet to run; `period_s` is the update period that was found."""
+    """Return the initial marks of a measurement; `period_s` is the update period found."""
     column, sensor = sensor_of(sampler.meter, period_s=period_s)
     can = sampler.meter.capabilities()
     pause_s = sensor.settled_s + _LEVEL_READINGS * sampler.interval_s if column and sensor.lag_s else None
@@ -161,7 +161,7 @@ def marks_of(
 
 
 def group_size(load: Load, sampler: Sampler | Stopwatch, plan: Plan, marks: Windows, /) -> int:
-    """Return how many batches last about `group_s`: whole passes where a pass is shorter."""
+    """Return how many batches last about `group_s`: whole passes if a pass is shorter."""
     begin_s = sampler.now()
     count = 1
     load.run(count)
@@ -177,12 +177,12 @@ def group_size(load: Load, sampler: Sampler | Stopwatch, plan: Plan, marks: Wind
 
 
 def _shortest_group(marks: Windows) -> float:
-    """Return a length in which several readings fall with their whole averaging window."""
+    """Return a duration that contains several readings with their whole averaging windows."""
     return marks.sensor.clean_s + 5 * marks.interval_s if marks.sensor.lag_s else 0.0
 
 
 def run_group(load: Load, sampler: Sampler | Stopwatch, batches: int, /) -> Window:
-    """Run some batches, with a reading of the meter at either end."""
+    """Run some batches, with a reading of the meter at each end."""
     batches = load.ready(batches)
     before = processor_time()
     sampler.read()
@@ -194,14 +194,14 @@ def run_group(load: Load, sampler: Sampler | Stopwatch, batches: int, /) -> Wind
 
 
 def phases_of(rng: np.random.Generator, /) -> Iterator[float]:
-    """Yield parts of a period: in each block of groups evenly spread, from a phase that is drawn anew."""
+    """Yield phases as parts of a period: evenly spaced in each block of groups, from a phase drawn anew."""
     while True:
         first = float(rng.uniform())
         yield from (first + 2 * number / PHASES for number in range(PHASES))
 
 
 def pause(sampler: Sampler | Stopwatch, marks: Windows, phase: float, /) -> None:
-    """Wait for the counter's tick after a load, idleness that the sensor shows, the phase, and the tick before the next load."""
+    """Wait for the counter's tick after a load, for visible idleness, for the phase, and for the tick before the next load."""
     end_s = sampler.now()
     if marks.counter:
         sampler.await_tick()
@@ -213,14 +213,14 @@ def pause(sampler: Sampler | Stopwatch, marks: Windows, phase: float, /) -> None
 
 
 def is_quiet(group: Window, /) -> bool:
-    """Say whether a group had the processor to itself."""
+    """Tell whether a group had the processor to itself."""
     return group.lost is None or group.lost <= _DISTURBED
 
 
 def _with_groups(marks: Windows, groups: list[Window], *, idle_after: Span | None = None) -> Windows:
-    """Add the groups to the marks: where enough of them had the processor to themselves, these alone count.
+    """Add the groups to the marks; if enough of them had the processor to themselves, only these count.
 
-    Groups whose phases belong together are kept or left out together.
+    Groups in one block of phases are kept or left out together.
     """
     blocks = [groups[first : first + marks.block] for first in range(0, len(groups), marks.block)]
     quiet = [group for block in blocks if all(map(is_quiet, block)) for group in block]
@@ -230,7 +230,7 @@ def _with_groups(marks: Windows, groups: list[Window], *, idle_after: Span | Non
 
 
 class NotCompiled(ModelError):  # noqa: N818
-    """A model that was measured as it is cannot be compiled."""
+    """A model, measured as it is, cannot be compiled."""
 
     def __init__(self, reason: str, eager: Measurement) -> None:
         super().__init__(reason)
@@ -240,7 +240,7 @@ class NotCompiled(ModelError):  # noqa: N818
 def measure_inference(
     inference: Inference, device: ReservedDevice, plan: Plan, /, *, seed: int, show: Show, compiled: bool = False
 ) -> tuple[Measurement, Compilation | None]:
-    """Measure a model; where it is to be compiled, before and after. Raise NotCompiled where it cannot be."""
+    """Measure a model and, if requested, measure it again compiled. Raises NotCompiled if it cannot be compiled."""
     inference.try_out()
     warm = rest(device.sampler, plan, "idle power with the model", show)
 
@@ -260,7 +260,7 @@ def measure_inference(
 
 
 def _compile(inference: Inference, device: ReservedDevice, eager: Windows) -> Windows:
-    """Compile the model by its first calls, one for every size of batch, and mark the time that this took."""
+    """Compile the model by its first calls, one for every batch size, and mark the time that this takes."""
     sampler = device.sampler
     with inference.compiling():
         if eager.counter:

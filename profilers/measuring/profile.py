@@ -29,7 +29,7 @@ from profilers.results.units import si
 if TYPE_CHECKING:
     from profilers.inference.metrics import OwnMetric
 
-# The share of the processor time a model wanted that others took: worth a remark; too much for a figure to be ranked.
+# Share of the needed processor time that others took: worth a remark, and too much for a figure to be ranked.
 _NOTICED, _RUINED = 0.02, 0.2
 _APART = 3.0  # median and mean time of a batch
 _NOTICED_LOOP = 0.01
@@ -37,7 +37,7 @@ _NOTICED_LOOP = 0.01
 
 @dataclass(frozen=True)
 class Profiled:
-    """A profile, and what `write_trace` needs to keep it."""
+    """A profile, with the trace and the record that `write_trace` keeps."""
 
     profile: InferenceProfile
     trace: PowerTrace
@@ -58,7 +58,7 @@ class Uncompiled(ModelError):  # noqa: N818
 def profile(settings: ProfileSettings, /, *, show: Show = lambda progress: None) -> Profiled:
     """Measure a model. Raises ProfilerError if it cannot be opened, run or measured, ValueError for wrong arguments.
 
-    If it cannot be compiled, what was measured before comes with the error, Uncompiled.
+    If it cannot be compiled, the error, Uncompiled, carries what was measured before.
     """
     plan, seed = settings.plan, settings.seed
     runtime = runtime_of(settings)
@@ -82,7 +82,7 @@ def profile(settings: ProfileSettings, /, *, show: Show = lambda progress: None)
 
 
 def metric_of(settings: ProfileSettings, /) -> OwnMetric | None:
-    """Return the metric that is asked for beside accuracy."""
+    """Return the requested metric other than accuracy."""
     if settings.metric is None or settings.better is None:
         return None
     from profilers.inference.metrics import OwnMetric
@@ -124,7 +124,7 @@ def metadata_of(
     settings: ProfileSettings, runtime: Runtime, device: ReservedDevice, prepared: Prepared, measurement: Measurement,
     looked: SideFigures, /,
 ) -> Metadata:  # fmt: skip
-    """Gather the fields from those of the parts that have their names, and by name where none does or another is meant."""
+    """Gather the fields of the profile: those not given by keyword come from the first part that has a field of that name."""
     meter, place, data, counted = device.meter, device.place, prepared.data, prepared.parameters
     lost = _lost(measurement)
     name, scope, notes = (None, None, ()) if isinstance(meter, NoMeter) else (meter.name, meter.scope, meter.capabilities().notes)
@@ -162,7 +162,7 @@ def metadata_of(
 
 
 def _file_bytes(path: Path) -> int | None:
-    """Return the size of a model's file, with those beside it that ONNX keeps data in; None of what is no file."""
+    """Return the size of a model's file, including ONNX data beside it; None if it is not a file."""
     if not path.is_file():
         return None
     outside = path.with_name(f"{path.name}.data")
@@ -188,7 +188,7 @@ def _disturbed(lost: float | None) -> str | None:
 
 
 def _remarks(measurement: Measurement, prepared: Prepared, looked: SideFigures) -> Iterator[str]:
-    """Yield remarks that a reader of time and energy should know."""
+    """Yield remarks that readers of time and energy should know."""
     inference, groups = prepared.inference, measurement.marks.groups
     images = sum(group.images for group in groups)
     if images < inference.images:

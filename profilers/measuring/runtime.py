@@ -1,7 +1,7 @@
-"""What a measurement asks of a runtime, and which one runs a saved model.
+"""Define the interface of a runtime, and find the runtime for a saved model.
 
-A runtime is found by an entry point of the group `ecosel.runtimes`: its object is a `Runtime`. A package of its own may add one,
-for formats that nothing here opens.
+A runtime is found by an entry point of the group `ecosel.runtimes`, whose object is a `Runtime`. Another package may add one,
+for formats that none of these opens.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OURS = {
     "torch": "profilers.runtimes.pytorch:PyTorch",
     "onnxruntime": "profilers.runtimes.onnxruntime:OnnxRuntime",
 }
-# What each needs, and the extra that installs it.
+# The packages that each needs, and the extra that installs them.
 _NEEDS = {"torch": (("torch",), "torch"), "onnxruntime": (("onnx", "onnxruntime"), "onnx")}
 
 
@@ -46,16 +46,16 @@ class Prepared:
     inputs: str
     notes: tuple[str, ...]
     threads: int | None = None
-    providers: str | None = None  # of ONNX Runtime, in their order
+    providers: str | None = None  # ONNX Runtime's, in order
 
 
 class Runtime(Protocol):
-    """Opens saved models of some formats and runs them; made without arguments."""
+    """Opens saved models of some formats and runs them; constructed without arguments."""
 
     name: str
 
     def opens(self, path: Path, /) -> bool:
-        """Say by its content whether a file that nothing of ours opens is for this runtime; run nothing of it."""
+        """Tell from the content of a file that no built-in runtime opens whether this one does, without running any of it."""
 
     def find_device(self, device: str, /) -> Device:
         """Find a device ("auto", "cpu", "cuda:1") without opening it: its idle power is measured first."""
@@ -68,9 +68,9 @@ class Runtime(Protocol):
 
 
 def check(settings: ProfileSettings, /) -> EntryPoint:
-    """Return the runtime for a model, after every check that needs no runtime; nothing that could run it is loaded.
+    """Return the runtime's name for a model, after every check that needs no runtime; load nothing that could run it.
 
-    Raises ModelError or ValueError if it will not be run, ProfilerError with the extra to install if that is missing.
+    Raises ModelError or ValueError if the model is refused, ProfilerError with the extra to install if one is missing.
     """
     try:
         recognised = check_model(settings.model, factory=settings.factory, trust=settings.trust)
@@ -90,12 +90,12 @@ def check(settings: ProfileSettings, /) -> EntryPoint:
 
 
 def runtime_of(settings: ProfileSettings, /) -> Runtime:
-    """Return the runtime of a model; raises as `check` does."""
+    """Return the runtime of a model; raises the errors of `check`."""
     return _loaded(check(settings))
 
 
 def images_of(settings: ProfileSettings, spec: str, /) -> LabelledImages:
-    """Load the images of a data set as the settings say."""
+    """Load the images of a data set according to the settings."""
     return load_dataset(
         spec,
         split=settings.split,
@@ -107,7 +107,7 @@ def images_of(settings: ProfileSettings, spec: str, /) -> LabelledImages:
 
 
 def _of_another_package(file: Path) -> EntryPoint | None:
-    """Return the runtime of another package that says the file is its own."""
+    """Return the runtime of another package that recognises the file."""
     others = [point for point in entry_points(group=GROUP) if point.name not in OURS] if file.is_file() else []
     return next((point for point in others if _loaded(point).opens(file)), None)
 
@@ -121,7 +121,7 @@ def _loaded(point: EntryPoint) -> Runtime:
 
 
 def _check_onnx(settings: ProfileSettings) -> None:
-    """Refuse an ONNX file that needs more than its operators and its folder, and settings that are PyTorch's."""
+    """Refuse an ONNX file that needs more than ONNX's operators and its own folder, and settings that only PyTorch has."""
     from profilers.models.onnx.checking import check_file
 
     if settings.compile:
@@ -143,7 +143,7 @@ def _check_onnx(settings: ProfileSettings) -> None:
 
 
 def installed(*packages: str) -> dict[str, str]:
-    """Return the versions of those packages that are installed."""
+    """Return the versions of the packages, as far as they are installed."""
     found = {}
     for package in packages:
         with suppress(metadata.PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""What to measure and how, without torch: the options of `ecosel profile` as one value."""
+"""Hold the options of `ecosel profile` as one value; imports no torch."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from profilers.models.onnx.checking import digest_of
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to measure: seconds, and the half-width of the 95 % interval to reach, relative."""
+    """How long to measure: seconds, and the relative half-width of the 95 % interval to reach."""
 
     ci: float = 0.01
     min_s: float = 10.0
     max_s: float = 60.0
     warm_up_s: float = 60.0  # at most
-    flat_s: float = 5.0  # over which power and temperature must be flat
+    flat_s: float = 5.0  # seconds over which power and temperature must be flat
     idle_s: float = 5.0
     group_s: float = 1.0
 
@@ -37,14 +37,14 @@ class Plan:
         return cls(ci=ci, min_s=min(3.0, max_s), max_s=max_s, warm_up_s=3.0, flat_s=1.0, idle_s=1.0, group_s=0.3)
 
     def of_time_alone(self) -> Plan:
-        """Return a plan for a third of the seconds: without a meter nothing lags."""
+        """Return a plan for a third of the seconds, as nothing lags without a meter."""
         names = ("min_s", "max_s", "warm_up_s", "flat_s", "group_s")
         return replace(self, **{name: getattr(self, name) / 3 for name in names})
 
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a measurement: the phase, the share of it that is done (0 to 1) and the seconds that it may still take."""
+    """The progress of a measurement: the phase, the share of it done (0 to 1), and the seconds that it may still take."""
 
     phase: str
     done: float
@@ -56,12 +56,12 @@ Show = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class ProfileSettings:
-    """What to measure and how; the names are those of the options of `ecosel profile`."""
+    """What to measure, and how; fields are named after the options of `ecosel profile`."""
 
     model: str  # "" for the factory's network with fresh weights
     factory: str | None = None
     factory_args: Mapping[str, Any] | None = None
-    weights: str | None = None  # of a candidate of a search
+    weights: str | None = None  # for a candidate of a search
     trust: bool = False
     entry: str | None = None
     rename: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ class ProfileSettings:
 
     @property
     def candidate(self) -> str:
-        """Return a name for a row: the model's, and every setting that is not the default."""
+        """Return a name for a row: the model's, and every setting that differs from the default."""
         name = Path(self.model).name if self.model else self.name.rpartition(":")[2]
         archive, mark, candidate = name.rpartition("#")
         stem = f"{Path(archive).stem}-{candidate}" if mark else name.rsplit(".", 1)[0] or name
@@ -119,11 +119,11 @@ class ProfileSettings:
 
     @property
     def configuration(self) -> str:
-        """Return JSON that is equal for two requests that measure the same: how long, and with which luck, is left out."""
+        """Return JSON that is equal for two requests measuring the same, whatever their plan and seed."""
         plain = {
             name: value for name, value in dataclasses.asdict(self).items() if name not in ("plan", "seed", "trust", "download")
         }
-        # options of later versions, where they are not used, leave the text as older ones wrote it
+        # unused options of later versions leave the text as older versions wrote it
         later = (("resize", None), ("crop", None), ("metric", None), ("better", None))
         for name, unused in (*later, ("entry", None), ("rename", ()), ("strict", True), ("batch_axis", None)):
             if plain[name] == unused:

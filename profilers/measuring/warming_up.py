@@ -1,4 +1,4 @@
-"""Before the groups: sample an idle device, run a load until it is warm, and find the update period of the sensor."""
+"""Prepare for the groups: sample an idle device, run a load until it is warm, and find the sensor's update period."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from profilers.meters import NoMeter
 
 Run = Callable[[int], int]  # the next batches; returns how many images they held
 
-# Fast enough for all known boards, for long enough to see the slowest of them update 25 times.
+# Fast enough for all known boards, and long enough to see the slowest of them update 25 times.
 _FAST_S, _LEARN_S = 0.002, 2.5
-_FLAT_POWER = 0.005  # of the mean a second
-_FLAT_TEMPERATURE = 0.1  # degrees a second
+_FLAT_POWER = 0.005  # share of the mean per second
+_FLAT_TEMPERATURE = 0.1  # degrees per second
 
 
 def rest(sampler: Sampler | Stopwatch, plan: Plan, phase: str, show: Show, /) -> Span | None:
-    """Sample an idle device; None where no meter, or a declared power, would tell anything."""
+    """Sample an idle device; return None without a meter, or with a declared power."""
     if isinstance(sampler.meter, NoMeter) or sampler.meter.name.startswith("constant"):
         return None
     start_s = sampler.now()
@@ -34,7 +34,7 @@ def rest(sampler: Sampler | Stopwatch, plan: Plan, phase: str, show: Show, /) ->
 
 
 def warm_up(run: Run, sampler: Sampler | Stopwatch, plan: Plan, show: Show, /) -> str:
-    """Run the load until power and temperature (or, without a meter, the time per image) are flat; say what ended it."""
+    """Run the load until power and temperature (or, without a meter, the time per image) are flat; return what ended it."""
     start_s = sampler.now()
     rates: list[tuple[float, float]] = []
     batches = 1
@@ -67,7 +67,7 @@ def _flat(sampler: Sampler | Stopwatch, rates: list[tuple[float, float]], flat_s
 
 
 def _level(times: Floats, values: Floats, since: float, *, relative: float = 0.0, absolute: float = 0.0) -> bool:
-    """Say whether a line through the values is flat, or its slope smaller than twice its standard error."""
+    """Tell whether a line through the values is flat, or its slope is smaller than twice its standard error."""
     t, v = times[times >= since], values[times >= since]
     if len(t) < 3:
         return True
@@ -79,7 +79,7 @@ def _level(times: Floats, values: Floats, since: float, *, relative: float = 0.0
 
 
 def find_period(run: Run, sampler: Sampler | Stopwatch, /) -> float | None:
-    """Find the update period under load by fast polls, and go on to poll at it; None where the readings do not tell."""
+    """Find the update period under load by fast polls, then poll at that period; return None if it cannot be found."""
     column = sampler.meter.capabilities().column
     if isinstance(sampler, Stopwatch) or column is None or sampler.meter.name.startswith("constant"):
         return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def split(factory: str) -> tuple[str, str]:
-    """Return (place, name) of "torchvision:resnet18", "package.module:callable" or "path/file.py:callable"."""
+    """Split "torchvision:resnet18", "package.module:callable" or "path/file.py:callable" into place and name."""
     where, _, name = factory.rpartition(":")
     if not where or not name.isidentifier():
         raise ValueError(f"factory {factory!r}: write torchvision:resnet18, package.module:callable or path/file.py:callable")
@@ -27,16 +27,16 @@ def split(factory: str) -> tuple[str, str]:
 
 
 def build(factory: str, arguments: Mapping[str, object] | None = None, *, weights_file: str | None = None) -> Module:
-    """Call a factory with keyword arguments; one that takes `weights_file` gets the file of the weights.
+    """Call a factory with keyword arguments; one with a parameter `weights_file` gets the file of the weights.
 
-    Raises ValueError for text of another form, ModelError if the name is not found, fails, or makes no torch module.
+    Raises ValueError for text of another form, ModelError if the factory is not found, fails, or makes no torch module.
     """
     import torch
 
     arguments = dict(arguments or {})
     make = find(factory)
     if factory.startswith("torchvision:") and "weights_backbone" in inspect.signature(make).parameters:
-        arguments = {"weights_backbone": None} | arguments  # otherwise a download, for weights that are replaced
+        arguments = {"weights_backbone": None} | arguments  # otherwise it would download weights, which are replaced anyway
     if weights_file is not None and "weights_file" in _parameters(make):
         arguments = {"weights_file": weights_file} | arguments
     try:
@@ -49,7 +49,7 @@ def build(factory: str, arguments: Mapping[str, object] | None = None, *, weight
 
 
 def find(factory: str) -> Callable[..., object]:
-    """Return the callable that a factory's text names; raises as `build` does."""
+    """Return the callable that a factory's text names; raises the errors of `build`."""
     where, name = split(factory)
     return _torchvision(name) if where == "torchvision" else _named(factory, where, name)
 
@@ -79,7 +79,7 @@ def _named(factory: str, where: str, name: str) -> Callable[..., object]:
         module = module_of_file(Path(where)) if where.endswith(".py") else _from_path(where)
     except ModelError:
         raise
-    except (Exception, SystemExit) as error:  # a script that is no module ends the program
+    except (Exception, SystemExit) as error:  # a script that is not a module may exit
         raise ModelError(f"factory {factory} cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     found = getattr(module, name, None)
     if not callable(found):
@@ -90,7 +90,7 @@ def _named(factory: str, where: str, name: str) -> Callable[..., object]:
 
 
 def reach_working_folder() -> None:
-    """Also find modules in the working folder, where the user's own are likely to be; a console script does not look there."""
+    """Also find modules in the working folder, where the user's own are likely to be; console scripts do not search it."""
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.append(str(Path.cwd()))
 
@@ -101,16 +101,16 @@ def _from_path(name: str) -> object:
 
 
 def module_of_file(path: Path, /) -> object:
-    """Import a file of the user's own code; its neighbours can be imported too."""
+    """Import a file of the user's code, which can import its neighbours."""
     if not path.is_file():
         raise ModelError(f"factory file {path} does not exist")
     folder = str(path.resolve().parent)
-    if folder not in sys.path:  # as when it is run as a script
+    if folder not in sys.path:  # as if it were run as a script
         sys.path.append(folder)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ModelError(f"factory file {path} is not Python source")
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)  # dataclasses and pickles look their module up
+    sys.modules.setdefault(path.stem, module)  # dataclasses and pickles look up their module
     spec.loader.exec_module(module)
     return module

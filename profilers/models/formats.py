@@ -1,4 +1,4 @@
-"""Tell which format a saved model has, from its content alone; no torch, and nothing of the file is executed."""
+"""Recognise the format of a saved model from its content alone, without torch and without executing any of it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Format = Literal[
     "torchscript", "export", "aotinductor", "state_dict", "safetensors", "pickle", "genome", "onnx", "pretrained", "factory"
 ]  # fmt: skip
 
-# What torch.save writes before torch 1.6: a pickled magic number, a protocol number, the platform, then the object.
+# Written by torch.save before torch 1.6: a pickled magic number, a protocol number, the platform, then the object.
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 # A file that unpacks to more bytes than this, and to more than this many times its size, is a bomb.
 _MOST_BYTES, _MOST_TIMES = 1 << 30, 200
 _LEGACY_PREAMBLE = 3
-# A pickle with these names only can be plain weights; torch's restricted unpickler has the last word.
+# A pickle with only these names may be plain weights; torch's restricted unpickler has the last word.
 _PLAIN = {"torch", "torch._utils", "torch._tensor", "torch.storage", "torch.serialization", "torch.nn.parameter"}
 _PLAIN_NAMES = {"collections.OrderedDict", "collections.Counter", "_codecs.encode"} | {
     f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("bytearray", "set", "complex")
@@ -54,14 +54,14 @@ _FOREIGN = (
 
 @dataclass(frozen=True)
 class Recognised:
-    """A format and, for a pickle, the classes and functions it names that plain weights do not need."""
+    """A format and, for a pickle, the classes and functions it names beyond those of plain weights."""
 
     format: Format
     foreign: tuple[str, ...] = ()
 
 
 def recognise(path: Path) -> Recognised:
-    """Return the format of a saved model; for any other file, ModelError says what it is and what to do."""
+    """Return the format of a saved model; for any other file, raise ModelError, stating what it is and what to do."""
     if path.is_dir():
         if (path / "config.json").is_file() and any(file.suffix in (".safetensors", ".bin") for file in path.iterdir()):
             return Recognised("pretrained")
@@ -93,7 +93,7 @@ def _of_content(path: Path, file: IO[bytes], size: int) -> Recognised:
     if head.startswith(b"version https://git-lfs.github.com/spec/"):
         real = next((line[5:].decode("ascii", "replace") for line in head.split(b"\n") if line.startswith(b"size ")), "?")
         raise ModelError(f"{path} is a Git LFS pointer, not the model ({real} bytes); run git lfs pull")
-    if _is_safetensors(path, head, size):  # first, as its first bytes are a number, which may be like any other format's
+    if _is_safetensors(path, head, size):  # first, as its first bytes are a number, which may look like any other format
         return Recognised("safetensors")
     if path.suffix == ".distcp":
         raise ModelError(f"{path} is part of a torch.distributed.checkpoint; name its folder")
@@ -143,7 +143,7 @@ def _of_zip(path: Path, file: IO[bytes]) -> Recognised:
 
 
 def _check_unpacked(path: Path, archive: zipfile.ZipFile) -> None:
-    """Refuse a bomb before anything is unpacked: PyTorch stores its members as they are."""
+    """Refuse a bomb before anything is unpacked: PyTorch stores its members uncompressed."""
     packed, unpacked = path.stat().st_size, sum(member.file_size for member in archive.infolist())
     if unpacked > max(_MOST_BYTES, _MOST_TIMES * packed):
         raise ModelError(
@@ -167,7 +167,7 @@ def _of_pickle(path: Path, file: IO[bytes], *, legacy: bool) -> Recognised:
     except EOFError as error:
         if legacy:
             raise _cut_short(path) from error
-    if not legacy:  # joblib's arrays stand raw among the opcodes, so that its pickles end in an error
+    if not legacy:  # joblib stores arrays raw among the opcodes, so that its pickles end in an error
         of = "joblib" if any(name.startswith("joblib.") for name in names) else "Python's pickle"
         raise ModelError(f"{path} was written by {of}, not by torch.save; {_WEIGHTS}")
     return _classified(names)
@@ -187,17 +187,17 @@ def _globals(file: IO[bytes], found: set[str] | None = None) -> set[str]:
             if opcode.name in ("GLOBAL", "INST"):
                 found.add(str(argument).replace(" ", ".", 1))
             elif opcode.name == "STACK_GLOBAL":
-                # its two names lie on the stack, most often pushed just before; memoised ones are shown as "?"
+                # its two names are on the stack, usually pushed just before; memoised ones are shown as "?"
                 found.add(".".join(strings[-2:]) or "?")
             elif isinstance(argument, str):
                 strings.append(argument)
-    except (ValueError, struct.error, MemoryError, OverflowError) as error:  # a length may say anything
+    except (ValueError, struct.error, MemoryError, OverflowError) as error:  # a length may be anything
         raise EOFError("the pickle ends early") from error
     return found
 
 
 def _is_safetensors(path: Path, head: bytes, size: int) -> bool:
-    """Check the header of a safetensors file (its length, then JSON) and that every tensor lies inside the file."""
+    """Check the header of a safetensors file (its length, then JSON), and that every tensor is within the file."""
     if len(head) < 9 or head[8:9] != b"{":
         return False
     length = int.from_bytes(head[:8], "little")
@@ -236,7 +236,7 @@ def _protobuf(file: IO[bytes]) -> str | None:
 
 
 def _fields(file: IO[bytes]) -> Iterator[tuple[int, int] | None]:
-    """Yield (number, wire type) of every top-level field; None at the end where the bytes are no protocol buffer."""
+    """Yield (number, wire type) of every top-level field; finally None if the bytes are not a protocol buffer."""
     size = file.seek(0, 2)
     file.seek(0)
     while file.tell() < size:

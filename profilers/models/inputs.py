@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Value = bool | int | float | str | None
 DTYPES = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
-# of torchvision's ImageNet weights, for pixels 0..1; many CIFAR networks are trained with them too
+# those of torchvision's ImageNet weights, for pixels 0..1; many CIFAR networks use them too
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SHAPE = re.compile(r"\d+(x\d+)*")
 _PATH = re.compile(r"(?:[^\W\d]\w*|\d+(?=[.\[(]))(?:\.[^\W\d]\w*|\[\d+\]|\(\d+\))*")
@@ -29,19 +29,19 @@ _PATH = re.compile(r"(?:[^\W\d]\w*|\d+(?=[.\[(]))(?:\.[^\W\d]\w*|\[\d+\]|\(\d+\)
 class Input:
     """One argument of a network: a tensor of `shape` (without the batch), or, with shape None, the constant `value`.
 
-    `name` is a path where lists, tuples or dicts hold the argument: pair[0], pair(0), sample.image, or 0[1] by position.
+    `name` is a path if lists, tuples or dicts hold the argument: pair[0], pair(0), sample.image, or 0[1] by position.
     """
 
     name: str | None
     shape: tuple[int, ...] | None
     dtype: str = "float32"
     value: Value = None
-    axis: int = field(default=0, repr=False)  # of the batch
-    below: int = field(default=2, repr=False)  # random integers are smaller than this
+    axis: int = field(default=0, repr=False)  # dimension of the batch
+    below: int = field(default=2, repr=False)  # bound of random integers
 
 
 def parse_inputs(texts: Iterable[str], values: Iterable[str] = ()) -> tuple[Input, ...]:
-    """Parse "3x32x32", "ids=128:int64<30522" and constants "sr=16000"; "1" is one number an image, "" none (shape [batch]).
+    """Parse "3x32x32", "ids=128:int64<30522" and constants "sr=16000"; "1" is one number per image, "" a shape of [batch].
 
     >>> parse_inputs(["3x32x32", "ids=128:int64"], ["sr=16000"])[1:]
     (Input(name='ids', shape=(128,), dtype='int64', value=None), Input(name='sr', shape=None, dtype='int', value=16000))
@@ -88,7 +88,7 @@ def _parsed_value(text: str) -> Input:
 def make_batch(inputs: Sequence[Input], batch: int, seed: int) -> tuple[tuple[object, ...], dict[str, object]]:
     """Return (args, kwargs) on the CPU: tensors [batch, *shape] of random numbers, the same for the same seed.
 
-    Floats are standard normal, bools fair coins, integers 0 or 1 (valid as indices, masks and types alike) or of their range.
+    Floats are standard normal, bools fair coins, integers 0 or 1 (valid as indices, masks and types) or within their bound.
     """
     import torch
 
@@ -117,7 +117,7 @@ def make_batch(inputs: Sequence[Input], batch: int, seed: int) -> tuple[tuple[ob
 
 
 def _put(places: dict[str, Any], path: str, value: object) -> None:
-    """Put a value where a path says, into dicts by name and by place ("[0]", "(0)"), that `_container` turns into lists."""
+    """Put a value at a path, in dicts by name and by position ("[0]", "(0)"), which `_container` later turns into lists."""
     steps = re.findall(r"\w+|\[\d+\]|\(\d+\)", path)
     for step in steps[:-1]:
         places = places.setdefault(step, {})
@@ -156,9 +156,9 @@ def _random(input: Input, batch: int, generator: object) -> Tensor:
 def normalisation(
     data: LabelledImages, normalise: str | tuple[Sequence[float], Sequence[float]] = "dataset"
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and standard deviation a channel, of pixels 0..1.
+    """Return the mean and standard deviation per channel, for pixels 0..1.
 
-    "dataset": of its training images; "imagenet": of torchvision's ImageNet weights; "none": 0 and 1; or the numbers.
+    "dataset": those of its training images; "imagenet": those of torchvision's ImageNet weights; "none": 0 and 1; or numbers.
     """
     channels = data.images.shape[1]
     if normalise == "dataset":
@@ -181,7 +181,7 @@ def normalisation(
 
 
 def _numbers(text: str, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Read "0.5,0.5", a mean and a deviation for all channels, or first the means and then the deviations of each."""
+    """Read "0.5,0.5", a mean and a deviation for all channels, or the means of all channels followed by the deviations."""
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -216,7 +216,7 @@ def image_batch(
     *,
     normalise: str | tuple[Sequence[float], Sequence[float]] = "dataset",
 ) -> Tensor:
-    """Return the same as a tensor on the CPU."""
+    """Return the images of `image_array` as a tensor on the CPU."""
     import torch
 
     return torch.from_numpy(image_array(data, rows, normalise=normalise))

@@ -24,7 +24,7 @@ from profilers.models.weights.reading import aliases, read
 
 __all__ = ["Parameters", "SavedModel", "count_parameters", "open_model"]
 
-# Formats that hold a program: what torch 2.15 does with each is in the README, with the place in its source.
+# Formats that hold a program; the README describes how torch 2.15 opens each, citing its source.
 _RUNS = {
     "torchscript": "a TorchScript program: torch.jit.load runs its __setstate__, and its operators write files",
     "export": "a torch.export program: torch.export.load unpickles, evaluates and compiles text from it",
@@ -36,9 +36,9 @@ _FIT = "--trust opens it, if you trust its author; safetensors or a plain state_
 
 @dataclass(frozen=True)
 class SavedModel:
-    """An opened model, in inference mode where its format knows one.
+    """An opened model, in inference mode if its format has one.
 
-    `inputs` is None if the file does not tell them; `batch` is the only batch size that it takes, None for any or
+    `inputs` is None if the file does not state them; `batch` is the only batch size that it takes, None for any or
     unknown; `sha256` is of the file, None for a genome, whose archive grows.
     """
 
@@ -60,12 +60,12 @@ def open_model(
     batch_axis: Sequence[int] | None = None,
     fitting: Fitting = Fitting(),  # noqa: B008  frozen
 ) -> SavedModel:
-    """Open a saved model, "ARCHIVE#CANDIDATE" of an evolver archive, or with "" the factory's network, on a torch device.
+    """Open a saved model, "ARCHIVE#CANDIDATE" in an evolver archive, or for "" the factory's network, on a torch device.
 
-    `factory` names the code that builds the network of a state_dict or safetensors file, `fitting` how weights are put into it,
-    `batch_axis` which dimension of a program's inputs is the batch.
-    Without `trust`, only safetensors and torch's restricted unpickler ever see the file.
-    Raises ModelError if the file is missing, unsafe, damaged or not for this machine, ValueError for wrong arguments.
+    `factory` names the code that builds the network of a state_dict or safetensors file, `fitting` tells how weights are loaded,
+    `batch_axis` gives the batch dimension of a program's inputs.
+    Without `trust`, only safetensors and torch's restricted unpickler read the file.
+    Raises ModelError if the file is missing, unsafe, damaged or not for this machine; ValueError for wrong arguments.
     """
     recognised = check_model(path, factory=factory, trust=trust)
     _check_device(device)
@@ -99,7 +99,7 @@ def _digest(path: Path) -> str:
 
 
 def check_model(path: str, *, factory: str | None = None, trust: bool = False) -> Recognised:
-    """Return the format of a saved model after every check that needs no torch; raises as `open_model` does."""
+    """Return the format of a saved model after every check that needs no torch; raises the errors of `open_model`."""
     if factory is not None:
         factories.split(factory)
     if not path:
@@ -162,9 +162,9 @@ def _program(file: Path, format: Format, batch_axis: Sequence[int] | None, *, de
 
 
 def _genome(archive: str, candidate: str, fitting: Fitting, *, device: str, trust: bool) -> SavedModel:
-    """Build a candidate of a search by the entry point that its package registers: profilers itself knows no search.
+    """Build a candidate of a search by the entry point that its package registers, as profilers itself knows no search.
 
-    Its weights are those of a file, or those that the search kept, which the module's attribute `weights` then calls trained.
+    Its weights come from a file, or were kept by the search; then the module's attribute `weights` is "trained".
     """
     build = _candidate_builder(f"{archive}#{candidate}")
     with quiet(), in_one_line(f"{archive}#{candidate}"):
@@ -184,9 +184,9 @@ def _genome(archive: str, candidate: str, fitting: Fitting, *, device: str, trus
 
 
 def drawn(path: str, /) -> tuple[Callable[..., object] | None, tuple[str, ...]]:
-    """Return a candidate's network as its search drew it, with fresh weights, and the slots of it that do nothing.
+    """Return a candidate's network as its search drew it, with fresh weights, and its slots that do nothing.
 
-    The network is None if every slot does something, and where the module of the entry point has no `drawn_network`.
+    The network is None if every slot does something, or if the module of the entry point has no `drawn_network`.
     """
     archive, _, candidate = path.rpartition("#")
     build = getattr(sys.modules[_candidate_builder(path).__module__], "drawn_network", None)
@@ -198,7 +198,7 @@ def drawn(path: str, /) -> tuple[Callable[..., object] | None, tuple[str, ...]]:
 
 
 def _candidate_builder(path: str) -> Callable[..., Any]:
-    """Return the builder of candidates, by the entry point that its package registers: profilers itself knows no search."""
+    """Return the builder of candidates from the entry point that its package registers."""
     try:
         found: Callable[..., Any] = next(iter(entry_points(group="profilers.models", name="candidate"))).load()
     except (StopIteration, ModuleNotFoundError, AttributeError) as error:

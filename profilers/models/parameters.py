@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parameters:
-    """Elements of distinct tensors: parameters, those that take a gradient, buffers; and the bytes of all of them.
+    """Numbers of elements of distinct tensors: parameters, those that take a gradient, buffers; and the bytes of all.
 
-    A hidden count is None, never 0, and `reason` says why.
+    A count that is hidden is None, never 0, and `reason` says why.
     """
 
     total: int | None
@@ -26,7 +26,7 @@ class Parameters:
 
 
 def count_parameters(module: object) -> Parameters:
-    """Count the parameters of a torch module of any kind; a tensor that is shared counts once."""
+    """Count the parameters of a torch module of any kind; a shared tensor counts once."""
     import torch
 
     if not isinstance(module, torch.nn.Module):
@@ -47,7 +47,7 @@ def count_parameters(module: object) -> Parameters:
 
 
 def is_lazy(module: Module) -> bool:
-    """Tell whether a layer waits for its first input to know its shape."""
+    """Tell whether a layer gets its shape only from its first input."""
     import torch
 
     tensors = (*module.parameters(), *module.buffers())
@@ -65,7 +65,7 @@ def _distinct(tensors: Iterable[Tensor], *, without: Iterable[Tensor] = ()) -> l
 
 
 def _place(tensor: Tensor) -> tuple[int, ...]:
-    """Identify tensors by memory: TorchScript returns a new object for every name of a shared tensor."""
+    """Identify a tensor by its memory, as TorchScript returns a new object for every name of a shared tensor."""
     try:
         address = tensor.data_ptr()
     except RuntimeError:  # meta, sparse and other tensors without one storage
@@ -74,7 +74,7 @@ def _place(tensor: Tensor) -> tuple[int, ...]:
 
 
 def _hidden(module: object, parameters: list[Tensor], buffered: int) -> str | None:
-    """Say what hides weights from `parameters()`; None if nothing seems to."""
+    """State what hides weights from `parameters()`; None if nothing seems to."""
     import torch
 
     assert isinstance(module, torch.nn.Module)

@@ -22,7 +22,7 @@ _USUAL_NAMES = ("model.safetensors", "pytorch_model.bin", "diffusion_pytorch_mod
 
 
 def folder_of(path: Path, factory: str | None, /) -> Path | None:
-    """Return the folder that `from_pretrained` opens: the path, or that of a file in one where the factory has that method."""
+    """Return the folder that `from_pretrained` opens: the path, or a file's folder if the factory has that method."""
     if path.is_dir():
         return path
     beside = path.parent / "config.json"
@@ -36,7 +36,7 @@ def open_folder(
 ) -> tuple[Module, tuple[str, ...]]:
     """Return the network and notes.
 
-    Raises ModelError if the folder needs trust, a class or a package that is not here, or lacks weights of the network.
+    Raises ModelError if the folder needs trust, or a class or package that is missing, or lacks weights of the network.
     """
     import torch
 
@@ -89,7 +89,7 @@ def _transformers_class(folder: Path) -> object:
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Keep the hub's libraries off the network, those too that are imported only now."""
+    """Keep the hub's libraries off the network, including those imported only now."""
     kept = os.environ.get("HF_HUB_OFFLINE")
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
@@ -102,5 +102,5 @@ def _offline() -> Iterator[None]:
 
 
 def files_of(folder: Path, /) -> list[Path]:
-    """Return the configuration and the weights of a folder, whose content its digest is of."""
+    """Return the files of a folder that its digest covers: configuration and weights."""
     return sorted(file for file in folder.iterdir() if file.suffix in (".json", ".safetensors", ".bin", ".pt") and file.is_file())

@@ -1,4 +1,4 @@
-"""Say in one line why torch cannot open or run a model."""
+"""State in one line why torch cannot open or run a model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REASONS = (
     (r"Could not run '([\w:.]+)' with arguments from the '(?:CPU|Meta)' backend", "needs {0} on another device than the CPU"),
     (r"Found no NVIDIA driver|Torch not compiled with CUDA|No CUDA GPUs are available|deserialize object on a? ?CUDA device"
      r"|CUDA driver version is insufficient|AOTInductor.*CUDA|register for device cuda|device cuda is not supported", _CUDA),
-    # torch's advice is to switch the check off; it is not repeated
+    # do not repeat torch's advice to switch the check off
     (r"weights_only", "is not what it seems: torch refuses to read it as plain weights"),
     (r"PytorchStreamReader failed|unexpected EOF|not a ZIP archive|unexpected pos|Ran out of input|invalid header",
      "is cut short or damaged; copy or download it again"),
@@ -37,7 +37,7 @@ _NO_MEMORY = re.compile(r"out of memory|allocate memory|bad_alloc")
 
 @contextmanager
 def in_one_line(subject: str) -> Iterator[None]:
-    """Turn any error of torch or a model, an exit included, into one line that begins with the subject.
+    """Turn any error of torch or a model, including an exit, into one line that begins with the subject.
 
     Raises OutOfMemory if memory was short, ModelError for everything else.
     """
@@ -52,14 +52,14 @@ def in_one_line(subject: str) -> Iterator[None]:
 
 
 def some(names: Sequence[str]) -> str:
-    """Return the first three of some names, which may be a stranger's and of any length, and how many more there are."""
+    """Return the first three of some names, which may be a stranger's and of any length, and the number of the others."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(name[:80] for name in names[:3]) + more
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep torch's warnings and logs off the terminal: important ones are raised or noted."""
+    """Keep torch's warnings and logs off the terminal; important ones are raised or noted."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -71,7 +71,7 @@ def quiet() -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error that says something, cut to 200 characters."""
+    """Return the first informative line of an error, cut to 200 characters."""
     lines = [line.strip() for line in str(error).splitlines()]
     return next((line for line in lines if line), "no message")[:200]
 
@@ -86,7 +86,7 @@ def _said(subject: str, error: BaseException) -> str:
     for pattern, reason in _REASONS:
         if found := re.search(pattern, text, re.MULTILINE):
             return f"{subject} {reason.format(*found.groups())}"
-    # TorchScript puts the error itself last, below a traceback of the saved program
+    # TorchScript puts the actual error last, below a traceback of the saved program
     raised = re.findall(r"^(?:builtins\.)?(\w*(?:Error|Exception): .+)$", chain[0], re.MULTILINE)
     line = raised[-1] if raised else f"{type(error).__name__}: " + next((row for row in chain[0].splitlines() if row.strip()), "")
     return f"{subject} fails: {line.strip()[:300]}"

@@ -1,4 +1,4 @@
-"""Append a profile as one row to an archive that `ecosel select` reads: SQLite, or NDJSON, a record a line."""
+"""Append a profile as one row to an archive that `ecosel select` reads: SQLite, or NDJSON with one record per line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from profilers.errors import ProfilerError
 from profilers.results.foreign_schema import foreign_part
 from profilers.results.inference_profile import FIGURES, InferenceProfile
 
-# How `file` and ecosel tell such a database by, and the layout of its tables: raise it when an older ecosel cannot append.
+# Marks such a database for `file` and ecosel, with the layout of its tables; raise that if an older ecosel cannot append.
 _APPLICATION, _LAYOUT = 0x65636F70, 1  # "ecop"
 _SQLITE = b"SQLite format 3\0"
 _WAIT_S = 60.0
@@ -25,12 +25,12 @@ Row = Mapping[str, Any]
 
 _TYPES = {column: figure.type for figure in FIGURES for column in figure.columns}
 COLUMNS = tuple(_TYPES)
-# What the first version wrote: a table that has these is a profile's, and takes the later columns.
+# Columns of the first version: a table with these holds profiles, and later columns may be added.
 _FIRST = ("candidate_id", "status", "configuration", "energy_per_inference_j", "trace", "remarks")
 
 
 def row_of(profile: InferenceProfile, /, *, candidate: str, configuration: str, trace: str | None = None) -> dict[str, Any]:
-    """Return a profile as a row with the canonical columns of an archive; None if a number was not measured."""
+    """Return a profile as a row with an archive's canonical columns; a number that was not measured is None."""
     row: dict[str, Any] = {}
     for figure in FIGURES:
         value = figure.of(profile)
@@ -49,7 +49,7 @@ def failed_row(settings: object, /, *, candidate: str, configuration: str, statu
 def append(path: Path, row: Row, /) -> str:
     """Append one row and return its candidate_id, made unique; nothing else in the archive changes.
 
-    Another process may append at the same time, and a crash at any moment leaves all earlier rows.
+    Another process may append at the same time, and a crash at any moment leaves all earlier rows intact.
     Raise ProfilerError if the file is not an archive that profiles can be appended to.
     """
     try:
@@ -63,9 +63,9 @@ def append(path: Path, row: Row, /) -> str:
 
 
 def done(path: Path, /) -> dict[str, str]:
-    """Return the status by configuration of the rows that an archive holds.
+    """Return the status of the rows in an archive by configuration.
 
-    Raise ProfilerError if `append` would: an archive that takes no row must not cost a measurement.
+    Raise ProfilerError if `append` would, so that an unusable archive does not cost a measurement.
     """
     try:
         sqlite = _is_sqlite(path)
@@ -76,9 +76,9 @@ def done(path: Path, /) -> dict[str, str]:
         with path.open("r+b") as file:
             if not sqlite:
                 return {row["configuration"]: row["status"] for row in _lines(file.read(), path) if "configuration" in row}
-        if not path.stat().st_size:  # a writer died before its first row
+        if not path.stat().st_size:  # left by a writer that died before its first row
             return {}
-        # read and write, as what a killed writer left is undone by the next that opens it so
+        # for reading and writing, which rolls back what a killed writer left
         with closing(sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)) as database:
             database.execute("BEGIN IMMEDIATE")
             _check(database, path)
@@ -126,7 +126,7 @@ def _append_sqlite(path: Path, row: Row) -> str:
 
 
 def _check(database: sqlite3.Connection, path: Path) -> list[str]:
-    """Return the columns that an archive of an older version lacks; ProfilerError where it is none of ours, or newer."""
+    """Return the columns that an archive of an older version lacks; raise ProfilerError if it is newer, or not ecosel's."""
     database.execute("PRAGMA trusted_schema = OFF")
     (layout,) = database.execute("PRAGMA user_version").fetchone()
     if layout > _LAYOUT:
@@ -150,7 +150,7 @@ def _append_line(path: Path, row: Row) -> str:
         name = _unique(row["candidate_id"], {str(old.get("candidate_id")) for old in _lines(content, path)})
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
-            # the last writer died: a record that is whole only lacks its end, anything else was never finished
+            # the last writer died: a whole record only lacks its line end; anything else was never finished
             if _is_record(content[whole:]):
                 os.write(handle, b"\n")
             else:
@@ -159,7 +159,7 @@ def _append_line(path: Path, row: Row) -> str:
         line = (json.dumps({**row, "candidate_id": name}, allow_nan=False) + "\n").encode()
         try:
             written = 0
-            while written < len(line):  # a disk that is nearly full takes a part, and says so at the next attempt only
+            while written < len(line):  # a nearly full disk accepts a part, and reports this only at the next attempt
                 written += os.write(handle, line[written:])
             os.fsync(handle)
         except OSError:

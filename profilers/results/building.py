@@ -19,7 +19,7 @@ from profilers.results.inference_profile import InferenceProfile, Metadata
 
 @dataclass(frozen=True)
 class Compilation:
-    """The first call of a compiled model, and the measurement of the same model before."""
+    """The first call of a compiled model, and the earlier measurement of the model as it was."""
 
     marks: Windows  # one group: from the call that compiles to its result
     eager: Windows
@@ -27,14 +27,14 @@ class Compilation:
 
 @dataclass(frozen=True)
 class RawFigures:
-    """The numbers from which, with the trace, every headline is derived."""
+    """The numbers from which, together with the trace, every headline is derived."""
 
     marks: Windows
-    pass_images: int | None  # in the evaluation set; None without one
+    pass_images: int | None  # number of images in the evaluation set; None without one
     correct: int | None
     latencies_s: tuple[float, ...]
     compilation: Compilation | None = None
-    loop_share: float = 0.0  # of the time, at most, that went into calling the model
+    loop_share: float = 0.0  # upper bound of the share of time that went into calling the model
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -55,7 +55,7 @@ class RawFigures:
 
 
 def build(facts: Metadata, raw: RawFigures, trace: PowerTrace, /, *, no_meter: str | None = None) -> InferenceProfile:
-    """Derive every headline. The same facts, raw numbers and trace give the same bits."""
+    """Derive every headline; the same facts, raw numbers and trace give the same bits."""
     groups = raw.marks.groups
     per_image = _allowing(time_per_image(groups), raw.loop_share)
     energy = derive(trace, raw.marks, no_meter=no_meter)
@@ -106,12 +106,12 @@ def _with_compilation(profile: InferenceProfile, compilation: Compilation | None
     )
 
 
-# What an older version derived otherwise from the same readings.
+# Figures that an older version derived differently from the same readings.
 _OF_ENERGY = {"energy", "warnings", "status", "compile_energy_j", "break_even_images"}
 
 
 def verify(trace: PowerTrace, header: Mapping[str, Any], /) -> tuple[InferenceProfile, list[str]]:
-    """Derive a recorded profile again; return it and the names of the figures that came out otherwise, to the bit."""
+    """Derive a recorded profile again; return it, and the names of the figures that differ in any bit."""
     try:
         facts = Metadata(**{**header["facts"], "notes": tuple(header["facts"]["notes"])})
         profile = build(facts, RawFigures.from_dict(header["raw"]), trace, no_meter=header["no_meter"])

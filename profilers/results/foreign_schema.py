@@ -1,4 +1,4 @@
-"""Find what in a SQLite database would run whenever a row is written to it."""
+"""Find the parts of an SQLite database that would run whenever a row is written to it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class ForeignPart(NamedTuple):
     kind: str
     name: str
     is_ours: bool
-    """True for a table of ours that computes when a row is written."""
+    """True for one of ecosel's own tables that computes when a row is written."""
 
 
 def foreign_part(database: sqlite3.Connection, made: Mapping[str, Collection[str]], /) -> ForeignPart | None:
-    """Return the first part that is not among the names made, by kind ("table", "view"), or a table that computes; else None."""
-    # an index of SQLite's own has no SQL
+    """Return the first part not among the names made, by kind ("table", "view"), or a table that computes; None without any."""
+    # SQLite's own indexes have no SQL
     for kind, name, sql in database.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"):
         is_ours = name in made.get(kind, ())
         if not is_ours or (kind == "table" and _COMPUTED.search(str(sql))):

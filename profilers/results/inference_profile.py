@@ -1,4 +1,4 @@
-"""What a profile says: every figure, its column in an archive and its line for people."""
+"""Define the content of a profile: every figure, its column in an archive, and its line of text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from profilers.energy.intervals import Estimate
 from profilers.energy.per_image import Energy
 from profilers.results.units import si
 
-# Of NVIDIA's boards against an external meter, after every correction that can be made: Yang et al. 2023, arXiv 2312.02741.
+# For NVIDIA boards against an external meter, after every possible correction: Yang et al. 2023, arXiv 2312.02741.
 SENSOR_GAIN = (
     "the error of the board's sensor, which no repetition shows, adds to the interval: gain ± {gain:.1%} and "
     "± {offset:.3g} W (five boards against a meter: -6 to +5 %, and one 21 W too low at any load). Gain cancels between "
@@ -21,7 +21,7 @@ SENSOR_GAIN = (
 
 @dataclass(frozen=True)
 class Metadata:
-    """What is known without the trace. `None` was not measured; `reasons` says why, by the name of the field."""
+    """The facts known without the trace. `None` means not measured; `reasons` says why, by the name of the field."""
 
     model: str
     model_format: str
@@ -46,10 +46,10 @@ class Metadata:
     trainable_parameters: int | None
     buffers: int | None
     parameter_bytes: int | None
-    flops: int | None  # per image, a multiply-add is two
+    flops: int | None  # per image; a multiply-add counts as two
     peak_memory_bytes: int | None
     peak_memory_of: str
-    to_device_s: float | None  # means a batch, by CUDA events
+    to_device_s: float | None  # means per batch, by CUDA events
     compute_s: float | None
     to_host_s: float | None
     seed: int
@@ -58,18 +58,18 @@ class Metadata:
     reasons: dict[str, str]
     notes: tuple[str, ...] = ()
     runtime: str | None = None  # torch, onnxruntime
-    file_bytes: int | None = None  # with the data outside, of a format that keeps some there
-    threads: int | None = None  # of one run on a processor
-    providers: str | None = None  # of ONNX Runtime, in their order
-    invalid: str | None = None  # why time and energy are not to be ranked
-    metric: str | None = None  # the code of the user's own, its number, and which numbers are better: larger, smaller
+    file_bytes: int | None = None  # including external data, if the format has it
+    threads: int | None = None  # for a run on a processor
+    providers: str | None = None  # ONNX Runtime's, in order
+    invalid: str | None = None  # why time and energy must not be ranked
+    metric: str | None = None  # the user's code, its number, and which numbers are better: larger, smaller
     metric_value: float | None = None
     metric_better: str | None = None
-    processor_lost: float | None = None  # share of the processor time that the model wanted and others had
+    processor_lost: float | None = None  # share of the processor time needed by the model that others got
 
     @classmethod
     def of(cls, *parts: object, **more: Any) -> Metadata:
-        """Gather the fields by name: from the keyword arguments, or else from the first part that has one."""
+        """Gather the fields by name: from the keyword arguments, else from the first part that has such a field."""
         found = {}
         for field in dataclasses.fields(cls):
             part = next((part for part in parts if hasattr(part, field.name)), None)
@@ -82,14 +82,14 @@ class Metadata:
 class InferenceProfile:
     """Accuracy, time, energy and size of one model on one device, in SI units, with 95 % intervals.
 
-    `inference_time` is seconds for one pass over the evaluation set, host-to-device copy included in mode `paper`
-    (Young et al. 2019, III.A); `energy.per_inference` is joules per image; latencies are seconds a batch.
+    `inference_time` is the seconds for one pass over the evaluation set, including host-to-device copies in mode `paper`
+    (Young et al. 2019, III.A); `energy.per_inference` is joules per image; latencies are seconds per batch.
     """
 
     facts: Metadata
     accuracy: Estimate | None
     inference_time: Estimate | None
-    throughput: Estimate  # images a second
+    throughput: Estimate  # images per second
     latency_s: dict[str, float]
     energy: Energy
     groups: int
@@ -104,7 +104,7 @@ class InferenceProfile:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Return all that a reader should know, the gravest first."""
+        """Return everything that a reader should know, the most serious first."""
         reasons = [reason for reason in (self.energy.invalid, self.facts.invalid) if reason]
         return (*(f"not valid for ranking: {reason}" for reason in reasons), *self.energy.warnings, *self.facts.notes)
 
@@ -120,25 +120,25 @@ class InferenceProfile:
 
 @dataclass(frozen=True)
 class Line:
-    """How a figure is shown to people, if it is known; `remark` is a text, or says one of the profile."""
+    """How a known figure is shown in text; `remark` is a text, or a function that derives one from the profile."""
 
     label: str
-    unit: str  # "%" of a share, "#" of a count
-    part: str = "size"  # of the text: quality, energy, time, compilation, size
+    unit: str  # "%" for a share, "#" for a count
+    part: str = "size"  # part of the text: quality, energy, time, compilation, size
     remark: str | Callable[[InferenceProfile], str] = ""
     shown: Callable[[InferenceProfile], object] = lambda profile: True
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: its column in an archive and the SQLite type, its place in a profile, and how it is shown."""
+    """One figure: its column in an archive and the SQLite type, its path in a profile, and its line of text."""
 
     column: str | None
     type: str = "REAL"
-    source: str | None = None  # a path into the profile; None where whoever appends the row knows it
+    source: str | None = None  # a path into the profile; None if the figure is filled in when the row is appended
     line: Line | None = None
-    bounds: bool = False  # whether columns for the interval stand beside it
-    setting: str | None = None  # the option that tells it where a measurement failed
+    bounds: bool = False  # whether it has columns for the interval
+    setting: str | None = None  # the option that supplies it if the measurement failed
 
     def of(self, profile: InferenceProfile, /) -> Any:
         """Return the figure: a number, text or Estimate; None if it was not measured."""
@@ -186,8 +186,8 @@ def _shares(profile: InferenceProfile) -> str:
 
 
 _EVENTS = "per batch, by CUDA events"
-# In the order of an archive's columns, the canonical ones first; within each part this is the order of the text too.
-# Columns of an archive never change: an old file takes new rows, and new columns are added to it.
+# In the order of an archive's columns, the canonical ones first; within each part, this is also the order of the text.
+# Columns of an archive never change: old files accept new rows, and new columns are added to them.
 FIGURES = (
     Figure("candidate_id", "TEXT PRIMARY KEY"),
     Figure("status", "TEXT NOT NULL", "status"),
@@ -245,7 +245,7 @@ FIGURES = (
     Figure("energy_gain_error", "REAL", "energy.gain_error"),
     Figure("energy_offset_error_w", "REAL", "energy.offset_error_w"),
     Figure("file_bytes", "INTEGER", "facts.file_bytes", Line("file", "B")),
-    # of a variant: the name of what was made, its parent's row, and how it was verified and compared
+    # of a variant: its kind, its parent's row, and how it was verified and compared
     Figure("variant", "TEXT"),
     Figure("parent", "TEXT"),
     Figure("precision_executed", "TEXT"),
@@ -258,7 +258,7 @@ FIGURES = (
     Figure("finetune_energy_j"),
     Figure("time_ratio", bounds=True),
     Figure("energy_ratio", bounds=True),
-    # of a network of a search: what of it does nothing, and its time as drawn over that without
+    # of a network of a search: its parts that do nothing, and its time as drawn divided by that without them
     Figure("redundant_slots", "TEXT"),
     Figure("redundant_time_ratio", bounds=True),
     Figure("runtime", "TEXT", "facts.runtime"),

@@ -1,4 +1,4 @@
-"""Show a profile as text for people."""
+"""Write a profile as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WIDTH = 80
 
 
 def profile_text(profile: InferenceProfile, /) -> str:
-    """Return the lines of a profile, each with its unit and if known its 95 % interval."""
+    """Return the lines of a profile, each with its unit and, if known, its 95 % interval."""
     lines = list(_lines(profile))
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     body = [
@@ -71,7 +71,7 @@ def _missing(profile: InferenceProfile) -> Iterator[str]:
 
 
 def _shown(value: float | Estimate, unit: str) -> tuple[str, str]:
-    """Return a figure with its unit, and its interval."""
+    """Return a figure with its unit and its interval."""
     if unit == "#":
         return f"{value:,.0f}", ""
     if not isinstance(value, Estimate):

@@ -5,13 +5,13 @@ from __future__ import annotations
 _PREFIXES = (
     (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"),
 )  # fmt: skip
-# Nobody says kiloseconds, or a thousandth of an image or of an operation.
+# Nobody speaks of kiloseconds, or of a thousandth of an image or an operation.
 _SMALLEST = {"/s": 1.0, "": 1.0, "B": 1.0}
 _LARGEST = {"s": 1.0}
 
 
 def si(value: float, unit: str, /) -> str:
-    """Write four digits with the prefix that fits; with the unit "=" none.
+    """Write four digits with a fitting prefix, or without one for the unit "=".
 
     >>> si(0.00345, "J"), si(0.2076, "/s"), si(4521.7, "s"), si(0.99999, "W"), si(1.2e12, "")
     ('3.45 mJ', '0.2076 /s', '4,522 s', '1 W', '1.2 T')
@@ -21,7 +21,7 @@ def si(value: float, unit: str, /) -> str:
 
 
 def digits(value: float, /) -> str:
-    """Write four digits, or all of a number of thousands."""
+    """Write four digits, or all digits of a number of at least 1000."""
     rounded = float(f"{value:.4g}")
     return f"{value:,.0f}" if 1000 <= abs(rounded) < 1e15 else f"{rounded:.4g}"
 

@@ -1,4 +1,4 @@
-"""Measure a torch module that is in memory: its batches → seconds and joules."""
+"""Measure the seconds and joules of a torch module in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn the inputs of an ONNX model, and images or descriptions of random numbers, into the batches of one pass."""
+"""Make the batches of one pass for the inputs of an ONNX model, from images or descriptions of random numbers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from profilers.models.onnx.shapes import GraphInput
 
 Feeds = dict[str, NDArray[np.generic]]
 
-# Random inputs: N different batches, one after the other, make a pass.
+# Number of different batches in a pass of random inputs.
 _RANDOM_BATCHES = 8
 
 
 @dataclass(frozen=True)
 class FeedBatch:
-    """The inputs of one call by their names, and how many images they hold."""
+    """The inputs of one call by name, and the number of images in them."""
 
     feeds: Feeds
     images: int
@@ -33,7 +33,7 @@ class FeedBatch:
 
 
 def make_batches(settings: ProfileSettings, taken: Sequence[GraphInput], data: LabelledImages | None) -> list[FeedBatch]:
-    """Make the batches; raise ModelError if the model takes other ones than are asked for."""
+    """Make the batches; raise ModelError if the model does not accept the requested ones."""
     fixed = taken[0].sizes[0] if taken[0].sizes and isinstance(taken[0].sizes[0], int) else None
     size = settings.batch_size
     if fixed not in (None, size):
@@ -77,7 +77,7 @@ def _of_images(
 
 
 def _matched(model: str, taken: Sequence[GraphInput], given: Sequence[Input]) -> list[tuple[GraphInput, Input]]:
-    """Match the inputs of the model to those given by name or in order; inputs stated in the file need no --input."""
+    """Match the inputs of the model to those given, by name or in order; inputs stated in the file need no --input."""
     named = {input.name: input for input in given if input.name is not None}
     in_order = [input for input in given if input.name is None]
     pairs = []
@@ -119,7 +119,7 @@ def _check(model: str, one: GraphInput, input: Input) -> None:
 
 
 def _made(one: GraphInput, input: Input, batch: int, seed: int) -> NDArray[np.generic]:
-    """Return random numbers: floats standard normal, whole numbers 0 or 1, fair coins; or a constant in every place."""
+    """Return random numbers (standard normal floats, integers 0 or 1, fair coins), or a constant everywhere."""
     first = one.sizes[:1]
     sizes = tuple(batch if isinstance(size, str) else size for size in first)
     if input.shape is None:

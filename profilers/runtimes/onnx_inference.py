@@ -16,7 +16,7 @@ _LOOPS = 1000
 
 
 class OnnxInference:
-    """A session and the batches of one pass; copies to and from a GPU are inside a run, as in mode `paper`."""
+    """A session and the batches of one pass; a run includes copies to and from a GPU, as in mode `paper`."""
 
     def __init__(self, session: Any, batches: Sequence[FeedBatch], /, *, seed: int, flops: tuple[int | None, str | None]) -> None:
         self._session = session  # onnxruntime.InferenceSession, which has no types
@@ -34,7 +34,7 @@ class OnnxInference:
 
     @property
     def changes_inputs(self) -> bool:
-        return False  # a graph writes to values of its own
+        return False  # a graph never writes to its inputs
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""ONNX Runtime as a runtime: open the ONNX file of a request and make its batches; no torch."""
+"""Implement the runtime interface with ONNX Runtime: open the ONNX file and make its batches, without torch."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from profilers.runtimes.onnx_batches import FeedBatch, make_batches
 from profilers.runtimes.onnx_inference import OnnxInference
 
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-_FATAL = 4  # the lowest severity of its log that is shown; what fails is raised too
+_FATAL = 4  # the lowest severity shown from its log; failures are also raised
 
 
 class OnnxRuntime:
-    """Runs ONNX files with the operators that ONNX Runtime brings; a library of other operators is never loaded."""
+    """Runs ONNX files with ONNX Runtime's own operators; a library of other operators is never loaded."""
 
     name = "onnxruntime"
 
     def opens(self, path: Path, /) -> bool:
-        return False  # an ONNX file is known by its content already
+        return False  # an ONNX file is recognised by its content already
 
     def find_device(self, device: str, /) -> Device:
         has_cuda = _CUDA in onnxruntime.get_available_providers()
@@ -53,7 +53,7 @@ class OnnxRuntime:
         name = "cuda:0" if device == "cuda" else device
         try:
             return cuda_device(name)
-        except MeterError:  # without NVML there is no meter, and the rest can still be measured
+        except MeterError:  # without NVML there is no meter, but the rest can still be measured
             return Device(name, name, name.replace(":", "-"))
 
     def prepare(self, settings: ProfileSettings, device: Device, /) -> Prepared:
@@ -85,7 +85,7 @@ class OnnxRuntime:
 
 
 def _flops(file: Path, model: Any, full: FeedBatch) -> tuple[int | None, str | None]:
-    """Count the operations an image of a full batch takes, where its tensors fit into memory."""
+    """Count the operations per image of a full batch, if its tensors fit into memory."""
     shapes = shapes_of(model, {name: array.shape for name, array in full.feeds.items()})
     check_memory(shapes)
     if needed := shapes_needed(model, shapes):
@@ -104,7 +104,7 @@ def _notes(settings: ProfileSettings, batches: Sequence[FeedBatch], data: Labell
 
 
 def _session(file: Path, model: str | bytes, device: Device) -> Any:
-    """Open a file that was checked, or a model made from it; its graph is optimised here, with a thread for every core."""
+    """Open a checked file, or a model made from it; its graph is optimised here, with one thread per core."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL
     options.intra_op_num_threads, options.inter_op_num_threads = threads(), 1
@@ -115,13 +115,13 @@ def _session(file: Path, model: str | bytes, device: Device) -> Any:
     providers: list[Any] = [(_CUDA, {"device_id": index or "0"}), _CPU] if kind == "cuda" else [_CPU]
     with in_one_line(f"{file}"):
         session = onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
-    if kind == "cuda" and session.get_providers()[0] != _CUDA:  # it falls back to the processor without an error
+    if kind == "cuda" and session.get_providers()[0] != _CUDA:  # otherwise it falls back to the processor without an error
         raise ModelError(f"ONNX Runtime cannot use {device.code} here, and would run on the processor; check CUDA and cuDNN")
     return session
 
 
 def _shapes_seen(file: Path, batch: FeedBatch, names: list[str]) -> dict[str, tuple[int, ...]]:
-    """Run one batch, with the shapes of some values as its outputs; nothing if that fails."""
+    """Run one batch with the shapes of some values as outputs; return nothing if that fails."""
     model = check_file(file)
     graph = model.graph
     del graph.output[:]
@@ -138,7 +138,7 @@ def _shapes_seen(file: Path, batch: FeedBatch, names: list[str]) -> dict[str, tu
 
 
 def threads() -> int:
-    """Return how many threads a run on the processor uses: OMP_NUM_THREADS as PyTorch does, or one for every core."""
+    """Return the number of threads of a run on the processor: OMP_NUM_THREADS, as in PyTorch, or one per core."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)

@@ -1,4 +1,4 @@
-"""PyTorch as a runtime: open the model of a request and make its batches."""
+"""Implement the runtime interface with PyTorch: find the device, open the model, and make its batches."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PyTorch:
     name = "torch"
 
     def opens(self, path: Path, /) -> bool:
-        return False  # what it opens is known by its content already
+        return False  # the files it opens are recognised by their content already
 
     def find_device(self, device: str, /) -> Device:
         return find_device(device)
@@ -107,7 +107,7 @@ def _fit(request: ProfileSettings) -> Callable[[torch.Tensor], torch.Tensor]:
 def _converted(request: ProfileSettings, saved: SavedModel) -> tuple[Callable[..., object], str, list[str]]:
     """Return the module in the requested precision and layout, that precision, and notes.
 
-    Complex numbers stay what they are, and so does a program that turns its inputs into a narrower type by itself.
+    Complex numbers stay unchanged, and so does a program that itself converts its inputs to a narrower type.
     """
     module, name, dtype, notes = saved.module, request.name, DTYPES[request.precision], list[str]()
     if request.compile and (isinstance(module, torch.jit.ScriptModule) or not isinstance(module, torch.nn.Module)):
@@ -138,19 +138,19 @@ def _converted(request: ProfileSettings, saved: SavedModel) -> tuple[Callable[..
 
 
 def _casts_inside(request: ProfileSettings, saved: SavedModel) -> bool:
-    """Say whether a program takes float32 and computes in another type: then its weights must stay as they are."""
+    """Tell whether a program takes float32 but computes in another type; then its weights must stay unchanged."""
     inputs = {given.dtype for given in saved.inputs or () if given.shape is not None}
     return saved.format == "export" and request.precision == "fp32" and not request.channels_last and inputs == {"float32"}
 
 
-# Random inputs: this many different batches, one after another, make a pass.
+# Number of different batches in a pass of random inputs.
 _RANDOM_BATCHES = 8
 
 
 def make_batches(
     request: ProfileSettings, saved: SavedModel, data: LabelledImages | OwnData | None, /
 ) -> tuple[list[Batch], list[str]]:
-    """Return the batches of one pass and notes. Raises ModelError if nothing tells the inputs, or no batch can be made."""
+    """Return the batches of one pass, and notes. Raises ModelError if the inputs are unknown, or no batch can be made."""
     axis = (request.batch_axis or (0,))[0]
     given = tuple(
         replace(one, axis=axis) if one.shape is not None else one for one in parse_inputs(request.inputs, request.values)
@@ -206,7 +206,7 @@ def batches_of(
 
 
 def find_device(device: str) -> Device:
-    """Find a device without opening it: its idle power is measured first."""
+    """Find a device without opening it, as its idle power is measured first."""
     if device == "auto":
         device = "cuda:0" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
@@ -218,7 +218,7 @@ def find_device(device: str) -> Device:
     name = "cuda:0" if device == "cuda" else device
     try:
         return cuda_device(name)
-    except MeterError:  # without NVML there is no meter, and the rest can still be measured
+    except MeterError:  # without NVML there is no meter, but the rest can still be measured
         if not name.startswith("cuda") or int(name[5:]) >= torch.cuda.device_count():
             raise no_device(device) from None
         return Device(name, torch.cuda.get_device_name(name), name.replace(":", "-"))

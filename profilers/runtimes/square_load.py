@@ -11,7 +11,7 @@ from profilers.errors import ProfilerError
 
 @contextmanager
 def square_load(device: str) -> Iterator[Callable[[bool], None]]:
-    """Yield a switch: True starts matrix products on the device, False returns when the last of them has ended.
+    """Yield a switch: True starts matrix products on the device; False returns when the last of them has ended.
 
     Raises ProfilerError if torch is not installed or has no such device. The thread is gone at the end.
     """
@@ -24,7 +24,7 @@ def square_load(device: str) -> Iterator[Callable[[bool], None]]:
 
 
 def _products(device: str) -> Callable[[], None]:
-    """Return a round of matrix products, which lasts about a millisecond, so that an edge of the load is as sharp."""
+    """Return a round of matrix products that lasts about a millisecond, which makes the edges of the load equally sharp."""
     try:
         import torch
     except ImportError as error:
@@ -43,14 +43,14 @@ def _products(device: str) -> Callable[[], None]:
     try:
         matrix = torch.randn(size, size, device=device)
         result = torch.empty_like(matrix)
-        run()  # what the first one sets up is no load
+        run()  # the first one includes setting up
     except RuntimeError as error:
         raise ProfilerError(f"the load failed on {device}: {error}") from error
     return run
 
 
 class _Load:
-    """A thread that runs rounds while they are wanted."""
+    """A thread that runs rounds while the load is switched on."""
 
     def __init__(self, run: Callable[[], None]) -> None:
         self._run = run

@@ -1,4 +1,4 @@
-"""Open variants in a process apart and return their scores there: files and images → scores."""
+"""Open variants in a separate process, and return their scores of some images."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from profilers.variants.execution import Execution, execution_of_module, executi
 
 Images = NDArray[np.float32]
 
-# Of the largest score. Exact variants: as for the winners of a search. Others: between one image alone and the same in a
-# batch, whose sums may be taken in another order (bfloat16 has 8 bits).
+# As a share of the largest score. Exact variants: as for the winners of a search. Others: between an image alone and in a
+# batch, which may add in another order (bfloat16 has 8 bits).
 SAME = 1e-4
 _SAME_ALONE = 0.05
 _LONGEST_S = 3600.0
@@ -27,7 +27,7 @@ _GIVEN, _FOUND = "images.npy", "scores.npy"
 
 @dataclass(frozen=True)
 class Checked:
-    """What a process apart found: the scores of all images, and how they were computed."""
+    """The result of a separate process: the scores of all images, and how they were computed."""
 
     scores: Images
     execution: Execution
@@ -35,14 +35,14 @@ class Checked:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the scores of a variant are from its parent's."""
+    """The difference between the scores of a variant and its parent."""
 
     max_logit_difference: float
-    agreement: float  # share of the images that both put into the same class
+    agreement: float  # share of the images that both assign to the same class
 
 
 class Checker:
-    """A process that makes no variants, in which files are opened; it serves until one fails, and then there is a new one."""
+    """A process that makes no variants and only opens files; after a failure it is replaced by a new one."""
 
     def __init__(self, images: Images, /, *, batch: int, threads: int) -> None:
         self._child = ChildProcess(DeviceSlot(), shows=True)
@@ -60,7 +60,7 @@ class Checker:
     def check(self, path: Path, /) -> Checked:
         """Open a file, and run it image by image and in batches.
 
-        ModelError if it cannot be opened or run, or gives an image different scores alone and in a batch.
+        Raises ModelError if it cannot be opened or run, or gives an image different scores alone and in a batch.
         """
         try:
             how = self._child.call(f"{__name__}:run_apart", (path, *self._how), deadline_s=_LONGEST_S)
@@ -70,7 +70,7 @@ class Checker:
 
 
 def compare_scores(found: Images, parent: Images, /) -> Agreement:
-    """Compare scores [n, classes]; a score that is not a number differs infinitely, and agrees with nothing."""
+    """Compare scores [n, classes]; NaN differs infinitely, and agrees with nothing."""
     if found.shape != parent.shape:
         raise ModelError(f"it gives scores of shape {found.shape[1:]} an image, its parent {parent.shape[1:]}")
     finite = np.isfinite(found).all(axis=1)
@@ -79,12 +79,12 @@ def compare_scores(found: Images, parent: Images, /) -> Agreement:
 
 
 def tolerance(parent: Images, /) -> float:
-    """Return how far the scores of an exact variant may be from its parent's."""
+    """Return the largest allowed difference between the scores of an exact variant and its parent."""
     return SAME * max(1.0, float(np.abs(parent).max()))
 
 
 def run_apart(path: Path, folder: str, batch: int, threads: int, /) -> Execution:
-    """Run the images of a folder through a file, and keep the scores there; what `check` calls in its process."""
+    """Run the images in a folder through a file, and save the scores there; `check` calls this in its process."""
     found = _checked(path, np.load(Path(folder, _GIVEN)), batch, threads)
     np.save(Path(folder, _FOUND), found.scores)
     return found.execution

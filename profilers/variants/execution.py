@@ -1,4 +1,4 @@
-"""Find out how a model is really computed: in which precision, and how many of its layers in 8-bit integers."""
+"""Find out how a model is actually computed: in which precision, and how many of its layers in 8-bit integers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from profilers.errors import ModelError
 
-# operators of onnxruntime's own graph that multiply 8-bit integers, and those that multiply floats
+# operators in onnxruntime's graph that multiply 8-bit integers, and those that multiply floats
 _INTEGER = ("QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat")
 _FLOAT = ("Conv", "Gemm", "MatMul", "FusedConv", "FusedGemm", "FusedMatMul", "NhwcFusedConv", "ConvTranspose")
 _SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "float64": "fp64"}
@@ -21,14 +21,14 @@ _SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "float64": "
 
 @dataclass(frozen=True)
 class Execution:
-    """The precision that layers with weights were computed in, and how many of them in 8-bit integers, if that is known."""
+    """The precision in which layers with weights were computed, and how many of them in 8-bit integers, if known."""
 
     precision: str
     integer_layers: int | None = None
 
 
 def execution_of_module(module: Callable[..., Any], images: NDArray[np.float32], /) -> Execution:
-    """Name the output types of the convolutions and matrix products of a torch module."""
+    """Return the output types of a torch module's convolutions and matrix products."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -50,7 +50,7 @@ def execution_of_module(module: Callable[..., Any], images: NDArray[np.float32],
 
 
 def execution_of_onnx(path: Path, /) -> Execution:
-    """Count in the graph that onnxruntime makes of a file: this is the graph that runs."""
+    """Count in the graph that onnxruntime makes from a file, which is the graph that runs."""
     import onnx
     import onnxruntime
 

@@ -1,4 +1,4 @@
-"""Make one variant of a network: its file appears whole, after another process has verified it, or not at all."""
+"""Make one variant of a network: its file appears whole, once another process has verified it, or not at all."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from profilers.variants.rewriting.folding import folded
 from profilers.variants.rewriting.narrowing import in_bfloat16, low_rank
 from profilers.variants.rewriting.onnx_files import count_quantised, has_vnni, write_int8, write_onnx
 
-_CALIBRATION = 512  # training images whose ranges an int8 network is given
+_CALIBRATION = 512  # number of training images that determine the ranges of an int8 network
 
 
 @dataclass(frozen=True)
 class Material:
-    """What variants are made of and held against: a network in layers, images, and the parent's scores of them."""
+    """The basis of variants: a network in layers, images, and the parent's scores to compare with."""
 
     network: fx.GraphModule
-    images: NDArray[np.float32]  # normalised, of the evaluation set
+    images: NDArray[np.float32]  # normalised images of the evaluation set
     scores: NDArray[np.float32]
     labels: NDArray[np.int64]
-    training: LabelledImages | None  # None where no variant needs them
+    training: LabelledImages | None  # None if no variant needs them
     normalise: str
     batch: int
     threads: int
@@ -56,7 +56,7 @@ class FineTuning:
 
 @dataclass(frozen=True)
 class Made:
-    """A variant whose file was verified."""
+    """A variant with a verified file."""
 
     variant: Variant
     path: Path
@@ -66,11 +66,11 @@ class Made:
     accuracy: Estimate
     quantised: tuple[int, int] | None = None  # layers computed in 8-bit integers, and layers with weights
     fine_tuning: FineTuning | None = None
-    network: nn.Module | None = None  # that the file was written from
+    network: nn.Module | None = None  # from which the file was written
 
 
 def check_pruning(network: fx.GraphModule, variants: tuple[Variant, ...], /) -> None:
-    """Raise ProfilerError if torch-pruning is missing for a network whose layers are tied."""
+    """Raise ProfilerError if torch-pruning is missing for a network with tied layers."""
     for variant in variants:
         if variant.kind == "prune" and not is_installed(PRUNING[1]) and not is_sequential(network):
             raise missing_package(variant, [PRUNING[0]])
@@ -80,7 +80,7 @@ Check = Callable[[Path], Checked]
 
 
 def make(variant: Variant, material: Material, path: Path, device: ReservedDevice, check: Check, /, *, epochs: int) -> Made:
-    """Write one variant to a path. ModelError, and no file, if it cannot be made or does not match its name."""
+    """Write one variant to a path. Raises ModelError, leaving no file, if it cannot be made or does not match its name."""
     with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         file = Path(folder, path.name)
         written = _written(variant, material, file, device, epochs=epochs if variant.is_trained else 0)
@@ -145,7 +145,7 @@ def _tuned(network: fx.GraphModule, material: Material, device: ReservedDevice, 
 
 
 def _calibration(training: LabelledImages, material: Material) -> NDArray[np.float32]:
-    """Return some training images of all classes: files often stand sorted by class."""
+    """Return some training images of all classes, as files are often sorted by class."""
     rows = np.random.default_rng(material.seed).permutation(len(training.labels))[:_CALIBRATION]
     images: NDArray[np.float32] = image_batch(training, rows, normalise=material.normalise).numpy()
     return images
@@ -180,7 +180,7 @@ def _verified(written: _Written, material: Material, file: Path, check: Check) -
 
 
 def _quantised(file: Path, checked: Checked) -> tuple[int, int]:
-    """Return how many layers run in 8-bit integers, of those that could. ModelError if none does."""
+    """Return how many layers run in 8-bit integers, out of those that could. Raises ModelError if none does."""
     stored, possible = count_quantised(file)
     executed = min(stored, checked.execution.integer_layers or 0)
     if not executed:

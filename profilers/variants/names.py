@@ -1,4 +1,4 @@
-"""The variants that can be made: their names, and the packages that each needs; no torch."""
+"""Define the variants that can be made: their names, and the packages that each needs; imports no torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Kind = Literal["fold", "bf16", "prune", "lowrank", "onnx", "int8"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _TRAINED: tuple[Kind, ...] = ("prune", "lowrank")
 _ONNX = ("onnx", "onnxscript", "onnxruntime")
-# package on the index: what it is imported as
+# package on the index: name of its module
 PRUNING = ("torch-pruning", "torch_pruning")
 
 
@@ -31,12 +31,12 @@ class Variant:
 
     @property
     def is_exact(self) -> bool:
-        """Return whether its scores are the parent's, up to rounding."""
+        """Tell whether its scores are the parent's, up to rounding."""
         return self.kind in ("fold", "onnx")
 
     @property
     def is_trained(self) -> bool:
-        """Return whether it is fine-tuned."""
+        """Tell whether it is fine-tuned."""
         return self.kind in _TRAINED
 
     @property
@@ -45,7 +45,7 @@ class Variant:
 
 
 def parse_variants(text: str, /) -> tuple[Variant, ...]:
-    """Return the variants of "fold,prune-25,int8", each once. ValueError names unknown ones.
+    """Return the variants in "fold,prune-25,int8", each once. Raises ValueError naming unknown ones.
 
     >>> [variant.name for variant in parse_variants("fold, prune-25")]
     ['fold', 'prune-25']

@@ -1,4 +1,4 @@
-"""Turn the measurements of a model and its variants into archive rows, and into text for people."""
+"""Turn the measurements of a model and its variants into archive rows and text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WIDTH = 100
 
 
 def named_rows(found: Compression, archive: Path | None, /) -> list[dict[str, Any]]:
-    """Return the rows of the parent and its variants, appended to an archive where one is given."""
+    """Return the rows of the parent and its variants; append them to an archive if one is given."""
     rows = [_row(found.parent) | _redundant(found)]
     if archive is not None:
         rows[0]["candidate_id"] = append(archive, rows[0])
@@ -75,7 +75,7 @@ def _row(model: Model) -> dict[str, Any]:
 
 
 def remarks(model: Model, /) -> Iterator[str]:
-    """Yield remarks that a reader of a ratio should know."""
+    """Yield remarks that readers of a ratio should know."""
     time, made = model.time_ratio, model.made
     if time is not None and time.low is not None and time.high is not None and time.high >= 1:
         yield "slower than its parent" if time.low > 1 else "its time does not differ measurably from its parent's"

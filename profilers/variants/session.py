@@ -1,4 +1,4 @@
-"""Make the variants of a model and compare them with it, in one session on one device: settings → rows."""
+"""Make the variants of a model and compare them with it, in one session on one device."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from profilers.variants.settings import CompressSettings, check_settings
 
 @dataclass(frozen=True)
 class Failure:
-    """A variant that could not be made, and why; there is no file of it."""
+    """A variant that could not be made, and the reason; it has no file."""
 
     variant: Variant
     status: str
@@ -43,7 +43,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Model:
-    """The parent (`made` is None), or a variant that was made; ratios are to the parent."""
+    """The parent (`made` is None), or a variant; ratios are to the parent."""
 
     settings: ProfileSettings
     profile: InferenceProfile
@@ -52,12 +52,12 @@ class Model:
     time_ratio: Estimate | None = None
     energy_ratio: Estimate | None = None
     finetune_energy_j: float | None = None
-    break_even_images: float | None = None  # by energy
+    break_even_images: float | None = None  # ratio of energies
 
 
 @dataclass(frozen=True)
 class Redundancy:
-    """The slots of a network of a search that do nothing, and its time as it was drawn over that without them."""
+    """The slots without effect in a network of a search, and its time as drawn divided by that without them."""
 
     slots: tuple[str, ...]
     time_ratio: Estimate
@@ -65,7 +65,7 @@ class Redundancy:
 
 @dataclass(frozen=True)
 class Compression:
-    """The parent and its variants, as measured side by side, and the variants that failed."""
+    """The parent and its variants, measured side by side, and the variants that failed."""
 
     parent: Model
     variants: tuple[Model, ...]
@@ -80,7 +80,7 @@ class _Opened(Opened):
 
 
 def compress(settings: CompressSettings, /, *, show: Show = lambda progress: None) -> Compression:
-    """Make, verify and measure. Raises ProfilerError, before anything is written, where the parent cannot be used."""
+    """Make, verify and measure variants. Raises ProfilerError, before anything is written, if the parent cannot be used."""
     check_settings(settings)
     parent = settings.parent
     runtime = runtime_of(parent)
@@ -103,7 +103,7 @@ def compress(settings: CompressSettings, /, *, show: Show = lambda progress: Non
                     made = make(variant, material, settings.path(variant), device, checker.check, epochs=settings.finetune)
                     opened.append(_opened(parent, made, device))
                 except ProfilerError as error:
-                    settings.path(variant).unlink(missing_ok=True)  # verified, and yet it cannot be measured
+                    settings.path(variant).unlink(missing_ok=True)  # verified, but cannot be measured
                     status = "oom" if isinstance(error, OutOfMemory) else "invalid"
                     failures.append(Failure(variant, status, str(error)))
         as_drawn, slots = drawn(parent.model) if prepared.format == "genome" else (None, ())
@@ -142,8 +142,8 @@ def _material(settings: CompressSettings, prepared: Prepared, inference: TorchIn
 
 
 def _opened(parent: ProfileSettings, made: Made, device: ReservedDevice) -> _Opened:
-    """Open a file that was verified, in this process."""
-    # trusted, as it was written here
+    """Open a verified file in this process."""
+    # trusted, as this program wrote it
     settings = dataclasses.replace(parent, model=str(made.path), trust=True, factory=None, factory_args=None, weights=None)
     runtime = runtime_of(settings)
     prepared = runtime.prepare(settings, device.place)
@@ -154,7 +154,7 @@ def _opened(parent: ProfileSettings, made: Made, device: ReservedDevice) -> _Ope
 def _measured(
     opened: list[_Opened], as_drawn: Callable[..., object] | None, device: ReservedDevice, parent: ProfileSettings, show: Show, /
 ) -> tuple[list[Model], Estimate | None]:
-    """Measure all in turn, with the parent as a search drew it last; return its ratio beside the models."""
+    """Measure all in turn, finally the parent as a search drew it; return the models, and its ratio."""
     inferences: list[Inference] = [one.prepared.inference for one in opened]
     drawn_too: list[Inference] = []
     if as_drawn is not None and isinstance(first := inferences[0], TorchInference):
@@ -162,7 +162,7 @@ def _measured(
     for inference in (*inferences, *drawn_too):
         inference.run_each_size()
     rounds, found = measure_side_by_side(opened, device, show=show, others=drawn_too)
-    # who shares the processor slows them all alike: that is remarked, and no reason not to rank them
+    # other load slows them all alike: this is remarked on, but they can still be ranked
     profiles = [
         dataclasses.replace(profile, facts=dataclasses.replace(profile.facts, invalid=looked.invalid))
         for looked, profile in found
@@ -196,7 +196,7 @@ def _model(
 
 
 def _joules(tuning: FineTuning | None, marks: Windows, trace: PowerTrace) -> float | None:
-    """Return the energy of fine-tuning; None if there was none, or no meter."""
+    """Return the energy of fine-tuning; None without fine-tuning, or without a meter."""
     if tuning is None:
         return None
     others = (*marks.groups, *marks.others)

@@ -1,4 +1,4 @@
-"""What to make of a model and how: the options of `ecosel compress` as one value, checked before anything is written."""
+"""Hold the options of `ecosel compress` as one value, and check them before anything is written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from profilers.variants.names import Variant, check_packages
 
 @dataclass(frozen=True)
 class CompressSettings:
-    """The parent as it is profiled, the variants to make, the folder of their files, and epochs of fine-tuning."""
+    """The settings of the parent's profile, the variants to make, the folder for their files, and epochs of fine-tuning."""
 
     parent: ProfileSettings
     variants: tuple[Variant, ...]
@@ -39,7 +39,7 @@ class CompressSettings:
 
 
 def check_settings(settings: CompressSettings, /) -> None:
-    """Raise ProfilerError if a package, a folder or training images are missing, or a file is there already."""
+    """Raise ProfilerError if a package, a folder or training images are missing, or if a file exists already."""
     check_packages(settings.variants)
     for variant in settings.variants:
         if (path := settings.path(variant)).exists():

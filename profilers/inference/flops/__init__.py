@@ -1,1 +1,1 @@
-"""The floating-point operations of a model: one formula for each operator, and the count of a pass."""
+"""Count the floating-point operations of a model: a formula for each operator, and the count of a pass."""

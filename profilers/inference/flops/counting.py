@@ -45,7 +45,7 @@ def count_flops(inference: OnDevice, /) -> tuple[int | None, str | None]:
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[misc]
-    """Add up the operations of every operator that runs; composite ones are decomposed first."""
+    """Add up the operations of every operator that runs, after decomposing composite ones."""
 
     supports_higher_order_operators = True
 
@@ -56,7 +56,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[misc]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Load no compiler only to tell it that it may not compile the counter; where it is loaded, it is off (`_unfused`)."""
+        """Do not load a compiler just to tell it not to compile the counter; if it is loaded, it is switched off (`_unfused`)."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -91,7 +91,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[misc]
 
 
 def _fused(module: object) -> set[str]:
-    """Return what TorchScript runs itself, invisible to the counter."""
+    """Return an operator that TorchScript runs itself, invisible to the counter."""
     if isinstance(module, torch.jit.ScriptModule) or not isinstance(module, torch.nn.Module):
         scripts = [module]
     else:
@@ -100,7 +100,7 @@ def _fused(module: object) -> set[str]:
 
 
 _HIDDEN = re.compile(r"\bprim::(?:mkldnn_convolution|MM\w+|\w*Fusion\w*|TensorExpr\w*|StaticSubgraph)\b")
-# Asked of tensors whose sizes are not plain numbers; they compute nothing.
+# Queries of tensors whose sizes are not plain numbers; they compute nothing.
 _QUESTIONS = {
     f"aten::{name}"
     for name in (
@@ -118,7 +118,7 @@ def _unfused() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(False)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         stack.enter_context(torch.jit.optimized_execution(False))
-        # the model has run: what compiles itself has loaded the compiler, which takes 2 s to import for nothing otherwise
+        # the model has run: if it compiles itself, the compiler is loaded; otherwise importing it would waste 2 s
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         yield

@@ -1,7 +1,7 @@
-"""The floating-point operations of one operator from its arguments and its output; a multiply-add is two.
+"""Compute the floating-point operations of one operator from its arguments and output; a multiply-add counts as two.
 
-A convention as PyTorch's: products of matrices, convolutions, attention and recurrent layers count; what works element by
-element, reduces or moves numbers counts as nothing. An operator that does neither for sure has no formula and is not nothing.
+The convention is PyTorch's: matrix products, convolutions, attention and recurrent layers count; operators that work element by
+element, reduce or move numbers count as 0. An operator that is not clearly one of these has no formula, and does not count as 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from profilers.errors import Uncountable
 
 Formula = Callable[[Sequence[Any], Any], int]
 
-# Operators of namespaces other than these are a stranger's: without a formula nothing is known of them.
+# Operators in other namespaces are custom: without a formula, their operations are unknown.
 _OWN = {
     "aten", "prim", "prims", "quantized", "_quantized", "quantized_decomposed", "quantization", "mkldnn", "mkl", "onednn",
     "inductor", "mkldnn_prepacked", "sparse", "torchvision", "profiler", "_c10d_functional", "_c10d_functional_autograd", "c10d",
@@ -30,7 +30,7 @@ _HEAVY = re.compile(
     r"|^_?linalg|cholesky|(^|_)lu_|(?<!re)solve|geqrf|orgqr|ormqr|svd|inverse|trilinear$|matrix_(exp|power)|encoder_layer|sdp_flash"
     r"|semi_structured|multi_head|mixed_|sparse_csr_prod"
 )
-# What sounds like it and works element by element, looks up, or only prepares.
+# Similar names of operators that work element by element, look up, or only prepare.
 _LIGHT = re.compile(
     r"upsample|prepack|unpack|reorder|pack_(gemm|quantized)|weight$|weight_to|linalg_(vector_norm|norm|cross|diagonal|check)"
     r"|slice_inverse|lu_unpack|fftshift|fftfreq|conv(_transpose)?\dd_(padding|stride|dilation|groups|transpose|output_padding)$|thnn_fused_(lstm|gru)_cell$"
@@ -40,7 +40,7 @@ _LIGHT = re.compile(
 
 def flops_of(name: str, args: Sequence[Any], kwargs: dict[str, Any], out: Any, /, *, target: object = None) -> int:
     """Return the floating-point operations of "namespace::operator"; raise Uncountable if they are not known."""
-    short = name.removeprefix("aten::").rstrip("_")  # what works in place computes the same
+    short = name.removeprefix("aten::").rstrip("_")  # the in-place form computes the same
     formula = _FORMULAS.get(short)
     if formula is None and target in flop_registry:
         formula = _torchs(target, kwargs)
@@ -54,7 +54,7 @@ def flops_of(name: str, args: Sequence[Any], kwargs: dict[str, Any], out: Any, /
     if any(tensor.is_nested or tensor.layout not in (torch.strided, torch._mkldnn) for tensor in tensors):
         raise Uncountable(f"{short} of sparse or nested tensors")
     try:
-        # a product of complex numbers is four of real ones, and so is their sum of two
+        # a product of complex numbers takes four real products, and the sums grow alike
         return formula(args, out) * (4 if any(tensor.is_complex() for tensor in tensors) else 1)
     except (AttributeError, IndexError, TypeError, RuntimeError, ValueError) as error:
         raise Uncountable(short) from error
@@ -73,7 +73,7 @@ def _torchs(target: object, kwargs: dict[str, Any]) -> Formula:
 
 
 def _product(left: int) -> Formula:
-    """Every number of the output is a sum over the last dimension of the left factor."""
+    """Count a sum over the last dimension of the left factor for every number of the output."""
     return lambda args, out: 2 * int(_first(out).numel()) * int(args[left].shape[-1])
 
 
@@ -93,7 +93,7 @@ def _grouped(args: Sequence[Any], out: Any) -> int:
 
 
 def _convolution(weight: int, transposed: int | bool = False) -> Formula:
-    """Every number of the output (of the input, where transposed) meets the weights of one channel; groups are in the weights."""
+    """Count the weights of one channel for every number of the output, or of the input if transposed; these reflect groups."""
 
     def formula(args: Sequence[Any], out: Any) -> int:
         backwards = transposed if isinstance(transposed, bool) else args[transposed]
@@ -105,7 +105,7 @@ def _convolution(weight: int, transposed: int | bool = False) -> Formula:
 
 
 def _attention(args: Sequence[Any], out: Any) -> int:
-    """Take query, key and value of [..., heads, length, width]; a mask, or causality, saves nothing by convention."""
+    """Take query, key and value [..., heads, length, width]; by convention, a mask or causality saves nothing."""
     query, key, value = args[:3]
     return 2 * int(query.numel() // query.shape[-1]) * int(key.shape[-2]) * int(query.shape[-1] + value.shape[-1])
 
@@ -127,7 +127,7 @@ def _encoder_layer(args: Sequence[Any], out: Any) -> int:
 
 
 def _steps(sequence: Any) -> int:
-    """Return how many vectors a sequence [steps, batch, width], or a packed one [all, width], holds."""
+    """Return the number of vectors in a sequence [steps, batch, width], or in a packed one [all, width]."""
     return int(sequence.numel() // sequence.shape[-1])
 
 

@@ -1,1 +1,1 @@
-"""Measure several models or settings so that they compare: in turn, or each in a process of its own."""
+"""Measure several models or settings so that they can be compared: in turn, or each in its own process."""

@@ -1,4 +1,4 @@
-"""Measure several models on one device in turn, in random order: loads → groups of batches, and ratios to the first."""
+"""Measure several models on one device in turn, in random order, and find their ratios to the first."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from profilers.measuring.measurement import Load, group_size, is_quiet, pause, p
 from profilers.measuring.settings import Plan, Progress, Show
 from profilers.measuring.warming_up import warm_up
 
-# As many as the groups of a measurement of one model.
+# As many as the groups in a measurement of one model.
 _FEWEST_ROUNDS = 10
 _NARROW_LOOKS = 2
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """The groups of each model, one a round in a random order; `marks` of a model knows when the others ran.
+    """The groups of each model, one per round in random order; the `marks` of a model record when the others ran.
 
-    Where enough rounds had the processor to themselves, these alone count; `unused` holds the groups of the rest.
+    If enough rounds had the processor to themselves, only these count; `unused` holds the groups of the rest.
     """
 
     groups: tuple[tuple[Window, ...], ...]
@@ -44,7 +44,7 @@ class Rounds:
         return cls(tuple(zip(*used, strict=True)), tuple(zip(*unused, strict=True)) or ((),) * len(rounds[0]), base, warm_up)
 
     def marks(self, model: int, /) -> Windows:
-        # losses of the others say nothing about this model
+        # losses of the others do not concern this model
         others = [
             dataclasses.replace(group, lost=None)
             for number, groups in enumerate(zip(self.groups, self.unused, strict=True))
@@ -54,11 +54,11 @@ class Rounds:
         return dataclasses.replace(self.base, groups=self.groups[model], others=(*others, *self.unused[model]))
 
     def time_ratio(self, model: int, /) -> Estimate:
-        """Return the time of a model over that of the first, from pairs of the same round."""
+        """Return the time of a model divided by that of the first, from pairs in the same round."""
         return _mean_ratio(*(_per_image(self.groups[number]) for number in (model, 0)))
 
     def energy_ratio(self, model: int, trace: PowerTrace, /) -> Estimate | None:
-        """Return the energy of a model over that of the first, free of the meter's gain; None without a meter."""
+        """Return the energy of a model divided by that of the first, which cancels the meter's gain; None without a meter."""
         both = [joules_of(trace, self.marks(number)) for number in (model, 0)]
         if both[0] is None or both[1] is None:
             return None
@@ -67,7 +67,7 @@ class Rounds:
 
 
 def _mean_ratio(over: ArrayLike, under: ArrayLike) -> Estimate:
-    """Return the geometric mean of the ratios of the rounds, with a t interval of their logarithms: no end of it is below 0."""
+    """Return the geometric mean of the rounds' ratios, with a t interval of their logarithms, whose ends are always above 0."""
     logs = np.log(np.asarray(over, float) / np.asarray(under, float))
     mean = float(logs.mean())
     if len(logs) < 2:
@@ -85,8 +85,8 @@ def compare(
 ) -> Rounds:
     """Run a group of batches of every model, in a new random order each round, until all ratios are narrow enough.
 
-    The models share the drift of the device and the other load on it, so the ratios are free of both. `plan` holds for each
-    model: with n of them it takes up to n times its seconds.
+    The models share the drift of the device and other load on it, so the ratios are free of both. `plan` applies to each
+    model: n models take up to n times its seconds.
     """
     warm = warm_up(loads[0].run, sampler, plan, show)
     sizes = [group_size(load, sampler, plan, base) for load in loads]

@@ -1,4 +1,4 @@
-"""Measure opened models in turn and look at each closely: → rounds, and a profile of each."""
+"""Measure opened models in turn, examine each, and make a profile of each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from profilers.results.inference_profile import InferenceProfile
 
 @dataclass(frozen=True)
 class Opened:
-    """A model that stands on the device, with the settings it was opened by."""
+    """A model on the device, with the settings with which it was opened."""
 
     settings: ProfileSettings
     runtime: Runtime
@@ -32,7 +32,7 @@ class Opened:
 def measure_side_by_side(
     opened: Sequence[Opened], device: ReservedDevice, /, *, show: Show, others: Sequence[Inference] = ()
 ) -> tuple[Rounds, list[tuple[SideFigures, InferenceProfile]]]:
-    """Measure the models, and after them others without a profile, by the plan and the seed of the first."""
+    """Measure the models, and then others without a profile, using the plan and the seed of the first."""
     first = opened[0].settings
     plan = device.plan(first.plan)
     warm = rest(device.sampler, plan, "idle power with the models", show)

@@ -1,4 +1,4 @@
-"""Measure every combination of settings, each in a child process of its own: a request → rows."""
+"""Measure every combination of settings, each in its own child process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from profilers.machine.child import ChildProcess, DeviceSlot, Died, say
 from profilers.measuring.settings import ProfileSettings, Show
 from profilers.results.inference_profile import InferenceProfile
 
-# A process that shows no progress for so long hangs: longer than another measurement is waited for, and than compiling takes.
+# A process without progress for this long hangs; it is longer than the wait for another measurement, and than compiling.
 _SILENCE_S = 7200.0
 _SWITCH = {"yes": True, "no": False}
 # name on the command line: (field of a ProfileSettings, its values; None for whole numbers)
@@ -29,7 +29,7 @@ _AXES: Mapping[str, tuple[str, Mapping[str, Any] | None]] = {
 
 @dataclass(frozen=True)
 class Point:
-    """One combination: its profile, or the status and the reason of there being none."""
+    """One combination: its profile, or the status and the reason for having none."""
 
     request: ProfileSettings
     status: str
@@ -38,7 +38,7 @@ class Point:
 
 
 def combinations(request: ProfileSettings, texts: Sequence[str], /) -> list[ProfileSettings]:
-    """Return a request for every combination of `name=value,value` texts; the first name changes slowest."""
+    """Return the settings of every combination of `name=value,value` texts; the first name changes slowest."""
     axes = [_axis(text) for text in texts]
     names = [name for name, _ in axes]
     if twice := next((name for name in names if names.count(name) > 1), None):
@@ -70,13 +70,13 @@ def _axis(text: str) -> tuple[str, list[Any]]:
 def unfinished(requests: Sequence[ProfileSettings], status: Mapping[str, str], /) -> list[ProfileSettings]:
     """Return the requests that have no result yet, by the status of each configuration.
 
-    Failed ones are tried again, since the cause may be fixed; but a model that was too large stays so.
+    Failed ones are tried again, as the cause may be fixed, but not those that were too large.
     """
     return [request for request in requests if status.get(request.configuration) not in ("ok", "oom")]
 
 
 def sweep(requests: Sequence[ProfileSettings], /, *, show: Show) -> Iterator[Point]:
-    """Measure each request in a fresh process and yield it when it is done; a process that dies costs one point."""
+    """Measure each request in a fresh process, and yield it when it is done; a process that dies costs one point."""
     for request in requests:
         child = ChildProcess(DeviceSlot(), shows=True)
         try:
@@ -88,7 +88,7 @@ def sweep(requests: Sequence[ProfileSettings], /, *, show: Show) -> Iterator[Poi
 
 
 def measure_point(request: ProfileSettings, /) -> Point:
-    """Measure one combination; what the sweep calls in a process of its own."""
+    """Measure one combination; the sweep calls this in a separate process."""
     from profilers.measuring.profile import profile
 
     try:

@@ -1,4 +1,4 @@
-"""Measure several saved models in turn, in random order, in one process on one device: requests → one point each."""
+"""Measure several saved models in turn, in random order, in one process on one device."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from profilers.measuring.several.sweep import Point
 
 
 def profile_together(requests: Sequence[ProfileSettings], /, *, show: Show) -> list[Point]:
-    """Open all models and run a group of batches of each in turn, so that the drift of the device is in all alike.
+    """Open all models and run a group of batches of each in turn, so that the drift of the device affects all alike.
 
-    The requests differ in their models alone. A model that cannot be opened or run is a point with the reason.
+    The requests differ only in their models. A model that cannot be opened or run becomes a point with the reason.
     Raises ProfilerError or ValueError, before anything runs, if a file is missing or the models need different devices.
     """
     runtimes = [runtime_of(request) for request in requests]
@@ -40,7 +40,7 @@ def profile_together(requests: Sequence[ProfileSettings], /, *, show: Show) -> l
 
 
 def _one_device(requests: Sequence[ProfileSettings], runtimes: Sequence[Runtime]) -> Device:
-    """Return the device that all runtimes find under the one name."""
+    """Return the device that all runtimes find under the same name."""
     found = [runtime.find_device(request.device) for request, runtime in zip(requests, runtimes, strict=True)]
     for request, place in zip(requests, found, strict=True):
         if place.code != found[0].code:

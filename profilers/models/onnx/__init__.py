@@ -1,1 +1,1 @@
-"""An ONNX file as data: its references, inputs, parameters and floating-point operations; no torch, nothing is run."""
+"""Examine an ONNX file as data: references, inputs, parameters, floating-point operations. Runs nothing, needs no torch."""

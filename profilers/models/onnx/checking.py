@@ -1,6 +1,6 @@
 """Refuse an ONNX file that needs more than ONNX's own operators and its own folder, before anything runs it.
 
-ONNX is data, but a library of custom operators is code: none is ever loaded. Data of tensors may lie in other files, whose names
+ONNX is data, but a library of custom operators is code: none is ever loaded. Tensors may have data in other files, whose names
 the file chooses.
 """
 
@@ -17,15 +17,15 @@ from profilers.models.formats import recognise
 from profilers.models.onnx.graph import BITS, graphs, size_bytes, tensors
 
 _DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"}
-# Operators of Microsoft's domain that load more than the file: a vendor's compiled blob, Python.
+# Operators in Microsoft's domain that load more than the file: a vendor's compiled blob, Python.
 _LOADERS = {"EPContext", "PythonOp", "PythonOpGrad", "ATen", "NcclAllReduce"}
-_MOST_BYTES = 2 << 30  # of a protocol buffer
+_MOST_BYTES = 2 << 30  # bytes of a protocol buffer, at most
 _MOST_NODES, _MOST_DIMENSIONS = 100_000, 64
 _EXTERNAL = 1  # TensorProto.DataLocation
 
 
 def check_file(path: Path) -> Any:
-    """Return the model of a file, without data in other files; raise ModelError if it will not be run."""
+    """Return the model in a file, without data in other files; raise ModelError if it is refused."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -44,13 +44,13 @@ def check_file(path: Path) -> Any:
 
 
 def external_files(path: Path, model: Any) -> list[Path]:
-    """Return the other files that hold data of a model that was checked, in the order of their names."""
+    """Return the other files that hold data of a checked model, sorted by name."""
     names = {_place(tensor).get("location", "") for tensor in tensors(model) if tensor.data_location == _EXTERNAL}
     return [path.parent / name for name in sorted(names)]
 
 
 def digest(path: Path, model: Any) -> str:
-    """Return the SHA-256 of a file and of the files that hold its data, one after the other."""
+    """Return the SHA-256 of a file followed by the files that hold its data."""
     found = hashlib.sha256()
     for file in (path, *external_files(path, model)):
         with file.open("rb") as content:
@@ -60,8 +60,8 @@ def digest(path: Path, model: Any) -> str:
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a saved model of any format, and of an ONNX model with the files that hold its data."""
-    with suppress(ModelError, ImportError):  # what cannot be opened is a file all the same
+    """Return the SHA-256 of a saved model of any format; for ONNX, including the files that hold its data."""
+    with suppress(ModelError, ImportError):  # a file that cannot be opened still has a digest
         if recognise(path).format == "onnx":
             return digest(path, check_file(path))
     with path.open("rb") as content:
@@ -69,7 +69,7 @@ def digest_of(path: Path) -> str:
 
 
 def _check_size(path: Path, model: Any) -> None:
-    """Refuse a graph that takes minutes to look at: far more nodes or dimensions than a network has."""
+    """Refuse a graph that would take minutes to examine: far more nodes or dimensions than a network has."""
     nodes = 0
     for nested in graphs(model):
         nodes += 1 + len(nested.graph.node)
@@ -86,7 +86,7 @@ def _check_size(path: Path, model: Any) -> None:
 
 
 def _check_names(path: Path, model: Any) -> None:
-    """Refuse names that are no text: protobuf hands them out as bytes."""
+    """Refuse names that are not text: protobuf returns them as bytes."""
     names: list[object] = [
         entry for tensor in tensors(model) for entry in (tensor.name, *_place(tensor), *_place(tensor).values())
     ]
@@ -117,7 +117,7 @@ def _check_operators(path: Path, model: Any) -> None:
 
 
 def _check_tensor(path: Path, tensor: Any) -> None:
-    """Check that the data of a tensor is there, as long as its shape says, in the file or in its folder."""
+    """Check that the data of a tensor is in the file or its folder, with the length that its shape implies."""
     name = f"the tensor {tensor.name[:80]!r} of {path}"
     if any(size < 0 for size in tensor.dims):
         raise ModelError(f"{name} has a negative size; the file is damaged")

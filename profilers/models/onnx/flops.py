@@ -1,6 +1,6 @@
-"""Count the floating-point operations of an ONNX graph from its shapes; a multiply-add is two.
+"""Count the floating-point operations of an ONNX graph from its shapes; a multiply-add counts as two.
 
-As PyTorch's counter: products of matrices, convolutions, recurrent layers and attention count, and nothing else.
+As in PyTorch's counter, only matrix products, convolutions, recurrent layers and attention count.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from profilers.models.onnx.shapes import Shape
 
 Formula = Callable[[Any, Sequence[Shape | None], Sequence[Shape | None]], int]
 
-# What sounds like a product and has no formula here, in any domain that is run.
+# Names that suggest a product but have no formula here, in any domain that is run.
 _HEAVY = re.compile(
     r"conv|gemm|matmul|attention|lstm|gru|rnn|einsum|dft|stft|moe|transformer|decoder|beam|greedy|svm|linear(class|regr)|det$",
     re.IGNORECASE,
@@ -25,7 +25,7 @@ _LIGHT = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
 
 
 def count_flops(model: Any, shapes: Mapping[str, Shape]) -> tuple[int | None, str | None]:
-    """Return the operations of one call by the shapes of all values, or None and why they cannot be counted."""
+    """Return the operations of one call from the shapes of all values, or None and why they cannot be counted."""
     total = 0
     uncountable: set[str] = set()
     for nested in graphs(model):
@@ -47,7 +47,7 @@ def count_flops(model: Any, shapes: Mapping[str, Shape]) -> tuple[int | None, st
 
 
 def shapes_needed(model: Any, shapes: Mapping[str, Shape]) -> list[str]:
-    """Return the values of the main graph whose shapes are not known and are needed."""
+    """Return the values of the main graph whose shapes are needed but unknown."""
     nodes = [node for node in model.graph.node if node.op_type in _FORMULAS]
     names = (name for node in nodes for name in (*node.input, *node.output) if name and name not in shapes)
     return list(dict.fromkeys(names))
@@ -87,7 +87,7 @@ def _convolution(image: int, weight: int, *, transposed: bool = False) -> Formul
 
 def _product(left: int, right: int) -> Formula:
     def formula(node: Any, inputs: Sequence[Shape | None], outputs: Sequence[Shape | None]) -> int:
-        # of the left one the last size is summed over, whether it is a matrix or a vector
+        # the sum is over the last size of the left factor, whether it is a matrix or a vector
         _known(inputs[right])
         return 2 * math.prod(_known(outputs[0])) * _known(inputs[left])[-1]
 
@@ -122,7 +122,7 @@ def _recurrent(gates: int) -> Formula:
 
 
 def _attention(node: Any, inputs: Sequence[Shape | None], outputs: Sequence[Shape | None]) -> int:
-    """Count both products of the Attention of ONNX 23: [batch, heads, sequence, size], or heads in the last size."""
+    """Count both products in ONNX 23's Attention: [batch, heads, sequence, size], or with the heads in the last size."""
     if node.domain not in ("", "ai.onnx"):
         raise Uncountable(f"{node.op_type} of {node.domain}")
     query, value, out = _known(inputs[0]), _known(inputs[2]), _known(outputs[0])
@@ -133,7 +133,7 @@ def _attention(node: Any, inputs: Sequence[Shape | None], outputs: Sequence[Shap
 
 
 def _einsum(node: Any, inputs: Sequence[Shape | None], outputs: Sequence[Shape | None]) -> int:
-    """Count a product of two: every size of the equation once."""
+    """Count an einsum of two factors: the product of all sizes in the equation."""
     text = next(one.s.decode() for one in node.attribute if one.name == "equation").replace(" ", "")
     terms = text.partition("->")[0].split(",")
     if len(terms) > 2 or "." in text:
@@ -145,7 +145,7 @@ def _einsum(node: Any, inputs: Sequence[Shape | None], outputs: Sequence[Shape |
 
 
 def _packed(node: Any, inputs: Sequence[Shape | None], outputs: Sequence[Shape | None]) -> int:
-    """Count the product with weights that are packed a few bits each."""
+    """Count the product with weights packed into a few bits each."""
     return 2 * math.prod(_known(outputs[0])) * _attribute(node, "K", 0)
 
 

@@ -1,4 +1,4 @@
-"""Count the parameters of an ONNX model, from the tensors that its convolutions and products use."""
+"""Count the parameters of an ONNX model: the tensors that its convolutions and products use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from profilers.models.onnx.graph import Constants, elements, graphs, size_bytes
 from profilers.models.parameters import Parameters
 
-# By operator: the inputs that are weights and biases. A quantised one has its scales and zero points between them.
+# By operator: the inputs that are weights and biases. Quantised operators have scales and zero points between them.
 _LEARNED = {
     "Conv": (1, 2), "ConvTranspose": (1, 2), "Gemm": (0, 1, 2), "MatMul": (0, 1), "FusedConv": (1, 2, 3), "FusedMatMul": (0, 1),
     "FusedGemm": (0, 1, 2), "GemmFastGelu": (1, 2), "ConvInteger": (1,), "MatMulInteger": (0, 1), "QLinearConv": (3, 8),
@@ -19,7 +19,7 @@ _LEARNED = {
     "GroupNormalization": (1, 2), "SimplifiedLayerNormalization": (1,), "SkipLayerNormalization": (2, 3, 4), "GroupNorm": (1, 2),
     "PRelu": (1,), "Gather": (0,), "Attention": (1, 2), "NhwcConv": (1, 2),
 }  # fmt: skip
-# The weights alone of what multiplies.
+# The weights, without biases, of operators that multiply.
 WEIGHTS = {
     name: places[:1]
     for name, places in _LEARNED.items()
@@ -41,8 +41,8 @@ _PACKED = {"MatMulNBits", "MatMulBnb4", "GatherBlockQuantized", "QMoE", "MoE"}
 def count_parameters(model: Any, constants: Constants) -> Parameters:
     """Count the elements of distinct tensors that feed convolutions, products, normalisation and look-ups.
 
-    A quantised tensor counts as the one that it stands for; scales, zero points and shapes do not count. Biases that a product
-    leaves to an Add count. Nothing in the file says what takes a gradient.
+    A quantised tensor counts as the one it represents; scales, zero points and shapes do not count. Biases that a product
+    leaves to an Add do count. The file does not state which tensors take a gradient.
     """
     packed = sorted({node.op_type for nested in graphs(model) for node in nested.graph.node if node.op_type in _PACKED})
     if packed:
@@ -85,7 +85,7 @@ def _found(constants: Constants, names: Any, operator: str = "") -> Iterator[tup
         source = constants.source(name) if name else None
         if source is None:
             continue
-        # whole numbers are weights where they are dequantised, or the operator takes such
+        # integers are weights if they are dequantised, or if the operator takes integers
         whole = source[1].data_type not in _FLOATS
         if (
             not whole
@@ -98,9 +98,9 @@ def _found(constants: Constants, names: Any, operator: str = "") -> Iterator[tup
 
 
 def left_out(model: Any, constants: Constants) -> str | None:
-    """Say how many decimal numbers of a model are not counted as parameters; None if there are none."""
+    """State how many decimal numbers of a model are not counted as parameters; None if there are none."""
     counted = dict(_learned(model, constants)) | dict(_of(model, constants, _STATISTICS))
-    # the scales of quantisation are of one number, or beside a tensor that counts
+    # scales of quantisation are single numbers, or beside a tensor that counts
     quantised = re.compile(r"[Qq]uantize|^Q|Integer")
     scales = {
         name for nested in graphs(model) for node in nested.graph.node if quantised.search(node.op_type) for name in node.input

@@ -11,7 +11,7 @@ _NAMES = {1: "fp32", 10: "fp16", 11: "fp64", 16: "bf16"}
 
 
 def precision_of(model: Any, constants: Constants) -> str:
-    """Return fp32, fp16, int8, ... of the weights of convolutions and products; several are joined: fp32+int8."""
+    """Return the type of the weights of convolutions and products: fp32, fp16, int8, or several joined as fp32+int8."""
     found = set()
     for nested in graphs(model):
         for node in nested.graph.node:

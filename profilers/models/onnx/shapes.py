@@ -11,18 +11,18 @@ from profilers.errors import ModelError, OutOfMemory
 from profilers.models.onnx.graph import elements, graphs, tensors
 
 Shape = tuple[int, ...]
-# The types of onnx.proto that NumPy has.
+# The types of onnx.proto that NumPy also has.
 TYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64",
     12: "uint32", 13: "uint64",
 }  # fmt: skip
-# Tensors with more numbers are weights; shapes and scales of others are needed to infer shapes.
+# Tensors with more numbers are weights; smaller ones, such as shapes and scales, are needed to infer shapes.
 _SMALL = 256
 
 
 @dataclass(frozen=True)
 class GraphInput:
-    """One input: its type as NumPy calls it, and its sizes; a size that is free is a name, or "?"."""
+    """One input: its NumPy type, and its sizes; a free size is a name, or "?"."""
 
     name: str
     dtype: str
@@ -49,7 +49,7 @@ def inputs_of(model: Any) -> tuple[GraphInput, ...]:
 
 
 def shapes_of(model: Any, inputs: Mapping[str, Shape]) -> dict[str, Shape]:
-    """Return the shapes of the values of a model, where they can be inferred; `model` loses the data of its weights."""
+    """Return the shapes of a model's values, as far as they can be inferred; removes the data of weights from `model`."""
     import onnx
 
     shapes = {tensor.name: tuple(tensor.dims) for nested in graphs(model) for tensor in nested.graph.initializer}
@@ -59,24 +59,24 @@ def shapes_of(model: Any, inputs: Mapping[str, Shape]) -> dict[str, Shape]:
     del model.graph.value_info[:]
     try:
         found = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except Exception:  # of many classes; what is not inferred is not counted, and the output says so
+    except Exception:  # of many classes; operations without inferred shapes are not counted, and the output says so
         found = model
     return said | dict(_said(found, symbols)) | shapes
 
 
 def check_memory(shapes: Mapping[str, Shape]) -> None:
-    """Refuse a model with a value that no memory here holds, before the runtime tries to make it."""
+    """Refuse a model with a value too large for this machine's memory, before the runtime tries to allocate it."""
     with open("/proc/meminfo") as file:
         there = next((int(line.split()[1]) * 1024 for line in file if line.startswith("MemTotal")), 1 << 62)
     name, size = max(((name, math.prod(shape)) for name, shape in shapes.items()), key=lambda pair: pair[1], default=("", 0))
-    if size > there:  # a byte each at the least
+    if size > there:  # at least one byte each
         raise OutOfMemory(
             f"the value {name[:80]!r} has {size:,} numbers, which do not fit into memory; use a smaller --batch-size"
         )
 
 
 def _fix_inputs(model: Any, inputs: Mapping[str, Shape]) -> dict[str, int]:
-    """Give the inputs their sizes, and return the value of each free size."""
+    """Set the sizes of the inputs, and return the value of each free size."""
     symbols: dict[str, int] = {}
     for value in model.graph.input:
         for one, size in zip(value.type.tensor_type.shape.dim, inputs.get(value.name, ()), strict=False):

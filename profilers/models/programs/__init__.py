@@ -1,1 +1,1 @@
-"""Programs that a file holds whole: TorchScript, torch.export, AOTInductor."""
+"""Open complete programs: TorchScript, torch.export, AOTInductor."""

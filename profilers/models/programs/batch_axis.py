@@ -1,4 +1,4 @@
-"""Find which dimension of a program's inputs counts the images: from the file, by running it, or not at all."""
+"""Find the dimension of a program's inputs that counts the images: from the file, by running it, or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Axes = tuple[int, ...]
-# Of a dimension that was recorded with one image, the behaviour with this many is looked at.
+# A dimension recorded with one image is tried with this many.
 _FEW = 3
 _MOST_COMBINATIONS = 64
 
@@ -24,7 +24,7 @@ def batched(
 ) -> tuple[tuple[Input, ...] | None, int | None, tuple[str, ...]]:
     """Return (inputs of one image, the only batch that the program takes or None for any, notes).
 
-    Inputs are None, with a note, if nothing tells the dimension. `axes` was given: one for all inputs, or one each.
+    Inputs are None, with a note, if the dimension is unknown. `axes`, if given, is one for all inputs, or one each.
     """
     tensors = [one for one in recorded if one.shape is not None]
     shapes = ", ".join("x".join(map(str, one.shape or ())) for one in tensors)
@@ -57,13 +57,13 @@ def _given(tensors: Sequence[Recorded], axes: Sequence[int]) -> Axes:
 
 
 def _told(tensors: Sequence[Recorded]) -> Axes | None:
-    """Return the axes if the file tells that each input has one dimension of any size."""
+    """Return the axes if the file states that each input has exactly one dimension of any size."""
     free = [sorted(one.free or ()) for one in tensors]
     return tuple(axes[0] for axes in free) if free and all(len(axes) == 1 for axes in free) else None
 
 
 def _tried(module: Callable[..., object], recorded: Sequence[Recorded], device: str) -> tuple[Axes | None, int | None]:
-    """Return the axes along which images do not change each other's output, None if there are none or several; and the
+    """Return the axes along which images do not affect each other's output, None if there are none or several; and the
     only number of images if no other runs."""
     import torch
 
@@ -80,7 +80,7 @@ def _tried(module: Callable[..., object], recorded: Sequence[Recorded], device: 
                 continue
     if independent:
         return (independent[0] if len(independent) == 1 else None), None
-    # one image a call, whichever of the dimensions of size 1 counts it
+    # one image per call, whichever of the dimensions of size 1 counts it
     return (single[0], 1) if single else (None, None)
 
 
@@ -118,7 +118,7 @@ def _independent(module: Callable[..., object], recorded: Sequence[Recorded], ax
     along = [axis for axis, length in enumerate(output.shape) if length == size]
     if not along or not torch.equal(output, run(inputs)):
         return False
-    for image in (0, size - 1):  # both ends: of a sequence, the last step changes none before it
+    for image in (0, size - 1):  # at both ends: in a sequence, the last step changes none before it
         changed = run(_with_another(inputs, axes, image))
         differs = [torch.ne(output, changed).movedim(axis, 0).reshape(size, -1).any(1) for axis in along]
         along = [axis for axis, at in zip(along, differs, strict=True) if at[image] and at.sum() == 1]
@@ -131,7 +131,7 @@ def _one_output(module: Callable[..., object], recorded: Sequence[Recorded], axe
 
 
 def _with_another(inputs: Any, axes: Axes, image: int) -> Any:
-    """Return the inputs with other numbers at one place along the axes."""
+    """Return the inputs with other numbers at one position along the axes."""
     import torch
 
     places = iter(axes)

@@ -18,7 +18,7 @@ from profilers.models.torch_errors import some
 
 @dataclass(frozen=True)
 class Program:
-    """A program with its inputs and the only batch that it takes; both None if they are not known."""
+    """A program with its inputs and the only batch size that it takes; both None if unknown."""
 
     module: Callable[..., object]
     inputs: tuple[Input, ...] | None = None
@@ -40,7 +40,7 @@ def export(file: Path, device: str, batch_axis: Sequence[int] | None) -> Program
     from torch.export.pt2_archive._package import load_pt2
 
     with file.open("rb") as content:
-        # torch.export.load hides what fails
+        # torch.export.load hides the failure
         programs = {"model": torch.export.load(content)} if before_2_8(file) else load_pt2(content).exported_programs
     if len(programs) != 1:
         raise ModelError(f"{file} holds {len(programs)} programs ({some(tuple(programs))}); save the one to measure alone")
@@ -78,26 +78,26 @@ def _with_inputs(
     return Program(module, inputs, batch, (*notes, *more))
 
 
-# (operator, the argument that says "training"): `eval()` does not reach what a trace or an export has written down
+# (operator, its argument "training"): `eval()` does not change what a trace or an export has recorded
 _SWITCHES = {
     "dropout": 2, "dropout_": 2, "feature_dropout": 2, "feature_dropout_": 2, "alpha_dropout": 2, "alpha_dropout_": 2,
     "feature_alpha_dropout": 2, "feature_alpha_dropout_": 2, "native_dropout": 2, "batch_norm": 5, "native_batch_norm": 5,
     "_native_batch_norm_legit": 5, "_native_batch_norm_legit_functional": 5,
     "cudnn_batch_norm": 5, "miopen_batch_norm": 5, "rrelu": 3, "rrelu_": 3, "rrelu_with_noise": 4,
 }  # fmt: skip
-# and where the share that is dropped stands alone: lstm.input, lstm.data
+# operators with only the share to drop: lstm.input, lstm.data
 _DROPOUTS = {"lstm": (5, 6), "gru": (5, 6), "rnn_tanh": (5, 6), "rnn_relu": (5, 6), "scaled_dot_product_attention": (4,)}
 _RANDOM = {"bernoulli", "bernoulli_", "rand", "rand_like", "randn", "randn_like", "normal", "normal_", "uniform_"}
 
 
 def evaluated_script(module: Any, /) -> tuple[str, ...]:
-    """Switch a loaded TorchScript program before its first run, and return the layers switched, or those that cannot be."""
+    """Switch a loaded TorchScript program to evaluation before its first run; return the layers switched, or that cannot be."""
     switched: Counter[str] = Counter()
     random: set[str] = set()
     for graph in _graphs(module):
         for name, place in _SWITCHES.items():
             for node in graph.findAllNodes(f"aten::{name}"):
-                # without running statistics a batch norm has no others than those of the batch
+                # without running statistics, a batch norm has only those of the batch
                 if "batch_norm" in name and list(node.inputs())[3].type().kind() == "NoneType":
                     continue
                 if _off(graph, node, place, False):
@@ -127,7 +127,7 @@ def _off(graph: Any, node: Any, place: int, off: bool | float) -> bool:
 
 
 def evaluated_export(graph_module: Any, /) -> tuple[str, ...]:
-    """Switch the module of a torch.export program, and return the layers switched, or those that cannot be."""
+    """Switch the module of a torch.export program to evaluation; return the layers switched, or those that cannot be."""
     import torch
 
     switched: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Read from a saved program which inputs it was recorded with."""
+"""Read the inputs with which a saved program was recorded."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from profilers.models.inputs import DTYPES, Input, Value
 
 @dataclass(frozen=True)
 class Recorded:
-    """One argument as it was recorded: a tensor of the whole `shape`, or, with shape None, the constant `value`.
+    """One argument as recorded: a tensor with the whole `shape`, or, with shape None, the constant `value`.
 
-    `free` are the dimensions that may have another size; None if the file does not tell.
+    `free` holds the dimensions that may have another size; None if the file does not state them.
     """
 
     name: str | None
@@ -26,14 +26,14 @@ class Recorded:
     free: frozenset[int] | None = None
 
     def without(self, axis: int) -> Input:
-        """Return the input of one image, where this dimension counts the images."""
+        """Return the input of one image, given the dimension that counts the images."""
         if self.shape is None:
             return Input(self.name, None, self.dtype, self.value)
         return Input(self.name, self.shape[:axis] + self.shape[axis + 1 :], self.dtype, axis=axis)
 
 
 class _Shapes(pickle.Unpickler):
-    """Read the inputs that torch.jit.trace left in an archive as (shape, dtype); it can build nothing else."""
+    """Reads the inputs that torch.jit.trace left in an archive as (shape, dtype); it can build nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
@@ -57,7 +57,7 @@ _STORAGES = {
 
 
 def traced(file: Path) -> tuple[Recorded, ...] | None:
-    """Return the inputs that a TorchScript archive was traced with; None if it tells none, or nested or scalar ones."""
+    """Return the inputs with which a TorchScript archive was traced; None if there are none, or nested or scalar ones."""
     with zipfile.ZipFile(file) as archive:
         member = next((name for name in archive.namelist() if name.partition("/")[2] == "traced_inputs.pkl"), None)
         if member is None:
@@ -109,7 +109,7 @@ def _is_leaf(value: object) -> bool:
 
 
 def _leaves(path: str | None, value: object) -> Iterator[tuple[str | None, object]]:
-    """Yield every argument inside lists, tuples and dicts, with the path that --input would name."""
+    """Yield every argument inside lists, tuples and dicts, with its path as used in --input."""
     if type(value) is dict:
         for name, one in value.items():
             yield from _leaves(f"{path}.{name}", one)

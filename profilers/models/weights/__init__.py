@@ -1,1 +1,1 @@
-"""Weights without a network: read them, find them in a checkpoint, put them into a network."""
+"""Read weights without a network, find them in a checkpoint, and load them into a network."""

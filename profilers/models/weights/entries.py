@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-# where training loops put the weights of a checkpoint, most usual first
+# entries in which training loops store the weights of a checkpoint, the most usual first
 _USUAL = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params", "model_state")
 _AVERAGED = re.compile(r"(^|[._])(e[wm]a|swa|averaged?|shadow)(\d*$|[._])|ema$", re.IGNORECASE)
 _DEEPEST = 3
@@ -30,7 +30,7 @@ def find_state(content: object, entry: str | None, notes: list[str], /, *, file:
 
 
 def find_module(content: object, entry: str | None, notes: list[str], /, *, file: object) -> Module | None:
-    """Return the network where one was pickled whole, bare or as an entry of a checkpoint."""
+    """Return a network that was pickled whole, bare or as an entry of a checkpoint."""
     found = dict(_entries(content, _is_module))
     if not found:
         return None

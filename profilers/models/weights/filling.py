@@ -1,4 +1,4 @@
-"""Put the weights of a checkpoint into a network."""
+"""Load the weights of a checkpoint into a network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fitting:
-    """How weights are fitted: the entry of a checkpoint, OLD=NEW for keys, whether all must match; a file of a candidate's."""
+    """How weights are loaded: the entry of a checkpoint, OLD=NEW for keys, whether all must match; a candidate's file."""
 
     entry: str | None = None
     renames: tuple[str, ...] = ()
@@ -31,9 +31,9 @@ class Fitting:
 def fill(
     network: Module, content: object, how: Fitting, /, *, file: Path, factory: str, aliases: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Load the weights in `content` into a network; return the assumptions made. ModelError lists keys that differ.
+    """Load the weights in `content` into a network; return the assumptions made. Raises ModelError listing keys that differ.
 
-    `aliases` names keys that a file left out because another one holds the same numbers.
+    `aliases` names keys that a file omits because another one holds the same numbers.
     """
     notes: list[str] = []
     saved = find_state(content, how.entry, notes, file=file)
@@ -68,18 +68,18 @@ def fill(
 
 def _with_metadata(state: Mapping[str, Tensor], saved: object) -> Mapping[str, Tensor]:
     ordered = OrderedDict(state)
-    if hasattr(saved, "_metadata"):  # the versions of layers, by which they read older files
+    if hasattr(saved, "_metadata"):  # versions of layers, which determine how older files are read
         ordered._metadata = OrderedDict(saved._metadata)  # type: ignore[attr-defined]
     return ordered
 
 
 def _tied(wanted: Mapping[str, Tensor], chosen: Mapping[str, Tensor]) -> set[str]:
-    """Return the keys of a network whose tensor is that of a key that was found."""
+    """Return the keys of a network that share the tensor of a key found."""
 
     def place(tensor: Tensor) -> tuple[int, tuple[int, ...]] | None:
         try:
             return (tensor.data_ptr(), tuple(tensor.shape)) if tensor.numel() else None
-        except RuntimeError:  # a lazy layer has none yet
+        except RuntimeError:  # a lazy layer has no shape yet
             return None
 
     held = {place(wanted[name]) for name in chosen} - {None}
@@ -113,5 +113,5 @@ def _count(number: int, noun: str) -> str:
 def _shape(tensor: object) -> str:
     try:
         return "x".join(map(str, getattr(tensor, "shape", ()))) or "scalar"
-    except RuntimeError:  # a lazy layer takes any
+    except RuntimeError:  # a lazy layer accepts any shape
         return ""

@@ -1,4 +1,4 @@
-"""Match the keys of a state_dict with those of a network: prefixes and wrappers that training put around it."""
+"""Match the keys of a state_dict with those of a network, allowing for prefixes and wrappers added in training."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-# torch.compile, FSDP, activation checkpoints and Lightning's fabric put these between the names of modules
+# inserted between the names of modules by torch.compile, FSDP, activation checkpoints and Lightning's Fabric
 _WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module)\.")
 _INNER_PARALLEL = re.compile(r"\.module(?=\.)")
-# AveragedModel counts what it averages; wrappers of losses and metrics keep numbers beside the network
+# AveragedModel counts the models averaged; wrappers of losses and metrics keep numbers beside the network
 _COUNTER = "n_averaged"
 
 
@@ -23,7 +23,7 @@ class Matched:
 
 
 def match(keys: Sequence[str], wanted: Iterable[str], /, *, renames: Sequence[str] = ()) -> Matched:
-    """Match keys by the reading of them that fits the most; ValueError for a rename that is none."""
+    """Match keys by the interpretation that fits most of them; raise ValueError for an invalid rename."""
     names = {_renamed(key, renames): key for key in keys if key != _COUNTER}
     plain = {_WRAPPERS.sub("", name): key for name, key in names.items()}
     targets = {_WRAPPERS.sub("", name): name for name in wanted}
@@ -62,7 +62,7 @@ def _renamed(key: str, renames: Sequence[str]) -> str:
 
 
 def _prefixes(names: Mapping[str, str]) -> list[str]:
-    """Return "" and the beginnings of the names, up to three modules deep."""
+    """Return "" and the prefixes of the names, up to three modules deep."""
     found = {""}
     for name in names:
         parts = name.split(".")

@@ -1,4 +1,4 @@
-"""Read a file of weights: safetensors, or torch.save by its restricted unpickler."""
+"""Read a file of weights: safetensors, or torch.save through its restricted unpickler."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from profilers.models.factories import reach_working_folder
 from profilers.models.formats import Format
 from profilers.models.weights.scripts import with_classes_of_scripts
 
-# CVE-2026-24747: the restricted unpickler of older versions could be made to corrupt memory
+# CVE-2026-24747: files can make the restricted unpickler of older versions corrupt memory
 _SAFE_SINCE = (2, 10)
 
 
@@ -32,13 +32,13 @@ def read(file: Path, format: Format, *, device: str, trust: bool) -> object:
         )
     if trust:
         reach_working_folder()
-    # an open file: by a name, torch would take a pickle called .safetensors for one
+    # an open file, as torch would take any file named .safetensors for one
     with file.open("rb") as content:
         try:
             return torch.load(content, map_location=device, weights_only=True)
         except pickle.UnpicklingError as error:
             if not trust:
-                # torch's own message tells to switch the check off; it is not repeated
+                # do not repeat torch's advice to switch the check off
                 raise ModelError(
                     f"{file} is more than plain weights: opening it can run any code; "
                     "--trust opens it, if you trust its author; better save the state_dict() as safetensors"
@@ -52,7 +52,7 @@ def read(file: Path, format: Format, *, device: str, trust: bool) -> object:
 
 
 def aliases(file: Path, format: Format) -> dict[str, str]:
-    """Return {left out: kept} of the keys that safetensors' save_model left out, because another has the same numbers."""
+    """Return {omitted: kept} for the keys that safetensors' save_model omitted because another has the same numbers."""
     if format != "safetensors":
         return {}
     from safetensors import safe_open

@@ -1,4 +1,4 @@
-"""Find classes that a script defined when it was run, and pickled as `__main__`, in the working folder."""
+"""Find classes that a script defined and pickled as `__main__`, by looking for the script in the working folder."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _MOST_FILES, _MOST_CLASSES = 500, 100
 
 
 def with_classes_of_scripts(load: Callable[[], object], file: Path, /) -> object:
-    """Load a trusted pickle; what it wants of `__main__` comes from the one script here that defines it.
+    """Load a trusted pickle; take the names it needs from `__main__` from the only script here that defines them.
 
-    The script is imported, so what stands under `if __name__ == "__main__"` does not run.
+    The script is imported, so that code under `if __name__ == "__main__"` does not run.
     """
     for _ in range(_MOST_CLASSES):
         try:
@@ -40,7 +40,7 @@ def with_classes_of_scripts(load: Callable[[], object], file: Path, /) -> object
 
 
 def _script(name: str, file: Path) -> object:
-    """Import the one script in the working folder, or beside the file, that defines a class at its top level."""
+    """Import the only script in the working folder, or beside the file, that defines a class at its top level."""
     folders = dict.fromkeys((Path.cwd(), file.resolve().parent))
     scripts = [path for folder in folders for path in sorted(folder.glob("*.py"))[:_MOST_FILES] if _defines(path, name)]
     if len(scripts) != 1:

@@ -1,1 +1,1 @@
-"""Change the layers of a network: a network → a network that computes the same, or nearly the same, with less."""
+"""Rewrite a network into one that computes the same, or nearly the same, with fewer operations or smaller weights."""

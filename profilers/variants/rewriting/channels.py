@@ -10,7 +10,7 @@ from torch import fx, nn
 
 from profilers.variants.rewriting.graph import calls, layer_of, shape_of, weighted
 
-# operators that leave every channel where it is
+# operators that leave every channel in its position
 _CHANNELWISE = (
     "relu", "leaky_relu", "elu", "tanh", "sigmoid", "hardtanh", "relu6", "silu", "gelu", "hardswish", "hardsigmoid",
     "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "contiguous", "clone",
@@ -19,7 +19,7 @@ _CHANNELWISE = (
 
 @dataclass(frozen=True)
 class Reader:
-    """A layer that reads the channels of another: channel c is its `spread` inputs from offset + c * spread on."""
+    """A layer that reads another's channels: channel c feeds its `spread` inputs starting at offset + c * spread."""
 
     layer: str
     spread: int
@@ -28,16 +28,16 @@ class Reader:
 
 @dataclass(frozen=True)
 class ChannelSource:
-    """A convolution or linear layer whose output channels can be cut, and all that reads them."""
+    """A convolution or linear layer whose output channels can be cut, and all their readers."""
 
     layer: str
     readers: tuple[Reader, ...]
 
 
 def sources(module: fx.GraphModule, /) -> tuple[list[ChannelSource], list[str]]:
-    """Return the layers whose channels can be cut with their readers alone, and the names of the others but the last.
+    """Return the layers whose channels can be cut by changing only their readers, and the names of the others but the last.
 
-    The last layers give the scores, and keep every channel. Others are bound to one another, by an addition for instance.
+    The last layers give the scores, and keep every channel. Others are tied to one another, for instance by an addition.
     """
     free, bound = [], []
     for node, layer in weighted(module):
@@ -52,7 +52,7 @@ def sources(module: fx.GraphModule, /) -> tuple[list[ChannelSource], list[str]]:
 
 
 def _gives_scores(node: fx.Node) -> bool:
-    """Say whether a layer's output reaches the output with no other weighted layer behind it."""
+    """Tell whether a layer's output reaches the network's output through no other weighted layer."""
     return any(user.op == "output" or (user.op != "call_module" and _gives_scores(user)) for user in node.users)
 
 
@@ -74,7 +74,7 @@ def _readers(module: fx.GraphModule, node: fx.Node, spread: int = 1, offset: int
 def _step(
     module: fx.GraphModule, node: fx.Node, user: fx.Node, spread: int, offset: int
 ) -> tuple[Reader | None, tuple[int, int] | None] | None:
-    """Return the readers of the channels at a node, and the channels' positions after it; None if they cannot be followed."""
+    """Return the readers of the channels at a node, and the channels' positions after it; None if they cannot be traced."""
     layer = layer_of(module, user)
     reader = Reader(str(user.target), spread, offset)
     if isinstance(layer, nn.Dropout) or calls(user, *_CHANNELWISE):
@@ -96,7 +96,7 @@ def _step(
 
 
 def _joins_channels(node: fx.Node, joined: fx.Node) -> bool:
-    """Say whether a concatenation is along the channels, with a node as one of its inputs."""
+    """Tell whether a concatenation is along the channels, with a node as one of its inputs."""
     axes = len(shape_of(node)) + 1
     axis = joined.args[1] if len(joined.args) > 1 else 0
     return axes in (2, 4) and isinstance(axis, int) and axis % axes == 1 and list(joined.args[0]).count(node) == 1
@@ -108,7 +108,7 @@ def _over_places(arguments: tuple[object, ...]) -> bool:
 
 
 def _before(node: fx.Node, joined: fx.Node) -> Iterator[int]:
-    """Yield how many channels each input of a concatenation has that stands before a node."""
+    """Yield the number of channels of each input of a concatenation before a node."""
     for other in joined.args[0]:
         if other is node:
             return

@@ -1,4 +1,4 @@
-"""Cut whole channels out of a network: a network and a share → a narrower network, to be fine-tuned."""
+"""Cut a share of the channels out of a network, which then needs fine-tuning."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from profilers.models.torch_errors import in_one_line, quiet, some
 from profilers.variants.rewriting.channels import ChannelSource, sources
 from profilers.variants.rewriting.graph import Layer, copied, weighted
 
-# Vector units and cache lines hold powers of two; Torch-Pruning issue 38: odd widths ran three times slower.
+# Vector units and cache lines hold powers of two; odd widths ran three times slower (Torch-Pruning issue 38).
 _MULTIPLE = 8
 
 
 def is_sequential(module: fx.GraphModule, /) -> bool:
-    """Return whether every layer but the last can be cut without tying it to another."""
+    """Tell whether every layer but the last can be cut without affecting another layer's width."""
     free, bound = sources(module)
     return bool(free) and not bound
 
 
 def cut(module: fx.GraphModule, share: float, sample: Tensor, /) -> tuple[fx.GraphModule, tuple[str, ...]]:
-    """Return a network without that share of the channels of each layer, the weakest ones, and the changes.
+    """Return a network without that share of each layer's channels, the weakest ones, and the changes.
 
-    Widths become multiples of 8, 8 at least. A filter's strength is the sum of its weights' sizes (Li et al. 2017, section
-    3.1), as they are once the batch norm behind it is folded. Layers that are tied by additions are cut by torch-pruning.
+    Widths become multiples of 8, at least 8. A filter's strength is the sum of its weights' magnitudes (Li et al. 2017, section
+    3.1), taken after folding the batch norm behind it. Layers tied by additions are cut by torch-pruning.
     ModelError if nothing can be cut.
     """
     module = copied(module)
@@ -44,7 +44,7 @@ def cut(module: fx.GraphModule, share: float, sample: Tensor, /) -> tuple[fx.Gra
 
 
 def kept_width(width: int, share: float, /) -> int:
-    """Return how many channels of a width stay: the multiple of 8 that is nearest, the wider of two, and never none.
+    """Return how many channels of a width stay: the nearest multiple of 8, the larger of two, and never 0.
 
     >>> [kept_width(width, 0.5) for width in (6, 8, 24, 64)]
     [6, 8, 16, 32]
@@ -97,7 +97,7 @@ def _strongest(module: fx.GraphModule, source: ChannelSource, share: float) -> T
 
 
 def _narrow(layer: nn.Module, outputs: Tensor, inputs: Tensor) -> None:
-    """Keep the outputs and inputs of a layer that are true; an empty tensor keeps all."""
+    """Keep the outputs and inputs of a layer marked true; an empty tensor keeps all."""
     if isinstance(layer, nn.BatchNorm2d):
         for name in ("weight", "bias", "running_mean", "running_var"):
             if (tensor := getattr(layer, name)) is not None:

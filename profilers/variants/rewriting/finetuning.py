@@ -13,23 +13,23 @@ from torch.nn.functional import cross_entropy
 
 from profilers.errors import ModelError
 
-# AdamW under a one-cycle rate (Smith and Topin 2018); ours, chosen on digits.
+# AdamW with a one-cycle learning rate (Smith and Topin 2018); settings of our own, chosen on digits.
 _RATE = 1e-3
 _WARM_UP = 0.3
 _WEIGHT_DECAY = 1e-2
 _BATCH = 64
-_FEWEST_STEPS = 30  # an epoch of a small set in smaller batches, down to 8 images
+_FEWEST_STEPS = 30  # smaller batches for a small set, down to 8 images
 
 
 def fine_tune(
     network: nn.Module, images: Callable[[NDArray[np.int64]], Tensor], labels: NDArray[np.int64], /, *, epochs: int, seed: int
 ) -> None:
-    """Train a network, which is changed, and leave it in evaluation mode; `images` gives the normalised images of some rows.
+    """Train a network in place, and leave it in evaluation mode; `images` returns the normalised images of some rows.
 
     ModelError if the loss is not finite.
     """
     rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)  # of dropouts
+    torch.manual_seed(seed)  # randomness of dropouts
     size = min(_BATCH, max(8, len(labels) // _FEWEST_STEPS))
     total = epochs * math.ceil(len(labels) / size)
     optimizer = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=_WEIGHT_DECAY)

@@ -10,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from profilers.variants.rewriting.graph import calls, copied, layer_of, rebuilt, shape_of
 
-# f(max(x)) = max(f(x)) for these, so that a max pool may come first and leave them fewer values
+# f(max(x)) = max(f(x)) for these, so that a max pool can come first and leave them fewer values
 _MONOTONE = ("relu", "tanh", "sigmoid")
 _NEVER_NEGATIVE = ("relu", "sigmoid", "softmax")
 _RESHAPING = ("view", "reshape", "flatten", "contiguous", "clone", "adaptive_avg_pool2d", "adaptive_max_pool2d")
@@ -20,9 +20,9 @@ _POOLS = ("max_pool2d", "avg_pool2d")
 def folded(module: fx.GraphModule, /, *, pool_first: bool = True) -> tuple[fx.GraphModule, tuple[str, ...]]:
     """Return a network with the same scores, up to rounding, and the changes.
 
-    Batch norms go into the convolution or linear layer before them; layers that do nothing when a network is used, such as a
-    dropout, go. A max pool comes before a monotone activation, which leaves that fewer values; or behind it, for runtimes that
-    join a convolution with the activation behind it.
+    Batch norms are folded into the convolution or linear layer before them; layers without effect in evaluation, such as
+    dropout, are removed. A max pool moves before a monotone activation, to leave it fewer values, or behind it, for runtimes that
+    fuse a convolution with the activation behind it.
     """
     module = copied(module).eval()
     done: Counter[str] = Counter()
@@ -74,7 +74,7 @@ def _idle(module: fx.GraphModule, node: fx.Node) -> str | None:
 
 
 def _exchanged(node: fx.Node, *, pool_first: bool) -> bool:
-    """Swap a max pool and a monotone activation that are in the other order, one directly after the other."""
+    """Swap a max pool and a monotone activation that directly follow each other in the other order."""
     if not node.args or not isinstance(before := node.args[0], fx.Node) or len(before.users) > 1:
         return False
     pool, activation = (node, before) if pool_first else (before, node)

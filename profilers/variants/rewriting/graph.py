@@ -1,4 +1,4 @@
-"""Write any network that torch.export takes as a graph of layers that can be folded, cut and trained."""
+"""Turn any network that torch.export accepts into a graph of layers that can be folded, cut and trained."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Layer: TypeAlias = nn.Conv2d | nn.Linear
 
 
 def layered(network: Callable[..., object], sample: torch.Tensor, /) -> fx.GraphModule:
-    """Return a copy of a network as a graph of torch's layers, in evaluation mode.
+    """Return a copy of a network as a graph of torch layers, in evaluation mode.
 
-    Convolutions, linear layers, batch norms and dropouts become modules, whatever the network wrote them as; all else stays a
-    function. `sample` is images [2 or more, channels, height, width]. ModelError if the network cannot be exported, or has
-    not one tensor in and one out.
+    Convolutions, linear layers, batch norms and dropouts become modules, however the network expressed them; all else stays a
+    function. `sample` is images [2 or more, channels, height, width]. Raises ModelError if the network cannot be exported, or
+    does not have exactly one input and one output tensor.
     """
     if not isinstance(network, nn.Module) or isinstance(network, torch.jit.ScriptModule):
         raise ModelError("its layers cannot be changed: compress a state_dict with --factory, a candidate or a .pt2 program")
@@ -40,7 +40,7 @@ def layered(network: Callable[..., object], sample: torch.Tensor, /) -> fx.Graph
     with torch.no_grad():
         for node in list(graph.nodes):
             _as_layer(module, node, known)
-    graph.eliminate_dead_code()  # with the weights that layers hold now
+    graph.eliminate_dead_code()  # with the current weights of the layers
     return rebuilt(fx.GraphModule(module, graph)).eval()
 
 
@@ -54,7 +54,7 @@ def rebuilt(module: fx.GraphModule, /) -> fx.GraphModule:
 
 
 def copied(module: fx.GraphModule, /) -> fx.GraphModule:
-    """Return a copy with weights of its own; the shapes that `layered` noted on the nodes are kept."""
+    """Return a copy with its own weights, keeping the shapes that `layered` noted on the nodes."""
     twin = copy.deepcopy(module)
     for old, new in zip(module.graph.nodes, twin.graph.nodes, strict=True):
         new.meta = dict(old.meta)
@@ -62,7 +62,7 @@ def copied(module: fx.GraphModule, /) -> fx.GraphModule:
 
 
 def layer_of(module: fx.GraphModule, node: fx.Node, /) -> nn.Module | None:
-    """Return the layer that a node calls; None if it calls none, or one used in several places."""
+    """Return the layer that a node calls; None if it calls none, or one that is used in several places."""
     if node.op != "call_module":
         return None
     places = module.graph.find_nodes(op="call_module", target=node.target)
@@ -84,7 +84,7 @@ def shape_of(node: fx.Node, /) -> tuple[int, ...]:
 
 
 def calls(node: fx.Node, /, *names: str) -> bool:
-    """Say whether a node calls one of some operators of ATen, such as "relu", in place or not."""
+    """Tell whether a node calls one of some ATen operators, such as "relu", in place or not."""
     return node.op == "call_function" and _name(node) in names
 
 
@@ -94,7 +94,7 @@ def _name(node: fx.Node) -> str:
 
 
 def _as_layer(module: fx.GraphModule, node: fx.Node, known: dict[tuple[object, ...], str]) -> None:
-    """Call a layer instead of a function; the same layer where weights and settings are the same."""
+    """Call a layer instead of a function; functions with the same weights and settings share a layer."""
     made: nn.Module | None = None
     if node.target in (_ATEN.conv2d.default, _ATEN.conv2d.padding):
         made = _convolution(module, *node.args)
@@ -110,7 +110,7 @@ def _as_layer(module: fx.GraphModule, node: fx.Node, known: dict[tuple[object, .
         return
     what = (node.target, str(node.args[1:]))
     if what not in known:
-        known[what] = f"layer_{node.name}"  # no name of the network's: that may hold weights which others read
+        known[what] = f"layer_{node.name}"  # not a name from the network, which may hold weights that others read
         module.add_submodule(known[what], made)
     name = known[what]
     with module.graph.inserting_before(node):

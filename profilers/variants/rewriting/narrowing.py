@@ -1,4 +1,4 @@
-"""Write weights with fewer numbers (low rank), or in fewer bits (bfloat16)."""
+"""Store weights in fewer numbers (low rank), or in fewer bits (bfloat16)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from profilers.errors import ModelError
 from profilers.models.torch_errors import some
 from profilers.variants.rewriting.graph import Layer, copied, rebuilt, weighted
 
-_WIDE = 64  # inputs and outputs, at least: a narrower layer has nothing to gain from two
+_WIDE = 64  # fewest inputs and outputs: a narrower layer gains nothing from being split in two
 _MULTIPLE = 8
 _ROUNDS = 9
 
 
 def low_rank(module: fx.GraphModule, share: float, /) -> tuple[fx.GraphModule, tuple[str, ...]]:
-    """Return a network whose wide layers are products of two with that share fewer weights, and the changes.
+    """Return a network whose wide layers are split into two with that share fewer weights, and the changes.
 
-    Each matrix becomes its nearest one of a rank (Eckart and Young 1936); of a convolution, the one from all values of a window
-    to the output channels. ModelError if no layer is wide enough.
+    Each matrix is replaced by the nearest one of a lower rank (Eckart and Young 1936); for a convolution, the matrix
+    from a window's values to the output channels. Raises ModelError if no layer is wide enough.
     """
     module = copied(module)
     changed, every = [], 0
@@ -60,7 +60,7 @@ def _factored(layer: Layer, matrix: Tensor, rank: int) -> nn.Sequential:
 
 
 class BFloat16(nn.Module):  # type: ignore[misc]
-    """A network in bfloat16 that takes and gives float32; `channels_last` stores images channel by channel innermost."""
+    """A network in bfloat16 with float32 inputs and outputs; `channels_last` stores images with the channels innermost."""
 
     def __init__(self, module: fx.GraphModule, /, *, channels_last: bool) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class BFloat16(nn.Module):  # type: ignore[misc]
 
 
 def in_bfloat16(network: fx.GraphModule, images: Tensor, /) -> tuple[nn.Module, tuple[str, ...]]:
-    """Return a network in bfloat16, in the layout of images that is faster here for a batch, and how much faster."""
+    """Return a network in bfloat16, in the image layout that is faster for a batch on this machine, and how much faster it is."""
     both = [BFloat16(network, channels_last=last).eval() for last in (False, True)]
     plain_s, last_s = _median_seconds(both, images)
     name = "channels-last" if last_s < plain_s else "contiguous"
@@ -82,7 +82,7 @@ def in_bfloat16(network: fx.GraphModule, images: Tensor, /) -> tuple[nn.Module, 
 
 
 def _median_seconds(networks: Sequence[nn.Module], images: Tensor) -> list[float]:
-    """Return the median time of each network for a batch; they run in turn, and the first run does not count."""
+    """Return the median time of each network for a batch; they run in turn, and first runs do not count."""
     seconds = []
     with torch.inference_mode():
         for _ in range(_ROUNDS + 1):

@@ -1,4 +1,4 @@
-"""Write a network as an ONNX file, and quantise such a file to 8-bit integers."""
+"""Write a network as an ONNX file, and quantise ONNX files to 8-bit integers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WEIGHTED = ("Conv", "Gemm", "MatMul", "ConvTranspose")
 
 
 def write_onnx(network: nn.Module, sample: torch.Tensor, path: Path, /) -> None:
-    """Write a network in evaluation mode, for any number of images. ModelError if ONNX cannot express it."""
+    """Write a network in evaluation mode, for any number of images. Raises ModelError if ONNX cannot express it."""
     with in_one_line("exporting to ONNX"), _silent():
         program = torch.onnx.export(
             network, (sample,), dynamo=True, dynamic_shapes=({0: torch.export.Dim("batch")},), input_names=[_INPUT],
@@ -36,9 +36,9 @@ def write_onnx(network: nn.Module, sample: torch.Tensor, path: Path, /) -> None:
 
 
 def write_int8(source: Path, target: Path, images: NDArray[np.float32], /, *, has_vnni: bool) -> None:
-    """Quantise weights (a scale a channel) and activations of an ONNX file, with ranges seen on some training images.
+    """Quantise weights (one scale per channel) and activations of an ONNX file, with ranges found on some training images.
 
-    Without VNNI instructions a sum of products of 8 bits overflows 16, so weights get 7 bits (onnxruntime's reduce_range).
+    Without VNNI instructions, sums of 8-bit products overflow 16 bits, so weights get 7 bits (onnxruntime's reduce_range).
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -54,7 +54,7 @@ def write_int8(source: Path, target: Path, images: NDArray[np.float32], /, *, ha
 
 
 def count_quantised(path: Path, /) -> tuple[int, int]:
-    """Return how many operators with learned weights take them as 8-bit integers, and how many operators with such there are."""
+    """Return how many operators take learned weights as 8-bit integers, and how many have learned weights."""
     import onnx
 
     graph = onnx.load(str(path), load_external_data=False).graph
@@ -75,19 +75,19 @@ def count_quantised(path: Path, /) -> tuple[int, int]:
 
 
 def has_vnni(text: str | None = None, /) -> bool:
-    """Say whether the processor multiplies 8-bit integers without overflow, by its flags in /proc/cpuinfo."""
+    """Tell from /proc/cpuinfo whether the processor multiplies 8-bit integers without overflow."""
     if text is None:
         try:
             text = Path("/proc/cpuinfo").read_text()
         except OSError:
             return False
     words = set(text.split())
-    # avx_vnni and avx512_vnni on x86; asimddp is the dot product of ARM
+    # avx_vnni and avx512_vnni on x86; asimddp is ARM's dot product
     return bool(words & {"avx512_vnni", "avx_vnni", "asimddp"})
 
 
 class _Calibration:
-    """Hands onnxruntime the images a batch at a time."""
+    """Hands the images to onnxruntime one batch at a time."""
 
     def __init__(self, images: NDArray[np.float32]) -> None:
         self._batches = iter(np.array_split(images, max(1, len(images) // _CALIBRATED_AT_ONCE)))
@@ -99,7 +99,7 @@ class _Calibration:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Hide progress, advice and warnings of the exporters; failures are raised."""
+    """Hide the exporters' progress, advice and warnings; failures are raised."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
