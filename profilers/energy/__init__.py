@@ -1,1 +1,1 @@
-"""Turn readings of a meter and windows of work into joules per image, with an interval."""
+"""Turn a meter's readings and windows of work into joules per image, with an interval."""

@@ -1,4 +1,4 @@
-"""Find the slow beat of a load in step with a sensor that sees a part of the time: readings → the power of whole beats."""
+"""Find the slow beat between a load and a sensor that sees only part of the time, and the mean power over whole beats."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 from profilers.energy.readings import Floats
 
-# A load that repeats every 104 ms, before a sensor that looks for 25 of every 101 ms, gives readings that rise and fall smoothly
-# every 3.35 s. A mean over a part of a beat is off by as much as the load swings; one over whole beats is not.
+# If a load repeats every 104 ms, and a sensor looks for 25 of every 101 ms, the readings rise and fall smoothly
+# every 3.35 s. A mean over part of a beat is wrong by as much as the load swings; one over whole beats is not.
 _FEWEST_READINGS, _MOST_READINGS, _HARMONICS = 24, 3000, 3
 _FEWEST_BEATS, _MOST_BEATS = 1.3, 12.0
-_SWING = 0.1  # standard deviation of readings, as part of their mean: below, a beat is none that matters
-_LEFT = 0.03  # of the variance: a load that really switches this slowly is no sum of a few harmonics, and leaves 7 % and more
+_SWING = 0.1  # standard deviation of readings, as a share of their mean, below which a beat does not matter
+_LEFT = 0.03  # share of the variance left: a load that really switches this slowly has more harmonics, and leaves 7 % or more
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Beat:
 
 
 def find_beat(time_s: Floats, power_w: Floats, /, apart_s: float) -> Beat | None:
-    """Fit a mean and a few harmonics of one frequency to readings, new every `apart_s`; None where they are no smooth beat."""
+    """Fit a mean and a few harmonics of one frequency to readings, new every `apart_s`; None if they are not a smooth beat."""
     took_s = float(time_s[-1] - time_s[0]) if len(time_s) else 0.0
     count = min(len(time_s), took_s / apart_s)
     if not _FEWEST_READINGS <= count <= _MOST_READINGS or float(power_w.std()) < _SWING * float(power_w.mean()):
@@ -42,7 +42,7 @@ def find_beat(time_s: Floats, power_w: Floats, /, apart_s: float) -> Beat | None
     total = float(np.square(power_w - power_w.mean()).sum())
     if squares > _LEFT * total:
         return None
-    # rates that fit as well, by the F test at about 95 %, give other means
+    # other rates that fit as well, by the F test at about 95 %, give other means
     freedom = count - 2 * _HARMONICS - 2
     alike = [mean for left_over, mean, _ in fits if left_over <= squares * (1 + 4 / freedom)]
     spread_w = max(abs(mean - mean_w) for mean in alike) / 2
@@ -50,7 +50,7 @@ def find_beat(time_s: Floats, power_w: Floats, /, apart_s: float) -> Beat | None
 
 
 def _fit(time_s: Floats, power_w: Floats, rate: float) -> tuple[float, float]:
-    """Return the sum of squares that is left, and the mean."""
+    """Return the residual sum of squares, and the mean."""
     turns = 2 * np.pi * rate * time_s[:, None] * np.arange(1, _HARMONICS + 1)
     terms = np.concatenate((np.ones((len(time_s), 1)), np.cos(turns), np.sin(turns)), axis=1)
     found = np.linalg.lstsq(terms, power_w, rcond=None)[0]

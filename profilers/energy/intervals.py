@@ -1,4 +1,4 @@
-"""95 % intervals: of a ratio of sums over groups, and of a share."""
+"""Compute 95 % intervals: of a ratio of sums over groups, of a mean in time, of a share, of a line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 _BATCHES, _STEP_EXPLAINS = 5, 0.9
 _Z = 1.959963984540054
-# Student's t, 97.5 % point, for 1 to 9 degrees of freedom; the expansion below is exact to 1e-4 from 10 on.
+# Student's t, 97.5 % point, for 1 to 9 degrees of freedom; from 10 on, the expansion below is exact to 1e-4.
 _T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
 
 
@@ -26,7 +26,7 @@ class Estimate:
 
     @property
     def relative(self) -> float:
-        """Return half the interval over the value; infinite if there is no interval."""
+        """Return half the interval divided by the value; infinite if there is no interval."""
         if self.low is None or self.high is None or not self.value:
             return math.inf
         return (self.high - self.low) / 2 / abs(self.value)
@@ -58,11 +58,11 @@ def t_quantile(freedom: int, /) -> float:
 
 
 def ratio(numerators: ArrayLike, denominators: ArrayLike, /, *, block: int = 1) -> Estimate:
-    """Return sum / sum over groups [n], for instance joules over images, with a t interval over the groups.
+    """Return the ratio of two sums over groups [n], for instance of joules to images, with a t interval over the groups.
 
-    The variance is that of a ratio estimator: Cochran 1977, Sampling Techniques, eq. 6.13, without finite correction.
-    `block` groups in a row that were laid out together (evenly over the phases of a sensor) count as one: within a block
-    their errors cancel, and only blocks are independent. Groups of a block that was not finished are left out.
+    The variance is that of a ratio estimator: Cochran 1977, Sampling Techniques, eq. 6.13, without finite-population correction.
+    `block` consecutive groups that were laid out together (evenly over the phases of a sensor) count as one: within a block,
+    their errors cancel, and only blocks are independent. Groups of an unfinished block are left out.
     """
     over, under = np.asarray(numerators, float), np.asarray(denominators, float)
     if (blocks := len(over) // block) >= 2:
@@ -71,20 +71,20 @@ def ratio(numerators: ArrayLike, denominators: ArrayLike, /, *, block: int = 1) 
     if len(over) < 2:
         return Estimate(value)
     residuals = over - value * under
-    # no dot product: BLAS rounds as the processor likes, and a trace must give the same bits everywhere
+    # no dot product: BLAS rounds differently on different processors, but a trace must give the same bits everywhere
     error = math.sqrt(float(np.square(residuals).sum()) / (len(over) - 1) / len(over)) / float(under.mean())
     half = t_quantile(len(over) - 1) * error
     return Estimate(value, value - half, value + half)
 
 
 def mean_error(values: ArrayLike, /) -> float:
-    """Return half the 95 % interval of the mean of a series [n >= 2] in order of time, by the means of five batches.
+    """Return half the 95 % interval of the mean of a series [n >= 2] in time order, from the means of five batches.
 
-    Neighbours may be alike (a sensor in step with a load): batches that differ say so, where single values hide it.
+    Neighbours may be correlated (a sensor in step with a load): differing batches reveal this, while single values hide it.
     """
     series = np.asarray(values, float)
     cut = _step(series)
-    if cut is not None:  # a window over load and idleness: each has a mean of its own
+    if cut is not None:  # a window over load and idleness: each has its own mean
         parts = [mean_error(part) * len(part) for part in np.split(series, [cut])]
         return math.hypot(*parts) / len(series)
     batches = series if len(series) < 2 * _BATCHES else np.array([part.mean() for part in np.array_split(series, _BATCHES)])
@@ -92,7 +92,7 @@ def mean_error(values: ArrayLike, /) -> float:
 
 
 def _step(series: Floats) -> int | None:
-    """Return where one step explains nearly all of the variance, with at least two batches' worth on either side."""
+    """Return the place of a step that explains nearly all of the variance, with at least two batches' worth on either side."""
     count, least = len(series), 2 * _BATCHES
     if count < 2 * least:
         return None
@@ -104,7 +104,7 @@ def _step(series: Floats) -> int | None:
 
 
 def share(hits: int, trials: int, /) -> Estimate:
-    """Return hits / trials with Wilson's interval (Wilson 1927)."""
+    """Return hits / trials, with Wilson's interval (Wilson 1927)."""
     if not 0 <= hits <= trials or trials < 1:
         raise ValueError(f"{hits} of {trials} is not a share")
     value, z2 = hits / trials, _Z * _Z
@@ -114,7 +114,7 @@ def share(hits: int, trials: int, /) -> Estimate:
 
 
 def line(x: ArrayLike, y: ArrayLike, /) -> tuple[Estimate, Estimate]:
-    """Return slope and intercept of the line of least squares through points [n >= 3], with their t intervals."""
+    """Return the slope and intercept of the least-squares line through points [n >= 3], with their t intervals."""
     over, up = np.asarray(x, float), np.asarray(y, float)
     if len(over) < 3 or len(over) != len(up) or not np.ptp(over) > 0:
         raise ValueError(

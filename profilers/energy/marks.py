@@ -1,4 +1,4 @@
-"""The marks of a measurement: when its groups ran, the facts needed to derive their energy, and the derived figures."""
+"""Hold the marks of a measurement: the times of its groups, the facts needed to derive their energy, and the derived figures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from profilers.energy.intervals import Estimate
 from profilers.energy.readings import Sensor
 from profilers.meters.calibration import Calibration
 
-# Consecutive groups start at this many evenly spread phases of the sensor's update period, from a random phase.
+# Consecutive groups start at this many evenly spaced phases of the sensor's update period, from a random phase.
 PHASES = 5
-# A sensor that sees less than this share of the time is blind to parts of a load.
+# A sensor that sees a smaller share of the time is blind to parts of a load.
 _ALL_SEEN = 0.9
 
 Span = tuple[float, float]
@@ -21,12 +21,12 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Window:
-    """Batches that ran back to back without a synchronisation inside, and how many images they held."""
+    """Batches that ran back to back without synchronisation in between, and the number of images in them."""
 
     start_s: float
     end_s: float
     images: int
-    lost: float | None = None  # share of the processor time that the process wanted and others had
+    lost: float | None = None  # share of the processor time needed by the process that others got
 
     @property
     def duration_s(self) -> float:
@@ -35,26 +35,26 @@ class Window:
 
 @dataclass(frozen=True)
 class Windows:
-    """What has to be known beside the readings to derive the energy."""
+    """The facts needed, besides the readings, to derive the energy."""
 
     groups: tuple[Window, ...]
-    meter: str  # its name: nvml, rapl, replay, constant:65
-    column: str | None  # of the trace whose power is integrated: power_w, average_power_w, or neither
+    meter: str  # name of the meter: nvml, rapl, replay, constant:65
+    column: str | None  # column of the trace whose power is integrated: power_w, average_power_w, or none
     counter: bool  # whether the meter has an energy counter
     sensor: Sensor
     interval_s: float
     idle_cold: Span | None = None  # before the device was first used
     idle_warm: Span | None = None  # with the model resident
     idle_after: Span | None = None  # right after the last group
-    others: tuple[Window, ...] = ()  # in between: of other models, or disturbed by other programs
-    gain_error: float | None = None  # of the meter against a reference, as a share
+    others: tuple[Window, ...] = ()  # in between: groups of other models, or disturbed by other programs
+    gain_error: float | None = None  # the meter's gain error against a reference, as a share
     offset_error_w: float | None = None
     calibration: Calibration | None = None
-    pause_s: float | None = None  # of idleness before each group and after the last, at least; None: not known to be idle
+    pause_s: float | None = None  # least idleness before each group and after the last; None if not known to be idle
 
     @property
     def block(self) -> int:
-        """Return how many groups in a row are laid out together, for a sensor that does not see all of the time."""
+        """Return how many consecutive groups are laid out together, for a sensor that does not see all of the time."""
         lagging = self.column is not None and self.pause_s is not None and self.sensor.lag_s > 0
         if not lagging or self.sensor.seen(self.interval_s) >= _ALL_SEEN:
             return 1
@@ -67,7 +67,7 @@ class Windows:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any], /) -> Windows:
-        """Read the result of `to_dict`, also after JSON; raise TypeError, KeyError or ValueError for anything else."""
+        """Read the result of `to_dict`, also from JSON; raise TypeError, KeyError or ValueError for anything else."""
         spans = {name: tuple(plain[name]) if plain[name] else None for name in ("idle_cold", "idle_warm", "idle_after")}
         groups = tuple(Window(**group) for group in plain["groups"])
         others = tuple(Window(**group) for group in plain.get("others", ()))
@@ -88,7 +88,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Energy:
-    """Joules per image by each source, with 95 % intervals; `reasons` explains every None."""
+    """Joules per image from each source, with 95 % intervals; `reasons` explains every None."""
 
     source: str | None = None
     per_inference: Estimate | None = None
@@ -96,20 +96,20 @@ class Energy:
     power: Estimate | None = None
     naive_j: float | None = None
     mean_power_w: float | None = None
-    highest_reading_w: float | None = None  # not the peak: 292 W where a meter saw 468 W in a millisecond
+    highest_reading_w: float | None = None  # not the true peak: 292 W where a meter saw 468 W in one millisecond
     idle_cold_w: float | None = None
     idle_warm_w: float | None = None
     idle_after_w: float | None = None
-    above_idle_j: float | None = None  # per image, over the idle power with the model resident
-    gain_error: float | None = None  # of the meter, as a share: what no repetition shows, and no interval here holds
-    offset_error_w: float | None = None  # likewise, at any load; the differences of two loads are free of it
-    disagreement: float | None = None  # counter over integrated power, minus 1
+    above_idle_j: float | None = None  # per image, above the idle power with the model resident
+    gain_error: float | None = None  # the meter's gain error, as a share; no repetition reveals it, no interval here includes it
+    offset_error_w: float | None = None  # likewise its offset error at any load; the difference of two loads is free of it
+    disagreement: float | None = None  # counter divided by integrated power, minus 1
     reasons: tuple[str, ...] = ()
     invalid: str | None = None
     warnings: tuple[str, ...] = ()
 
     def calibrated(self, calibration: Calibration, time_s: float, /) -> Energy:
-        """Return every figure as a reference meter would have given it; an image takes `time_s`."""
+        """Return every figure as a reference meter would have given it; `time_s` is the time per image."""
 
         def joules(value: float | None) -> float | None:
             return None if value is None else calibration.joules(value, time_s)

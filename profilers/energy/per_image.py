@@ -1,4 +1,4 @@
-"""Turn a power trace and the marks of a measurement into every figure of energy: used to measure, and again to verify."""
+"""Derive all energy figures from a power trace and the marks of a measurement, when measuring and again to verify."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _SUSPECT = 0.10
 _INVALIDATING = {"thermal", "sw-thermal", "hw-thermal", "hw-slowdown", "power-brake"}
 _SLOW_SHARE = 0.01
 _CLOCK_SPREAD = 0.05
-# Half an interval, and the spread of the readings, as shares: from which on an interval is wide, and a load swings.
+# Half an interval, and the spread of the readings, as shares, above which the interval is wide and the load swings.
 _WIDE, _SWING = 0.01, 0.1
 _STARVED = 3  # sampling intervals without a reading
 
 
 def derive(trace: PowerTrace, marks: Windows, /, *, no_meter: str | None = None) -> Energy:
-    """Derive all figures. The same trace and marks give the same bits; without readings the reason is `no_meter`."""
+    """Derive all figures; the same trace and marks give the same bits. Without readings, the reason is `no_meter`."""
     if not len(trace):
         return Energy(reasons=(no_meter or "there is no meter",))
     if not marks.groups:
@@ -69,7 +69,7 @@ def derive(trace: PowerTrace, marks: Windows, /, *, no_meter: str | None = None)
 
 
 def joules_of(trace: PowerTrace, marks: Windows, /) -> list[float] | None:
-    """Return the joules of each group, by the source that `derive` chooses for all; None if it finds none."""
+    """Return the joules of each group, from the source that `derive` chooses for all; None if there is none."""
     whole = derive(trace, marks)
     source = "counter" if whole.counter is whole.per_inference else "power"
     each = []
@@ -103,7 +103,7 @@ def _by_counter(trace: PowerTrace, marks: Windows, edge_w: float) -> tuple[Estim
 def _by_power(trace: PowerTrace, marks: Windows) -> tuple[Estimate | None, str | None]:
     if marks.column is None:
         return None, "energy by integrated power: the meter gives no power"
-    # readings at the ends of a group are all taken at one moment of a batch: they are no samples in time
+    # readings at the ends of a group are always taken at the same moment of a batch: they are not samples in time
     times, watts = trace.series(marks.column, edges=False)
     paused = marks.pause_s is not None
     since = [group.start_s - marks.pause_s for group in marks.groups] if marks.pause_s is not None else []
@@ -179,7 +179,7 @@ def _within(times: Floats, groups: Iterable[Window]) -> np.ndarray[Any, np.dtype
 
 
 def _during(trace: PowerTrace, marks: Windows) -> slice:
-    """Return the readings of the measurement; from the last check of the board's conditions on, if none fell into it."""
+    """Return the readings of the measurement; if none fell into it, those since the last check of the board's conditions."""
     first, last = np.searchsorted(trace.time_s, (marks.groups[0].start_s, np.nextafter(marks.groups[-1].end_s, np.inf)))
 
     def is_checked(row: int) -> bool:
@@ -192,7 +192,7 @@ def _during(trace: PowerTrace, marks: Windows) -> slice:
 
 
 def _slowdowns(trace: PowerTrace, marks: Windows) -> dict[str, float]:
-    """Return the share of the looks at the clocks at which each reason held them down."""
+    """Return the share of the clock checks in which each reason held the clocks down."""
     looks = [text for text in trace.slowdowns[_during(trace, marks)] if text is not None]
     counts = Counter(name for text in looks for name in text.split("+") if name)
     return {name: count / len(looks) for name, count in sorted(counts.items())}
@@ -213,7 +213,7 @@ def _remarks(trace: PowerTrace, marks: Windows, disagreement: float | None) -> I
     during = _during(trace, marks)
     times, _ = trace.series(marks.column or "energy_j", edges=False)
     start_s, end_s = marks.groups[0].start_s, marks.groups[-1].end_s
-    # with both ends: a sampler that died, or a board that was lost, leaves the rest of the time without a reading
+    # with both ends: if the sampler died, or the board was lost, the rest of the time has no readings
     gaps = np.diff(np.concatenate(([start_s], times[(times > start_s) & (times < end_s)], [end_s])))
     starved = gaps > (limit_s := _STARVED * marks.interval_s)
     if starved.any():
@@ -231,7 +231,7 @@ def _remarks(trace: PowerTrace, marks: Windows, disagreement: float | None) -> I
 
 
 def _in_step(trace: PowerTrace, marks: Windows, chosen: Estimate | None, power: Estimate | None) -> Iterable[str]:
-    """Say why an interval is wide: the load swings faster than a sensor can follow that sees a part of the time."""
+    """State why an interval is wide: the load swings faster than a sensor that sees only part of the time can follow."""
     if marks.column is None or chosen is None or chosen is not power or not chosen.relative > _WIDE:
         return
     times, watts = trace.series(marks.column, edges=False)
@@ -247,5 +247,5 @@ def _in_step(trace: PowerTrace, marks: Windows, chosen: Estimate | None, power: 
 
 
 def time_per_image(groups: tuple[Window, ...], /) -> Estimate:
-    """Return the seconds per image over groups, with their interval."""
+    """Return the seconds per image over groups, with an interval."""
     return ratio([group.duration_s for group in groups], [group.images for group in groups])

@@ -1,6 +1,6 @@
-"""How readings of power trail the power, the area under them, and the joules between two ticks of a counter.
+"""Describe how readings lag behind the power; integrate them; find the joules between two ticks of a counter.
 
-Real sensors: Yang et al. 2023 (arXiv 2312.02741). An average and an exponential delay power and conserve its area.
+Real sensors: Yang et al. 2023 (arXiv 2312.02741). Averaging and exponential response both delay power but conserve its area.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from profilers.meters.known_boards import known_lag
 
 Floats = NDArray[np.float64]
 
-# Samples that are integrated at once: the differences stay in the cache.
+# Number of samples integrated at once, so that the differences stay in the cache.
 _BLOCK = 1 << 13
-# Of each update period, the least that any known sensor sees (A100: 25 of 101 ms).
+# The smallest share of an update period that any known sensor sees (A100: 25 of 101 ms).
 _LEAST_SEEN = 0.25
-# Of a poll: an update period that is longer by so little counts as equal to it.
+# As a share of the poll interval: an update period longer by only this counts as equal to it.
 _SLACK = 0.005
 
 
 @dataclass(frozen=True)
 class Sensor:
-    """How a power reading lags behind the power, in seconds.
+    """The lag of a power reading behind the power, in seconds.
 
-    The number changes every update period. It is the mean over the averaging window before, or follows the power exponentially
+    The reading changes every update period. It is the mean over the averaging window before, or follows the power exponentially
     with a time constant. `assumed`: usual figures, for a board that does not state its own.
     """
 
@@ -41,31 +41,31 @@ class Sensor:
 
     @property
     def lag_s(self) -> float:
-        """Return the longest time after which a reading no longer shows anything from before a step (of e^5)."""
+        """Return the time after which a reading shows nothing from before a step, up to a factor of e^-5."""
         return self.update_period_s + self.averaging_window_s + 5 * self.time_constant_s
 
     @property
     def delay_s(self) -> float:
-        """Return how far the readings trail the power on average."""
+        """Return the mean delay of the readings."""
         return (self.update_period_s + self.averaging_window_s) / 2 + self.time_constant_s
 
     @property
     def clean_s(self) -> float:
-        """Return the time from a step to the first reading without it: readers see updates late, and updates jitter."""
+        """Return the time from a step to the first reading unaffected by it, as updates jitter and are seen late."""
         return self.lag_s + self.update_period_s / 4
 
     @property
     def settled_s(self) -> float:
-        """Return the time from the end of a load to readings of idleness, with one update that may be left out."""
+        """Return the time from the end of a load to readings of idleness, allowing for one missing update."""
         return self.lag_s + self.update_period_s
 
     def poll_s(self, longest_s: float, /) -> float:
-        """Return a whole part of the update period to poll at: polls of 100 ms see every hundredth update of 101 ms twice."""
+        """Return a whole fraction of the update period as poll interval: polls every 100 ms see some updates of 101 ms twice."""
         period_s = self.update_period_s
         return period_s / max(1, math.ceil(period_s / longest_s - _SLACK)) if period_s else longest_s
 
     def seen(self, poll_s: float, /) -> float:
-        """Return the share of time that enters the readings taken every `poll_s`."""
+        """Return the share of time that is seen by readings taken every `poll_s`."""
         apart_s = max(self.update_period_s, poll_s)
         share = min(1.0, (self.averaging_window_s + 2 * self.time_constant_s) / apart_s)
         return min(_LEAST_SEEN, share) if self.assumed else share
@@ -73,13 +73,13 @@ class Sensor:
 
 @dataclass(frozen=True)
 class Part:
-    """The joules of one part of a window, and their standard error."""
+    """The joules in one part of a window, and their standard error."""
 
     joules: float
     error_j: float
 
     def towards(self, other: Part, share: float, /) -> Part:
-        """Go a share of the way to another estimate; the way gone counts as an error."""
+        """Move a share of the way to another estimate; the distance moved counts as an error."""
         step_j = share * (other.joules - self.joules)
         return Part(self.joules + step_j, math.hypot(step_j, (1 - share) * self.error_j))
 
@@ -104,14 +104,14 @@ def area(times: Floats, watts: Floats, /) -> float:
     total = 0.0
     for block in range(0, len(times) - 1, _BLOCK):
         t, w = times[block : block + _BLOCK + 1], watts[block : block + _BLOCK + 1]
-        # Differences first: times are far from 0. No dot product: BLAS rounds as the processor likes, and a trace must give
-        # the same bits everywhere.
+        # Differences first, as times are far from 0. No dot product: BLAS rounds differently on different processors, but a trace
+        # must give the same bits everywhere.
         total += float(((t[1:] - t[:-1]) * (w[1:] + w[:-1])).sum()) / 2
     return total
 
 
 def check_inside(time_s: Floats, start_s: float, end_s: float) -> None:
-    """Raise ValueError for an empty window, WindowTooShort for one that reaches out of the trace."""
+    """Raise ValueError for an empty window, WindowTooShort for one that is not inside the trace."""
     if not end_s > start_s:
         raise ValueError(f"window from {start_s} to {end_s} s is empty")
     if len(time_s) < 2 or not time_s[0] <= start_s < end_s <= time_s[-1]:
@@ -130,12 +130,12 @@ def counter_energy(
     idle_since_s: float = -math.inf,
     idle_until_s: float = math.inf,
 ) -> float:
-    """Return the joules of a load between two ticks of a counter, read densely (every 2 ms, say) around both ends.
+    """Return the joules of a load between two ticks of a counter that is read densely (say, every 2 ms) around both ends.
 
-    The counter is read at the last reading up to `start_s` (a tick was awaited before the load began) and at the first
+    The counter is taken at the last reading up to `start_s` (a tick was awaited before the load began) and at the first
     change after the first reading from `end_s` on; the idle energy between the end of the load and that tick, at `idle_w`,
-    is subtracted. `idle_since_s` and `idle_until_s` are when the load before ended and the one after begins.
-    Raise WindowTooShort if the trace does not reach so far, or no tick lies in the idleness on either side.
+    is subtracted. The previous load ended at `idle_since_s`, and the next begins at `idle_until_s`.
+    Raise WindowTooShort if the trace does not extend that far, or if there is no tick in the idleness on either side.
     """
     if not end_s > start_s:
         raise ValueError(f"window from {start_s} to {end_s} s is empty")
@@ -147,7 +147,7 @@ def counter_energy(
     if not len(changed):
         raise WindowTooShort(f"the counter did not tick after {end_s:.3f} s; run more batches")
     tick = stop + changed[0]
-    # the tick lies between two readings; half-way is the least wrong
+    # the tick is between two readings; half-way has the smallest error
     tick_s = max(end_s, (time_s[tick] + time_s[tick - 1]) / 2)
     begin_s = _tick_time(time_s, energy_j, begin)
     if begin_s < idle_since_s or tick_s > idle_until_s:
@@ -159,7 +159,7 @@ def counter_energy(
 
 
 def _tick_time(time_s: Floats, energy_j: Floats, at: int) -> float:
-    """Return when the value of a reading first appeared in the trace."""
+    """Return the time at which the value of a reading first appeared in the trace."""
     since = int(np.searchsorted(energy_j[: at + 1], energy_j[at], "left"))
     return float((time_s[since] + time_s[since - 1]) / 2 if since else time_s[0])
 
@@ -167,7 +167,7 @@ def _tick_time(time_s: Floats, energy_j: Floats, at: int) -> float:
 def naive_energy(time_s: Floats, power_w: Floats, /, start_s: float, end_s: float) -> float | None:
     """Return joules by the paper's recipe: the trapezoid from the first to the last sample inside the window.
 
-    Young et al. 2019, III.A: power is polled every 100 ms and integrated. Kept beside the other figures for comparison;
+    Young et al. 2019, III.A: power is polled every 100 ms and integrated. Given for comparison with the other figures;
     None with fewer than two samples inside.
     """
     first, last = np.searchsorted(time_s, start_s, "left"), np.searchsorted(time_s, end_s, "right")
@@ -176,13 +176,13 @@ def naive_energy(time_s: Floats, power_w: Floats, /, start_s: float, end_s: floa
     return area(time_s[first:last], power_w[first:last])
 
 
-# An update period and an averaging window that hold for a board that does not tell them: the slowest that are known.
+# Update period and averaging window assumed for a board that does not report them: the slowest known.
 _UNKNOWN_SENSOR = Sensor(0.1, 0.1, assumed=True)
 _AVERAGING_S = 1.0
 
 
 def sensor_of(meter: PowerMeter | NoMeter, /, *, period_s: float | None = None) -> tuple[str | None, Sensor]:
-    """Return the column of a trace whose power is to be integrated, and how that reading lags; `period_s` was found."""
+    """Return the column of a trace whose power to integrate, and its lag; `period_s` is the update period, if it was found."""
     can = meter.capabilities()
     if can.column is None:
         return None, Sensor()

@@ -17,19 +17,19 @@ from profilers.errors import WindowTooShort
 
 __all__ = ["Floats", "Sensor", "counter_energy", "integral", "naive_energy", "power_estimate"]
 
-# Fewer clean readings than this inside a window say nothing about it.
+# With fewer clean readings than this inside, nothing is known about a window.
 _ENOUGH = 3
-# Parts of the load's level: a smaller step is no edge of a load, a larger spread no idleness; a reading
-# that is farther from those of a sharp edge shows a load that begins or ends gently; the spread of a steady load.
+# Shares of the load's level: a smaller step is not an edge of a load; a larger spread is not idleness; a reading
+# farther from those of a sharp edge shows that a load begins or ends gradually; the spread of a steady load.
 _STEP, _FLAT, _SHARP, _STEADY = 0.25, 0.02, 0.05, 0.02
-# Of half the lag and a poll: readings that are farther off show another edge than the window's.
+# As a share of half the lag and a poll: readings farther off show an edge other than the window's.
 _LATE = 0.35
-# Of an update period or poll: by how much the updates of real boards are off their grid (RTX 3090, RTX 4090).
+# As a share of an update period or poll: deviation of real boards' updates from their grid (RTX 3090, RTX 4090).
 _JITTER = 0.15
-# Standard deviation of readings of real boards from the external meter, after gain and offset.
+# Standard deviation of real boards' readings from the external meter, after correcting gain and offset.
 _FOLLOWS = 0.0015
 _Z = 1.96
-_BLIND = 0.1  # share of the time that a sensor does not see, from which on a load may be in step with it
+_BLIND = 0.1  # share of the time not seen by a sensor above which a load may be in step with it
 
 
 def power_estimate(
@@ -43,13 +43,13 @@ def power_estimate(
     idle_since_s: float | None = None,
     idle_until_s: float | None = None,
 ) -> Estimate:
-    """Return the joules of a window, from a sensor that lags, with the 95 % interval of sampling.
+    """Return the joules in a window, from a sensor that lags, with the 95 % interval of sampling.
 
-    Where the device idles beside the window, the area under the readings is taken from before the load to past its lag, and the
-    idle energy off: a lag conserves area. Inside a load, the power at an end is that of the nearest reading whose averaging
-    window lies in the window. The readings tell which it is; `idle_since_s` and `idle_until_s` (when the load before ended
-    and the next begins) state that it is idleness, and the interval is of the edges
-    alone. Raise WindowTooShort, saying what to do, if neither is possible.
+    If the device idles beside the window, the area under the readings is taken from before the load to past its lag, and the
+    idle energy is subtracted: a lag conserves area. Inside a load, the power at an end is that of the nearest reading whose
+    averaging window lies in the window. The readings show which case applies; `idle_since_s` and `idle_until_s` (when the
+    previous load ended and the next begins) state that it is idleness; then the interval covers only the edges.
+    Raise WindowTooShort, stating what to do, if neither is possible.
     """
     check_inside(time_s, start_s, end_s)
     if sensor.lag_s == 0:
@@ -76,7 +76,7 @@ class _Near:
     end_s: float
     sensor: Sensor
     poll_s: float
-    clean: slice  # readings of power in the window alone
+    clean: slice  # readings of power within the window only
 
     @classmethod
     def of(cls, time_s: Floats, power_w: Floats, start_s: float, end_s: float, sensor: Sensor) -> _Near:
@@ -96,7 +96,7 @@ class _Near:
 
     @property
     def middle(self) -> int:
-        """Return the reading at which the window is cut into its first and its last part."""
+        """Return the reading that divides the window into its first and last parts."""
         return self.clean.start if self.enough else self.at(self.start_s)
 
     def at(self, time_s: float) -> int:
@@ -108,13 +108,13 @@ class _Near:
 
     @property
     def span_s(self) -> float:
-        """Return the time over which an idle level is taken: three updates that are three readings."""
+        """Return the time over which an idle level is averaged: three updates, seen as three readings."""
         smooth_s = min(self.sensor.averaging_window_s + self.sensor.time_constant_s, 0.3)
         return max(3 * self.poll_s, 3 * self.sensor.update_period_s, smooth_s) + 1e-9
 
     @property
     def settled(self) -> int:
-        """Return the first reading that shows no more of the window."""
+        """Return the first reading that no longer shows any of the window."""
         return int(np.searchsorted(self.t, self.end_s + self.sensor.settled_s, "left"))
 
     def before(self, since_s: float | None) -> Floats:
@@ -133,7 +133,7 @@ class _Near:
         return self.w[first : self.at(last_s if until_s is None else min(last_s, until_s)) + 1]
 
     def levels(self) -> tuple[float, float]:
-        """Return the power at the first and last clean readings, or for want of them that of the highest reading."""
+        """Return the power at the first and last clean readings, or, if there are none, that of the highest reading."""
         if not self.enough:
             seen = self.w[(self.t >= self.start_s) & (self.t <= self.end_s + self.sensor.delay_s)]
             return (float(seen.max()),) * 2 if len(seen) else (math.nan,) * 2
@@ -141,7 +141,7 @@ class _Near:
         return float(inside[:_ENOUGH].mean()), float(inside[-_ENOUGH:].mean())
 
     def _start_from_idle(self, idle: Floats) -> Part | None:
-        """Take the area from the last reading before the load, which cannot show it yet."""
+        """Integrate from the last reading before the load, which cannot show it yet."""
         at = self.at(self.start_s)
         if len(idle) < 2:
             return None
@@ -149,7 +149,7 @@ class _Near:
         return Part(self.area(at, self.middle) - float(idle.mean()) * idle_s, self._edge_error(idle, self.levels()[0]))
 
     def _end_in_idle(self, idle: Floats) -> Part | None:
-        """Take the area up to the first reading of the idleness after the load."""
+        """Integrate up to the first reading of the idleness after the load."""
         sensor, at = self.sensor, self.settled
         if len(idle) < 2:
             return None
@@ -160,9 +160,9 @@ class _Near:
         return Part(self.area(self.middle, at) - level * (float(self.t[at]) - sensor.delay_s - self.end_s) + tail_j, error_j)
 
     def _tail(self, idle: Floats, level: float) -> tuple[float, float]:
-        """Return the power that readings in idleness approach, and the joules of the load that they do not show yet.
+        """Return the power that readings in idleness approach, and the joules of the load not shown by them yet.
 
-        Of a reading y that follows the power exponentially with the constant c: power = y + c dy/dt.
+        For a reading y that follows the power exponentially with the constant c: power = y + c dy/dt.
         """
         constant_s, at = self.sensor.time_constant_s, self.settled
         took_s = float(self.t[at + len(idle) - 1] - self.t[at])
@@ -172,7 +172,7 @@ class _Near:
         return level, constant_s * (float(idle[0]) - level)
 
     def _hangs(self) -> bool:
-        """Say whether a long average stopped updating before it had left the load: some update once a second in idleness."""
+        """Tell whether a long average stopped updating before it had left the load: some update once per second when idle."""
         sensor = self.sensor
         if sensor.averaging_window_s < 3 * sensor.update_period_s:
             return False
@@ -181,7 +181,7 @@ class _Near:
         return bool(np.all(late == late[:1]))
 
     def _end_by_average(self, idle_w: float, error_j: float) -> Part | None:
-        """Take the last second of a load from readings soon after it.
+        """Find the last second of a load from readings soon after it.
 
         A reading at t is the mean from t - age - window to t - age, of which the part past the end idled.
         """
@@ -196,10 +196,10 @@ class _Near:
         return Part(sum(joules) / len(joules), 1.5 * error_j) if joules else None
 
     def start(self, since_s: float | None) -> Part | None:
-        """Return the first part: from idleness since a time, or as the readings tell."""
+        """Return the first part: from idleness since a given time, or as the readings show."""
         idle, level = self.before(since_s), self.levels()[0]
         from_idle = None
-        # a load that began earlier would have lifted the readings right after the start already
+        # a load that began earlier would have raised the readings right after the start
         if since_s is not None or (self._is_step(idle, level) and self._lateness(self.start_s, idle, level) > -self._tolerance_s):
             from_idle = self._start_from_idle(idle)
         if not self.enough:
@@ -212,7 +212,7 @@ class _Near:
         return from_idle.towards(held, self._trust) if sharp and since_s is None else from_idle
 
     def end(self, until_s: float | None) -> Part | None:
-        """Return the last part: to idleness until a time, or as the readings tell."""
+        """Return the last part: to idleness until a given time, or as the readings show."""
         idle, level = self.after(until_s), self.levels()[1]
         in_idle = None
         if until_s is not None or (self._is_step(idle, level) and self._lateness(self.end_s, idle, level) < self._tolerance_s):
@@ -237,7 +237,7 @@ class _Near:
         return step >= _STEP * level if self.enough else self._is_short_load(step)
 
     def _is_short_load(self, step_w: float) -> bool:
-        """Say whether a load that no reading shows alone begins and ends at much the same power, and no later than the window."""
+        """Tell whether a load that no reading shows alone begins and ends at similar power, and no later than the window."""
         before, after = self.before(None), self.after(None)
         over = self.t > self.end_s + self.sensor.update_period_s + self.poll_s
         seen, late = self.w[(self.t >= self.start_s) & ~over], self.w[over & (self.t <= self.end_s + self.sensor.settled_s)]
@@ -248,12 +248,12 @@ class _Near:
 
     @property
     def _trust(self) -> float:
-        """Return the weight of a steady power that is held to a sharp edge: it has no error of sampling, and may miss a ramp."""
+        """Return the weight of assuming a steady power up to a sharp edge: it has no sampling error, but may miss a ramp."""
         sensor = self.sensor
         return 0.25 if sensor.averaging_window_s >= 3 * sensor.update_period_s or sensor.time_constant_s else 0.5
 
     def _is_sharp(self, edge_s: float, until: int, old_w: float, new_w: float) -> bool:
-        """Say whether a steady power that jumps at the edge could give the readings after it, of any age up to an update's."""
+        """Tell whether a steady power that jumps at the edge could give the readings after it, at any age up to an update's."""
         sensor, inside = self.sensor, self.w[self.clean]
         if old_w == new_w or float(inside.std()) > _STEADY * float(inside.mean()):
             return False
@@ -270,7 +270,7 @@ class _Near:
         return _LATE * (self.sensor.lag_s / 2 + self.poll_s) + unseen_s / 2
 
     def _lateness(self, edge_s: float, idle: Floats, level: float) -> float:
-        """Return how many seconds later than from a step at the edge the readings come to the idle level or leave it."""
+        """Return by how many seconds the readings reach or leave the idle level later than from a step at the edge."""
         first, last = self.at(edge_s), int(np.searchsorted(self.t, edge_s + self.sensor.settled_s, "left"))
         if not self.enough or last >= len(self.t):
             return 0.0
@@ -279,19 +279,19 @@ class _Near:
         return area(self.t[first : last + 1], share) - (edge_s - float(self.t[first])) - self.sensor.delay_s
 
     def _edge_error(self, idle: Floats, level: float) -> float:
-        """Return the standard error of the joules at an edge: when it was seen, and the idle level that is taken off."""
+        """Return the standard error of the joules at an edge, from its time and the idle level subtracted."""
         apart_s = max(self.poll_s, self.sensor.update_period_s)
         late_s = apart_s * math.hypot((1 - self.sensor.seen(self.poll_s)) / math.sqrt(12), _JITTER)
         return math.hypot(abs(level - float(idle.mean())) * late_s, float(idle.std()) * self.sensor.delay_s)
 
     def joules(self, start: Part, end: Part, *, alone: bool) -> Estimate:
-        """Add up; for a single window, estimate the unseen part from the spread of the readings."""
+        """Add up the parts; for a single window, estimate the error of unseen time from the spread of the readings."""
         value, took_s = start.joules + end.joules, self.end_s - self.start_s
         unseen = 1 - self.sensor.seen(self.poll_s) if alone and self.enough else 0.0
         inside = self.t[self.clean], self.w[self.clean]
         apart_s = max(self.poll_s, self.sensor.update_period_s)
         if unseen > _BLIND and (beat := find_beat(*inside, apart_s)) is not None:
-            # a load that really swings so slowly and smoothly has the mean over time
+            # for a load that really swings this slowly and smoothly, the mean over time is right
             usual, value = value, beat.mean_w * took_s
             half = math.hypot(_Z * beat.error_w * took_s, _FOLLOWS * value, value - usual)
         else:

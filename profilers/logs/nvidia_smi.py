@@ -1,4 +1,4 @@
-"""Turn the lines of a CSV log into cells with names, as nvidia-smi and meters write them."""
+"""Parse the CSV logs of nvidia-smi and of meters into named columns."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _MISSING = re.compile(r"^$|^\[.*\]$|^(n/?a|not supported|unknown error|gpu is lo
 _NUMBER = re.compile(r"^([-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?)\s*(mw|kw|w|s|ms)?$", re.I)
 _STAMP = re.compile(r"^\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?\s*(Z|[-+]\d\d:?\d\d)?$")
 _CELL_SCALES = {"mw": 1e-3, "kw": 1e3}
-# What other commands of nvidia-smi print: tables of whole watts, most without the time.
+# Output of other nvidia-smi commands: tables of whole watts, mostly without the time.
 _OTHER = re.compile(r"nvidia-smi|nvsmi|nvidia_smi_log|^#\s*(gpu|date|time)\b.*\bpwr\b|^\d+, *pwrdraw\b", re.I | re.M)
-_BANNER = 20  # lines at most that a wrapper or the program itself prints before the names of the columns
+_BANNER = 20  # largest number of lines that a wrapper or the program itself prints before the column names
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Rows of a log as text, with the names of their columns in small letters and the number of each line."""
+    """The rows of a log as text, with lower-case column names and the number of each line."""
 
     path: str
     names: tuple[str, ...]
     table: tuple[tuple[str, ...], ...]
     lines: tuple[int, ...]
     warnings: tuple[str, ...] = ()
-    comma: bool = False  # between the digits of numbers, as cells are divided by another mark
+    comma: bool = False  # within numbers, as another character separates the cells
 
     def numbers(self, column: int, /) -> Floats:
-        """Return a column as numbers, in W where cells have units; NaN if it is not available."""
+        """Return a column as numbers, in W if cells have units; NaN where a number is not available."""
         return np.array([self._number(row[column], line) for row, line in zip(self.table, self.lines, strict=True)])
 
     def _number(self, cell: str, line: int) -> float:
@@ -55,7 +55,7 @@ class Cells:
         return values[0] if values else None
 
     def stamps(self, column: int | None = None, /) -> Floats | None:
-        """Return the time stamps in seconds, of a column or the one that holds any; None if there are none."""
+        """Return time stamps in seconds, from a given column or the one that holds any; None if there are none."""
         if not self.table:
             return None
         places = [k for k, cell in enumerate(self.table[0]) if is_stamp(cell)]
@@ -74,7 +74,7 @@ class Cells:
         return any(states_zone(cell) for cell in self.table[0])
 
     def dated(self) -> Cells:
-        """Return it with columns date and time as one."""
+        """Return the log with its columns date and time joined."""
         if not {"date", "time"} <= set(self.names) or any(is_stamp(cell) for cell in self.table[0]):
             return self
         date, time = self.names.index("date"), self.names.index("time")
@@ -97,7 +97,7 @@ def states_zone(text: str, /) -> bool:
 
 
 def seconds_of(text: str, /) -> float:
-    """Return the seconds of a time stamp: its own where it states a zone, else on a clock without one."""
+    """Return a time stamp in seconds: since 1970 if it states a zone, else on a clock without one."""
     try:
         stamp = datetime.fromisoformat(re.sub(r"\s+(?=Z|[-+]\d\d:?\d\d$)", "", text.strip()).replace("/", "-"))
     except ValueError as error:
@@ -106,7 +106,7 @@ def seconds_of(text: str, /) -> float:
 
 
 def cells_of(path: str, text: str, /) -> Cells:
-    """Cut a CSV log into cells; a first line of names is made up where a log has none. Raise MeterError with the bad line."""
+    """Split a CSV log into cells; supply column names if the log has none. Raise MeterError naming a bad line."""
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise MeterError(f"{path} is empty")
@@ -166,7 +166,7 @@ def _names(path: str, first: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def power_columns(cells: Cells, /) -> list[int]:
-    """Return the columns of nvidia-smi's power, the best to integrate first."""
+    """Return nvidia-smi's power columns, beginning with the best to integrate."""
     order = {"power.draw.instant": 0, "power.draw": 1, "power.draw.average": 2}
     found = [(order[name.split(" [")[0]], k) for k, name in enumerate(cells.names) if name.split(" [")[0] in order]
     return [k for _, k in sorted(found)]

@@ -1,4 +1,4 @@
-"""Turn a log of power (nvidia-smi, a wall meter's CSV, a trace of ours) into times and watts of one board."""
+"""Turn a power log (nvidia-smi, a wall meter's CSV, a trace of ecosel) into times and watts of one board."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from profilers.meters.known_boards import GAIN_ERROR, OFFSET_ERROR_W, known_lag
 
 _ASSUMED = Sensor(0.1, 0.1, assumed=True)
 _AVERAGE = Sensor(0.1, 1.0)
-# Lines shorter than any meter's, in such a number, are no log (11 days at 1 Hz).
+# This many lines, shorter than any meter's, are not a log (11 days at 1 Hz).
 _MOST_ROWS, _MOST_BYTES = 1_000_000, 500_000_000
-# Boards of a machine, the rows in which they are looked for, and how much longer than in a bunch the gap to the next is.
+# Most boards of a machine, rows in which they are looked for, and the ratio of gaps between and within bunches of rows.
 _MOST_BOARDS, _BUNCHES, _BUNCHED = 16, 400, 3.0
 _SCALES = {"mw": 1e-3, "w": 1.0, "watt": 1.0, "watts": 1.0, "kw": 1e3}
-_EPOCH_S = 1e8  # seconds since 1970, where a log is shorter than three years
+_EPOCH_S = 1e8  # seconds since 1970, for logs shorter than three years
 _TIMES, _POWERS = ("time_s", "time", "timestamp", "seconds", "t", "datetime", "date"), ("power", "watts", "w", "p")
 
 
@@ -37,15 +37,15 @@ class PowerLog:
     power_w: Floats
     sensor: Sensor
     origin_s: float = 0.0
-    stamped: bool = False  # time stamps, rather than seconds
-    zoned: bool = False  # time stamps that state their zone
+    stamped: bool = False  # the log has time stamps, not seconds
+    zoned: bool = False  # the time stamps state their zone
     device: str | None = None
     gain_error: float | None = None
     offset_error_w: float | None = None
     warnings: tuple[str, ...] = ()
 
     def at(self, text: str, /) -> float:
-        """Return a given time, a time stamp or seconds, on the clock of `time_s`."""
+        """Convert a given time stamp, or seconds, to the clock of `time_s`."""
         text = text.strip()
         try:
             seconds = float(text)
@@ -64,17 +64,17 @@ class PowerLog:
         return seconds if self.stamped else seconds - self.origin_s
 
     def calibrated(self, calibration: Calibration, /) -> PowerLog:
-        """Return it with the errors that a calibration leaves, for figures that are corrected by it."""
+        """Return the log with the errors that a calibration leaves, for figures corrected by it."""
         gain = calibration.gain
         return replace(self, gain_error=calibration.gain_error / gain, offset_error_w=calibration.offset_error_w / gain)
 
     def told(self, time_s: float, /) -> float:
-        """Return a time as the log's own clock gives it: seconds from the first row if the log has time stamps."""
+        """Return a time on the log's own clock, or in seconds from the first row if the log has time stamps."""
         return time_s if self.stamped else time_s + self.origin_s
 
 
 def read_log(path: Path, /, *, gpu: str | None = None) -> PowerLog:
-    """Read a log; raise MeterError, in one line, for a file that is not a log or is ambiguous."""
+    """Read a log; raise a one-line MeterError for a file that is ambiguous or not a log."""
     try:
         with path.open("rb") as file:
             raw = file.read(_MOST_BYTES + 1)
@@ -190,7 +190,7 @@ def _of_one_board(path: Path, cells: Cells, gpu: str | None) -> Cells:
 
 
 def _in_turn(stamps: Floats) -> bool:
-    """Say whether rows come in bunches, one for each board of a machine: the gaps between bunches are long."""
+    """Tell whether rows come in bunches, one row per board, with longer gaps between bunches."""
     gaps = np.diff(stamps)[:_BUNCHES]
     for boards in range(2, _MOST_BOARDS + 1):
         if len(gaps) < 4 * boards:
@@ -219,7 +219,7 @@ def _meter(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
     if re.search(r"(^|[^a-z])ms\b", cells.names[time_at]):
         times = times / 1e3
     watts = cells.numbers(power_at) * scale
-    # the lag of a meter is not known: the area under a load with idleness around it does not depend on it
+    # the meter's lag is unknown, but the area under a load with idleness around it does not depend on it
     origin_s, stamped = float(times[0]), stamps is not None
     zoned = stamped and cells.zoned
     return PowerLog(str(path), times - origin_s, watts, _ASSUMED, origin_s, stamped, zoned, warnings=cells.warnings)

@@ -1,4 +1,4 @@
-"""Turn windows of a log into joules, per inference where the inferences are known, as `profile` does with its own."""
+"""Turn windows of a log into joules, per inference if their number is known, as `profile` does with its own windows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WIDE, _SWING = 0.01, 0.1
 
 @dataclass(frozen=True)
 class Span:
-    """A requested window, in the words of the log's clock."""
+    """A requested window, in times as the user states them."""
 
     start: str
     end: str
@@ -34,7 +34,7 @@ class Span:
 
 @dataclass(frozen=True)
 class WindowEnergy:
-    """Joules of a window of a log, with the interval of sampling; None if something was not known."""
+    """Joules in a window of a log, with the interval of sampling; None for unknown figures."""
 
     label: str | None
     start_s: float
@@ -89,7 +89,7 @@ def _count(path: Path, line: int, text: str | None) -> int | None:
 
 
 def energies(log: PowerLog, spans: Sequence[Span], /, *, calibration: Calibration | None = None) -> list[WindowEnergy]:
-    """Return the energy of each window; raise MeterError, in one line, for one that the log does not tell."""
+    """Return the energy of each window; raise a one-line MeterError for one that the log does not determine."""
     placed = [(log.at(span.start), log.at(span.end), span) for span in spans]
     for start_s, end_s, span in placed:
         if not end_s > start_s:
@@ -138,7 +138,7 @@ def _energy(log: PowerLog, start_s: float, end_s: float, span: Span, calibration
 
 
 def _gaps(log: PowerLog, start_s: float, end_s: float, span: Span) -> list[str]:
-    """Refuse a window of which a good part was not read; mention smaller gaps."""
+    """Refuse a window with long gaps between readings; mention smaller gaps."""
     inside = log.time_s[(log.time_s > start_s) & (log.time_s < end_s)]
     gaps = np.diff(np.concatenate(([start_s], inside, [end_s])))
     usual_s = float(np.median(np.diff(log.time_s)))

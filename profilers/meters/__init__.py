@@ -1,4 +1,4 @@
-"""Meters of power and energy: NVML, RAPL, edge boards through Linux, a recorded trace, a declared constant.
+"""Read power and energy from meters: NVML, RAPL, edge boards through Linux, a recorded trace, a declared constant.
 
 A meter is found by an entry point of the group `ecosel.meters`: its name is the first word of `--meter NAME:REST`, its object a
 function (rest, device) -> PowerMeter, which raises MeterError if the meter is missing and ValueError for a wrong spec.
@@ -36,7 +36,7 @@ _SPECS = "nvml, nvml:INDEX-or-UUID, rapl, rapl:FOLDER, hwmon:NAME[/LABEL], scmi,
 
 @dataclass(frozen=True, slots=True)
 class NoMeter:
-    """Why there is no meter, in the words that outputs print beside a null energy."""
+    """The reason why there is no meter, as printed beside a null energy."""
 
     reason: str
 
@@ -51,7 +51,7 @@ class NoMeter:
 def find_meter(spec: str | None, device: str) -> PowerMeter | NoMeter:
     """Open the named meter, or the one of a device ("cpu", "cuda", "cuda:1").
 
-    Without a spec, a missing meter is NoMeter; a missing meter given by name is a MeterError.
+    Without a spec, a missing meter gives NoMeter; with a spec, it raises MeterError.
     Raises ValueError for an invalid spec.
     """
     if spec is not None:
@@ -79,7 +79,7 @@ def _named(spec: str, device: str) -> PowerMeter:
 
 
 def _opener(kind: str, spec: str) -> Callable[[str, str], PowerMeter]:
-    """Load the entry point of a kind; ours needs no installation, and none of another package takes its place."""
+    """Load the entry point of a kind; the built-in ones need no installation, and other packages cannot replace them."""
     points = [EntryPoint(kind, OURS[kind], GROUP)] if kind in OURS else list(entry_points(group=GROUP, name=kind))
     if not points:
         others = sorted({point.name for point in entry_points(group=GROUP)} - OURS.keys())

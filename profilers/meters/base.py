@@ -1,4 +1,4 @@
-"""What a meter can say, and the protocol that all meters follow."""
+"""Define the readings of meters, and the protocol that all meters follow."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a meter says at one moment, in SI units; None if it does not say it, never 0 for missing.
+    """A meter's readings at one moment, in SI units; None if missing, never 0.
 
-    `time_s` is `time.monotonic()` at the middle of the call, `duration_s` how long the call took.
+    `time_s` is `time.monotonic()` at the middle of the call, `duration_s` the length of the call.
     `power_time_s` and `energy_time_s` are the driver's own stamps, in seconds on the driver's clock.
     """
 
@@ -18,34 +18,34 @@ class Reading:
     duration_s: float
     power_w: float | None = None  # instant power
     average_power_w: float | None = None  # power averaged by the board itself
-    energy_j: float | None = None  # a counter that only grows; only differences mean anything
+    energy_j: float | None = None  # a counter that only grows; only its differences have a meaning
     power_time_s: float | None = None
     energy_time_s: float | None = None
-    warnings: tuple[str, ...] = ()  # why a number that the meter has elsewhere is missing here
+    warnings: tuple[str, ...] = ()  # why a number that the meter usually gives is missing
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What may explain a power reading; None if the meter does not say it."""
+    """Conditions that may explain a power reading; None if the meter does not report them."""
 
     temperature_c: float | None = None
     clock_hz: float | None = None
-    slowdowns: tuple[str, ...] | None = None  # reasons, other than idleness, that hold the clock down: "power-cap", ...
-    other_processes: int | None = None  # compute processes of others on the board
+    slowdowns: tuple[str, ...] | None = None  # reasons, other than idleness, why the clock is held down: "power-cap", ...
+    other_processes: int | None = None  # other compute processes on the board
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a meter was found, by probing, to be able to read."""
+    """The quantities that a meter was found, by probing, to read."""
 
     power: bool
     average_power: bool
     energy: bool
-    update_period_s: float | None = None  # of power, where known
-    averaging_window_s: float | None = None  # of the power that would be integrated, where known
-    gain_error: float | None = None  # of power and counter against a reference meter, as a share: what no repetition shows
+    update_period_s: float | None = None  # of power, if known
+    averaging_window_s: float | None = None  # of the power that would be integrated, if known
+    gain_error: float | None = None  # gain error of power and counter, as a share, which no repetition reveals
     offset_error_w: float | None = None
-    notes: tuple[str, ...] = ()  # what is missing and why, or what the number covers ("shared by 3 MIG instances")
+    notes: tuple[str, ...] = ()  # missing quantities and why, or what a number covers ("shared by 3 MIG instances")
 
     @property
     def column(self) -> str | None:
@@ -54,7 +54,7 @@ class Capabilities:
 
 
 class PowerMeter(Protocol):
-    """Power or energy of one board, package or recording."""
+    """Reads power or energy of one board, package or recording."""
 
     @property
     def name(self) -> str:
@@ -67,7 +67,7 @@ class PowerMeter(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     def read(self) -> Reading:
-        """Read once. Raise MeterError if nothing at all can be read."""
+        """Read once; raise MeterError if nothing at all can be read."""
 
     def conditions(self) -> Conditions: ...
 

@@ -1,4 +1,4 @@
-"""Gain and offset of a board's readings against a reference meter, on the wall or on the riser of the board."""
+"""Hold the gain and offset of a board's readings against a reference meter, at the wall or on the board's riser."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Calibration:
 
 
 def read_calibration(path: Path, /) -> Calibration:
-    """Read a file of `ecosel devices --calibrate`; raise MeterError for any other file."""
+    """Read a file written by `ecosel devices --calibrate`; raise MeterError for any other file."""
     try:
         plain = json.loads(path.read_text())
         return Calibration(**plain)

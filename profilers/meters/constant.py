@@ -1,4 +1,4 @@
-"""Turn a declared number of watts into a meter that says so."""
+"""Provide a meter that always reads a declared number of watts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ConstantMeter:
         return Conditions()
 
     def close(self) -> None:
-        """Do nothing: there is nothing open."""
+        """Do nothing, as nothing is open."""
 
 
 def open_meter(rest: str, device: str) -> ConstantMeter:

@@ -1,4 +1,4 @@
-"""Tell which readings of an energy counter can be believed."""
+"""Check which readings of an energy counter are plausible."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# The slowest counters known tick about once a second; a board or a package never draws nothing.
+# The slowest known counters tick about once per second, and a board or a package always draws some power.
 _FROZEN_S = 2.5
 _PROBE_S = 1.0
 _PROBE_PAUSE_S = 0.005
@@ -21,10 +21,10 @@ class _Seen:
 
 
 class GrowingCounter:
-    """Judge the readings of one counter that should only grow.
+    """Checks the readings of one counter, which should only grow.
 
-    Once a counter went backwards no later difference can be trusted, so it stays without a number.
-    Readings may come from several threads: only one that began after another had ended is compared with it.
+    Once a counter has gone backwards, no later difference can be trusted, so it gives no more numbers.
+    Readings may come from several threads; two are compared only if one began after the other had ended.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class GrowingCounter:
         self._broken: str | None = None
 
     def check(self, energy_j: float, start_s: float, end_s: float) -> tuple[float | None, str | None]:
-        """Return the reading, or None and the named warning that says why not."""
+        """Return the reading, or None and a named warning with the reason."""
         if self._broken:
             return None, self._broken
         if not (math.isfinite(energy_j) and energy_j >= 0):
@@ -52,7 +52,7 @@ class GrowingCounter:
 
 
 def first_to_grow(read: Callable[[], Sequence[float | None]], /, *, pause: Callable[[float], None] = time.sleep) -> int | None:
-    """Return the place of the counter that is first seen to grow within about a second of polls, or None."""
+    """Return the index of the counter first seen to grow within about a second of polls, or None."""
     first = read()
     for _ in range(round(_PROBE_S / _PROBE_PAUSE_S)):
         pause(_PROBE_PAUSE_S)

@@ -1,8 +1,8 @@
-"""What is known of the power readings of NVIDIA boards by their names.
+"""List the known properties of NVIDIA boards' power readings, by board name.
 
 Update periods and windows: Yang, Adamek and Armour, arXiv 2312.02741, table 2 and their measurements
-(github.com/JimZeyuYang/GPU_Power_Benchmark), and own fits to those recordings (time constants). Errors of gain and offset differ
-from board to board of one name, so none is corrected by name.
+(github.com/JimZeyuYang/GPU_Power_Benchmark), and our own fits to those recordings (time constants). Gain and offset errors differ
+between boards of the same name, so they are not corrected by name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# For a board whose readings were never compared with a meter. Gains of five boards against one: -6 to +5 %, on wider tables -9 to
+# For boards whose readings were never compared with a meter. Gain errors of five boards: -6 to +5 %; in wider tables, -9 to
 # +11 %; an RTX 4090 read 21 W too little at any load.
 GAIN_ERROR = 0.07
 OFFSET_ERROR_W = 22.0
@@ -18,14 +18,14 @@ OFFSET_ERROR_W = 22.0
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How an instant power reading trails the power, in seconds."""
+    """The lag of an instant power reading behind the power, in seconds."""
 
     update_period_s: float
     averaging_window_s: float
     time_constant_s: float = 0.0
 
 
-# the first that matches counts
+# the first match counts
 _KNOWN = (
     (r"\bK40", Lag(0.0154, 0.0, 0.054)),
     (r"\bK80|\bK[1-6]\d{2,3}\b|TITAN X$|GTX (TITAN|9\d\d)", Lag(0.1, 0.0, 0.19)),
@@ -39,5 +39,5 @@ _KNOWN = (
 
 
 def known_lag(name: str, /) -> Lag | None:
-    """Return how the instant power of a board lags, by its name as nvidia-smi prints it; None for others."""
+    """Return the lag of a board's instant power, by its name as printed by nvidia-smi; None for other boards."""
     return next((lag for pattern, lag in _KNOWN if re.search(pattern, name)), None)

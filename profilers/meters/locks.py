@@ -17,14 +17,14 @@ from profilers.errors import MeterError
 
 _PAUSE_S = 0.05
 
-# TMPDIR may differ from job to job, and then would not keep them apart.
+# not TMPDIR, which may differ from job to job, and would not keep them apart
 _SHARED = Path("/tmp")
 
 _held: set[int] = set()
 
 
 def _forget_in_child() -> None:
-    # A flock lives as long as any copy of its file is open: one in a forked worker would outlive its owner.
+    # A flock lives as long as any copy of its file is open; a copy in a forked worker would outlive its owner.
     for handle in _held:
         with suppress(OSError):
             os.close(handle)
@@ -44,10 +44,10 @@ def board_lock(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
-    """Hold the lock of one board (by its UUID; "cpu" for the packages) among all processes and users of this machine.
+    """Hold the lock of one board (by UUID; "cpu" for the packages) against all processes and users of this machine.
 
     Waits for up to timeout_s seconds; `waiting` is called once with the holder. Raises MeterError, with the holder's process,
-    if the lock is not free by then. A holder that dies releases the lock: it is the kernel's (flock). Containers exclude each
+    if the lock is not free by then. A holder that dies releases the lock, as it is a kernel lock (flock). Containers exclude each
     other only if they share /tmp.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", uuid):
@@ -99,7 +99,7 @@ def _try(path: Path) -> tuple[int | None, str]:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise MeterError(f"the lock {path} cannot be taken: {error.strerror}") from error
             return None, holder
-        # A cleaner of /tmp may have removed the file meanwhile, and others lock a new one.
+        # A cleaner of /tmp may have removed the file meanwhile, while others lock a new one.
         with suppress(OSError):
             if os.path.samestat(os.fstat(handle), os.stat(path, follow_symlinks=False)):
                 return handle, ""
@@ -107,10 +107,10 @@ def _try(path: Path) -> tuple[int | None, str]:
 
 
 def _open(path: Path) -> int:
-    """Open the file for all users; follow no link, wait on no pipe."""
+    """Open the file for all users, without following links or waiting for pipes."""
     flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        # Opened first without O_CREAT: with it, Linux refuses a file of another user in a sticky folder.
+        # First without O_CREAT, with which Linux refuses another user's file in a sticky folder.
         for mode in (os.O_RDWR, os.O_RDWR | os.O_CREAT | os.O_EXCL, os.O_RDWR, os.O_RDONLY):
             try:
                 handle = os.open(path, flags | mode, 0o666)
@@ -120,7 +120,7 @@ def _open(path: Path) -> int:
                 os.close(handle)
                 raise MeterError(f"the lock {path} is not a file; remove it")
             if mode & os.O_CREAT:
-                os.fchmod(handle, 0o666)  # whatever the umask: others must be able to sign
+                os.fchmod(handle, 0o666)  # whatever the umask, as others must be able to write their names
             return handle
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
@@ -129,7 +129,7 @@ def _open(path: Path) -> int:
 
 
 def _sign(handle: int, text: str) -> None:
-    with suppress(OSError):  # a file of another user that may only be read locks as well
+    with suppress(OSError):  # another user's file that can only be read can be locked as well
         os.ftruncate(handle, 0)
         os.pwrite(handle, text.encode(), 0)
 

@@ -1,4 +1,4 @@
-"""Turn the energy counters of Linux RAPL (packages and their DRAM) into one counter in joules.
+"""Combine the energy counters of Linux RAPL (packages and their DRAM) into one counter in joules.
 
 The word before the colon names a warning: `rapl-error`, `counter-backward`, `counter-wrapped`, `counter-frozen`.
 The files: https://docs.kernel.org/power/powercap/powercap.html
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 ROOT = Path("/sys/class/powercap")
 
-# No socket draws this much: a larger step is no wrap but a fault, and a longer gap may hide a whole turn of the counter.
+# No socket draws this much: a larger step is a fault rather than a wrap, and a longer gap may hide a whole turn.
 _BELIEVABLE_W = 1_000.0
 
 
 class _Zone:
-    """One counter of microjoules that starts again after `range_uj`, made to grow."""
+    """One counter of microjoules that restarts after `range_uj`, unwrapped."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
@@ -40,7 +40,7 @@ class _Zone:
         self._last_s = 0.0
 
     def read(self, now_s: float) -> int:
-        """Return microjoules; raise MeterError, named, where the turns of the counter cannot be determined."""
+        """Return microjoules; raise a named MeterError if the turns of the counter cannot be determined."""
         raw_uj = int(os.pread(self._file, 64, 0))
         if self._last_uj is not None:
             gap_s = now_s - self._last_s
@@ -60,10 +60,10 @@ class _Zone:
 
 
 class RaplMeter:
-    """Energy of all processor packages and, where it may be read, of their DRAM.
+    """Reads the energy of all processor packages and, if readable, of their DRAM.
 
-    RAPL has a counter and no power: power is None, and only differences of `energy_j` mean anything.
-    Raises MeterError if there is no RAPL, where it may not be read, or where it does not move.
+    RAPL has a counter but no power: power is None, and only differences of `energy_j` have a meaning.
+    Raises MeterError if there is no RAPL, if it may not be read, or if it does not move.
     """
 
     name = "rapl"
@@ -95,7 +95,7 @@ class RaplMeter:
         return first_to_grow(lambda: [zone.read(self._clock())], pause=pause) is not None
 
     def _drop(self, zone: _Zone) -> None:
-        """Leave out a counter that does not move: in a virtual machine none does."""
+        """Leave out counters that do not move; in a virtual machine, none does."""
         if not zone.name.endswith("dram"):
             self.close()
             raise MeterError(f"the RAPL counter {zone.path} does not move; this may be a virtual machine")
@@ -110,7 +110,7 @@ class RaplMeter:
         except (OSError, ValueError) as error:
             raise MeterError(f"rapl-error: {self.scope} cannot be read: {error}") from error
         except MeterError as error:
-            self._broken = self._broken or str(error)  # what was lost cannot be known, so no later difference can be trusted
+            self._broken = self._broken or str(error)  # the loss is unknown, so no later difference can be trusted
             total_uj = 0
         end_s = self._clock()
         energy_j, warning = (None, self._broken) if self._broken else self._counter.check(total_uj / 1e6, start_s, end_s)
@@ -131,7 +131,7 @@ class RaplMeter:
 
 
 def _open_zones(root: Path) -> tuple[list[_Zone], list[str]]:
-    """Open every package and DRAM counter; psys is left out, for it holds the packages once more."""
+    """Open every package and DRAM counter, but not psys, which counts the packages once more."""
     wanted = {folder: name for folder in sorted(root.glob("intel-rapl:*")) if (name := _zone_name(folder))}
     if all(name.endswith("dram") for name in wanted.values()):
         raise MeterError(f"no RAPL on this machine ({root} has no package counter)")
@@ -157,7 +157,7 @@ def _open_zones(root: Path) -> tuple[list[_Zone], list[str]]:
 
 
 def _zone_name(folder: Path) -> str | None:
-    """Return "package-0" or "package-0 dram", or None for a zone that is not added up."""
+    """Return "package-0" or "package-0 dram", or None for a zone that is not included."""
     try:
         name = (folder / "name").read_text().strip()
         if name.startswith("package"):

@@ -1,4 +1,4 @@
-"""Turn a recorded trace (Parquet or CSV) into a meter that plays it on the clock of now."""
+"""Replay a recorded trace (Parquet or CSV) as a meter, on the current clock."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from profilers.meters.counter import GrowingCounter
 if TYPE_CHECKING:
     import polars as pl
 
-# The end of what is read: 6 days at 10 Hz.
+# Largest number of rows read: 6 days at 10 Hz.
 _MOST_SAMPLES, _MOST_BYTES = 5_000_000, 500_000_000
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"x\x01", b"x\x9c", b"x\xda")
 _NUMBERS = ("power_w", "average_power_w", "energy_j")
 
 
 class ReplayMeter:
-    """A trace with the columns time_s and any of power_w, average_power_w, energy_j, played from the moment it is opened.
+    """Replays a trace with the columns time_s and any of power_w, average_power_w, energy_j, from the moment it is opened.
 
-    A reading is the last sample at or before its moment; past the end it is a MeterError. A null, NaN or missing number is
-    None; a power of 0 or less is a warning, as it is from a board.
+    A reading is the last sample at or before its moment; past the end, it raises MeterError. A null, NaN or missing number is
+    None; a power of 0 or less becomes a warning, as for a board.
     """
 
     name = "replay"
@@ -80,7 +80,7 @@ class ReplayMeter:
         return Conditions()
 
     def close(self) -> None:
-        """Do nothing: the trace was read whole."""
+        """Do nothing, as the trace was read whole."""
 
 
 def open_meter(rest: str, device: str) -> ReplayMeter:
@@ -97,7 +97,7 @@ def _believable(power_w: float | None, warnings: list[str]) -> float | None:
 
 
 def _frame(path: Path) -> pl.DataFrame:
-    """Read a recording that is no longer than a recording is; a few bytes can declare, or unpack to, any number of rows."""
+    """Read a recording of plausible length, as a few bytes can declare, or unpack to, any number of rows."""
     import polars as pl
 
     with path.open("rb") as file:
@@ -114,7 +114,7 @@ def _frame(path: Path) -> pl.DataFrame:
 
 
 def _load(path: Path) -> tuple[list[float], dict[str, list[float | None]]]:
-    """Read the columns as lists; raise MeterError with the row where time does not grow."""
+    """Read the columns as lists; raise MeterError with the row at which time does not increase."""
     import polars as pl
 
     try:

@@ -1,4 +1,4 @@
-"""Read a meter every 100 ms from a background thread: a meter → a power trace."""
+"""Read a meter every 100 ms from a background thread into a power trace."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from profilers.meters.base import Conditions, PowerMeter, Reading
 from profilers.meters.calibration import Calibration
 
 _SPIN_S = 0.002
-_EARLY = 0.01  # of an interval: a wait may end before its time
+_EARLY = 0.01  # share of an interval: a wait may end early
 _FIRST_CAPACITY = 1024
 _live: weakref.WeakSet[Sampler] = weakref.WeakSet()
 
 
 class Sampler:
-    """A thread that reads a meter at absolute deadlines of the monotonic clock, inside a `with` block that joins it.
+    """A thread that reads a meter at absolute deadlines of the monotonic clock, within a `with` block that joins it.
 
-    In a forked child the thread starts anew with an empty trace: threads and driver handles do not survive a fork.
+    In a forked child, the thread starts anew with an empty trace, as threads and driver handles do not survive a fork.
     """
 
-    calibration: Calibration | None = None  # of the meter; readings are kept as they are, and their energy is corrected
+    calibration: Calibration | None = None  # the meter's; readings are kept unchanged, and their energy is corrected
 
     def __init__(self, meter: PowerMeter, /, *, interval_s: float = 0.1, conditions_every_s: float = 1.0) -> None:
         if not interval_s > 0:
@@ -80,11 +80,11 @@ class Sampler:
         self._stop.wait(max(0.0, seconds))
 
     def read(self) -> Reading | None:
-        """Take one reading now, beside the regular ones; None if the meter failed."""
+        """Take one reading now, in addition to the regular ones; None if the meter failed."""
         return self._record(edge=True)
 
     def await_tick(self, timeout_s: float = 0.3) -> bool:
-        """Read every 2 ms until the energy counter changes; False if it has not by the timeout, or there is none."""
+        """Read every 2 ms until the energy counter changes; return False if it has not by the timeout, or if there is none."""
         first = self.read()
         if first is None or first.energy_j is None:
             return False
@@ -111,20 +111,20 @@ class Sampler:
         )
 
     def poll_every(self, seconds: float, /) -> None:
-        """Read at another interval from the next reading on."""
+        """Change the interval from the next reading on."""
         self.interval_s = seconds
 
     def _sample(self) -> None:
         start_s, stop = self._started_s, self._stop  # a fork replaces it
         while True:
-            # the next deadline that is not over: a late reading does not shift those after it
+            # the next deadline not yet over: a late reading does not shift later ones
             tick = math.floor((self.now() - start_s) / self.interval_s + _EARLY) + 1
             if stop.wait(max(0.0, start_s + tick * self.interval_s - self.now())):
                 return
             self._record(edge=False)
 
     def _record(self, *, edge: bool) -> Reading | None:
-        with self._lock:  # a meter is read by one thread at a time
+        with self._lock:  # only one thread at a time reads a meter
             try:
                 reading = self.meter.read()
                 conditions = self._conditions(reading.time_s) if not edge else None
@@ -155,7 +155,7 @@ class Sampler:
         self._troubles.update(reading.warnings)
 
     def _positive(self, power_w: float | None, name: str) -> float | None:
-        """Drop a power that cannot be: a board that answers draws some."""
+        """Drop an impossible power: a board that answers draws some."""
         if power_w is None or 0 < power_w < math.inf:
             return power_w
         self._troubles[f"{name} of {power_w} W was read and is ignored"] += 1
@@ -172,7 +172,7 @@ class Sampler:
 
 
 class Stopwatch:
-    """Replace a sampler if there is no meter: it knows the time, and its trace is empty."""
+    """Replaces the sampler if there is no meter: it knows the time, but its trace is empty."""
 
     interval_s = 0.0
     calibration: Calibration | None = None

@@ -1,4 +1,4 @@
-"""A power trace: every reading of a meter and its context, as arrays and as a Parquet file."""
+"""Hold a power trace, every reading of a meter with its context, as arrays and as a Parquet file."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from profilers.energy.window import Floats
 from profilers.errors import ProfilerError
 
-# Raised by one whenever a reader of an older version would misread the file.
+# Increased whenever a reader of an older version would misread the file.
 SCHEMA = 2
-# Traces of this one hold the same readings, but their energy was derived otherwise.
+# Traces of this version hold the same readings, but their energy was derived differently.
 ENERGY_ANEW = 1
 
 
@@ -26,7 +26,7 @@ ENERGY_ANEW = 1
 class PowerTrace:
     """Readings [n] in order of time; SI units, NaN if nothing was read. `edge` marks reads at the ends of a load.
 
-    Times are of the monotonic clock, from the first reading of the recording program; stamps of the driver on its own clock.
+    Times are on the monotonic clock, from the first reading of the recording program; the driver's stamps on its own clock.
     """
 
     time_s: Floats
@@ -40,8 +40,8 @@ class PowerTrace:
     clock_hz: Floats
     other_processes: Floats
     edge: NDArray[np.bool_]
-    slowdowns: tuple[str | None, ...]  # names joined by "+", "" for none, None where not read
-    warnings: tuple[str, ...] = ()  # one line a kind of trouble, with its count
+    slowdowns: tuple[str | None, ...]  # names joined by "+", "" for none, None if not read
+    warnings: tuple[str, ...] = ()  # one line per kind of problem, with its count
 
     @classmethod
     def empty(cls) -> PowerTrace:
@@ -69,7 +69,7 @@ MOST_SAMPLES = 20_000_000
 
 
 def write_trace(target: Path, trace: PowerTrace, record: Mapping[str, Any], /) -> None:
-    """Write a trace and the record of its measurement to a Parquet file, whole or not at all."""
+    """Write a trace and the record of its measurement to a Parquet file, either whole or not at all."""
     frame = pl.DataFrame({name: getattr(trace, name) for name in COLUMNS}).with_columns(pl.all().fill_nan(None))
     frame = frame.with_columns(pl.Series("edge", trace.edge), pl.Series("slowdowns", trace.slowdowns, dtype=pl.String))
     header = {"schema": SCHEMA, "warnings": list(trace.warnings), **record}
@@ -77,7 +77,7 @@ def write_trace(target: Path, trace: PowerTrace, record: Mapping[str, Any], /) -
     try:
         frame.write_parquet(partial, metadata={"ecosel": json.dumps(header, allow_nan=False)})
         partial.replace(target)
-    except (OSError, pl.exceptions.PolarsError) as error:  # on a full disk polars says no more than that it failed
+    except (OSError, pl.exceptions.PolarsError) as error:  # on a full disk, polars reports only that it failed
         raise ProfilerError(f"cannot write {target} (is the disk full?): {getattr(error, 'strerror', None) or error}") from None
     finally:
         with suppress(OSError):
@@ -85,7 +85,7 @@ def write_trace(target: Path, trace: PowerTrace, record: Mapping[str, Any], /) -
 
 
 def read_trace(path: Path, /) -> tuple[PowerTrace, dict[str, Any]]:
-    """Read a file of `write_trace`; raise ProfilerError for any other file."""
+    """Read a file written by `write_trace`; raise ProfilerError for any other file."""
     try:
         text = pl.read_parquet_metadata(path).get("ecosel")
         header = json.loads(text) if text else None

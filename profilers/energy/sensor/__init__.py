@@ -1,1 +1,1 @@
-"""Identify the sensor behind a meter by a known load: its update period, its averaging window, its lag."""
+"""Identify the sensor behind a meter with a known load: its update period, averaging window and lag."""

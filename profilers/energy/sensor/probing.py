@@ -1,10 +1,10 @@
-"""Turn fast readings of a meter under a square load into its update period, and its averaging window or time constant.
+"""Find the update period of a meter, and its averaging window or time constant, from fast readings under a square load.
 
-A board's sensor gives, every update period, its power averaged over a window (a boxcar), which may be shorter than the period
+Every update period, a board's sensor reports the power averaged over a window (a boxcar), which may be shorter than the period
 (25 of every 100 ms on A100 and H100) or longer; Kepler and Maxwell follow the power exponentially. After Yang, Adamek and
 Armour, "Part-time Power Measurements: nvidia-smi's Lack of Attention" (2023, arXiv:2312.02741): period from the gaps between
-changes, window by fitting a model to readings under known loads. Here the loads are of random length and the lag of the sensor
-is fitted with the window.
+changes, window by fitting a model to readings under known loads. Here, loads have random lengths, and the sensor's lag
+is fitted together with the window.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from profilers.meters.base import PowerMeter, Reading
 
 _FEWEST = 12  # changes needed to find a period
 _POLLS_IN_A_PERIOD = _POLLS_IN_A_WINDOW = 1.5  # at least
-_OFF_BY = 1.05  # polls: how far a gap between two changes, each seen up to a poll late, is off
-_FEW_PERIODS = 3  # a gap of so few shows the period, longer ones only confirm it
-# Of the mean cosine of the gaps: what a period reaches, and by how much a half of it may reach more; steps of 0.5 % in a peak.
+_OFF_BY = 1.05  # in polls: the error of a gap between two changes, each seen up to a poll late
+_FEW_PERIODS = 3  # gaps of up to this many periods show the period; longer ones only confirm it
+# Mean cosine of the gaps: the least for a period, and the lead that half of it needs; a peak is searched in steps of 0.5 %.
 _REGULAR, _TIE, _PEAK = 0.7, 0.15, 30
-_WIDEST = 0.3  # half width of an interval, as part of its estimate, from which on the estimate is a guess
+_WIDEST = 0.3  # half-width of an interval, as a share of its estimate, above which the estimate is a guess
 _SHORTEST_LOAD_S, _LONGEST_LOAD_S = 0.008, 0.8
 _POLL_S = 0.001
-_AS_POLLS = 0.5  # of a poll: times that are late by up to one spread by 0.29
+_AS_POLLS = 0.5  # in polls: times late by up to one poll have a standard deviation of 0.29
 # Boards draw less in the first 0.2 s of a load, and idle at 14 to 27 W more for 1.8 s after one (RTX 3090, RTX 4090, A5000).
 _SETTLE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifiedSensor:
-    """What was found of one sensor, in seconds; None is unidentifiable, and `reasons` say why."""
+    """The parameters found for one sensor, in seconds; None if unidentifiable, with the reasons in `reasons`."""
 
     update_period_s: Estimate | None = None
     averaging_window_s: Estimate | None = None
     reasons: tuple[str, ...] = ()
-    time_constant_s: Estimate | None = None  # of a reading that follows the power exponentially, instead of a window
+    time_constant_s: Estimate | None = None  # for a reading that follows the power exponentially, instead of a window
 
     def sensor(self) -> Sensor | None:
-        """Return it as a sensor, where period and window (or time constant) are known."""
+        """Return it as a sensor, if period and window (or time constant) are known."""
         period, window, constant = self.update_period_s, self.averaging_window_s, self.time_constant_s
         if period is None or (window is None and constant is None):
             return None
@@ -59,11 +59,11 @@ class Probe:
 
     power: IdentifiedSensor | None
     average_power: IdentifiedSensor | None
-    energy: IdentifiedSensor | None  # a counter has a period, its tick, and no window
+    energy: IdentifiedSensor | None  # a counter has a period (its tick) but no window
 
 
 def identify(time_s: ArrayLike, values: ArrayLike, /, load_s: ArrayLike | None = None) -> IdentifiedSensor:
-    """Find the update period and, where loads are known, the averaging window of a sensor.
+    """Find the update period and, if loads are known, the averaging window of a sensor.
 
     time_s, values: shape (n,), the readings in order of time; values that are not finite are left out.
     load_s: shape (m, 2), the start and end of each load, in order and apart.
@@ -96,7 +96,7 @@ def identify(time_s: ArrayLike, values: ArrayLike, /, load_s: ArrayLike | None =
 
 
 def _changes(time_s: Floats, values: Floats) -> tuple[Floats, Floats]:
-    """Return when the readings changed (half-way between two polls) and to what."""
+    """Return the times at which the readings changed (half-way between two polls), and their new values."""
     last = np.flatnonzero(np.diff(values) != 0)
     if len(last) < _FEWEST:
         raise Unidentifiable(f"the readings changed {len(last)} times, which is too few")
@@ -104,7 +104,7 @@ def _changes(time_s: Floats, values: Floats) -> tuple[Floats, Floats]:
 
 
 def _period(updated_s: Floats, time_s: Floats) -> Estimate:
-    """Find the period from the gaps; a gap of several periods, where an update changed nothing, counts as that many."""
+    """Find the period from the gaps; a gap of several periods, when updates changed nothing, counts as that many."""
     gaps_s = np.diff(updated_s)
     poll_s = float(np.median(np.diff(time_s)))
     if float(np.percentile(gaps_s, 25)) < _POLLS_IN_A_PERIOD * poll_s:
@@ -124,7 +124,7 @@ def _period(updated_s: Floats, time_s: Floats) -> Estimate:
 
 
 def _common_part(gaps_s: Floats, shortest_s: float) -> float:
-    """Return the longest time of which the gaps are nearly multiples: the first peak of the mean cosine, from above."""
+    """Return the longest time of which the gaps are nearly multiples: the first peak of the mean cosine from above."""
     longest_s = max(1.3 * float(np.median(gaps_s)), 1.1 * shortest_s)
     tried_s = np.geomspace(longest_s, shortest_s, 1 + int(200 * np.log(longest_s / shortest_s)))
     score = np.array([np.cos(2 * np.pi * gaps_s / one).mean() for one in tried_s])
@@ -135,7 +135,7 @@ def _common_part(gaps_s: Floats, shortest_s: float) -> float:
 
 
 def _on_grid(updated_s: Floats, period_s: float, poll_s: float) -> Floats:
-    """Put update times, each seen up to a poll late, on their own regular grid; leave those that are less regular than polls."""
+    """Put update times, each seen up to a poll late, on a regular grid, unless they are less regular than polls."""
     number = np.concatenate(([0.0], np.cumsum(np.maximum(1, np.round(np.diff(updated_s) / period_s)))))
     slope, offset = np.polyfit(number, updated_s, 1)
     grid_s: Floats = offset + slope * number
@@ -153,9 +153,9 @@ def probe(
 ) -> Probe:
     """Poll a meter every millisecond while a load is switched at random, and identify its sensors.
 
-    The load runs for 2 s before that: a board that has just begun to work draws less, and idles at less.
-    load(True) starts the load, load(False) returns when it has ended; both return at once otherwise. Without a load, on an idle
-    board, only periods can be found, and those only where the idle power changes. The meter must read the same clock.
+    The load first runs for 2 s, because a board that has just begun to work draws less, and idles at less.
+    load(True) starts the load; load(False) returns when it has ended; both otherwise return at once. Without a load, on an idle
+    board, only periods can be found, and only if the idle power changes. The meter must read the same clock.
     """
     readings, load_s = _poll(meter, load, clock, seconds, pause, np.random.default_rng(seed))
     able = meter.capabilities()

@@ -1,7 +1,7 @@
-"""Fit a sensor's response to a known load: an average over a window before each update, or an exponential approach.
+"""Fit a sensor's response to a known load: an average over a window before each update, or an exponential response.
 
-Model: reading = base + gain · share, with the share of the averaging window that was under load (a boxcar), or the load seen
-through 1 - exp(-t / time constant). The lag of the sensor is fitted with the window or time constant.
+Model: reading = base + gain · share, where share is the part of the averaging window under load (a boxcar), or the load filtered
+by 1 - exp(-t / time constant). The sensor's lag is fitted together with the window or time constant.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ SHORTEST_S = 0.004
 _LONGEST_S = 3.0
 _FEWEST_LOADS, _FEWEST_UPDATES = 5, 12
 _GENTLE_S = 0.2
-_AFTERGLOW_S = 1.8  # boards idle at more for so long after a load (RTX 3090, RTX 4090, A5000)
-_EXPLAINED = 0.8  # part of the variance of the readings that the load must explain
-_WIDEST = 0.3  # half width of an interval, as part of its estimate, from which on the estimate is a guess
-_ALIKE = 0.15  # as part of a window: windows farther apart than this are different answers
+_AFTERGLOW_S = 1.8  # boards idle at a higher power for this long after a load (RTX 3090, RTX 4090, A5000)
+_EXPLAINED = 0.8  # share of the readings' variance that the load must explain
+_WIDEST = 0.3  # half-width of an interval, as a share of its estimate, above which the estimate is a guess
+_ALIKE = 0.15  # as a share of a window: windows farther apart than this are different answers
 _RHYTHM = 6.0  # times the least sum of squares: a length that leaves less, whole periods of the loads away, is a rival
-_BETTER = 0.5  # of the squared residuals of a boxcar, what an exponential must leave at most
-_SURELY_BETTER = 0.1  # ... where loads are too few a window
+_BETTER = 0.5  # share of a boxcar's squared residuals that an exponential may leave at most
+_SURELY_BETTER = 0.1  # ... if there are too few loads per window
 
 
 class Unidentifiable(Exception):  # noqa: N818
-    """The readings do not tell."""
+    """The readings do not determine the response."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Response:
 
 
 def fit_response(updated_s: Floats, updates: Floats, load_s: Floats, period_s: float, /) -> Response:
-    """Fit both shapes to updates [n] under loads [m, 2]; raise Unidentifiable, with the reason, where they do not tell."""
+    """Fit both shapes to updates [n] under loads [m, 2]; raise Unidentifiable, with the reason, if they do not determine it."""
     few = len(load_s) < _FEWEST_LOADS
-    # of few loads only the first rise is looked at: the end of a load may be gentle, and the idle power after it another
+    # with few loads, only the first rise is used: a load may end gradually, and the idle power after it may differ
     last_s = load_s[0, 1] - _GENTLE_S if few else load_s[-1, 1] + _AFTERGLOW_S
     kept = updated_s < last_s
     updated_s, updates = updated_s[kept], updates[kept]
@@ -62,11 +62,11 @@ def fit_response(updated_s: Floats, updates: Floats, load_s: Floats, period_s: f
 
 
 class _Fit:
-    """One shape with its best length and lag."""
+    """One shape, with its best length and lag."""
 
     def __init__(self, shape: Shape, updated_s: Floats, updates: Floats, load_s: Floats, period_s: float) -> None:
         self.shape, self.period_s = shape, period_s
-        # a board idles at more power after work than before: changes that are not the load's are projected out
+        # a board idles at a higher power after work than before: changes not caused by the load are projected out
         levels = [np.ones(len(updates)), (updated_s > load_s[0, 0]) & (len(load_s) >= _FEWEST_LOADS)]
         basis, strength, _ = np.linalg.svd(np.stack(levels, axis=1).astype(float), full_matrices=False)
         self._levels = basis[:, strength > 1e-9]
@@ -81,7 +81,7 @@ class _Fit:
 
     @classmethod
     def best(cls, shape: Shape, updated_s: Floats, updates: Floats, load_s: Floats, period_s: float, longest_s: float) -> _Fit:
-        """Search a grid, for there are many local minima, then descend from its best points (Levenberg-Marquardt)."""
+        """Search a grid, as there are many local minima, then descend from its best points (Levenberg-Marquardt)."""
         fit = cls(shape, updated_s, updates, load_s, period_s)
         lags_s, lengths_s = fit._lags(), np.geomspace(SHORTEST_S, longest_s, 36)
         left = np.stack([fit.unexplained(length_s, lags_s) for length_s in lengths_s])
@@ -113,12 +113,12 @@ class _Fit:
         return share
 
     def _beside(self, values: Floats) -> Floats:
-        """Return the part of values [..., updates] that the idle levels do not explain."""
+        """Return the part of values [..., updates] not explained by the idle levels."""
         rest: Floats = values - (values @ self._levels) @ self._levels.T
         return rest
 
     def unexplained(self, length_s: float, lag_s: Floats) -> Floats:
-        """Return the sum of squares that is left for each lag."""
+        """Return the residual sum of squares for each lag."""
         share = self._beside(self.share(length_s, lag_s))
         spread = np.maximum((share**2).sum(axis=-1), 1e-12)
         left: Floats = (self._updates**2).sum() - (share * self._updates).sum(axis=-1) ** 2 / spread
@@ -161,7 +161,7 @@ class _Fit:
         return point
 
     def estimate(self, longest_s: float) -> Estimate:
-        """Return the length with its interval; raise Unidentifiable where others do nearly as well."""
+        """Return the length with its interval; raise Unidentifiable if other lengths fit nearly as well."""
         explained = 1 - self.squares / float((self._updates**2).sum())
         if explained < _EXPLAINED:
             raise Unidentifiable(f"the load explains {max(explained, 0):.0%} of the readings' variance; that is too little")
@@ -179,13 +179,13 @@ class _Fit:
 
     def _rival(self, longest_s: float) -> float | None:
         """Return a quite different length that fits nearly as well."""
-        # twice the F threshold of two parameters at 95 %, as residuals beside edges are alike
+        # twice the F threshold of two parameters at 95 %, as residuals beside edges are correlated
         allowed = self.squares * (1 + 12 / max(1, len(self._updates) - 4))
         lags_s, lengths_s = self._lags(), np.geomspace(SHORTEST_S, longest_s, 90)
         for length_s in lengths_s[np.abs(np.log(lengths_s) - self.point[0]) > _ALIKE].tolist():
             if self.unexplained(length_s, lags_s).min() < allowed:
                 return float(length_s)
-        # under loads in a steady rhythm an average over further whole periods looks alike
+        # under loads with a steady rhythm, an average over more whole periods looks the same
         periods_s = np.diff(self._starts_s)
         if len(periods_s) and periods_s.std() < 0.1 * periods_s.mean():
             for length_s in self.length_s + periods_s.mean() * np.array([-3, -2, -1, 1, 2, 3]):
@@ -194,7 +194,7 @@ class _Fit:
         return None
 
     def _standard_error(self) -> float:
-        """Return the standard error of log(length), robust to errors that only updates beside an edge have (White 1980, HC3)."""
+        """Return the standard error of log(length), robust to errors only in updates beside an edge (White 1980, HC3)."""
         residuals, slope = self._residuals(*self.point), self._jacobian(self.point)
         inverse = np.linalg.pinv(slope.T @ slope)
         leverage = np.einsum("ij,jk,ik->i", slope, inverse, slope)

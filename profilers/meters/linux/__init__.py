@@ -1,1 +1,1 @@
-"""Meters that Linux shows as files or by a command: hwmon chips, SCMI zones, batteries, the PMIC of a Raspberry Pi 5."""
+"""Read meters that Linux exposes as files or by a command: hwmon chips, SCMI zones, batteries, a Raspberry Pi 5's PMIC."""

@@ -1,4 +1,4 @@
-"""Turn the batteries of a laptop into a meter that reads only while they discharge: /sys/class/power_supply → watts.
+"""Use the batteries of a laptop as a meter, which reads only while they discharge: /sys/class/power_supply → watts.
 
 power_now is µW, current_now µA, voltage_now µV; drivers differ in the sign of a battery's current, so the sign is ignored.
 """
@@ -10,12 +10,12 @@ from pathlib import Path
 from profilers.errors import MeterError
 from profilers.meters.linux.rails import Missing, Rail, Supply, number_in, word_in
 
-# Firmware renews the reading of a battery every second to half a minute.
+# Firmware updates the reading of a battery every second to half a minute.
 _PATIENCE_S = 45.0
 
 
 def supply(root: Path) -> Supply:
-    """Add up the batteries that feed the machine; raise MeterError unless they do so now."""
+    """Add up the batteries that power the machine; raise MeterError unless they do so now."""
     batteries = [folder for folder in sorted((root / "sys/class/power_supply").glob("*")) if _feeds_the_machine(folder)]
     if not batteries:
         raise Missing("this machine has no battery")
@@ -31,14 +31,14 @@ def supply(root: Path) -> Supply:
 
 
 def _feeds_the_machine(folder: Path) -> bool:
-    """Leave out mains and the batteries of mice and phones."""
+    """Tell whether a supply is a battery of the machine, not the mains or a battery of a mouse or phone."""
     if word_in(folder / "type") != "Battery" or word_in(folder / "scope") == "Device":
         return False
     return word_in(folder / "present") != "0"
 
 
 def _discharging(batteries: list[Path]) -> list[Path]:
-    """Return the batteries that discharge: one of two may rest meanwhile, but none may charge."""
+    """Return the discharging batteries: one of two may rest, but none may charge."""
     status = {folder: word_in(folder / "status") or "Unknown" for folder in batteries}
     giving = [folder for folder, word in status.items() if word == "Discharging"]
     if not giving or "Charging" in status.values():

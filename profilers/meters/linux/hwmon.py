@@ -1,4 +1,4 @@
-"""Turn a hwmon chip (INA3221, INA238, amdgpu, xe, i915, ...) into a meter: a spec NAME[@ADDRESS][/LABEL] → rails.
+"""Use a hwmon chip (INA3221, INA238, amdgpu, xe, i915, ...) as a meter: a spec NAME[@ADDRESS][/LABEL] → rails.
 
 The files: https://docs.kernel.org/hwmon/sysfs-interface.html. Power is µW, energy µJ, voltage mV, current mA.
 """
@@ -15,9 +15,9 @@ from profilers.meters.linux import jetson
 from profilers.meters.linux.rails import Missing, Rail, Read, Supply, lock_name, number_in, word_in
 
 _FILES = re.compile(r"(power|energy|in|curr)(\d+)_(input|average)")
-# A field that is all ones in the firmware's table: there is no such reading (65,535 W, or 65.535 W).
+# All ones in a field of the firmware's table means that there is no such reading (65,535 W, or 65.535 W).
 _ABSENT_UW = {65_535, 65_535_000, 65_535_000_000}
-# Channels 4 to 7 of an INA3221 are shunt voltages and sums over shunts that need not be equal.
+# Channels 4 to 7 of an INA3221 are shunt voltages, and sums over possibly unequal shunts.
 _INA3221_CHANNELS = {"1", "2", "3"}
 
 
@@ -32,7 +32,7 @@ class Channel:
 
     @property
     def names(self) -> set[str]:
-        """Return the names by which a user may refer to it."""
+        """Return the names by which users may refer to it."""
         kinds = {kind.partition("_")[0] for kind in self.files}
         return {f"{kind}{self.number}" for kind in kinds} | ({self.label} if self.label else set())
 
@@ -55,7 +55,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One hwmon folder: the driver's name, and the address of the device, which stays when the folder's number moves."""
+    """One hwmon folder: the driver's name, and the address of the device, which stays the same if the folder's number changes."""
 
     name: str
     address: str
@@ -81,11 +81,11 @@ def _volts_times_amperes(volts: Path, amperes: Path) -> Callable[[], float]:
 
 
 def chips(root: Path) -> list[Chip]:
-    """List the hwmon chips of a machine, in the order of their numbers."""
+    """List the hwmon chips of a machine, in numerical order."""
     found = []
     folders = (root / "sys/class/hwmon").glob("hwmon*")
     for hwmon in sorted(folders, key=lambda folder: (len(folder.name), folder.name)):
-        # drivers from before Linux 3.13 keep their files below device/
+        # drivers older than Linux 3.13 keep their files in device/
         folder = next((one for one in (hwmon, hwmon / "device") if (one / "name").is_file()), hwmon)
         if name := word_in(folder / "name"):
             device = hwmon / "device"
@@ -94,7 +94,7 @@ def chips(root: Path) -> list[Chip]:
 
 
 def channels(chip: Chip) -> Iterator[Channel]:
-    """Yield the rails whose power or energy a chip measures, without channels that are off or not connected."""
+    """Yield the rails whose power or energy a chip measures, without channels that are disabled or not connected."""
     found: dict[tuple[str, str | None], dict[str, Path]] = {}
     numbers: dict[str, dict[str, Path]] = {}
     for file in sorted(chip.folder.iterdir()):
@@ -116,7 +116,7 @@ def channels(chip: Chip) -> Iterator[Channel]:
 
 
 def supply(which: str, root: Path) -> Supply:
-    """Choose the rails that a spec means; raise MeterError if it is not known which of several to take."""
+    """Choose the rails that a spec denotes; raise MeterError if several fit and the choice is unclear."""
     name, slash, label = which.partition("/")
     name, at, address = name.partition("@")
     if not name or (slash and not label) or (at and not address):
@@ -142,7 +142,7 @@ def supply(which: str, root: Path) -> Supply:
 
 
 def _whole(name: str, every: list[Channel]) -> tuple[list[Channel], str]:
-    """Return the channels that make up the whole without counting anything twice, and words for them."""
+    """Return the channels that make up the whole without counting anything twice, and a description of them."""
     if (whole := jetson.whole([channel.name for channel in every])) is not None:
         labels, words = whole
         return [channel for channel in every if channel.name in labels], words
@@ -157,7 +157,7 @@ def _whole(name: str, every: list[Channel]) -> tuple[list[Channel], str]:
 
 
 def _intel(every: list[Channel]) -> tuple[list[Channel], str]:
-    """Take the card's counter, which holds the package's; some boards have the package's alone."""
+    """Take the card's counter, which includes the package's; some boards have only the package's."""
     card = [channel for channel in every if "energy1" in channel.names]
     if card:
         return card, "the card"
@@ -190,7 +190,7 @@ def _as_supply(name: str, picked: list[Channel], of: str) -> Supply:
 
 
 def _milliseconds(channel: Channel) -> int:
-    """Return the averaging window that the driver tells, or 0."""
+    """Return the averaging window that the driver reports, or 0."""
     for name in (f"power{channel.number}_average_interval", "update_interval"):
         text = word_in(channel.chip.folder / name)
         if text is not None and text.isdecimal() and int(text) > 0:

@@ -1,4 +1,4 @@
-"""Open the meters of this room by their specs, and find the one that a device has by itself."""
+"""Open the meters of this room by their specs, and find the default meter of a device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from profilers.meters.linux.rails import Missing, RailMeter, Supply
 
 ROOT = Path("/")
 
-# GPUs with a meter here and none in NVML; ecosel devices lists them beside the processor.
+# GPUs with a meter here but not in NVML; ecosel devices lists them beside the processor.
 _GPUS = ("amdgpu", "xe", "i915")
 
 
@@ -38,9 +38,9 @@ def _alone(kind: str, rest: str, supply: Callable[[], Supply]) -> Supply:
 
 
 def default_meter(device: str) -> RailMeter | tuple[str, ...]:
-    """Open the first meter of this room that serves a device, or say why those found here do not.
+    """Open the first meter of this room that serves a device, or state why those found do not.
 
-    On a Jetson the module's monitors serve the processor and the GPU. A battery comes last: it reads the whole machine.
+    On a Jetson, the module's monitors serve the processor and the GPU. A battery comes last, as it reads the whole machine.
     """
     ways: list[Callable[[], RailMeter]] = []
     if jetson.is_tegra(ROOT):
@@ -59,7 +59,7 @@ def default_meter(device: str) -> RailMeter | tuple[str, ...]:
 
 
 def gpus() -> Iterator[tuple[str, str]]:
-    """Yield the spec and a name of each GPU whose power a hwmon chip tells."""
+    """Yield the spec and a name for each GPU whose power a hwmon chip reports."""
     for chip in hwmon.chips(ROOT):
         if chip.name in _GPUS and any(True for _ in hwmon.channels(chip)):
             yield f"hwmon:{chip.name}@{chip.address}", f"{chip.name} GPU at {chip.address}"

@@ -1,4 +1,4 @@
-"""Turn `vcgencmd pmic_read_adc` of a Raspberry Pi 5 into a meter: the rails that have both a current and a voltage → watts."""
+"""Use `vcgencmd pmic_read_adc` of a Raspberry Pi 5 as a meter, adding up the rails with both a current and a voltage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LINE = re.compile(r"\s*(\w+)_(?:A\s+current|V\s+volt)\(\d+\)=([-+.\deE]+)([AV])
 
 
 def supply(command: Sequence[str] = COMMAND) -> Supply:
-    """Find the rails that can be added up; raise MeterError if the command is missing or says none."""
+    """Find the rails that can be added up; raise MeterError if the command is missing or lists none."""
     if shutil.which(command[0]) is None:
         raise Missing(f"no PMIC of a Raspberry Pi 5 here: the command {command[0]} is not installed")
     amperes, volts = _ask(command)
@@ -44,7 +44,7 @@ def _watts(command: Sequence[str], rails: Sequence[str]) -> float:
 
 
 def _ask(command: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """Run the command and pair its lines by name: they come in any order."""
+    """Run the command and pair its lines by name, as they come in any order."""
     said = f"`{' '.join(command)}`"
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False)

@@ -1,4 +1,4 @@
-"""Add up several rails into one meter, which opens only after two different plausible readings.
+"""Add up several rails into one meter, which opens only after two different, plausible readings.
 
 The word before the colon names a warning: `rail-error`, `power-unbelievable`, `counter-frozen`, `counter-backward`.
 """
@@ -18,9 +18,9 @@ from profilers.meters.counter import GrowingCounter
 
 UNSEEN = "not verified on hardware yet: tested only on copies of the kernel's files; compare it with a wall meter first"
 
-# Nothing that these meters read draws as much; a larger number is one in the wrong unit.
+# Nothing that these meters read draws this much; a larger number must be in the wrong unit.
 _MOST_W = 2_000.0
-_LOOKS = 400  # within the time in which a reading must change
+_LOOKS = 400  # number of polls within the time in which a reading must change
 _CHANGES = 3
 _SLOW_S = 1.0
 
@@ -33,7 +33,7 @@ class Missing(MeterError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Rail:
-    """One supply and how to read it in watts or joules; each raises MeterError or OSError if it cannot be read."""
+    """One supply, and how to read it in watts or joules; both raise MeterError or OSError if it cannot be read."""
 
     label: str
     power_w: Read | None = None
@@ -50,19 +50,19 @@ class Supply:
     """The rails of one meter, and notes about them for readers."""
 
     name: str  # hwmon, scmi, battery, pmic
-    uuid: str  # two runs that read the same rails wait for each other
+    uuid: str  # two runs that read the same rails wait for one another
     scope: str
     rails: tuple[Rail, ...]
-    period_s: float | None = None  # as the driver tells it; else it is seen while the meter opens
+    period_s: float | None = None  # as reported by the driver; otherwise observed while the meter opens
     window_s: float | None = None
     notes: tuple[str, ...] = ()
-    patience_s: float = 2.0  # within which the reading must change
+    patience_s: float = 2.0  # time within which the reading must change
 
 
 class RailMeter:
-    """The sum of the rails of a supply: power, averaged power and a counter, each where every rail has it.
+    """The sum of the rails of a supply: power, averaged power and a counter, each if every rail has it.
 
-    Raises MeterError if within `patience_s` no two readings are believable (0 to 2 kW, a counter that grows) and different.
+    Raises MeterError unless, within `patience_s`, two readings are plausible (0 to 2 kW, a growing counter) and different.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class RailMeter:
             average_power="average_power_w" in self._kinds,
             energy="energy_j" in self._kinds,
             update_period_s=None if not power else self._seen_s if told.period_s is None else told.period_s,
-            # a slow reading is taken to be the mean since the one before
+            # a slow reading is assumed to be the mean since the previous one
             averaging_window_s=self._seen_s if told.window_s is None and power and self._seen_s > _SLOW_S else told.window_s,
             notes=notes,
         )
@@ -138,14 +138,14 @@ class RailMeter:
         return Conditions()
 
     def close(self) -> None:
-        """Do nothing: every reading reopens its files."""
+        """Do nothing, as every reading reopens its files."""
 
     def _sum(self, kind: str) -> float:
-        """Add up all rails; a sum that lacks one would be too small without a word."""
+        """Add up all rails; a sum without one of them would silently be too small."""
         return sum(read() for rail in self._supply.rails if (read := rail.reads(kind)) is not None)
 
     def _watch(self, pause: Callable[[float], None]) -> dict[str, list[float]]:
-        """Read until every kind has changed a few times, or time is over; return when each did."""
+        """Read until every quantity has changed a few times, or time is over; return the times of the changes."""
         last: dict[str, float] = {}
         changed_s: dict[str, list[float]] = {kind: [] for kind in self._kinds}
         trouble = f"{self.scope} reports neither power nor energy"
@@ -181,7 +181,7 @@ def _believable(power_w: float) -> bool:
 
 
 def number_in(path: Path) -> int:
-    """Read one whole number from a file of the kernel."""
+    """Read one integer from a file of the kernel."""
     text = path.read_text().strip()
     try:
         return int(text)
@@ -198,5 +198,5 @@ def word_in(path: Path) -> str | None:
 
 
 def lock_name(*words: str) -> str:
-    """Return a name that a lock may have."""
+    """Return a valid name for a lock."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(words))[:200]

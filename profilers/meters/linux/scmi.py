@@ -1,6 +1,6 @@
-"""Turn Arm SCMI power zones (/sys/class/powercap/arm-scmi:*) into a meter: zones that nest → rails that do not.
+"""Use Arm SCMI power zones (/sys/class/powercap/arm-scmi:*), which may be nested, as a meter.
 
-A zone has `power_uw` in microwatts, averaged by the firmware over a time that it does not tell, and no `energy_uj`.
+A zone has `power_uw` in microwatts, averaged by the firmware over an unknown time, and no `energy_uj`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from profilers.meters.linux.rails import Missing, Rail, Read, Supply, number_in,
 
 
 def supply(root: Path) -> Supply:
-    """Take each outermost zone that can be read, and in place of one that cannot, the zones inside it."""
+    """Take each outermost zone that can be read; in place of one that cannot, take the zones inside it."""
     powercap = root / "sys/class/powercap"
     zones = {folder.name: folder for folder in sorted(powercap.glob("arm-scmi:*"))}
     if not zones:
@@ -37,7 +37,7 @@ def supply(root: Path) -> Supply:
 
 
 def _readable(zones: dict[str, Path], name: str, silent: list[str]) -> Iterator[str]:
-    """Yield a zone, or those inside it; add to `silent` what no zone covers."""
+    """Yield a zone, or those inside it; add to `silent` the parts that no zone covers."""
     try:
         number_in(zones[name] / "power_uw")
     except (OSError, MeterError):

@@ -1,4 +1,4 @@
-"""Turn NVML's list into boards: UUID, name, place on the bus, MIG instances."""
+"""List the boards that NVML knows: UUID, name, place on the bus, MIG instances."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_LIBRARY = {
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One board as NVML knows it; `index` counts in the order of the PCI bus, whatever CUDA calls the board."""
+    """One board as NVML knows it; `index` follows the order of the PCI bus, whatever CUDA calls the board."""
 
     index: int
     uuid: str
@@ -33,7 +33,7 @@ class Board:
 
     @property
     def shared(self) -> str | None:
-        """Return the words that say whose power the board's is under MIG."""
+        """State whose power the board's reading includes under MIG."""
         if not self.mig_mode:
             return None
         count = len(self.mig_uuids)
@@ -50,7 +50,7 @@ class Machine:
 
 
 def described(error: pynvml.NVMLError, function: str) -> str:
-    """Put an NVML error into words."""
+    """Describe an NVML error."""
     return f"{error} ({function})"
 
 
@@ -70,7 +70,7 @@ def library() -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(pynvml.NVMLError):  # what was read stands, and there is nothing left to close
+        with suppress(pynvml.NVMLError):  # readings stay valid, and nothing is left to close
             pynvml.nvmlShutdown()
 
 
@@ -110,7 +110,7 @@ def _mig_uuids(handle: Any) -> Iterator[str]:
         try:
             instance = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, place)
         except pynvml.NVMLError as error:
-            if error.value == pynvml.NVML_ERROR_NOT_FOUND:  # places without an instance
+            if error.value == pynvml.NVML_ERROR_NOT_FOUND:  # slots without an instance
                 continue
             raise
         yield pynvml.nvmlDeviceGetUUID(instance)

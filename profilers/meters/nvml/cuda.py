@@ -1,4 +1,4 @@
-"""Turn the device names of CUDA and torch into the boards that draw the power.
+"""Find the boards behind the device names of CUDA and torch.
 
 NVML counts boards in the order of the PCI bus and knows nothing of CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER, so boards are
 matched by UUID. The rules of both variables: CUDA programming guide, "CUDA Environment Variables".
@@ -47,7 +47,7 @@ def cuda_devices(machine: Machine, environment: Mapping[str, str] = os.environ) 
 
 
 def device_named(name: str, devices: Sequence[CudaDevice], /) -> CudaDevice | None:
-    """Find "cuda:N", or the UUID of a board or MIG instance, or the beginning of one; None if none or several fit."""
+    """Find "cuda:N", or the UUID of a board or MIG instance or its beginning; None if none or several fit."""
     if name.startswith("cuda:"):
         fitting = [one for one in devices if one.name == name]
     else:
@@ -85,9 +85,9 @@ def devices_of_uuids(machine: Machine, uuids: Sequence[str]) -> tuple[CudaDevice
 
 
 def devices_of_environment(machine: Machine, environment: Mapping[str, str]) -> tuple[CudaDevice, ...]:
-    """Read CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER as CUDA does; raise MeterError if they do not tell the boards.
+    """Read CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER as CUDA does; raise MeterError if they do not determine the boards.
 
-    An entry that is not there ends the list; one that is there twice empties it; "" and "-1" show nothing.
+    An entry that does not exist ends the list; a repeated one empties it; "" and "-1" hide all devices.
     """
     entries = [entry.strip() for entry in environment.get("CUDA_VISIBLE_DEVICES", ",".join(_all(machine))).split(",")]
     if entries[0].startswith(("GPU-", "MIG-")):
@@ -132,7 +132,7 @@ def _numbers(entries: Sequence[str], count: int) -> list[int]:
 
 
 def _by_uuid(entries: Sequence[str], machine: Machine) -> list[tuple[Board, str | None]]:
-    """Match UUIDs or their beginnings; a beginning of two boards is no board."""
+    """Match UUIDs or their beginnings; a beginning shared by two boards matches none."""
     kind = entries[0][:4]
     known: dict[str, tuple[Board, str | None]] = {}
     for board in machine.boards:
@@ -144,7 +144,7 @@ def _by_uuid(entries: Sequence[str], machine: Machine) -> list[tuple[Board, str 
     for entry in named:
         matches = [match for uuid, match in known.items() if uuid.startswith(entry)]
         matches = matches or [(board, entry) for board in machine.boards if entry.startswith(f"MIG-{board.uuid}/")]
-        if len(matches) != 1:  # MIG-GPU-.../1/0 above is how drivers before 470 name an instance
+        if len(matches) != 1:  # MIG-GPU-.../1/0 above is the form of instances in drivers before 470
             break
         if matches[0] in shown:
             return []
@@ -153,7 +153,7 @@ def _by_uuid(entries: Sequence[str], machine: Machine) -> list[tuple[Board, str 
 
 
 def _uuids_of_torch(*, opened: bool) -> tuple[str, ...] | None:
-    """Return the UUIDs of torch's CUDA devices, or None if it has none; with opened, only where CUDA is open already."""
+    """Return the UUIDs of torch's CUDA devices, or None if it has none; with opened, only if CUDA is open already."""
     if opened and "torch" not in sys.modules:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Turn one question to NVML into numbers in SI units, each with the driver's time stamp, or the error in its place."""
+"""Query NVML for numbers in SI units, each with the driver's time stamp, or an error in its place."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pynvml
 
 from profilers.meters.nvml.boards import described
 
-# A driver that has no number also says all ones; no board draws or counts this much.
+# A driver without a number may also return all ones; no board draws or counts this much.
 _BELIEVABLE_W = 20_000.0
 _BELIEVABLE_J = 1e15
-_MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")  # of the value, by nvmlValueType_t
+_MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")  # members of the value, by nvmlValueType_t
 
 
 @dataclass(frozen=True, slots=True)
 class FieldSource:
-    """One way to a number: a field at a scope, or a function that takes the handle."""
+    """One way to query a number: a field at a scope, or a function of the handle."""
 
     words: str
     field: int = 0
@@ -36,7 +36,7 @@ class FieldAnswer:
     error: str | None = None
 
     def watts(self, warnings: list[str], /) -> float | None:
-        """Return the power; a number that no board draws, 0 among them, is a warning instead."""
+        """Return the power; numbers that no board draws, including 0, become a warning instead."""
         if self.number is None:
             return None
         power_w = self.number / 1e3
@@ -46,7 +46,7 @@ class FieldAnswer:
         return None
 
     def joules(self) -> float | None:
-        """Return the counter; NaN if it is implausible, None if there is an error in its place."""
+        """Return the counter; NaN if it is implausible, None if there is an error instead."""
         if self.number is None:
             return None
         return self.number / 1e3 if 0 < self.number / 1e3 < _BELIEVABLE_J else math.nan
@@ -66,7 +66,7 @@ COUNTERS = (
 
 
 class FieldQuery:
-    """Several sources asked together: the fields in one call, each function in its own."""
+    """Several sources queried together: the fields in one call, each function in its own."""
 
     def __init__(self, sources: Sequence[FieldSource]) -> None:
         self.sources = tuple(sources)
@@ -77,19 +77,19 @@ class FieldQuery:
             value.scopeId = pynvml.NVML_POWER_SCOPE_MODULE if source.module else pynvml.NVML_POWER_SCOPE_GPU
 
     def ask(self, handle: Any) -> list[FieldAnswer]:
-        """Return one answer a source, in their order."""
+        """Return one answer per source, in order."""
         fields = iter(self._ask_fields(handle) if len(self._template) else ())
         return [next(fields) if source.field else _ask_function(handle, source.function) for source in self.sources]
 
     def errors(self, answers: Sequence[FieldAnswer]) -> list[str]:
-        """Name every source that an error answered for."""
+        """Name every source that answered with an error."""
         return [f"{source.words}: {answer.error}" for source, answer in zip(self.sources, answers, strict=True) if answer.error]
 
     def _ask_fields(self, handle: Any) -> list[FieldAnswer]:
-        # A copy costs less than filling a new array, and two threads may ask at once.
+        # A copy costs less than filling a new array, and two threads may query at once.
         values = type(self._template).from_buffer_copy(self._template)
         try:
-            # pynvml.nvmlDeviceGetFieldValues makes and fills the array itself at every call.
+            # pynvml.nvmlDeviceGetFieldValues would make and fill the array at every call.
             code = pynvml._nvmlGetFunctionPointer("nvmlDeviceGetFieldValues")(handle, len(values), values)
         except pynvml.NVMLError as error:
             code = error.value

@@ -1,4 +1,4 @@
-"""Turn NVML's answers about one board into readings in SI units, with a named warning for every missing number.
+"""Read one board through NVML in SI units, with a named warning for every missing number.
 
 The word before the colon names a warning: `nvml-error`, `power-unbelievable`, `counter-unbelievable`, `counter-frozen`,
 `counter-backward`.
@@ -31,7 +31,7 @@ from profilers.meters.nvml.fields import (
     FieldSource,
 )
 
-_AVERAGE_S = 1.0  # of nvmlDeviceGetPowerUsage on Ampere and newer, GA100 excepted (NVIDIA's words)
+_AVERAGE_S = 1.0  # of nvmlDeviceGetPowerUsage on Ampere and newer, except GA100 (NVIDIA's documentation)
 _GA100 = (8, 0)  # its compute capability
 _ABSENT = FieldAnswer(None)
 _SLOWDOWNS = {
@@ -47,11 +47,11 @@ _SLOWDOWNS = {
 
 
 class NvmlMeter:
-    """Power and energy of one NVIDIA board.
+    """Reads power and energy of one NVIDIA board.
 
-    One nvmlDeviceGetFieldValues call reads instant power, average power and the counter with the driver's stamps; what a board
-    or driver does not have there is asked of the older functions, then at module scope. All is found by probing.
-    Raises MeterError if the board says neither power nor energy.
+    One nvmlDeviceGetFieldValues call reads instant power, average power and the counter with the driver's stamps; numbers that a
+    board or driver lacks there are read through older functions, then at module scope. All of this is found by probing.
+    Raises MeterError if the board reports neither power nor energy.
     """
 
     name = "nvml"
@@ -106,9 +106,9 @@ class NvmlMeter:
         )
 
     def conditions(self) -> Conditions:
-        """Read conditions that may explain the power. Slower than read(): for about once a second.
+        """Read conditions that may explain the power. This is slower than read(), and meant for about once per second.
 
-        Processes are told apart by their number; in a container that has numbers of its own, this one may count as another.
+        Processes are distinguished by number; in a container with its own numbering, this process may count as another.
         """
         if os.getpid() != self._opened_by:
             self._open()
@@ -124,7 +124,7 @@ class NvmlMeter:
         )
 
     def close(self) -> None:
-        # What the parent of a fork opened is the parent's to close.
+        # after a fork, only the parent closes its NVML
         if self._opened_by == os.getpid():
             with suppress(pynvml.NVMLError):
                 pynvml.nvmlShutdown()
@@ -169,9 +169,9 @@ class NvmlMeter:
     def _choose(
         self, what: str, sources: Sequence[FieldSource], notes: list[str], pause: Callable[[float], None]
     ) -> FieldSource | None:
-        """Take the first source that says a believable power. Each is asked alone, lest one that is unknown spoils the call."""
+        """Take the first source with a plausible power. Each is queried alone, as an unknown one could spoil the call."""
         warnings: list[str] = []
-        for wait_s in (0.1, 0.2, 0.0):  # a board that was polled too fast, or wakes up, may say 0 W at first
+        for wait_s in (0.1, 0.2, 0.0):  # a board that was polled too fast, or is waking up, may first report 0 W
             errors = []
             for question in (FieldQuery([source]) for source in sources):
                 answers = question.ask(self._handle)
@@ -197,14 +197,14 @@ class NvmlMeter:
         return None
 
     def _usage_is_average(self) -> bool:
-        """Say whether nvmlDeviceGetPowerUsage averages over a second; of a board that cannot be determined, that it may."""
+        """Tell whether nvmlDeviceGetPowerUsage averages over a second; for unknown boards, assume that it may."""
         try:
             return tuple(pynvml.nvmlDeviceGetCudaComputeCapability(self._handle)) > _GA100
         except pynvml.NVMLError:
             return True
 
     def _first(self, functions: Sequence[str], *arguments: int) -> Any:
-        """Return the answer of the first function that this driver and this binding have."""
+        """Return the answer of the first function that this driver and this binding provide."""
         for function in functions:
             with suppress(pynvml.NVMLError, AttributeError):
                 return getattr(pynvml, function)(self._handle, *arguments)
@@ -212,6 +212,6 @@ class NvmlMeter:
 
 
 def _slowdowns(bits: int) -> tuple[str, ...]:
-    """Name the reasons, idleness apart; a bit that no header names keeps its number."""
+    """Name the reasons other than idleness; a bit without a known name is given as a number."""
     ones = (1 << place for place in range(bits.bit_length()) if bits >> place & 1)
     return tuple(_SLOWDOWNS.get(bit, f"reason-{bit:#x}") for bit in ones if bit != pynvml.nvmlClocksEventReasonGpuIdle)

@@ -1,4 +1,4 @@
-"""Open the NVML meter of a board: nvidia-smi's index, a UUID or the beginning of one, or the board of a CUDA device."""
+"""Open the NVML meter of a board, given nvidia-smi's index, a UUID or its beginning, or a CUDA device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def open_meter(rest: str, device: str) -> NvmlMeter:
 
 
 def _board(which: str, boards: tuple[Board, ...]) -> Board:
-    """Find a board by nvidia-smi's index, by its UUID or the UUID of a MIG instance, or by the beginning of one."""
+    """Find a board by nvidia-smi's index, or by its UUID, a MIG instance's UUID, or the beginning of one."""
     matches = [
         board
         for board in boards
