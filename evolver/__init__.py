@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def candidate(manifest: str | None = None, *, weights_file: str | None = None) -> Module:
     """Build the network of a winner: `ecosel profile run-22.pt --factory evolver:candidate`.
 
-    The manifest is the file that `ecosel evolve --final` writes beside the weights, run-22.json; it is found by the name of
-    the weights if none is named.
+    The manifest is the file that `ecosel evolve --final` writes beside the weights, run-22.json; if it is not given, it is
+    found by the name of the weights.
     """
     from pathlib import Path
 

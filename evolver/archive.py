@@ -1,8 +1,8 @@
 """Keep every birth and outcome of a search in one SQLite file, written by one master, safe against being killed.
 
-Births are committed before they are submitted, outcomes once, each in a transaction of its own (write-ahead log,
-synchronous = NORMAL: what was committed survives the death of the process; after a power cut the last moments may be
-missing, and those births are run again).
+Births are committed before they are submitted, outcomes once, each in its own transaction (write-ahead log,
+synchronous = NORMAL: commits survive the death of the process; after a power cut, the last moments may be
+missing, and their births are run again).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from evolver.search.optimizer import Birth
 _VERSION = 1
 _APPLICATION = 0x65636F73  # "ecos": identifies such a database, also for `file`
 
-# the fields of an outcome are the columns of the table; these hold JSON
+# the table's columns are the fields of an outcome; these hold JSON
 _JSON = ("curve", "notes")
-_KNOWN = ("parameters", "flops")  # before training
+_KNOWN = ("parameters", "flops")  # known before training
 _COLUMNS = tuple(field.name for field in fields(Outcome))
-# added later: means over several trainings; an older program reads it, too
+# added later: means over several trainings; older programs can also read the file
 _SECOND = """
 CREATE TABLE reestimates (
     birth INTEGER PRIMARY KEY REFERENCES births, accuracy REAL, low REAL, high REAL, std REAL, trainings INTEGER);
@@ -74,7 +74,7 @@ _SAVE = (
 
 
 class SearchArchive:
-    """The one writer of an archive; a second one on the same file is refused. Others may read all the while."""
+    """The only writer of an archive; a second one on the same file is refused. Others may read at any time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -118,14 +118,14 @@ class SearchArchive:
         os.close(self._lock)
 
     def discard(self) -> None:
-        """Remove the files of an archive that nothing was written to."""
+        """Remove the files of an archive to which nothing was written."""
         self._database.close()
         for suffix in ("", "-wal", "-shm", "-lock"):
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
 
     @property
     def settings(self) -> dict[str, Any] | None:
-        """Return what the run was begun with, None for a new archive."""
+        """Return the settings with which the run began; None for a new archive."""
         with one_line_errors(self.path):
             row = self._database.execute("SELECT settings FROM run").fetchone()
             settings: dict[str, Any] | None = json.loads(row[0]) if row else None
@@ -143,7 +143,7 @@ class SearchArchive:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Commit all that is written inside at its end, or nothing."""
+        """Commit everything written within the block at its end, or nothing."""
         self._write("BEGIN", ())
         try:
             yield
@@ -161,7 +161,7 @@ class SearchArchive:
         )
 
     def save_outcome(self, birth: int, task: Task, outcome: Outcome) -> bool:
-        """Keep an outcome; return False, and change nothing, where this task of this birth has one."""
+        """Save an outcome; if this task of this birth already has one, change nothing and return False."""
         values = [getattr(outcome, column) for column in _COLUMNS]
         for column in _JSON:
             k = _COLUMNS.index(column)
@@ -172,11 +172,11 @@ class SearchArchive:
         self._write("INSERT OR REPLACE INTO reestimates VALUES (?, ?, ?, ?, ?, ?)", (birth, *astuple(found)))
 
     def births(self) -> Iterator[Birth[str]]:
-        """Yield all births in their order."""
+        """Yield all births in order."""
         yield from self._births("")
 
     def births_without(self, numbers: Iterable[int], task: Task) -> list[Birth[str]]:
-        """Return those of some births that have no outcome of a task, in their order."""
+        """Return those of the given births without an outcome of a task, in order."""
         only = "WHERE birth IN (SELECT value FROM json_each(?)) AND birth NOT IN (SELECT birth FROM outcomes WHERE task = ?)"
         return list(self._births(only, json.dumps(list(numbers)), task))
 
@@ -191,7 +191,7 @@ class SearchArchive:
                 yield Birth(number, genome, key, came_from, seed, told, known)
 
     def outcomes(self) -> Iterator[tuple[int, Task, Outcome]]:
-        """Yield (birth, task, outcome) in the order in which they came."""
+        """Yield (birth, task, outcome) in order of arrival."""
         curve, notes = map(_COLUMNS.index, _JSON)
         with one_line_errors(self.path):
             for birth, task, *values in self._database.execute(
@@ -211,7 +211,7 @@ def _now() -> str:
 
 
 def _locked(path: Path) -> int:
-    """Return the descriptor of a lock that the kernel gives back when this process ends, however it ends."""
+    """Return the descriptor of a lock that the kernel releases when this process ends, however it ends."""
     try:
         lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -231,7 +231,7 @@ def _locked(path: Path) -> int:
 
 @contextmanager
 def one_line_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite errors into one line that says what to do."""
+    """Turn SQLite errors into one line that tells what to do."""
     try:
         yield
     except sqlite3.Error as error:

@@ -15,15 +15,15 @@ from urllib.parse import quote
 from evolver.errors import EvolverError
 from profilers.results.foreign_schema import foreign_part
 
-SQLITE = b"SQLite format 3\0"  # how every such file begins
+SQLITE = b"SQLite format 3\0"  # the beginning of every such file
 _TABLES = ("run", "sessions", "births", "outcomes", "reestimates")
-# A genome of as many slots as are read (`Genome.from_json`) is far shorter; settings and genomes are the longest cells.
+# Settings and genomes are the longest cells; a genome with the most slots that `Genome.from_json` reads is far shorter.
 _LONGEST, _PATIENCE_S = 1_000_000, 10.0
 
 
 @contextmanager
 def foreign(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open an archive that may be a stranger's, for reading: a view of it may not run for ever, nor give cells without end.
+    """Open an archive that may be a stranger's for reading: its views may neither run forever nor return endless cells.
 
     Raises sqlite3.Error and OSError.
     """
@@ -42,7 +42,7 @@ def foreign(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def genomes(path: Path, most: int) -> tuple[str, ...]:
-    """Return the genome of a JSON file, or those of an archive's candidates with the highest accuracy, at most that many.
+    """Return the genome in a JSON file, or those of an archive's candidates with the highest accuracy, up to a number.
 
     Raises EvolverError if there is none.
     """
@@ -58,7 +58,7 @@ def genomes(path: Path, most: int) -> tuple[str, ...]:
                 "SELECT genome FROM archive WHERE status = 'ok' AND genome IS NOT NULL ORDER BY accuracy DESC, birth LIMIT ?",
                 (most,),
             ).fetchall()
-    except (OSError, UnicodeDecodeError, MemoryError, sqlite3.Error) as error:  # SQLite has no memory for a damaged file
+    except (OSError, UnicodeDecodeError, MemoryError, sqlite3.Error) as error:  # SQLite raises MemoryError for some damaged files
         raise EvolverError(
             f"--start: cannot read {path} ({error}); name a genome (JSON) or an archive of ecosel evolve"
         ) from error
@@ -68,7 +68,7 @@ def genomes(path: Path, most: int) -> tuple[str, ...]:
 
 
 def check_schema(database: sqlite3.Connection, path: Path) -> None:
-    """Refuse what this program never makes: a trigger, an index or a condition would run whenever a row is written."""
+    """Refuse parts that this program never makes: a trigger, an index or a condition would run whenever a row is written."""
     part = foreign_part(database, {"table": _TABLES, "view": ("archive",)})
     if part is not None and part.is_ours:
         raise EvolverError(f"{path}: the table {part.name!r} computes as it is written; choose another --archive")
@@ -76,11 +76,11 @@ def check_schema(database: sqlite3.Connection, path: Path) -> None:
         raise EvolverError(f"{path} holds the {part.kind} {part.name!r}, which ecosel did not make; choose another --archive")
 
 
-_EARLIER = 128  # outcomes of an earlier run that a surrogate begins with: its settings must stay a cell that can be read
+_EARLIER = 128  # outcomes of an earlier run for the surrogate: bounded, as settings must remain a readable cell
 
 
 def outcomes(path: Path) -> tuple[tuple[str, float], ...]:
-    """Return genome and accuracy, 0 if it failed, of candidates all over an archive; () of a genome's file."""
+    """Return genome and accuracy (0 if failed) of candidates spread over an archive; () for the file of a genome."""
     try:
         with path.open("rb") as file:
             if file.read(len(SQLITE)) != SQLITE:
@@ -97,15 +97,15 @@ def outcomes(path: Path) -> tuple[tuple[str, float], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What an archive holds of one candidate."""
+    """One candidate, as stored in an archive."""
 
     genome: str
-    settings: dict[str, Any]  # of the run
-    row: dict[str, Any]  # of the view `archive`
+    settings: dict[str, Any]  # settings of the run
+    row: dict[str, Any]  # its row in the view `archive`
 
 
 def candidate(path: Path, candidate_id: str) -> Candidate:
-    """Return a candidate of an archive. Raises EvolverError if there is none."""
+    """Return a candidate from an archive. Raises EvolverError if there is none."""
     if not path.is_file():
         raise EvolverError(f"{path}: no such archive")
     try:
@@ -120,5 +120,5 @@ def candidate(path: Path, candidate_id: str) -> Candidate:
 
 
 def weights_of(archive: Path, birth: int | str) -> Path:
-    """Return where the trained weights of a candidate near the front are kept."""
+    """Return the path at which trained weights of a candidate near the front are kept."""
     return archive.with_name(f"{archive.stem}-weights") / f"{birth}.pt"

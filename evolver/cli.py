@@ -22,13 +22,13 @@ from evolver.search.optimizer import SearchSettings
 
 _Kind = TypeVar("_Kind")
 
-# what the outcome of a candidate can say
+# columns that an outcome of a candidate has
 _COLUMNS = tuple(column for column in METRICS if column in Outcome.__dataclass_fields__)
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def seconds(text: str) -> float:
-    """Return 90, 90s, 10m, 1h30m or 2d as seconds."""
+    """Convert 90, 90s, 10m, 1h30m or 2d to seconds."""
     parts = re.fullmatch(r"((?:\d+(?:\.\d+)?[smhd])+|\d+(?:\.\d+)?)", text.strip().lower())
     if parts is None:
         raise ValueError(f"{text!r} is not a duration; write 90s, 10m, 1h30m or 2d")
@@ -36,12 +36,12 @@ def seconds(text: str) -> float:
 
 
 def objectives(text: str) -> tuple[Objective, ...]:
-    """Return the objectives of "accuracy,parameters"."""
+    """Parse objectives such as "accuracy,parameters"."""
     return tuple(METRICS[_column(name.strip())].objective for name in text.split(","))
 
 
 def limit(text: str) -> Limit:
-    """Return the limit of `parameters <= 1e6` or `parameters=1e6`."""
+    """Parse a limit such as `parameters <= 1e6` or `parameters=1e6`."""
     limit = parse_limit(text, column=_column, sense=lambda column: METRICS[column].objective.sense)
     if limit.value <= 0:
         raise ValueError(f"--limit {text!r}: the limit of {limit.column} must be above 0")
@@ -120,7 +120,7 @@ def evolve(**options: Any) -> int:
     from ecosel.cli.watching import page_beside
     from evolver.run import session
 
-    if options["executor"] is None and find_spec("torch") is None:  # with an executor, training happens elsewhere
+    if options["executor"] is None and find_spec("torch") is None:  # with an executor, training takes place elsewhere
         raise EvolverError("torch is not installed: pip install 'ecosel[torch]'")
     request = _request(options)
     _check_variants(options["compress"], final=options["final"])
@@ -180,6 +180,6 @@ def _request(options: dict[str, Any]) -> SearchRequest:
 
 
 def _of(kind: type[_Kind], options: dict[str, Any], /, **read: Any) -> _Kind:
-    """Make a value of what was read from options, and of the options that have the names of its other fields."""
+    """Construct a value from the given fields, taking its other fields from the options of the same names."""
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     return kind(**{name: options[name] for name in names if name in options} | read)

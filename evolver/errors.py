@@ -1,4 +1,4 @@
-"""What evolver raises when the world fails; a wrong argument is a ValueError."""
+"""The error that evolver raises for outside failures; a wrong argument is a ValueError."""
 
 
 class EvolverError(Exception):

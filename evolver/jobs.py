@@ -1,4 +1,4 @@
-"""What passes between the master and its workers: settings, a survey of the data, jobs and their outcomes; no torch."""
+"""Define the messages between the master and its workers: settings, survey, jobs and outcomes; imports no torch."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any, Literal, get_args
 Status = Literal["ok", "stopped", "collapsed", "nan", "oom", "timeout", "crash", "invalid", "lost"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 Task = Literal["train", "again-1", "again-2", "measure", "final"]
-AGAIN: tuple[Task, ...] = ("again-1", "again-2")  # trainings of one candidate with other seeds
+AGAIN: tuple[Task, ...] = ("again-1", "again-2")  # further trainings of a candidate, with other seeds
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is the same for all jobs of a run; a worker prepares once for each settings text that it sees."""
+    """The settings common to all jobs of a run; a worker prepares once for each settings text that it sees."""
 
     dataset: str
     feature_slots: int = 16
     classifier_slots: int = 16
     max_epochs: int = 30
     collapse_test: bool = True
-    batch_size: int = 100  # of measured inference (Young et al. 2019, III.A)
-    meter: str | None = None  # as `ecosel profile --meter`; None: found for the device
-    reproducible: bool = False  # the same arithmetic wherever PyTorch can give it
-    space: dict[str, Any] | None = None  # as Space.to_dict(); None in a survey, which is before there is one
+    batch_size: int = 100  # batch size of measured inference (Young et al. 2019, III.A)
+    meter: str | None = None  # as in `ecosel profile --meter`; None: the device's own
+    reproducible: bool = False  # deterministic arithmetic wherever PyTorch offers it
+    space: dict[str, Any] | None = None  # from Space.to_dict(); None in a survey, before the space is known
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -36,27 +36,27 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A worker's report: the data set, and the device that it would train on."""
+    """A worker's report: the data set, and the device for training."""
 
-    dataset: str  # the name that the column `dataset` of the archive holds
+    dataset: str  # the name in the archive's column `dataset`
     input_shape: tuple[int, int, int]  # channels, height, width
     classes: int
-    images: dict[str, int]  # of "train", "validation", "test"
-    device: str  # as the column `device`
-    versions: dict[str, str]  # of torch and other packages that affect the numbers
+    images: dict[str, int]  # images in "train", "validation", "test"
+    device: str  # the content of the column `device`
+    versions: dict[str, str]  # versions of torch and other packages that affect the numbers
     cuda: bool = False
     no_energy: str | None = None  # why energy cannot be measured
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One thing to do for one candidate.
+    """One task for one candidate.
 
-    train: train on the training split, give the accuracy on the validation split, parameters, flops; save the weights to
-        `weights` where the accuracy is `keep_from` or more.
+    train: train on the training split; return the accuracy on the validation split, parameters, FLOPs; save the weights to
+        `weights` if the accuracy is at least `keep_from`.
     again-1, again-2: the same with another seed; nothing is saved.
-    measure: inference time and energy, alone on the device, with the weights of `weights` where that file is.
-    final: train once more, give the accuracy on the test set; save `export` + ".pt2" and ".pt" (state_dict).
+    measure: inference time and energy, alone on the device, with the weights in `weights` if that file exists.
+    final: train once more, return the accuracy on the test set; save `export` + ".pt2" and ".pt" (state_dict).
     """
 
     task: Task
@@ -64,7 +64,7 @@ class Job:
     genome: str  # JSON
     seed: int
     settings: str  # JSON of Settings
-    rungs: tuple[tuple[int, float], ...] = ()  # (epochs done, accuracy below which to stop; 0: never, but note the accuracy)
+    rungs: tuple[tuple[int, float], ...] = ()  # (epochs done, accuracy below which to stop; 0 only records it)
     export: str | None = None
     weights: str | None = None
     keep_from: float = 0.0
@@ -77,26 +77,26 @@ class Reestimate:
     accuracy: float  # mean
     low: float
     high: float
-    std: float  # over the seeds
+    std: float  # standard deviation over the seeds
     trainings: int
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a job. None is not measured, for a reason that `reason` may tell; never 0 for missing."""
+    """The outcome of a job. None means not measured, perhaps with a `reason`; a missing number is never 0."""
 
     status: Status
-    reason: str | None = None  # one line, for every status but ok
-    accuracy: float | None = None  # top-1 on the validation split, 0..1; on the test set after "final"
+    reason: str | None = None  # one line, for every status other than ok
+    accuracy: float | None = None  # top-1 on the validation split, 0..1; after "final", on the test set
     accuracy_low: float | None = None  # 95 % interval
     accuracy_high: float | None = None
     parameters: int | None = None
-    flops: int | None = None  # of one inference of one image
+    flops: int | None = None  # for one inference on one image
     train_time_s: float | None = None
     epochs: int | None = None
-    curve: tuple[tuple[int, float], ...] = ()  # (epochs done, accuracy) at each rung that was reached
-    topology: str | None = None  # JSON of evolver.architectures.normal_form.canonical.drawing
-    inference_time_s: float | None = None  # one pass over the evaluation set
+    curve: tuple[tuple[int, float], ...] = ()  # (epochs done, accuracy) at each rung reached
+    topology: str | None = None  # JSON from evolver.architectures.normal_form.canonical.drawing
+    inference_time_s: float | None = None  # seconds for one pass over the evaluation set
     inference_time_s_low: float | None = None
     inference_time_s_high: float | None = None
     energy_per_inference_j: float | None = None
@@ -107,7 +107,7 @@ class Outcome:
     device: str | None = None
     precision: str | None = None
     peak_memory_bytes: int | None = None
-    notes: dict[str, Any] = field(default_factory=dict)  # what else is worth keeping, JSON
+    notes: dict[str, Any] = field(default_factory=dict)  # further facts worth keeping, as JSON
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:

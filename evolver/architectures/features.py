@@ -1,4 +1,4 @@
-"""Describe a genome in numbers by which genomes of like accuracy are alike, for the surrogate of a search."""
+"""Describe genomes by numbers, similar for genomes of similar accuracy, for the surrogate of a search."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ACTIVATIONS = ("relu", "leaky relu", "elu", "tanh", "sigmoid")
 
 
 def features(genome: Genome, space: Space, /) -> Sequence[float]:
-    """Return 28 numbers of the normal form and the training genes; all of the order of 1 to 10."""
+    """Return 28 numbers describing the normal form and the training genes, each of the order of 1 to 10."""
     form = describe(canonical(genome, space), space)
     layers = [placed.layer for placed in form.layers]
     windows = [placed for placed in form.layers if isinstance(placed.layer, Convolution | Inception | Pooling)]
@@ -37,13 +37,13 @@ def features(genome: Genome, space: Space, /) -> Sequence[float]:
 
 
 def _counted(placed: Sequence[Placed], kind: type[Layer]) -> tuple[float, float]:
-    """Return how many layers of a kind there are, and the logarithm of their mean width."""
+    """Return the number of layers of a kind, and the logarithm of their mean width."""
     widths = [own.output[0] for own in placed if isinstance(own.layer, kind)]
     return float(len(widths)), math.log(sum(widths) / len(widths)) if widths else 0.0
 
 
 def _pooled(layers: Sequence[Layer]) -> tuple[float, float]:
-    """Return the number of pools, and the logarithm of all strides together."""
+    """Return the number of pools, and the logarithm of the product of all strides."""
     strides = [layer.stride_h * layer.stride_w for layer in layers if isinstance(layer, Convolution | Pooling)]
     return float(sum(isinstance(layer, Pooling) for layer in layers)), math.log(math.prod(strides))
 
@@ -53,7 +53,7 @@ def _first_kernel(layers: Sequence[Layer]) -> float:
 
 
 def _shallow(layers: Sequence[Layer]) -> float:
-    """Return how many layers with weights follow on one without an activation between."""
+    """Return how many layers with weights follow another without an activation in between."""
     weighted = [layer for layer in layers if not isinstance(layer, Pooling | Dropout)]
     return float(sum(not isinstance(a, Activation | Inception) and not isinstance(b, Activation)
                      for a, b in itertools.pairwise(weighted)))  # fmt: skip

@@ -1,4 +1,4 @@
-"""A candidate as a frozen value: slots of layers, each on or off, and training genes; to JSON and back."""
+"""Define a candidate as a frozen value: slots of layers, each on or off, and training genes; to JSON and back."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Convolution:
 class Inception:
     """Four branches side by side: 1x1; 1x1 to 3x3; 1x1 to 5x5; 3x3 max pooling to 1x1 (Szegedy et al. 2015, fig. 2b).
 
-    A ReLU follows each convolution; height and width stay.
+    A ReLU follows each convolution; height and width stay the same.
     """
 
     op: ClassVar[str] = "inception"
@@ -50,7 +50,7 @@ class Inception:
 
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """Never padded."""
+    """Pooling is never padded."""
 
     op: ClassVar[str] = "pooling"
     kind: PoolingKind
@@ -68,7 +68,7 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class Dropout:
-    """Each value is set to 0 with probability `rate` while training, and the others scaled by 1 / (1 - rate)."""
+    """In training, each value is set to 0 with probability `rate`, and the others are scaled by 1 / (1 - rate)."""
 
     op: ClassVar[str] = "dropout"
     rate: float
@@ -104,7 +104,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Genome:
-    """Feature slots, then classifier slots; an inner product with one unit a class always follows and has no slot."""
+    """Feature slots, then classifier slots; an inner product with one unit per class always follows, and has no slot."""
 
     features: tuple[Slot, ...]
     classifier: tuple[Slot, ...]
@@ -127,7 +127,7 @@ class Genome:
 
     @classmethod
     def from_json(cls, text: str) -> Genome:
-        """Read the result of `to_json`; ValueError, in one line, for anything else. `shapes.repair` checks ranges."""
+        """Read the result of `to_json`; raise a one-line ValueError for anything else. `shapes.repair` checks ranges."""
         try:
             record = json.loads(text)
         except (ValueError, TypeError, RecursionError) as error:
@@ -166,15 +166,15 @@ def _slots(records: object, part: str, *, allowed: tuple[str, ...]) -> tuple[Slo
 
 T = TypeVar("T", bound=Layer | Training)
 
-# What a gene may be at all, by its declared type; ranges are the space's.
+# The possible values of a gene, by its declared type; the space defines ranges.
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "PoolingKind": get_args(PoolingKind),
     "ActivationKind": get_args(ActivationKind),
     "Optimizer": get_args(Optimizer),
     "Padding": get_args(Padding),
 }
-_MOST_SLOTS = 1000  # in each part; a space has a few dozen
-_LARGEST = 10**6  # of any integer gene: keeps shapes and counts of a stranger's genome in sane integers
+_MOST_SLOTS = 1000  # slots in each part, at most; a space has a few dozen
+_LARGEST = 10**6  # bound of any integer gene, which keeps shapes and counts of a stranger's genome reasonable
 
 
 def _value(kind: type[T], record: object, place: str) -> T:

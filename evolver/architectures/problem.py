@@ -1,4 +1,4 @@
-"""The networks of the paper as a problem to search: genomes are JSON text, as the archive and the workers hold them."""
+"""Define the networks of the paper as a search problem, with genomes as JSON text, as in the archive and the workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evolver.architectures.space import Space, suited
 from evolver.architectures.variation import crossover, mutate, random_genome
 from evolver.jobs import Settings, Survey
 
-# How often two parents are crossed, not only one of them mutated; ours.
+# How often two parents are crossed, instead of mutating only one; chosen by us.
 _CROSSED = 0.5
 _KEPT = 1024
 
@@ -25,7 +25,7 @@ class Architectures:
 
     def __init__(self, space: Mapping[str, Any]) -> None:
         self.space = Space(**space)
-        self._genomes: dict[str, Genome] = {}  # the last that were read or written: parents come again and again
+        self._genomes: dict[str, Genome] = {}  # genomes read or written last, as the same parents recur
 
     def random(self, rng: np.random.Generator, /) -> str:
         return self._written(random_genome(self.space, rng))
@@ -47,7 +47,7 @@ class Architectures:
         return features(self._read(genome), self.space)
 
     def adopted(self, genome: str, /) -> str:
-        """Return a genome of another space as one of this. Raises ValueError if the text is no genome."""
+        """Convert a genome of another space to this one. Raises ValueError if the text is not a genome."""
         return self._written(repair(self._read(genome), self.space))
 
     def _read(self, text: str) -> Genome:
@@ -66,7 +66,7 @@ class Architectures:
 
 
 def space_for(survey: Survey, settings: Settings) -> dict[str, Any]:
-    """Return the space that suits a data set and a device, as JSON can hold it."""
+    """Return the space that suits a data set and a device, as a JSON object."""
     space = suited(
         survey.input_shape,
         survey.classes,

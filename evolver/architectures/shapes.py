@@ -1,4 +1,4 @@
-"""Propagate shapes through a genome, count parameters and FLOPs, and repair misfits, in whole numbers only."""
+"""Propagate shapes through a genome, count parameters and FLOPs, and repair misfits, all in integers."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Placed:
     parameters: int
     flops: int
     kept: int
-    """Numbers that training keeps of one image: the outputs, those inside an inception layer too."""
+    """Number of values that training keeps per image: the outputs, including those inside an inception layer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The layers that are on, with the inner product that gives one number a class as the last.
+    """The layers that are on; the last is the inner product with one number per class.
 
-    A FLOP count is two for each multiply-add of convolutions and inner products, for one image, as
-    `torch.utils.flop_counter` counts; biases, pooling and activations count nothing.
+    A multiply-add of convolutions and inner products counts as two FLOPs, for one image, as in
+    `torch.utils.flop_counter`; biases, pooling and activations count as 0.
     """
 
     layers: tuple[Placed, ...]
@@ -56,12 +56,12 @@ def half(kernel: int) -> int:
 
 
 def steps(size: int, kernel: int, stride: int, padding: int) -> int:
-    """Return the number of places that a window takes along an axis; 0 or less where it does not fit."""
+    """Return the number of positions of a window along an axis; 0 or less if it does not fit."""
     return (size + 2 * padding - kernel) // stride + 1 if kernel <= size + 2 * padding else 0
 
 
 def place(layer: Layer, shape: Shape) -> Placed:
-    """Put a layer behind something of a shape. ValueError if its window does not fit."""
+    """Append a layer to an output of some shape. Raises ValueError if its window does not fit."""
     channels, height, width = shape
     if isinstance(layer, Activation | Dropout):
         return Placed(layer, shape, 0, 0, channels * height * width)
@@ -97,7 +97,7 @@ def _place_inception(layer: Inception, shape: Shape) -> Placed:
 
 
 def describe(genome: Genome, space: Space) -> Description:
-    """Return the layers with their output shapes, and their totals. ValueError if a window does not fit."""
+    """Return the layers with their output shapes, and totals. Raises ValueError if a window does not fit."""
     shape = space.input_shape
     layers = []
     for layer in (*genome.layers(), InnerProduct(space.classes)):
@@ -113,10 +113,10 @@ def describe(genome: Genome, space: Space) -> Description:
 
 
 def repair(genome: Genome, space: Space) -> Genome:
-    """Return the nearest genome that is valid in a space; one that already is comes back equal.
+    """Return the nearest genome that is valid in a space; a valid one is returned unchanged.
 
-    Slots are cut or filled up with ones that are off, genes are brought into their ranges, and windows into their inputs.
-    Then, while a limit is exceeded, all layers are narrowed equally; when that ends, the costliest one is switched off.
+    Excess slots are cut, missing ones added as off, genes are brought into their ranges, and windows into their inputs.
+    Then, while a limit is exceeded, all layers are narrowed equally; when none can be narrowed, the costliest is switched off.
     """
     training = _training_in_range(genome.training, space)
     features = _fitted(_counted(genome.features, space.feature_slots, Slot(False, Activation("relu"))), space.input_shape)
@@ -146,7 +146,7 @@ def _in_range(slot: Slot) -> Slot:
     layer = slot.layer
     genes, bounds = _BOUNDED[layer.op]
     changed: dict[str, Any] = {}
-    for gene, (low, high) in zip(genes, bounds, strict=True):  # most of repair's time is spent here
+    for gene, (low, high) in zip(genes, bounds, strict=True):  # repair spends most of its time here
         value = getattr(layer, gene)
         if not low <= value <= high:
             changed[gene] = low if value < low else high
@@ -165,7 +165,7 @@ def _training_in_range(training: Training, space: Space) -> Training:
 
 
 def _fitted(slots: tuple[Slot, ...], shape: Shape) -> tuple[Slot, ...]:
-    """Bring the genes of feature slots into range, and the windows of those that are on into their input shapes."""
+    """Bring the genes of feature slots into range, and fit the windows of those that are on to their input shapes."""
     fitted = []
     for slot in slots:
         inside = _in_range(slot)
@@ -182,7 +182,7 @@ def _window_fitted(layer: Layer, shape: Shape) -> Layer:
         return layer
     _, height, width = shape
     if isinstance(layer, Convolution) and layer.padding == "half":
-        # a wider kernel has weights that only ever meet the padding
+        # a wider kernel would have weights that only meet padding
         height, width = 2 * height - 1, 2 * width - 1
     if layer.kernel_h <= height and layer.kernel_w <= width:
         return layer
@@ -230,7 +230,7 @@ def _narrowed(genome: Genome, factor: float) -> Genome:
 
 
 def _without_costliest(genome: Genome, description: Description) -> Genome:
-    """Switch off the layer with the most FLOPs, or, if none has any, the one that keeps the most; there is one that is on."""
+    """Switch off the layer with the most FLOPs or, if none has any, the largest output; at least one is on."""
     placed = description.layers[:-1]
     costliest = max(range(len(placed)), key=lambda number: (placed[number].flops, placed[number].kept))
     numbers = [

@@ -1,4 +1,4 @@
-"""The ranges that genes are drawn from, each with its origin, and the limits that a data set and a machine set."""
+"""Define the ranges of genes, each with its origin, and the limits imposed by a data set and a machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evolver.architectures.genome import FEATURE_OPS
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """Whole numbers from low to high; `log`: every doubling is as likely as every other."""
+    """Integers from low to high; with `log`, every doubling is equally likely."""
 
     low: int
     high: int
@@ -25,7 +25,7 @@ class Integer:
         return self.low + int(u * (self.high - self.low + 1))
 
     def near(self, value: int, u: float) -> int:
-        """Map to another value a step away: up to a quarter of the range, or of its logarithm; one at least."""
+        """Map to another value, a step of up to a quarter of the range, or of its logarithm, but at least one."""
         if self.low == self.high:
             return self.low
         step = (2 * u - 1) / 4
@@ -65,7 +65,7 @@ class Real:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """One of some values; a value listed several times is that much likelier."""
+    """One of several values; a value listed repeatedly is proportionally likelier."""
 
     values: tuple[Any, ...]
 
@@ -82,7 +82,7 @@ class OneOf:
 
 Range: TypeAlias = Integer | Real | OneOf
 
-# Young et al. 2019, III.A, name the kinds of layers and their order, and give no range.
+# Young et al. 2019, III.A, name the kinds of layers and their order, but give no ranges.
 NOVA = "seen in evolved networks of MENNDL for NOvA, MINERvA_NOvA_network_analysis"
 OURS = "ours"
 
@@ -90,7 +90,7 @@ _WIDTH = Integer(4, 128, log=True)
 _KERNEL = Integer(1, 7)
 _STRIDE = OneOf((1, 1, 1, 1, 2, 3))
 
-# Kinds are the paper's. It gives no ranges: each below is ours, chosen to cover the named networks within CIFAR's 32x32.
+# The kinds are the paper's. It gives no ranges: we chose each below to cover the named networks within CIFAR's 32x32.
 LAYER_RANGES: Mapping[str, Mapping[str, tuple[Range, str]]] = {
     "convolution": {
         "channels": (Integer(8, 256, log=True), f"{OURS}; 1 to 128 {NOVA}"),
@@ -119,12 +119,12 @@ LAYER_RANGES: Mapping[str, Mapping[str, tuple[Range, str]]] = {
     "dropout": {"rate": (Real(0.0, 0.7), f"{OURS}; 0.1 to 0.68 {NOVA}")},
     "inner product": {"units": (Integer(16, 1024, log=True), OURS)},
 }
-# Which kinds a random slot has, and how likely it is on: ours.
+# The kinds of a random slot, and the probability that it is on; chosen by us.
 FEATURE_KINDS = OneOf(("convolution", "convolution", *FEATURE_OPS[1:4], "activation", "dropout"))
 CLASSIFIER_KINDS = OneOf(("inner product", "inner product", "activation", "activation", "dropout"))
 FEATURE_ON, CLASSIFIER_ON = 0.5, 0.2
 
-# All ours; the paper trains without augmentation and says no more. The best rates of the two optimisers are decades apart.
+# Chosen by us; the paper trains without augmentation and says no more. The optimisers' best rates are decades apart.
 LEARNING_RATES: Mapping[str, Real] = {"sgd": Real(2e-3, 0.3, log=True), "adamw": Real(2e-4, 2e-2, log=True)}
 OPTIMIZERS = OneOf(("sgd", "adamw"))
 WEIGHT_DECAY = Real(1e-5, 1e-1, log=True)
@@ -133,9 +133,9 @@ BATCH_SIZES = (16, 32, 64, 128, 256, 512, 1024, 2048)
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """All genomes of some numbers of slots for images of one shape; `shapes.repair` brings any genome inside.
+    """All genomes with given numbers of slots for images of one shape; `shapes.repair` brings any genome into the space.
 
-    The paper: 16 and 16 slots, both a setting (Young et al. 2019, III.A). The limits are ours: they keep a candidate from
+    The paper has 16 and 16 slots, as settings (Young et al. 2019, III.A). The limits are ours: they keep a candidate from
     costing more than a search can spend on it. The largest network of the paper's Table I has 30,105,165 parameters.
     """
 
@@ -149,9 +149,9 @@ class Space:
     batch_sizes: tuple[int, ...] = (64, 128, 256, 512, 1024)
     max_parameters: int = 40_000_000
     max_flops: int = 1_000_000_000
-    """Of one inference of one image, as `shapes.Description.flops`."""
+    """FLOPs of one inference on one image, as in `shapes.Description.flops`."""
     max_activations: int = 500_000_000
-    """Numbers that a training step keeps: outputs of all layers for one batch."""
+    """Number of values that a training step keeps: outputs of all layers for one batch."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(self.input_shape))  # lists in JSON
@@ -198,10 +198,10 @@ def suited(
     classifier_slots: int = 16,
     max_epochs: int = 30,
 ) -> Space:
-    """Return a space in which the costliest candidate trains for about a minute on one GPU, or three seconds on one CPU core.
+    """Return a space whose costliest candidate trains for about a minute on one GPU, or three seconds on one CPU core.
 
-    All train for as many epochs, so that none is ahead by its schedule; stops by rank spare the time of the hopeless.
-    An order of magnitude is all that is meant: 1e14 FLOP/s on a GPU, 5e9 on a core, three forward passes a training step.
+    All train for the same number of epochs, so that no schedule gives an advantage; stopping by rank saves time on hopeless ones.
+    Only the order of magnitude matters: 1e14 FLOP/s on a GPU, 5e9 on a core, three forward passes per training step.
     """
     flops = (60 * 1e14 if cuda else 3 * 5e9) / (3 * training_images * max_epochs)
     sizes = (64, 128, 256, 512, 1024) if cuda else (16, 32, 64, 128)
@@ -212,7 +212,7 @@ def suited(
         classifier_slots,
         max_epochs,
         max_epochs,
-        # a batch of a twelfth of the set leaves enough steps in an epoch to learn from
+        # batches of a twelfth of the set leave enough steps per epoch to learn
         batch_sizes=tuple(size for size in sizes if size <= max(training_images // 12, sizes[0])),
         max_flops=max(20 * math.prod(input_shape) * classes, min(2_000_000_000, int(flops))),
     )

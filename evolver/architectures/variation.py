@@ -1,4 +1,4 @@
-"""Draw, cross and mutate genomes: a generator in, a valid genome out, the parents untouched."""
+"""Draw, cross and mutate genomes: given a generator, return a valid genome; parents stay unchanged."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ Uniforms = Iterator[float]
 _SLOT_DRAWS = 2 + max(len(genes) for genes in LAYER_RANGES.values())
 _TRAINING_DRAWS = len(fields(Training))
 
-# How one change of a mutation falls; ours.
+# Probabilities of the changes in a mutation; chosen by us.
 GENE, TRAINING_GENE, TOGGLE, RETYPE, MOVE = 0.45, 0.15, 0.2, 0.1, 0.1
-FAR = 0.25  # share of gene changes that draw anew instead of taking a step
+FAR = 0.25  # share of gene changes that draw a new value instead of taking a step
 
 
 def random_genome(space: Space, rng: np.random.Generator) -> Genome:
@@ -43,9 +43,9 @@ def random_genome(space: Space, rng: np.random.Generator) -> Genome:
 
 
 def crossover(a: Genome, b: Genome, space: Space, rng: np.random.Generator) -> Genome:
-    """Take the slots between two borders from b and the others from a; of the training genes each from either.
+    """Take the slots between two borders from b, the others from a, and each training gene from either.
 
-    The learning rate goes with its optimiser. ValueError for parents of another number of slots.
+    The learning rate stays with its optimiser. Raises ValueError for parents with different numbers of slots.
     """
     _check(a, space)
     _check(b, space)
@@ -60,9 +60,9 @@ def crossover(a: Genome, b: Genome, space: Space, rng: np.random.Generator) -> G
 def mutate(genome: Genome, space: Space, rng: np.random.Generator, *, rate: float = 2.0) -> Genome:
     """Change a genome in `rate` places on average, in at least one.
 
-    A change steps or redraws one gene of a layer that is on or of the training, switches a slot on or off, gives it another
-    kind of layer, or moves it to another place among its kind of slots. Repair may undo it; the genome then equals its parent.
-    ValueError for a parent of another number of slots.
+    A change steps or redraws one gene of the training or of a layer that is on, switches a slot on or off, gives it another
+    kind of layer, or moves it to another position in its part. Repair may undo it; then the genome equals its parent.
+    Raises ValueError for a parent with another number of slots.
     """
     _check(genome, space)
     if rate < 1:
@@ -80,7 +80,7 @@ def _check(parent: Genome, space: Space) -> None:
 
 
 def _uniforms(rng: np.random.Generator, count: int) -> Uniforms:
-    # one call for all draws: a call for each would cost more than everything else here
+    # one call for all draws, as separate calls would cost more than everything else here
     return iter(rng.random(count).tolist())
 
 

@@ -11,10 +11,10 @@ from profilers.meters.base import PowerMeter, Reading
 
 
 class Joules:
-    """Energy of some devices since this was opened: their whole consumption, whoever uses them.
+    """The energy of some devices since this was opened: all of their consumption, whoever uses them.
 
-    From counters if there are any; else from power, by the trapezoidal rule between two calls, which misses what is
-    shorter than the time between them. Raises EvolverError if a device has no meter.
+    It comes from counters, if there are any; else from power, by the trapezoidal rule between two calls, which misses
+    anything shorter than the time between them. Raises EvolverError if a device has no meter.
     """
 
     def __init__(self, places: Sequence[str], spec: str | None) -> None:
@@ -36,7 +36,7 @@ class Joules:
         self._last = [self._read(meter) for meter in self._meters]
 
     def joules(self) -> float:
-        """Return the energy since the start. Raises EvolverError if a meter says nothing any more."""
+        """Return the energy since the start. Raises EvolverError if a meter no longer answers."""
         for k, meter in enumerate(self._meters):
             reading = self._read(meter)
             self._joules += _between(self._last[k], reading)

@@ -1,4 +1,4 @@
-"""Turn the signals that ask a search to end into one call, and its exit status."""
+"""Handle the signals that ask a search to end, and find its exit status."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# Ctrl-C, and what job systems send before they kill: SLURM at pre-emption and `scancel` SIGTERM, or what --signal names.
+# Ctrl-C, and the signals of job systems before they kill: SLURM sends SIGTERM (pre-emption, `scancel`) or --signal's.
 _NOTICES = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Stopped(KeyboardInterrupt):
-    """A second signal; `status` is the exit status of the command."""
+    """A second signal has arrived; `status` is the exit status of the command."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ def exit_status(signal_: signal.Signals | None) -> int:
 
 @contextmanager
 def interrupts(first: Callable[[int], None]) -> Iterator[None]:
-    """Call first at the first notice to end; the second raises Stopped."""
+    """Call `first` at the first signal to end; the second raises Stopped."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""The loop of a search: births to workers, outcomes to the archive, until a budget is spent; resumed from the archive."""
+"""Run the loop of a search: births to workers, outcomes to the archive, until a budget is spent; resumable."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from evolver.search.run_state import RunState
 from evolver.workers.executors import Engine
 from evolver.workers.pool import outcome_of, perform
 
-# A job that its executor or its machine lost is run again so often in all; ours. One that a worker could not begin is no
-# candidate's fault, and is tried again until something else is done or nothing is.
+# Number of attempts for a job that its executor or machine lost; chosen by us. A job that a worker could not begin is not
+# a candidate's fault, and is retried until other jobs finish, or none does.
 _TRIES = 3
-# This many lost jobs in a row per concurrent job, or this many crashes and no other outcome, end the run; ours.
+# This many consecutive lost jobs per concurrent job, or this many crashes without another outcome, end the run; our choice.
 _LOST_IN_A_ROW, _CRASHES_IN_A_ROW = 3, 20
-# How often the best are looked for among the new means, or among those whose last training succeeds; and what the seed of a
-# later training is apart; ours.
+# Rounds of searching for the best among new means, or among those whose last training succeeds; and the distance between
+# the seeds of later trainings; chosen by us.
 _ROUNDS, _AGAIN_SEED = 3, 1_000_003
 _TICK_S = 0.25
 _ASK_CAPACITY_S = 2.0
 
 
 class JouleMeter(Protocol):
-    """Energy since it was opened, in joules."""
+    """Return the energy since it was opened, in joules."""
 
     def joules(self) -> float: ...
 
 
-_Order = tuple[int, Task, int]  # birth, task, which try
+_Order = tuple[int, Task, int]  # birth, task, number of the attempt
 
 
 @dataclass
@@ -60,12 +60,12 @@ class Loop:
     clock: Callable[[], float] = time.monotonic
     ended: str = ""
     interrupted_by: signal.Signals | None = None
-    _faults: int = 0  # lost or crashed, since there was another outcome
-    _running: dict[tuple[int, Task], int] = field(default_factory=dict)  # value: which try
+    _faults: int = 0  # consecutive lost or crashed jobs
+    _running: dict[tuple[int, Task], int] = field(default_factory=dict)  # value: number of the attempt
     _done: queue.SimpleQueue[tuple[int, Task, Future[Outcome]] | None] = field(default_factory=queue.SimpleQueue)
     _phase: str = "search"
-    finished: int = 0  # trainings of this command
-    saved: set[int] = field(default_factory=set)  # winners that this command saved
+    finished: int = 0  # trainings in this command
+    saved: set[int] = field(default_factory=set)  # winners saved by this command
     _joules: float | None = None
     _searched_s: float | None = None
 
@@ -79,7 +79,7 @@ class Loop:
             self._devices = self.engine.devices()
 
     def run(self) -> None:
-        """Search, then measure and finish as requested; `ended` says why it ended."""
+        """Search, then measure and finish as requested; `ended` tells why it ended."""
         session = self.archive.start_session(provenance(self.request, self.engine.name, self._devices, births=self._resumed))
         self._weights.open()
         try:
@@ -123,7 +123,7 @@ class Loop:
             self._finish(self.request.final)
 
     def _confirm(self) -> None:
-        """Train the best again, and those that take their places, until the best were all trained several times."""
+        """Retrain the best, and those that replace them, until all of the best have been trained several times."""
         for _ in range(_ROUNDS):
             doubtful = self.course.doubtful(self.request.confirm)
             if self.interrupted_by or not doubtful:
@@ -132,7 +132,7 @@ class Loop:
             self._want(doubtful, *AGAIN)
 
     def _finish(self, count: int) -> None:
-        """Train the best once more; if that fails, the next best take their places, in a few rounds."""
+        """Train the best once more; if that fails for some, the next best replace them, for a few rounds."""
         for _ in range(_ROUNDS):
             failed = sum(outcome.status != "ok" for outcome in self.course.finals.values())
             self._want(self.course.winners(count + failed), "final")
@@ -144,9 +144,9 @@ class Loop:
         self._until_done(lambda room: self._waiting(room, *tasks))
 
     def _until_done(self, jobs: Callable[[int], Iterator[_Order]]) -> None:
-        """Keep the workers busy with jobs until none comes and none runs; interrupted, until none runs."""
+        """Keep the workers busy until no job is left or running; if interrupted, until none is running."""
         while True:
-            # one commit for what came and what is born from it, before any of that is submitted
+            # one commit for outcomes and the births that follow, before any of these are submitted
             with self.archive.together():
                 again = self._take_in() if self._running or self._room() <= 0 else []
                 chosen = [] if self.interrupted_by else [*again, *jobs(self._room())]
@@ -199,7 +199,7 @@ class Loop:
 
     def _submit(self, number: int, task: Task, attempt: int) -> None:
         birth = self.course.birth(number)
-        # a cluster's worker stands in another folder
+        # a cluster's worker runs in another folder
         export = str(self.request.exported(number).absolute()) if task == "final" else None
         rungs, weights, keep_from = self.course.rungs(birth) if task == "train" else (), None, 0.0
         if task in ("train", "measure"):
@@ -212,7 +212,7 @@ class Loop:
         future.add_done_callback(lambda future: self._done.put((number, task, future)))
 
     def _take_in(self) -> list[_Order]:
-        """Wait a moment for outcomes, and keep all that have arrived; return the jobs to run again."""
+        """Wait briefly for outcomes, and save all that have arrived; return the jobs to run again."""
         again = []
         wait_s = _TICK_S
         with suppress(queue.Empty):
@@ -229,7 +229,7 @@ class Loop:
         unready = "place" in outcome.notes
         if outcome.status == "lost" and (unready or attempt < _TRIES or self.interrupted_by):
             attempt += not unready
-            self._running[number, task] = attempt  # it keeps its place: as one that waits it would be submitted twice
+            self._running[number, task] = attempt  # it keeps its place; among the waiting jobs, it would be submitted twice
             return [(number, task, attempt)]
         if self.archive.save_outcome(number, task, outcome):
             self.course.tell(number, task, outcome)
@@ -248,7 +248,7 @@ class Loop:
             self.saved.add(number)
 
     def _see_faults(self, outcome: Outcome) -> None:
-        """End a run that no longer makes progress: the fault is then not the candidates'."""
+        """End a run that no longer makes progress, as the candidates cannot be at fault."""
         self._faults = self._faults + 1 if outcome.status in ("lost", "crash") else 0
         most = _LOST_IN_A_ROW * max(1, self._capacity[0])
         most = most if outcome.status == "lost" else max(most, _CRASHES_IN_A_ROW)
@@ -269,7 +269,7 @@ class Loop:
 
     @contextmanager
     def _engine_asked(self) -> Iterator[None]:
-        """Turn the errors of an engine that has gone away into one line; each engine has its own."""
+        """Turn the errors of an engine that has disappeared into one line; each engine has its own errors."""
         try:
             yield
         except Exception as error:

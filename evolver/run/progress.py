@@ -1,4 +1,4 @@
-"""Show on standard error how far a search is: one line that stays, plain lines, or nothing."""
+"""Show the progress of a search on standard error: one updated line, plain lines, or nothing."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Literal
 
 Mode = Literal["auto", "plain", "quiet"]
 _PLAIN_EVERY_S = 10.0
-_NAMED = 4  # this many devices are named in a line, more are counted
+_NAMED = 4  # up to this many devices are named in a line; more are counted
 
 
 @dataclass(frozen=True, slots=True)
 class SearchProgress:
-    """How far a search is."""
+    """The progress of a search."""
 
     phase: str  # "search", "confirm", "measure", "final", "finishing"
     births: int
-    asked: int | None  # births, of the budget
+    asked: int | None  # births allowed by the budget
     finished: int
     running: int
-    waiting: int  # to be measured or finished, beside those that run
-    rate_per_s: float  # finished births of this command, while it searched
+    waiting: int  # jobs waiting to be measured or finished, besides those running
+    rate_per_s: float  # births finished by this command while searching
     best: tuple[float, int] | None  # accuracy, birth
     front: int
     statuses: Mapping[str, int]
@@ -32,11 +32,11 @@ class SearchProgress:
     elapsed_s: float
     left_s: float | None
     joules: float | None
-    resumed: int  # births that the archive held before
+    resumed: int  # births in the archive before this command
 
 
 def line_of(progress: SearchProgress) -> str:
-    """Return all that is known in one line, so that it can also be searched in a log."""
+    """Return the progress in one line, which can also be searched for in a log."""
     asked = f" of {max(progress.asked, progress.births):,}" if progress.asked else ""
     parts = [f"{progress.finished:,}{asked} done, {progress.running} running", f"{progress.rate_per_s * 3600:,.0f}/h"]
     if progress.best is not None:
@@ -55,21 +55,21 @@ def line_of(progress: SearchProgress) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return 75 seconds as 1:15."""
+    """Format 75 seconds as 1:15."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def say_waiting(mode: Mode) -> None:
-    """Say that nothing can begin: a cluster's workers may come hours after its scheduler."""
+    """State that nothing can begin, as a cluster's workers may come hours after its scheduler."""
     if mode != "quiet" and sys.stderr is not None:
         print("no worker has joined yet; the search starts when one does (Ctrl-C stops)", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def watching(mode: Mode) -> Iterator[Callable[[SearchProgress], None]]:
-    """Yield a function to call now and then with the progress of a search."""
+    """Yield a function to be called repeatedly with the progress of a search."""
     if mode == "quiet" or sys.stderr is None:
         yield lambda progress: None
     elif mode == "plain" or not sys.stderr.isatty():

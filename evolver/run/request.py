@@ -1,4 +1,4 @@
-"""What is asked of a search, and how it begins or resumes from its archive."""
+"""Define the request for a search, and begin or resume it from its archive."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Genomes(Problem[str], Protocol):
     """A problem whose genomes are JSON text."""
 
     def adopted(self, genome: str, /) -> str:
-        """Return a genome from elsewhere as one of this problem. Raises ValueError if it is none."""
+        """Convert a genome from elsewhere to one of this problem. Raises ValueError if it is not a genome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When to stop; None is no limit. births are those of the archive, time_s is that of this command."""
+    """When to stop; None means no limit. births counts those in the archive, time_s the seconds of this command."""
 
     births: int | None = None
     time_s: float | None = None
@@ -56,7 +56,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """All that a user asks of a search."""
+    """Everything that a user asks of a search."""
 
     archive: Path
     settings: Settings
@@ -66,9 +66,9 @@ class SearchRequest:
     stops: bool = True
     deadline_s: float = 600.0
     start: tuple[str, ...] = ()  # genomes
-    earlier: tuple[tuple[str, float], ...] = ()  # genome and accuracy: what the surrogate learns from first
-    confirm: int = 0  # how many of the best are trained again with other seeds
-    final: int = 0  # how many of the best are trained once more, tested and saved
+    earlier: tuple[tuple[str, float], ...] = ()  # genomes and accuracies from which the surrogate first learns
+    confirm: int = 0  # number of best candidates to train again with other seeds
+    final: int = 0  # number of best candidates to train once more, test and save
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class SearchRequest:
             raise ValueError(f"the deadline of a candidate is {self.deadline_s:g} s; it must be above 0")
 
     def exported(self, birth: int) -> Path:
-        """Return the path, without its extension, that a winner is saved to."""
+        """Return the path, without extension, to which a winner is saved."""
         return self.archive.with_name(f"{self.archive.stem}-{birth}")
 
     @property
@@ -112,13 +112,13 @@ def begun(request: SearchRequest, work: Work, engine: Engine, archive: SearchArc
 
 
 def resumed(request: SearchRequest, work: Work, held: Mapping[str, Any], archive: SearchArchive) -> tuple[RunState, Settings]:
-    """Take up the run that an archive holds. Raises EvolverError where it was begun otherwise than is asked for."""
+    """Resume the run in an archive. Raises EvolverError if it began with other settings than requested."""
     with one_line_errors(request.archive):
         return _resumed(request, work, held, archive)
 
 
 def unlike(held: Mapping[str, Any], now: Mapping[str, Any], /) -> str | None:
-    """Return a setting that is not as it was; one that an older version did not know was off."""
+    """Return a setting that has changed; one that an older version did not know counts as off."""
     before, asked = ({**fixed, **fixed["plan"]} for fixed in (held, now))
     names = (name for name in asked if name != "plan")
     return next((name for name in names if (before[name] != asked[name] if name in before else asked[name])), None)
@@ -136,7 +136,7 @@ def _resumed(request: SearchRequest, work: Work, held: Mapping[str, Any], archiv
     settings = replace(request.settings, space=held["space"])
     course = _course(request, work, settings, held["start"], held.get("earlier", ()))
     outcomes = list(archive.outcomes())
-    # where outcomes are told in the order of birth, each birth is to know those before it and no more
+    # if outcomes are told in order of birth, each birth must know exactly those before it
     first = {number: outcome for number, task, outcome in outcomes if task == "train"} if request.plan.lag is not None else {}
     for birth in archive.births():
         course.replay(birth)
@@ -164,7 +164,7 @@ def _course(
 
 
 def provenance(request: SearchRequest, executor: str, devices: Sequence[str], *, births: int) -> dict[str, Any]:
-    """Return the provenance of one command of a run; `births` are those that the archive had before."""
+    """Return the provenance of one command of a run; `births` counts those in the archive before it."""
     return {
         "command": request.command,
         "executor": executor,

@@ -1,4 +1,4 @@
-"""One command's part of a search, from the request to the summary."""
+"""Run one command's part of a search, from the request to the summary."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def architectures() -> Work:
 def evolve(request: SearchRequest, work: Work, engine: Engine, *, progress: Mode = "auto") -> dict[str, Any]:
     """Search until a budget is spent; return the summary as a JSON object."""
     new = not request.archive.exists()
-    # the meter first: where there is none, no archive is begun that another --meter would not fit
+    # the meter first, so that without one no archive is begun, which another --meter would not fit
     with _meter(request, engine) as meter, SearchArchive(request.archive) as archive:
         held = archive.settings
         try:
@@ -49,7 +49,7 @@ def evolve(request: SearchRequest, work: Work, engine: Engine, *, progress: Mode
 
 @contextmanager
 def _meter(request: SearchRequest, engine: Engine) -> Iterator[JouleMeter | None]:
-    """Open the meters of the devices where energy is a budget: opening some takes longer than a run does to start."""
+    """Open the meters of the devices only if energy is a budget, as opening some takes longer than starting a run."""
     if request.budget.joules is None:
         yield None
     else:
@@ -110,7 +110,7 @@ def run(
 
 
 def as_text(answer: dict[str, Any]) -> str:
-    """Return the plan or the summary for people."""
+    """Return the plan or the summary as text."""
     if "ended" not in answer:
         return "\n".join(f"{name.replace('_', ' ') + ':':22}{_words(value)}" for name, value in answer.items())
     counts = ", ".join(f"{count} {status}" for status, count in answer["outcomes"].items()) or "no outcome"
@@ -150,7 +150,7 @@ def _words(value: Any) -> str:
 
 def _final(request: SearchRequest, birth: int, outcome: Outcome, *, now: bool) -> dict[str, Any]:
     path = request.exported(birth)
-    there = now or path.with_name(f"{path.name}.pt2").exists()  # what an earlier command saved may have been moved
+    there = now or path.with_name(f"{path.name}.pt2").exists()  # files saved by an earlier command may have been moved
     saved = str(path) if outcome.status == "ok" and there else None
     return {
         "candidate_id": str(birth),

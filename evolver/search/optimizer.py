@@ -1,8 +1,8 @@
 """Turn finished candidates into the next births: a steady-state genetic algorithm, ask and tell.
 
-No process, file, clock or device is in here. A birth draws its randomness from (run seed, birth number) alone and depends
-otherwise only on the births before it and on the outcomes told before it, in their order: replay both and the next
-births come out the same, bit for bit.
+This knows no process, file, clock or device. A birth draws its randomness only from (run seed, birth number) and depends
+otherwise only on the births and outcomes before it, in their order: replay both, and the next
+births are the same, bit for bit.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from evolver.search.surrogate import Surrogate
 
 G = TypeVar("G")
 
-# No part of the paper: population size, tournament size and lifetime are ours (reference: Deb et al. 2002 for ranks and
+# Not from the paper: we chose population size, tournament size and lifetime (reference: Deb et al. 2002 for ranks and
 # feasibility first, Real et al. 2019 for ageing).
-# Of the surrogate, ours: children of which one is chosen, every how manyth birth goes without, after how many outcomes it
-# begins, and over how many births it is looked whether workers are idle, who must not wait for it.
+# For the surrogate, chosen by us: children from which one is chosen, the interval of births without it, outcomes before it
+# begins, and births over which idle workers, which must not wait for it, are detected.
 _SCREENED, _UNSCREENED, _LEARNT, _REMEMBERED = 16, 4, 32, 32
-# Births are random until the population is full, but at most this many times the population; ours. Where half of the random
-# candidates fail, a search that breeds from the first few is caught by one of them: tests/benchmarks/README.md has figures.
+# Births are random until the population is full, but at most this many times the population; our choice. If half of the random
+# candidates fail, a search that breeds from the first few gets stuck with one of them: see tests/benchmarks/README.md.
 _FIRST = 4
-_DRAWS = 64  # how often a birth may be redrawn because it is a duplicate or violates a limit
+_DRAWS = 64  # attempts to redraw a birth that is a duplicate or violates a limit
 
 
 class Problem(Protocol[G]):
-    """The genomes that are searched. All functions are pure, randomness is handed in."""
+    """The genomes to search. All functions are pure; randomness is passed in."""
 
     def random(self, rng: np.random.Generator, /) -> G: ...
 
     def vary(self, first: G, second: G, rng: np.random.Generator, /) -> G:
-        """Return a mutated cross of two genomes."""
+        """Return a mutated crossing of two genomes."""
 
     def key(self, genome: G, /) -> str:
         """Return the same text for genomes that compute the same function."""
@@ -50,15 +50,15 @@ class Problem(Protocol[G]):
 
 
 class Described(Problem[G], Protocol[G]):
-    """A problem whose genomes a surrogate can be asked about."""
+    """A problem whose genomes a surrogate can judge."""
 
     def features(self, genome: G, /) -> Sequence[float]:
-        """Return numbers, always as many, by which genomes are alike."""
+        """Return a fixed number of features that are similar for similar genomes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Birth(Generic[G]):
-    """A genome that is to be evaluated. `told` is the number of outcomes that the search knew at its birth."""
+    """A genome to evaluate. `told` is the number of outcomes that the search knew at its birth."""
 
     number: int
     genome: G
@@ -71,16 +71,16 @@ class Birth(Generic[G]):
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """What a search is after, and its settings; equal plans and seeds give equal searches."""
+    """The objectives and settings of a search; equal plans and seeds give equal searches."""
 
     objectives: tuple[Objective, ...] = (ACCURACY,)
     limits: tuple[Limit, ...] = ()
     seed: int = 0
     population: int = 32
     tournament: int = 4
-    lifetime: int = 256  # how many outcomes after its own a candidate may still become a parent
-    surrogate: bool = False  # screen children with a model of the accuracies seen
-    lag: int | None = None  # a birth knows the outcomes of all births but the last `lag`; None: of those that have arrived
+    lifetime: int = 256  # number of outcomes after its own in which a candidate may still become a parent
+    surrogate: bool = False  # whether to screen children with a model of the accuracies seen
+    lag: int | None = None  # a birth knows the outcomes of all births but the last `lag`; None: those that have arrived
 
     def __post_init__(self) -> None:
         columns = [objective.column for objective in self.objectives]
@@ -110,12 +110,12 @@ class _Member(Generic[G]):
     genome: G
     told: int
     violation: float
-    costs: tuple[float, ...] | None  # None where an objective, or what a limit is of, was not measured
+    costs: tuple[float, ...] | None  # None if an objective, or a column with a limit, was not measured
 
 
 @dataclass
 class Search(Generic[G]):
-    """Ask for births, tell outcomes. `start` are genomes that come before the random ones."""
+    """Ask for births, tell outcomes. `start` holds genomes that precede the random ones."""
 
     problem: Problem[G]
     plan: SearchSettings
@@ -123,14 +123,14 @@ class Search(Generic[G]):
     births: int = 0
     told: int = 0
     _keys: set[str] = field(default_factory=set)
-    _waiting: dict[int, Birth[G]] = field(default_factory=dict)  # births that were not told yet
+    _waiting: dict[int, Birth[G]] = field(default_factory=dict)  # births without an outcome yet
     _recent: deque[_Member[G]] = field(default_factory=deque)
     _population: list[_Member[G]] | None = None  # best first
     _surrogate: Surrogate = field(default_factory=Surrogate)
     _in_flight: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
     def learn(self, genome: G, accuracy: float) -> None:
-        """Tell the surrogate of a candidate of an earlier run."""
+        """Tell the surrogate about a candidate of an earlier run."""
         if self.plan.surrogate:
             self._surrogate.add(self._features(genome), accuracy)
 
@@ -138,7 +138,7 @@ class Search(Generic[G]):
         return cast(Described[G], self.problem).features(genome)
 
     def ask(self) -> Birth[G] | None:
-        """Return the next birth, or None if no genome could be found that was not born before."""
+        """Return the next birth, or None if no new genome could be found."""
         number = self.births
         rng = np.random.default_rng(np.random.SeedSequence(self.plan.seed, spawn_key=(number,)))
         seed = int(rng.integers(2**31))
@@ -151,7 +151,7 @@ class Search(Generic[G]):
         return birth
 
     def replay(self, birth: Birth[G]) -> None:
-        """Take note of a birth: of one that ask gives, or of one from an earlier part of the run."""
+        """Record a birth, returned by ask or from an earlier part of the run."""
         if birth.number != self.births:
             raise ValueError(f"birth {birth.number} does not follow after {self.births} births")
         self._in_flight.append(birth.number - birth.told)
@@ -160,7 +160,7 @@ class Search(Generic[G]):
         self._waiting[birth.number] = birth
 
     def tell(self, number: int, values: Mapping[str, float | None] | None) -> None:
-        """Report the outcome of a birth: a value for each column, None if not measured or failed."""
+        """Record the outcome of a birth: a value for each column; None if not measured or failed."""
         if number not in self._waiting:
             raise ValueError(f"birth {number} was never asked for, or was already told")
         birth = self._waiting.pop(number)
@@ -177,11 +177,11 @@ class Search(Generic[G]):
 
     @property
     def population(self) -> tuple[int, ...]:
-        """Return the births that may become parents now, best first."""
+        """Return the births that may now become parents, best first."""
         return tuple(member.number for member in self._living())
 
     def _living(self) -> list[_Member[G]]:
-        """Return the best of those that are not too old (ageing: Real et al. 2019; survival: Deb et al. 2002)."""
+        """Return the best of those not too old (ageing: Real et al. 2019; survival: Deb et al. 2002)."""
         if self._population is None:
             recent = list(self._recent)
             violations, costs = [member.violation for member in recent], [member.costs for member in recent]
@@ -198,7 +198,7 @@ class Search(Generic[G]):
         return tuple(costs) if len(costs) == len(self.plan.objectives) else None
 
     def _draw(self, number: int, rng: np.random.Generator) -> tuple[G, str, tuple[int, ...], Mapping[str, float]] | None:
-        """Draw until a genome is new and keeps the limits; failing that, take the new one nearest to them."""
+        """Draw until a genome is new and meets the limits; failing that, take the new one closest to meeting them."""
         nearest: tuple[float, tuple[G, str, tuple[int, ...], Mapping[str, float]]] | None = None
         for draw in range(2 * _DRAWS):
             given = number < len(self.start) and draw == 0
@@ -220,12 +220,12 @@ class Search(Generic[G]):
         return nearest[1] if nearest else None
 
     def _fills(self, number: int) -> bool:
-        """Return whether a birth is random, to fill the population."""
+        """Tell whether a birth is random, to fill the population."""
         living = len(self._living())
         return not living or (living < self.plan.population and number < _FIRST * self.plan.population)
 
     def _child(self, number: int, rng: np.random.Generator) -> tuple[G, tuple[int, ...]]:
-        """Return a child of two parents, or the one of several that the surrogate draws the highest accuracy for."""
+        """Return a child of two parents, or the one of several for which the surrogate draws the highest accuracy."""
         children = []
         for _ in range(_SCREENED if self._screens(number) else 1):
             first, second = self._tournament(rng), self._tournament(rng)
@@ -235,7 +235,7 @@ class Search(Generic[G]):
         return children[int(self._surrogate.drawn([self._features(child) for child, _ in children], rng).argmax())]
 
     def _screens(self, number: int) -> bool:
-        """Return whether a birth is screened: not every fourth, nor while workers are idle, nor before enough was learnt."""
+        """Tell whether a birth is screened: not every fourth, nor while workers are idle, nor before enough has been learned."""
         if not self.plan.surrogate or number % _UNSCREENED == 0 or len(self._surrogate) < _LEARNT:
             return False
         return max(self._in_flight, default=0) - (number - self.told) <= 1
@@ -246,10 +246,10 @@ class Search(Generic[G]):
 
 
 def best_first(violations: Sequence[float], costs: Sequence[tuple[float, ...] | None], most: int, /) -> list[int]:
-    """Return the best of n candidates, at most `most`: feasible first, then by layer, then by crowding.
+    """Return the best of n candidates, up to `most`: feasible ones first, then by layer, then by crowding.
 
-    Those with an objective that was not measured (costs None) come after the complete ones, those that break limits after
-    all others, by how much they do. Of equal ones the later comes first: it lives longer.
+    Those with an unmeasured objective (costs None) come after the complete ones; those that violate limits come after
+    all others, by the extent of the violation. Of equal ones, the later comes first, as it lives longer.
     """
     n = len(violations)
     layer, crowding = np.full(n, n, dtype=np.int64), np.zeros(n)
@@ -262,10 +262,10 @@ def best_first(violations: Sequence[float], costs: Sequence[tuple[float, ...] | 
 
 
 def _ranked(costs: NDArray[np.float64], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return layer and crowding [n] of costs [n, d]; crowding only in the layers that the best `most` reach."""
+    """Return layer and crowding [n] of costs [n, d]; crowding only in the layers to which the best `most` extend."""
     crowding = np.zeros(len(costs))
     if costs.shape[1] == 1:
-        # one objective needs no layers; numba, which they are compiled with, takes longer to load than a run to start
+        # one objective needs no layers; numba, which compiles them, takes longer to load than a run to start
         return np.unique(costs[:, 0], return_inverse=True)[1].reshape(-1).astype(np.int64), crowding
     from ecosel.dominance import crowding_distance, nondominated_rank
 

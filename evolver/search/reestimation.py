@@ -1,4 +1,4 @@
-"""Re-estimate a candidate's accuracy from several trainings: the highest of many single ones is partly luck."""
+"""Re-estimate a candidate's accuracy from several trainings, as the highest of many single ones is partly luck."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _T = (12.706, 4.303, 3.182, 2.776)
 def reestimated(outcomes: Sequence[Outcome]) -> Reestimate:
     """Return the mean accuracy of two to five trainings of one candidate, with its 95 % interval.
 
-    The interval joins two errors: that of the validation images, which is the same in every training, and that of the seeds,
+    The interval combines two errors: that of the validation images, which is the same in every training, and that of the seeds,
     t * s / sqrt(k). A training that failed counts as accuracy 0.
     """
     if not 2 <= len(outcomes) <= len(_T) + 1:

@@ -1,6 +1,6 @@
-"""The state of a search: replay outcomes in order, and decide what to run next.
+"""Hold the state of a search: replay outcomes in order, and decide what to run next.
 
-Pure: the same births and outcomes give the same state, whether they come from workers or from an archive.
+It is pure: the same births and outcomes give the same state, whether they come from workers or from an archive.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from evolver.search.two_fronts import TwoFronts
 
 Measure = Literal["all", "front", "none"]
 MEASURED = tuple(column for column, metric in METRICS.items() if metric.is_measured)
-# What the front of a run is taken of before anything is measured; FLOPs stand in for time and energy.
+# The objectives of a run's front before anything is measured; FLOPs stand in for time and energy.
 _KNOWN = ("parameters", "flops")
 # Stops by rank: at these numbers of epochs (thirds, as in successive halving; Li et al. 2018), below the median of at least
-# so many others (Golovin et al. 2017). The numbers are ours.
+# this many others (Golovin et al. 2017). We chose the numbers.
 _RUNGS = (1, 3, 9)
 _PEERS = 10
-_COMPARED = 128  # with the last of them: a threshold rises as the search finds better ones
+_COMPARED = 128  # compared with the last of them, as a threshold rises while the search finds better ones
 
 
 @dataclass
@@ -42,19 +42,19 @@ class RunState:
     search: Search[str] = field(init=False)
     statuses: Counter[str] = field(default_factory=Counter)
     waiting: dict[tuple[int, Task], None] = field(default_factory=dict)  # the jobs to do, in order
-    _births: dict[int, Birth[str]] = field(default_factory=dict)  # of those that still have something to do
+    _births: dict[int, Birth[str]] = field(default_factory=dict)  # of candidates that still have something to do
     _fronts: TwoFronts = field(default_factory=TwoFronts)
-    finals: dict[int, Outcome] = field(default_factory=dict)  # of the winners that were trained once more
-    _broken: set[int] = field(default_factory=set)  # births that are known to break a limit
-    _trained: dict[int, Outcome] = field(default_factory=dict)  # ok, and waiting to be measured before it is told
-    reestimates: dict[int, Reestimate] = field(default_factory=dict)  # of those that were trained again
-    _first_best: tuple[float, int] | None = None  # accuracy, and the birth's number below 0
-    _first: dict[int, Outcome] = field(default_factory=dict)  # ok and within the limits: the accuracy of the first training
-    _costs: dict[int, tuple[float, ...]] = field(default_factory=dict)  # of the same: their figures
+    finals: dict[int, Outcome] = field(default_factory=dict)  # of the winners trained once more
+    _broken: set[int] = field(default_factory=set)  # births known to violate a limit
+    _trained: dict[int, Outcome] = field(default_factory=dict)  # ok, and waiting to be measured before they are told
+    reestimates: dict[int, Reestimate] = field(default_factory=dict)  # of candidates that were trained again
+    _first_best: tuple[float, int] | None = None  # accuracy, and the negative number of the birth
+    _first: dict[int, Outcome] = field(default_factory=dict)  # ok and within the limits: accuracy of the first training
+    _costs: dict[int, tuple[float, ...]] = field(default_factory=dict)  # their figures
     _again: dict[int, dict[Task, Outcome]] = field(default_factory=dict)  # later trainings
-    _held: dict[int, tuple[Outcome, float]] = field(default_factory=dict)  # where outcomes are told in order: not told yet
-    _rungs: dict[int, tuple[tuple[int, float], ...]] = field(default_factory=dict)  # there: those at birth
-    _curves: dict[int, deque[tuple[float, float]]] = field(default_factory=dict)  # of a rung: (accuracy, parameters)
+    _held: dict[int, tuple[Outcome, float]] = field(default_factory=dict)  # if outcomes are told in order: those not told yet
+    _rungs: dict[int, tuple[tuple[int, float], ...]] = field(default_factory=dict)  # figures known at birth, for these
+    _curves: dict[int, deque[tuple[float, float]]] = field(default_factory=dict)  # by rung: (accuracy, parameters)
 
     def __post_init__(self) -> None:
         if self.plan.lag is not None and not self.plan.columns.isdisjoint((*MEASURED, "train_time_s")):
@@ -69,23 +69,23 @@ class RunState:
 
     @property
     def front(self) -> tuple[int, ...]:
-        """Return the births on the front of accuracy, parameters and FLOPs, by falling accuracy; none that breaks a limit."""
+        """Return the births on the front of accuracy, parameters and FLOPs, by falling accuracy; none violates a limit."""
         return tuple(birth for birth in self._fronts.numbers(front_only=True) if birth not in self._broken)
 
     @property
     def near_front(self) -> tuple[int, ...]:
-        """Return the births on that front and on the front of the rest, by falling accuracy."""
+        """Return the births on this front and on the front of the rest, by falling accuracy."""
         return self._fronts.numbers(front_only=False)
 
     @property
     def best(self) -> tuple[float, int] | None:
-        """Return accuracy and birth of the best: by its mean once any was trained again, by one training before."""
+        """Return accuracy and birth of the best: by means once any was trained again, before that by single trainings."""
         means = [(found.accuracy, -birth) for birth, found in self.reestimates.items() if birth not in self._broken]
         best = max(means, default=self._first_best)
         return None if best is None else (best[0], -best[1])
 
     def ask(self) -> Birth[str] | None:
-        """Return the next birth, which then waits to be trained; None if no new genome can be found."""
+        """Return the next birth, which then waits for training; None if no new genome can be found."""
         self._tell_in_order(self.search.births)
         birth = self.search.ask()
         if birth is not None:
@@ -94,13 +94,13 @@ class RunState:
 
     @property
     def ready(self) -> bool:
-        """Return whether all is known that the next birth depends on."""
+        """Tell whether everything that the next birth depends on is known."""
         if self.plan.lag is None:
             return True
         return all(number in self._held for number in range(self.search.told, self.search.births - self.plan.lag))
 
     def replay(self, birth: Birth[str]) -> None:
-        """Take note of a birth of an earlier part of the run."""
+        """Record a birth of an earlier part of the run."""
         self._tell_in_order(birth.number)
         self.search.replay(birth)
         self._noted(birth)
@@ -114,7 +114,7 @@ class RunState:
         return self._births[number]
 
     def want(self, birth: Birth[str], task: Task) -> None:
-        """Ask for more of a candidate than the search itself does."""
+        """Request more tasks for a candidate than the search itself does."""
         self._births[birth.number] = birth
         self.waiting[birth.number, task] = None
 
@@ -137,9 +137,9 @@ class RunState:
             self._births.pop(number, None)
 
     def rungs(self, birth: Birth[str]) -> tuple[tuple[int, float], ...]:
-        """Return at which epochs a candidate is looked at, and below which accuracy it is stopped there.
+        """Return the epochs at which a candidate is checked, and the accuracy below which it is stopped there.
 
-        It is compared only with those that have no more parameters: a small one may be right to be slow.
+        It is compared only with those that have no more parameters, as a small one may rightly learn slowly.
         """
         return self._rungs.get(birth.number) or self._thresholds(birth)
 
@@ -172,7 +172,7 @@ class RunState:
         measured = self.measure == "all" and values is not None
         if kept and self._tells_measured and (measured or number in self.near_front):
             measured = True
-            self._trained[number] = outcome  # and told when it was measured
+            self._trained[number] = outcome  # and told once it is measured
         elif self.plan.lag is not None:
             self._held[number] = outcome, parameters
         else:
@@ -196,7 +196,7 @@ class RunState:
         self.search.tell(number, _values(outcome) if outcome.status == "ok" and outcome.accuracy is not None else None)
 
     def _heard_again(self, number: int, task: Task, outcome: Outcome) -> None:
-        """Where a candidate was trained as often as is asked for, its mean takes the place of its first accuracy."""
+        """Replace a candidate's first accuracy by its mean once it was trained as often as requested."""
         trained = self._again.setdefault(number, {})
         trained[task] = outcome
         if len(trained) == len(AGAIN) and number in self._first:
@@ -207,13 +207,13 @@ class RunState:
                 self._broken.add(number)
 
     def doubtful(self, count: int) -> list[int]:
-        """Return which of the current best `count` were trained only once; none that violates a limit."""
+        """Return which of the current best `count` were trained only once; none violates a limit."""
         kept = (number for number in self._first if number not in self._broken)
         best = heapq.nsmallest(count, kept, key=lambda number: (-self._accuracy(number), number))
         return [number for number in best if number not in self.reestimates]
 
     def winners(self, count: int) -> list[int]:
-        """Return the best: by the mean of their trainings where accuracy is all that is searched for, else of the front."""
+        """Return the best: by mean accuracy if that is the only objective, else those on the front."""
         means = sorted(self.reestimates, key=lambda number: (-self._accuracy(number), number))
         known = [number for number in means if number not in self._broken] if self.plan.objectives == (ACCURACY,) else []
         return list(dict.fromkeys([*known, *self.front]))[:count]

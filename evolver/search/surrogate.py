@@ -1,7 +1,7 @@
-"""Guess the accuracy of genomes from those that were trained: a Gaussian process on their features (Rasmussen and Williams 2006).
+"""Predict the accuracy of genomes from trained ones, by a Gaussian process on their features (Rasmussen and Williams 2006).
 
-Plain NumPy: the master loads neither torch nor scikit-learn, and a fit of the last 256 outcomes takes some tens of
-milliseconds for every eight outcomes. The same outcomes give the same guesses.
+Uses plain NumPy: the master loads neither torch nor scikit-learn, and a fit of the last 256 outcomes takes some tens of
+milliseconds for every eight outcomes. The same outcomes give the same predictions.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-_LAST = 256  # outcomes that are fitted, the newest
-_REFIT = 8  # outcomes after which the model is fitted again
-_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)  # length scales, in roots of the number of features
-_NOISES = (0.05, 0.3)  # variances, of standardised values
+_LAST = 256  # number of newest outcomes fitted
+_REFIT = 8  # number of outcomes after which the model is fitted again
+_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)  # length scales, in units of the square root of the number of features
+_NOISES = (0.05, 0.3)  # noise variances of standardised values
 
 
 @dataclass
@@ -26,19 +26,19 @@ class Surrogate:
 
     _features: list[Sequence[float]] = field(default_factory=list)
     _values: list[float] = field(default_factory=list)
-    _fitted: int = -_REFIT  # outcomes that the model knows
+    _fitted: int = -_REFIT  # number of outcomes that the model knows
     _model: _Process | None = None
 
     def __len__(self) -> int:
         return len(self._values)
 
     def add(self, features: Sequence[float], accuracy: float) -> None:
-        """Take an outcome; one that failed has accuracy 0."""
+        """Add an outcome; a failed one has accuracy 0."""
         self._features.append(features)
         self._values.append(accuracy)
 
     def drawn(self, features: ArrayLike, rng: np.random.Generator) -> Floats:
-        """Return one draw of the accuracy of each of some genomes [n, d], by rank: a larger one is likelier to be better."""
+        """Draw the accuracy of each genome [n, d] once, as a rank: a larger one is likely to be better."""
         if self._model is None or len(self) - self._fitted >= _REFIT:
             self._model, self._fitted = _fit(np.array(self._features[-_LAST:]), np.array(self._values[-_LAST:])), len(self)
         mean, deviation = self._model.predict(np.asarray(features, dtype=np.float64))
@@ -61,11 +61,11 @@ class _Process:
 
 
 def _fit(features: Floats, values: Floats) -> _Process:
-    """Fit by the evidence over a grid of length scales and noises (Rasmussen and Williams 2006, eq. 2.30)."""
+    """Fit by maximising the evidence over a grid of length scales and noises (Rasmussen and Williams 2006, eq. 2.30)."""
     centre, spread = features.mean(axis=0), features.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     rows = (features - centre) / spread
-    # ranks, as accuracies crowd at chance level; equal ones share theirs
+    # ranks, as accuracies crowd at chance level; equal ones share a rank
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(count) - (count + 1) / 2)[place.reshape(-1)]
     wanted = (ranks - ranks.mean()) / (ranks.std() or 1.0)

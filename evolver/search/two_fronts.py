@@ -1,4 +1,4 @@
-"""Keep the first two fronts of growing results."""
+"""Keep the first two fronts of a growing set of results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ecosel.dominance import nondominated_rows
 
 
 class TwoFronts:
-    """The front of the added candidates, and the front of the rest, found when asked for."""
+    """The front of the added candidates, and the front of the rest, computed on demand."""
 
     def __init__(self) -> None:
         self._every: dict[int, tuple[float, ...]] = {}
@@ -18,8 +18,8 @@ class TwoFronts:
         self._second: list[int] = []
 
     def add(self, birth: int, costs: tuple[float, ...]) -> None:
-        """Take a candidate, or the new costs of one."""
-        if birth in self._every:  # what it kept from the fronts may come back
+        """Add a candidate, or update its costs."""
+        if birth in self._every:  # candidates that it kept off the fronts may return
             self._new, self._front, self._second = list(self._every), [], []
         else:
             self._new.append(birth)
@@ -28,7 +28,7 @@ class TwoFronts:
     def numbers(self, *, front_only: bool) -> tuple[int, ...]:
         """Return births by rising costs."""
         if self._new:
-            # what is in neither front is dominated by one of the second, and stays so
+            # candidates in neither front are dominated by one in the second, and stay so
             births = np.array([*self._front, *self._second, *self._new])
             costs = np.array([self._every[birth] for birth in births.tolist()])
             front = _front_of(costs)
@@ -39,7 +39,7 @@ class TwoFronts:
         return tuple(sorted(self._front + ([] if front_only else self._second), key=lambda birth: (self._every[birth], birth)))
 
     def least_beaten(self, costs: tuple[float, ...]) -> float:
-        """Return the least first cost at which a candidate with these other costs is in neither front; inf for none."""
+        """Return the least first cost at which a candidate with these other costs is in neither front; inf if there is none."""
         self.numbers(front_only=False)
         below = [self._every[birth] for birth in self._second]
         return min((own[0] for own in below if all(a <= b for a, b in zip(own[1:], costs, strict=True))), default=np.inf)

@@ -22,9 +22,9 @@ from evolver.training.network import build
 def candidate_network(archive_path: str | Path, candidate_id: str) -> tuple[nn.Module, tuple[int, int, int]]:
     """Return the network of a candidate in an archive, in normal form, and the shape of its images.
 
-    It has its trained weights where they are kept (those of candidates near the front are), and else fresh ones; its
+    It has its trained weights if they were kept (as for candidates near the front), and otherwise fresh ones; its
     attribute `weights` is "trained" or "fresh".
-    EvolverError if the archive cannot be read, or does not hold the candidate.
+    Raises EvolverError if the archive cannot be read, or does not contain the candidate.
     """
     path = Path(archive_path)
     found = candidate(path, candidate_id)
@@ -38,9 +38,9 @@ def candidate_network(archive_path: str | Path, candidate_id: str) -> tuple[nn.M
 
 
 def drawn_network(archive_path: str | Path, candidate_id: str) -> tuple[nn.Module | None, tuple[str, ...]]:
-    """Return the network as its genome was drawn, with fresh weights, and the slots of it that do nothing; None without such.
+    """Return the network as its genome was drawn, with fresh weights, and its slots that do nothing; None if there are none.
 
-    EvolverError as `candidate_network`.
+    Raises the errors of `candidate_network`.
     """
     path = Path(archive_path)
     found = candidate(path, candidate_id)
@@ -54,33 +54,33 @@ def drawn_network(archive_path: str | Path, candidate_id: str) -> tuple[nn.Modul
 
 
 def load_weights(network: nn.Module, path: Path) -> bool:
-    """Load weights that training kept; False if there are none. EvolverError if they are damaged or another network's."""
+    """Load weights kept by training; return False if there are none. Raises EvolverError if they are damaged or do not fit."""
     if not path.is_file():
         return False
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch and pickle raise many kinds for a damaged file
+    except Exception as error:  # torch and pickle raise many kinds of errors for a damaged file
         said = " ".join(str(error).split())[:200]
         raise EvolverError(f"{path}: not the weights of this candidate ({said}); remove it to continue without it") from None
     return True
 
 
 def keep_weights(network: nn.Module, path: Path) -> str:
-    """Save weights where the master's folder is; return "kept", or why not: no candidate is lost for it."""
+    """Save weights in the master's folder; return "kept", or why not, as a failure here must not lose the candidate."""
     part = path.with_name(f"{path.name}.part")
     try:
         if not path.parent.is_dir():
             return "not kept: the archive's folder is not visible from this machine"
         torch.save({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, part)
         os.replace(part, path)
-    except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError of torch
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk
         part.unlink(missing_ok=True)
         return f"not kept: {' '.join(str(error).split())[:200]}"
     return "kept"
 
 
 def from_manifest(path: str | Path) -> nn.Module:
-    """Build the network that a manifest of `ecosel evolve --final` describes, with fresh weights. EvolverError, in one line."""
+    """Build the network in a manifest of `ecosel evolve --final`, with fresh weights. Raises a one-line EvolverError."""
     try:
         manifest: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
         network, _ = _built(json.dumps(manifest["genome"]), manifest["space"])

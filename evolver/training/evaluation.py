@@ -36,17 +36,17 @@ from profilers.runtimes.pytorch import find_device
 
 
 def prepare(settings: str) -> None:
-    """Load the data set onto the device, once for each settings text. DataError if it cannot be used."""
+    """Load the data set onto the device, once for each settings text. Raises DataError if it cannot be used."""
     _evaluator(settings)
 
 
 def survey(settings: str) -> Survey:
-    """Return the facts that the master needs before the first birth. DataError if data or test images cannot be used."""
+    """Return the facts that the master needs before the first birth. Raises DataError if data or test images are unusable."""
     return _evaluator(settings).survey()
 
 
 def evaluate(job: Job) -> Outcome:
-    """Train, measure or finish one candidate. What may happen to any candidate is an outcome, not an exception."""
+    """Train, measure or finish one candidate. Failures that any candidate may have are outcomes, not exceptions."""
     evaluator = _evaluator(job.settings)
     try:
         genome = canonical(Genome.from_json(job.genome), evaluator.space)
@@ -67,16 +67,16 @@ def evaluate(job: Job) -> Outcome:
         if isinstance(error, RuntimeError) and not _out_of_memory(error):
             raise
         reason = (str(error).strip().splitlines() or ["out of memory"])[0]
-    # outside the except clause: the traceback would keep the tensors alive
+    # outside the except clause, where the traceback would keep the tensors alive
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return replace(known, status="oom", reason=reason)
 
 
 def split_rows(labels: NDArray[np.int64], /) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows to train on and those to validate on: the same for the same labels, every class in both where it can be.
+    """Return the rows for training and for validation: the same for the same labels, with every class in both if possible.
 
-    A tenth is for validation (45,000 and 5,000 of CIFAR-10); of small sets up to 1,000 images, a third at most.
+    A tenth is for validation (5,000 of 50,000 in CIFAR-10); in small sets, up to 1,000 images, but at most a third.
     """
     part = min(len(labels) // 3, max(1000, len(labels) // 10)) / max(1, len(labels))
     order = np.random.default_rng(0).permutation(len(labels))
@@ -88,7 +88,7 @@ def split_rows(labels: NDArray[np.int64], /) -> tuple[NDArray[np.int64], NDArray
 
 
 class Evaluator:
-    """A data set on a device, ready to train on.
+    """A data set on a device, ready for training.
 
     Candidates are compared on validation images: the data set's own, or some set aside from its training images.
     """
@@ -99,7 +99,7 @@ class Evaluator:
         if settings.reproducible:
             torch.use_deterministic_algorithms(True, warn_only=True)
         if self.device.type == "cuda":
-            torch.backends.cudnn.benchmark = False  # its trials cost more than a short training gains
+            torch.backends.cudnn.benchmark = False  # its trials cost more time than a short training gains
         found = load_dataset(settings.dataset, split="train")
         self.name, self._labelled = found.name, found
         if "valid" in splits(settings.dataset):
@@ -126,7 +126,7 @@ class Evaluator:
             )
 
     def survey(self) -> Survey:
-        """Describe data and device; the test images are read once for it, and not kept."""
+        """Describe data and device; the test images are read once for this, and not kept."""
         test = load_dataset(self.settings.dataset, split="test")
         versions = {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
         if torch.version.cuda:
@@ -143,7 +143,7 @@ class Evaluator:
         )
 
     def _no_energy(self) -> str | None:
-        """Return why there is no meter. ProfilerError or EvolverError if one is asked for by name that is not there."""
+        """Return why there is no meter. Raises ProfilerError or EvolverError if a meter given by name is missing."""
         try:
             meter = find_meter(self.settings.meter, self.device.type)
         except ValueError as error:
@@ -154,7 +154,7 @@ class Evaluator:
         return None
 
     def train(self, job: Job, genome: Genome, known: Outcome) -> Outcome:
-        """Train on the training images; accuracy is of the validation images."""
+        """Train on the training images; the accuracy is on the validation images."""
         course, network = self._trained(job, genome, self.training, rungs=dict(job.rungs))
         outcome = self._after(course, known)
         if course.correct is None:
@@ -167,16 +167,16 @@ class Evaluator:
         return replace(outcome, **_accuracy(course.correct, len(self.validation)))
 
     def _at_chance(self, correct: int) -> str | None:
-        """Return why a network is no better than naming the most frequent class, where the interval of its accuracy says so."""
+        """Return why a network is no better than always naming the most frequent class, if its accuracy's interval says so."""
         total = len(self.validation)
         chance = int(self.validation.labels.bincount().max()) / total
         found, best = share(correct, total), share(total, total)
-        if (found.low or 0.0) > chance or (best.low or 0.0) <= chance:  # of few images no accuracy is better by its interval
+        if (found.low or 0.0) > chance or (best.low or 0.0) <= chance:  # with few images, no interval can show more
             return None
         return f"accuracy {found.value:.4f} ({found.low:.4f} to {found.high:.4f}) is not above the {chance:.4f} of the top class"
 
     def finish(self, job: Job, genome: Genome, known: Outcome) -> Outcome:
-        """Train on training and validation images together, save the network, and count correct test images in float32, once."""
+        """Train on training and validation images together, save the network, and count correct test images once, in float32."""
         if job.export is None:
             raise ValueError("a final job needs the path to export to")
         course, network = self._trained(job, genome, joined(self.training, self.validation), rungs={})
@@ -202,7 +202,7 @@ class Evaluator:
     def measure(self, job: Job, genome: Genome, known: Outcome, *, plan: Plan | None = None) -> Outcome:
         """Measure time and energy of a pass over the validation images, in float32, alone on the device.
 
-        The weights are the trained ones where they were kept, and else fresh ones.
+        The weights are the trained ones if they were kept, and otherwise fresh ones.
         """
         set_precision("fp32")
         torch.manual_seed(job.seed)
@@ -242,7 +242,7 @@ class Evaluator:
         with self.device:
             network = build(genome, self.space)
         tested = self.settings.collapse_test
-        seed = (job.seed + 1) % 2**63  # the weights have had the numbers of job.seed
+        seed = (job.seed + 1) % 2**63  # the weights used the numbers of job.seed
         return train(network, images, self.validation, genome.training, seed=seed, rungs=rungs, collapse_test=tested), network
 
     def _after(self, course: TrainingResult, known: Outcome) -> Outcome:
@@ -267,7 +267,7 @@ def _device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     pinned = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    if pinned.startswith(("GPU-", "MIG-")):  # a worker's own GPU: the processor must not silently take its place
+    if pinned.startswith(("GPU-", "MIG-")):  # a worker's own GPU: the processor must not silently replace it
         raise EvolverError(
             f"PyTorch {torch.__version__} finds no CUDA device {pinned}; install a PyTorch that fits the driver, "
             "or use --devices cpu"
@@ -291,5 +291,5 @@ def _columns(name: str, estimate: Estimate | None) -> dict[str, Any]:
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
-    # PyTorch's allocator for CPUs raises a plain RuntimeError
+    # PyTorch's CPU allocator raises a plain RuntimeError
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

@@ -1,4 +1,4 @@
-"""Save a trained network as a program and as weights, and see that the saved files give the same logits."""
+"""Save a trained network as a program and as weights, and check that the saved files give the same logits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evolver.errors import EvolverError
 
 
 class OtherLogitsError(EvolverError):
-    """A saved network is not the one that was trained."""
+    """A saved network differs from the trained one."""
 
 
 SAME = 1e-4
@@ -23,8 +23,8 @@ SAME = 1e-4
 def save(network: nn.Module, sample: torch.Tensor, path: Path, /) -> float:
     """Write `path`.pt2 (torch.export, any batch size) and `path`.pt (state_dict); return the largest difference of logits.
 
-    `sample` is normalised images, float32 [2 or more, channels, height, width] on the CPU, to which the network is moved.
-    Both files appear whole or not at all. EvolverError if they cannot be written, or give other logits than the network.
+    `sample` is normalised images, float32 [2 or more, channels, height, width], on the CPU, to which the network is moved.
+    Both files appear whole or not at all. Raises EvolverError if they cannot be written, or give other logits.
     """
     network = network.to("cpu", memory_format=torch.contiguous_format).eval()
     try:
@@ -46,7 +46,7 @@ def _difference(network: nn.Module, sample: torch.Tensor, program: Path, weights
     loaded = torch.export.load(program).module()
     with torch.no_grad():
         logits = network(sample)
-        # another batch size, too: the program must not have been fixed to one
+        # also with another batch size, as the program must not be fixed to one
         differences = [float((loaded(sample[:size]) - logits[:size]).abs().max()) for size in (len(sample), 1)]
     difference = max(differences)
     state = torch.load(weights, weights_only=True)

@@ -28,12 +28,12 @@ _ACTIVATIONS: dict[ActivationKind, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
 }
-# 1 / sqrt(E f(x)**2) for x of N(0, 1)
+# 1 / sqrt(E f(x)**2) for x from N(0, 1)
 _GAINS: dict[type[nn.Module], float] = {nn.ReLU: 1.414, nn.LeakyReLU: 1.414, nn.ELU: 1.245, nn.Tanh: 1.593, nn.Sigmoid: 1.846}
 
 
 class InceptionLayer(nn.Module):  # type: ignore[misc]
-    """Four branches of one genome layer, joined along the channels; float [n, channels, height, width] in and out."""
+    """Four branches of one genome layer, concatenated along the channels; float [n, channels, height, width] in and out."""
 
     def __init__(self, layer: Inception, channels: int) -> None:
         super().__init__()
@@ -56,14 +56,14 @@ class InceptionLayer(nn.Module):  # type: ignore[misc]
 
 
 def build(genome: Genome, space: Space) -> nn.Sequential:
-    """Return the network of the slots that are on, on torch's default device, with weights by `initialise`.
+    """Return the network of the slots that are on, on torch's default device, with weights from `initialise`.
 
-    It maps normalised images, float [n, channels, height, width], to logits [n, classes]. What the genome's normal form would
-    leave out is in it; pass `canonical(genome, space)` to leave it out. ValueError if a window does not fit.
+    It maps normalised images, float [n, channels, height, width], to logits [n, classes]. It includes redundant layers; pass
+    `canonical(genome, space)` to leave them out. Raises ValueError if a window does not fit.
     """
     modules: list[nn.Module] = []
     shape, flat = space.input_shape, False
-    with torch.device("meta"):  # the layers' own drawing of weights would be thrown away
+    with torch.device("meta"):  # the layers' own initial weights would be discarded
         for placed in describe(genome, space).layers:
             if isinstance(placed.layer, InnerProduct) and not flat:
                 modules.append(nn.Flatten())
@@ -76,10 +76,10 @@ def build(genome: Genome, space: Space) -> nn.Sequential:
 
 
 def initialise(network: nn.Sequential) -> None:
-    """Draw weights that preserve the scale of activations, by torch's global generator, and set biases to 0.
+    """Draw weights that preserve the scale of activations, with torch's global generator, and set biases to 0.
 
-    Weights are of N(0, gain**2 / fan_in) (He et al. 2015, eq. 10), the gain being that of the activation before them. The last
-    inner product starts at a tenth of that, so that training starts near equal probabilities.
+    Weights follow N(0, gain**2 / fan_in) (He et al. 2015, eq. 10), with the gain of the activation before them. The last
+    inner product starts at a tenth of that, so that training begins near equal probabilities.
     """
     gain = 1.0
     for module in network:
@@ -89,7 +89,7 @@ def initialise(network: nn.Sequential) -> None:
 
 
 def _drawn(module: nn.Module, gain: float) -> float:
-    """Draw the weights of one module after an activation of some gain, and return the gain for the next module."""
+    """Draw the weights of one module after an activation with a gain; return the gain for the next module."""
     if isinstance(module, InceptionLayer):
         for convolution in (module.branch_1x1, module.reduce_3x3, module.reduce_5x5, module.branch_pool):
             _drawn(convolution, gain)

@@ -19,20 +19,20 @@ from evolver.architectures.genome import Training
 
 MOMENTUM = 0.9
 BETAS = (0.9, 0.99)
-WARM_UP = 0.3  # share of the steps in which the one-cycle rate rises
+WARM_UP = 0.3  # share of the steps during which the one-cycle rate rises
 VALIDATION_BATCH = 1000
 CONSTANT = 1e-4  # standard deviation over images below which logits count as constant
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """Labelled images on one device, as bytes; normalised a batch at a time."""
+    """Labelled images on one device, as bytes; normalised one batch at a time."""
 
     images: torch.Tensor  # uint8 [n, channels, height, width]
     labels: torch.Tensor  # int64 [n]
     scale: torch.Tensor  # [channels, 1, 1]: pixel * scale + shift is normalised
     shift: torch.Tensor
-    entropy: float  # of the shares of the classes, nats
+    entropy: float  # entropy of the shares of the classes, in nats
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -49,7 +49,7 @@ class ImageSet:
 def image_set(
     images: NDArray[np.uint8], labels: NDArray[np.int64], mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
 ) -> ImageSet:
-    """Move images [n, channels, height, width] to a device; `mean` and `std` are a channel's, of pixels 0..1."""
+    """Move images [n, channels, height, width] to a device; `mean` and `std` are per channel, for pixels 0..1."""
     deviation = torch.tensor([value if value > 0 else 1.0 for value in std], device=device).view(-1, 1, 1)
     centre = torch.tensor(mean, device=device).view(-1, 1, 1)
     layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
@@ -58,7 +58,7 @@ def image_set(
 
 
 def joined(first: ImageSet, second: ImageSet) -> ImageSet:
-    """Return the images of two sets of one device and scale as one."""
+    """Return the images of two sets with the same device and scale as one set."""
     labels = torch.cat((first.labels, second.labels))
     return ImageSet(torch.cat((first.images, second.images)), labels, first.scale, first.shift, entropy(labels.cpu().numpy()))
 
@@ -69,7 +69,7 @@ _End = tuple[_Status, str]  # with the reason
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """How a training went. `correct` of the validation images is None if it did not come to its end."""
+    """The result of a training. `correct` counts validation images, and is None if the training did not finish."""
 
     status: _Status
     reason: str | None
@@ -90,12 +90,12 @@ def train(
     collapse_test: bool = True,
     clock: Callable[[], float] = time.monotonic,
 ) -> TrainingResult:
-    """Train a network, which is changed, by SGD or AdamW under a one-cycle rate, and count its correct validation images.
+    """Train a network in place by SGD or AdamW with a one-cycle rate, and count its correct validation images.
 
-    `rungs` maps epochs done to the validation accuracy below which training stops there; the last epoch is none.
-    The collapse test, after the first epoch, stops a network with constant output, and one whose loss on training images, without
-    dropout, is not below the entropy of their labels: it has learned nothing but how frequent the classes are.
-    The device is waited for once an epoch.
+    `rungs` maps epochs done to the validation accuracy below which training stops there; the last epoch is not a rung.
+    After the first epoch, the collapse test stops a network with constant output, and one whose loss on training images, without
+    dropout, is not below the entropy of their labels: it has learned only the class frequencies.
+    It waits for the device once per epoch.
     """
     start_s = clock()
     torch.manual_seed(seed)
@@ -107,7 +107,7 @@ def train(
         threshold = None if epoch == recipe.epochs else (rungs or {}).get(epoch)
         tested = images if epoch == 1 and collapse_test else None
         counted = validation if epoch == recipe.epochs or threshold is not None else None
-        seen = _Seen(torch.cat((_validate(network, counted, probe=tested), losses)).tolist())  # the epoch's one synchronisation
+        seen = _Seen(torch.cat((_validate(network, counted, probe=tested), losses)).tolist())  # the epoch's only wait
         accuracy = seen.correct / len(validation)
         end = _broken(seen, epoch, recipe.epochs) or _collapsed(seen, tested)
         if threshold is not None and not end:
@@ -120,7 +120,7 @@ def train(
 
 
 class _Seen:
-    """What the device told of an epoch: see `_validate`, and the losses of its steps."""
+    """The device's report on an epoch: see `_validate`, and the losses of its steps."""
 
     def __init__(self, values: list[float]) -> None:
         self.correct, self.finite, self.deviation, self.probed, *self.losses = values
@@ -152,7 +152,7 @@ def entropy(labels: NDArray[np.int64]) -> float:
 
 
 def logits(network: nn.Module, images: ImageSet, *, autocast: bool = True) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield logits [b, classes] and labels [b] over a set; the network's mode is left unchanged."""
+    """Yield logits [b, classes] and labels [b] over a set; the network's mode stays unchanged."""
     for start in range(0, len(images), VALIDATION_BATCH):
         batch, labels = images.batch(slice(start, start + VALIDATION_BATCH))
         with torch.no_grad(), _autocast(images.device) if autocast else nullcontext():
@@ -168,8 +168,8 @@ def count_correct(network: nn.Module, images: ImageSet, *, autocast: bool = True
 
 
 def _validate(network: nn.Module, validation: ImageSet | None, *, probe: ImageSet | None) -> torch.Tensor:
-    """Return, on the device: correct validation images, whether their logits are finite; the logits' largest deviation over the
-    first batch of the probed images, and the loss there."""
+    """Return, on the device: the correct validation images, whether their logits are finite, the logits' largest deviation over
+    the first batch of the probed images, and the loss there."""
     network.eval()
     device = next(network.parameters()).device
     correct, finite = torch.zeros((), device=device), torch.ones((), device=device)
@@ -185,18 +185,18 @@ def _validate(network: nn.Module, validation: ImageSet | None, *, probe: ImageSe
 
 
 class _Stepper:
-    """Takes the steps of one training; knows how many have been taken."""
+    """Takes the steps of one training, and counts them."""
 
     def __init__(self, network: nn.Module, recipe: Training, steps_an_epoch: int) -> None:
         self.network, self.recipe = network, recipe
         self.taken, self.total = 0, steps_an_epoch * recipe.epochs
         self.optimizer = _optimizer(network, recipe)
         device = next(network.parameters()).device
-        # float16 gradients of small losses would vanish; bfloat16 has float32's range
+        # in float16, gradients of small losses would vanish; bfloat16 has the range of float32
         self.scaler = torch.amp.GradScaler(device.type, enabled=_mixed(device) is torch.float16)
 
     def epoch(self, images: ImageSet) -> torch.Tensor:
-        """Show every image once, in a new order; return the losses [steps], on the device."""
+        """Train on every image once, in a new order; return the losses [steps], on the device."""
         self.network.train()
         order = torch.randperm(len(images), device=images.device)
         return torch.stack([self._step(*images.batch(rows)) for rows in order.split(self.recipe.batch_size)])
@@ -216,7 +216,7 @@ class _Stepper:
 
 
 def _one_cycle(step: int, total: int) -> float:
-    """Return the share of the peak rate: up in a straight line, then down to near 0 (after Smith and Topin 2018)."""
+    """Return the share of the peak rate: rising in a straight line, then falling to near 0 (after Smith and Topin 2018)."""
     peak = max(1.0, WARM_UP * total)
     return min((step + 1) / peak, (total - step) / max(1.0, total - peak + 1), 1.0)
 
@@ -237,7 +237,7 @@ def _optimizer(network: nn.Module, recipe: Training) -> torch.optim.Optimizer:
 
 
 def _mixed(device: torch.device) -> torch.dtype | None:
-    """Return the narrow type of mixed precision, bfloat16 where the GPU computes in it; None on a CPU, which stays in float32."""
+    """Return the narrow type for mixed precision, bfloat16 if the GPU supports it; None on a CPU, which stays in float32."""
     if device.type != "cuda":
         return None
     return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16

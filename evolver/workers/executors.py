@@ -21,25 +21,25 @@ from profilers.machine.processor import cores
 if TYPE_CHECKING:
     from profilers.meters.nvml.boards import Machine
 
-# A cluster takes a moment to hand out a job, so this many more than it can run are kept waiting there.
+# A cluster takes a moment to hand out a job, so this many more jobs than it can run are kept waiting there.
 _AHEAD = 0.1
 _CONNECT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Where jobs run. capacity and devices are asked again and again: a cluster grows and shrinks."""
+    """The place where jobs run. capacity and devices are queried repeatedly, as a cluster grows and shrinks."""
 
     name: str
     executor: Executor
     capacity: Callable[[], int]
-    close: Callable[[], None]  # ends all that runs there for us, at once
-    devices: Callable[[], tuple[str, ...]]  # in words, for people and for provenance
-    places: tuple[str, ...] = ()  # "cpu" and UUIDs, of this machine only
+    close: Callable[[], None]  # ends all of our jobs there, at once
+    devices: Callable[[], tuple[str, ...]]  # a description, for people and for provenance
+    places: tuple[str, ...] = ()  # "cpu" and UUIDs, only of this machine
 
 
 def open_engine(executor: str | None, *, devices: str, workers: int | None, reproducible: bool = False) -> Engine:
-    """Open the engine that --executor names; None: child processes on this machine, on --devices, --workers on each.
+    """Open the engine named by --executor; None: child processes on this machine's --devices, --workers on each.
 
     Raises ValueError for a wrong name, EvolverError if it cannot be reached.
     """
@@ -56,7 +56,7 @@ def open_engine(executor: str | None, *, devices: str, workers: int | None, repr
 
 
 def local_slots(devices: str, workers: int | None, *, reproducible: bool = False) -> list[DeviceSlot]:
-    """Return the slots of this machine: `workers` on each device; devices: "auto", "cpu", or UUIDs with commas."""
+    """Return the slots of this machine, `workers` on each device; devices: "auto", "cpu", or UUIDs separated by commas."""
     named = [device.strip() for device in devices.split(",")]
     found = None if named == ["cpu"] else _machine()
     places = (gpus(found, os.environ) or ["cpu"]) if named == ["auto"] else [place(device, found) for device in named]
@@ -79,7 +79,7 @@ def _machine() -> Machine | None:
 
 
 def gpus(machine: Machine | None, environment: Mapping[str, str]) -> list[str]:
-    """Return the UUIDs of the GPUs that CUDA shows under an environment, in the order of CUDA_VISIBLE_DEVICES."""
+    """Return the UUIDs of the GPUs that CUDA shows in an environment, in the order of CUDA_VISIBLE_DEVICES."""
     from profilers.errors import MeterError
     from profilers.meters.nvml.cuda import devices_of_environment
 
@@ -92,7 +92,7 @@ def gpus(machine: Machine | None, environment: Mapping[str, str]) -> list[str]:
 
 
 def place(device: str, machine: Machine | None) -> str:
-    """Return "cpu" or the full UUID of the named device. ValueError if it is missing: CUDA would silently show none."""
+    """Return "cpu" or the full UUID of the named device. Raises ValueError if it is missing; CUDA would silently show none."""
     if device == "cpu":
         return device
     if device.startswith(("GPU-", "MIG-")):
@@ -126,7 +126,7 @@ def _dask(address: str) -> Engine:
     where: dict[str, Any] = (
         {"scheduler_file": address} if address.endswith(".json") else {"address": address.removeprefix("dask:")}
     )
-    if address.endswith(".json") and not os.path.exists(address):  # the client would wait for it for ever
+    if address.endswith(".json") and not os.path.exists(address):  # the client would wait for it forever
         raise EvolverError(f"there is no file {address}; start a scheduler first: dask scheduler --scheduler-file {address}")
     try:
         client = Client(**where, timeout=_CONNECT_S, set_as_default=False)
@@ -153,7 +153,7 @@ def _named(executor: str, module: str, factory: str, workers: int | None) -> Eng
     if workers is None:
         raise ValueError(f"--executor {executor} needs --workers N, the number of concurrent jobs")
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
-        sys.path.append(str(Path.cwd()))  # last: a file there must not take the place of a package
+        sys.path.append(str(Path.cwd()))  # last, as a file there must not replace a package
     try:
         make = getattr(importlib.import_module(module), factory)
     except (ImportError, AttributeError) as error:

@@ -16,41 +16,41 @@ from evolver.jobs import Job, Outcome, Survey
 from profilers.machine.child import PREPARE_S, ChildProcess, DeviceSlot, Died
 from profilers.machine.processor import cores
 
-# The longest time for which a place that fails to prepare keeps the job that it was given, so that it cannot take those of
-# others as fast as processes start; ours.
+# Longest time for which a slot that fails to prepare holds on to its job, so that it cannot take jobs from
+# others as fast as processes start; chosen by us.
 _HOLD_S = 10.0
-# Errors of the place during a job: its data, its meter, its disk.
+# Errors caused by the slot during a job: its data, its meter, its disk.
 _WORLD = frozenset(("DataError", "ProfilerError", "EvolverError", "OSError"))
 
 
 class ChildPool:
-    """The children of one process. Without slots, one per concurrent call, on the devices that the process sees."""
+    """The children of one process. Without slots, one child per concurrent call, on the devices that the process sees."""
 
     def __init__(self, slots: Sequence[DeviceSlot] | None = None) -> None:
         self._grows = slots is None
         self._free = [ChildProcess(slot) for slot in slots or ()]
         self._all = list(self._free)
-        self._alone: set[str] = set()  # devices that belong to a measurement, or are about to
+        self._alone: set[str] = set()  # devices reserved by a measurement, or about to be
         self._changed = threading.Condition()
         self._closed = threading.Event()
 
     @contextmanager
     def lend(self, *, alone: bool) -> Iterator[ChildProcess]:
-        """Lend a free child; alone: no other child of its device is in use meanwhile."""
+        """Lend a free child; with alone, no other child on its device is in use meanwhile."""
         with self._changed:
             child = self._take(alone=alone)
         try:
             yield child
         finally:
             with self._changed:
-                # one that could not prepare comes last: the job is tried elsewhere first
+                # a child that could not prepare comes last, so that the job is tried elsewhere first
                 self._free.insert(0 if child.failures else len(self._free), child)
                 if alone:
                     self._alone.discard(child.slot.device)
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Kill all children; calls that wait for one end as lost."""
+        """Kill all children; calls waiting for one end as lost."""
         self._closed.set()
         with self._changed:
             for child in self._all:
@@ -60,7 +60,7 @@ class ChildPool:
             self._changed.notify_all()
 
     def hold(self, child: ChildProcess) -> None:
-        """Keep a place that cannot prepare from jobs for a while, the longer the more often it failed."""
+        """Keep a slot that cannot prepare away from jobs for a while, longer each time it fails."""
         self._closed.wait(min(_HOLD_S, 2.0 ** (child.failures - 1)))
 
     def _take(self, *, alone: bool) -> ChildProcess:
@@ -71,7 +71,7 @@ class ChildPool:
                 self._free += open_
                 self._all += open_
             if open_:
-                # the one that was used last has the data in its caches, and the fewest children are started
+                # the child used last has the data in its caches, and so the fewest children are started
                 child = open_[-1]
                 self._free.remove(child)
                 break
@@ -89,7 +89,7 @@ _default = ChildPool()
 
 
 def local_executor(slots: Sequence[DeviceSlot]) -> tuple[ThreadPoolExecutor, ChildPool]:
-    """Return an executor of as many threads as slots, and the children in which `perform` runs its jobs there."""
+    """Return an executor with one thread per slot, and the children in which its jobs run through `perform`."""
     children = ChildPool(slots)
     return ThreadPoolExecutor(len(slots), "slot", initializer=_bind, initargs=(children,)), children
 
@@ -99,7 +99,7 @@ def _bind(children: ChildPool) -> None:
 
 
 def perform(entry: str, job: Job, deadline_s: float) -> Outcome:
-    """Run "module:function" on a job in a child process; every executor calls this, on any machine. Never raises."""
+    """Run "module:function" on a job in a child process. Every executor calls this, on any machine; it never raises."""
     children: ChildPool = getattr(_bound, "children", _default)
     try:
         with children.lend(alone=job.task == "measure") as child:
@@ -115,7 +115,7 @@ def perform(entry: str, job: Job, deadline_s: float) -> Outcome:
 
 
 def _failed(death: Died) -> Outcome:
-    """Tell a fault of the place, which is `lost` and names it, from one of the candidate."""
+    """Tell a fault of the slot, which is `lost` and names the slot, from one of the candidate."""
     if death.kind == "unready":
         return Outcome("lost", f"a worker could not start: {death}", notes={"place": socket.gethostname()})
     if death.kind != "error":
@@ -124,7 +124,7 @@ def _failed(death: Died) -> Outcome:
 
 
 def look_up(entry: str, settings: str) -> Survey:
-    """Run "module:function" on a settings text in a child process. Raises EvolverError, in one line."""
+    """Run "module:function" on a settings text in a child process. Raises a one-line EvolverError."""
     children: ChildPool = getattr(_bound, "children", _default)
     try:
         with children.lend(alone=False) as child:
@@ -138,7 +138,7 @@ def look_up(entry: str, settings: str) -> Survey:
 
 
 def outcome_of(future: Future[Outcome]) -> Outcome:
-    """Return the outcome of a future that is done; where its executor lost it, that is the outcome."""
+    """Return the outcome of a finished future; if its executor lost the job, return that as the outcome."""
     if future.cancelled():
         return Outcome("lost", "its executor cancelled it")
     error = future.exception()

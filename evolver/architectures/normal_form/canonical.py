@@ -1,4 +1,4 @@
-"""Bring genomes that compute the same function into one normal form; key it, and list it for drawings."""
+"""Bring genomes that compute the same function into one normal form; derive its key, and its layers for drawings."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from evolver.architectures.space import Space
 
 
 def canonical(genome: Genome, space: Space) -> Genome:
-    """Return the normal form: every slot on, nothing redundant, the genome's parameters in the genome's order.
+    """Return the normal form: every slot on, nothing redundant, and the genome's parameters in the same order.
 
-    It computes the same function and trains in the same way: every step is exact for any weights, and in distribution for
-    dropout. Its genes may lie outside the ranges of the space: two pools in a row make one that is larger than either.
-    A convolution that covers all of its input at once, and is followed by no other window, is written as an inner product.
+    It computes the same function and trains in the same way: every step is exact for any weights, or, for dropout, equal in
+    distribution. Its genes may be outside the ranges of the space: two pools in a row become one that is larger than either.
+    A convolution that covers all of its input at once, and is not followed by another window, becomes an inner product.
     """
     chain = _Chain(space.input_shape)
     for layer in genome.layers():
@@ -30,7 +30,7 @@ def canonical(genome: Genome, space: Space) -> Genome:
 
 
 def canonical_key(genome: Genome, space: Space) -> str:
-    """Return a text that is the same for genomes of a space with one normal form and the same training genes."""
+    """Return a text that is the same for all genomes of a space with the same normal form and training genes."""
     return blake2b(repr((space.input_shape, space.classes, canonical(genome, space))).encode(), digest_size=16).hexdigest()
 
 
@@ -47,10 +47,10 @@ class _Link:
 
 
 class _Chain:
-    """Layers of which no two neighbours can be simplified; pushing one simplifies it with those before it."""
+    """Layers of which no two neighbours can be simplified; a layer pushed is simplified with those before it."""
 
     def __init__(self, shape: Shape) -> None:
-        self.start = _Link(Activation("relu"), shape, False)  # only its output counts: the images
+        self.start = _Link(Activation("relu"), shape, False)  # only its output matters: the images
         self.links: list[_Link] = []
 
     def push(self, layer: Layer) -> None:
@@ -102,7 +102,7 @@ def _pooling_alone(pool: Pooling, shape: Shape) -> list[Layer] | None:
     plain = replace(
         pool,
         kind="max" if single else pool.kind,
-        # a longer stride than that has one place only, too
+        # a longer stride also has only one position
         stride_h=min(pool.stride_h, height - pool.kernel_h + 1),
         stride_w=min(pool.stride_w, width - pool.kernel_w + 1),
     )
@@ -121,7 +121,7 @@ def _convolution_alone(convolution: Convolution, shape: Shape) -> list[Layer] | 
         stride_h=min(convolution.stride_h, height + 2 * pad_h * padded - convolution.kernel_h + 1),
         stride_w=min(convolution.stride_w, width + 2 * pad_w * padded - convolution.kernel_w + 1),
     )
-    # along an axis of kernel 1 a stride only leaves values out: earlier layers need not compute them
+    # along an axis of kernel 1, a stride just skips values: earlier layers need not compute them
     skipped_h = plain.stride_h if plain.kernel_h == 1 else 1
     skipped_w = plain.stride_w if plain.kernel_w == 1 else 1
     if skipped_h > 1 or skipped_w > 1:
@@ -131,14 +131,14 @@ def _convolution_alone(convolution: Convolution, shape: Shape) -> list[Layer] | 
 
 
 def _beside(first: Layer, second: Layer) -> list[Layer] | None:
-    """Return a simpler form or the standard order of two consecutive layers; None if they stay as they are."""
+    """Return a simpler form, or the standard order, of two consecutive layers; None if they stay unchanged."""
     match first, second:
         case Activation(), Activation():
             return _activations(first, second)
         case Dropout(), Dropout():
             return [Dropout(1 - (1 - first.rate) * (1 - second.rate))]
         case Dropout(), Activation(kind="relu" | "leaky relu"):
-            return [second, first]  # f(c x) = c f(x) for c >= 0: mask and scale may come later
+            return [second, first]  # f(c x) = c f(x) for c >= 0, so mask and scale may come later
         case Activation(), Pooling(kind="max"):
             return [second, first]  # every activation here is monotone; the pool leaves it fewer values
         case Dropout(), Pooling(kernel_h=1, kernel_w=1):
@@ -160,7 +160,7 @@ def _activations(first: Activation, second: Activation) -> list[Layer] | None:
 
 
 def _pools(first: Pooling, second: Pooling) -> list[Layer] | None:
-    """Two pools are one if their windows tile (average) or cover (max) the area of the one window."""
+    """Combine two pools if their windows tile (average) or cover (max) the area of a single window."""
     first_single = first.kernel_h == first.kernel_w == 1
     second_single = second.kernel_h == second.kernel_w == 1
     if not (first_single or second_single or first.kind == second.kind):
@@ -184,7 +184,7 @@ def _pools(first: Pooling, second: Pooling) -> list[Layer] | None:
 
 
 def _flattened(chain: _Chain) -> list[Layer]:
-    """Write convolutions at the end that meet all of their input at one place as inner products."""
+    """Write final convolutions that cover all of their input in one position as inner products."""
     layers = [link.layer for link in chain.links]
     for number in range(len(layers) - 1, -1, -1):
         layer = layers[number]
@@ -197,7 +197,7 @@ def _flattened(chain: _Chain) -> list[Layer]:
 
 
 def _strided(layers: list[Layer]) -> list[Layer]:
-    """Give strides that no earlier layer could take back to the convolutions that they were taken from."""
+    """Return strides that no earlier layer could take to the convolutions that they came from."""
     strided: list[Layer] = []
     for layer in layers:
         before = strided[-1] if strided else None
@@ -214,7 +214,7 @@ def _skips_for(pool: Pooling, convolution: Convolution) -> bool:
 
 
 def _rounded(layer: Layer) -> Layer:
-    # dropouts that were joined in another order differ in the last bits
+    # dropouts joined in another order differ in the last bits
     return Dropout(round(layer.rate, 9)) if isinstance(layer, Dropout) else layer
 
 

@@ -1,4 +1,4 @@
-"""Name the slots of a genome that do nothing: the normal form is the same without them."""
+"""Name the slots of a genome that do nothing, as the normal form is the same without them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from evolver.architectures.space import Space
 
 
 def idle_slots(genome: Genome, space: Space) -> tuple[str, ...]:
-    """Return the slots that are on and change nothing, such as "feature slot 3 (dropout)", counted from 1.
+    """Return the slots that are on but have no effect, such as "feature slot 3 (dropout)", counted from 1.
 
-    Of slots that do the same work twice, one is named: each is left out before the next is looked at.
+    If two slots do the same work, one is named: each is removed before the next is examined.
     """
     normal, idle = canonical(genome, space), []
     slots = [*genome.features, *genome.classifier]
@@ -31,5 +31,5 @@ def idle_slots(genome: Genome, space: Space) -> tuple[str, ...]:
 def _normal_or_none(genome: Genome, space: Space) -> Genome | None:
     try:
         return canonical(genome, space)
-    except ValueError:  # without the slot a later window does not fit
+    except ValueError:  # without the slot, a later window does not fit
         return None

@@ -1,1 +1,1 @@
-"""The winners of a search: their weights, manifests, variants, and how searches compare."""
+"""Handle the winners of a search: their weights, manifests, variants, and the comparison of searches."""

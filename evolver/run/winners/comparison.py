@@ -1,4 +1,4 @@
-"""Compare the final choices of several searches, one row each: python -m evolver.run.winners.comparison random.db evolved.db"""
+"""Compare the final choices of searches, one row each: python -m evolver.run.winners.comparison random.db evolved.db"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SELECT COUNT(*) AS births, SUM(status = 'ok') AS ok, MAX(first_accuracy) AS firs
     (SELECT COUNT(*) FROM outcomes WHERE task != 'measure') AS trainings
 FROM archive
 """
-# the last trained once more is the choice; where several were, the one with the best mean
+# the choice is the candidate trained once more at the end; if there are several, the one with the best mean
 _CHOSEN = """
 SELECT candidate_id, accuracy, accuracy_low, accuracy_high, trainings, test_accuracy FROM archive
 WHERE test_accuracy IS NOT NULL ORDER BY accuracy DESC, birth LIMIT 1
@@ -25,7 +25,7 @@ _HEADS = ("search", "trainings", "networks that learned", "highest accuracy seen
 
 
 def compared(paths: Sequence[Path]) -> str:
-    """Return a table of each search's results and choice. ArchiveError if a file is not an archive of a search."""
+    """Return a table of each search's results and choice. Raises ArchiveError if a file is not an archive of a search."""
     rows = [_HEADS, *(_row(path) for path in paths)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(_HEADS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

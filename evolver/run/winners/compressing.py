@@ -23,7 +23,7 @@ def variants_of(archive: Path, /) -> Path:
 def compress_winners(request: SearchRequest, finals: list[dict[str, Any]], variants: str, /) -> Rows:
     """Return a row for each saved winner and each of its variants; variants made by an earlier command are kept.
 
-    EvolverError if a winner cannot be compressed at all; a variant that fails is a row with its reason.
+    Raises EvolverError if a winner cannot be compressed at all; a variant that fails becomes a row with its reason.
     """
     rows = list(_held(variants_of(request.archive)))
     made = {row["parent"] for row in rows if row.get("parent")}
@@ -62,7 +62,7 @@ def _compressed(request: SearchRequest, final: Mapping[str, Any], variants: str)
 
 
 def as_lines(request: SearchRequest, rows: Rows, /) -> Iterator[str]:
-    """Describe each variant relative to its parent, and how to choose among all."""
+    """Describe each variant relative to its parent, and tell how to choose among all of them."""
     for row in rows:
         if row.get("variant") is None:
             continue

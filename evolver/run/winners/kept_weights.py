@@ -8,28 +8,28 @@ from pathlib import Path
 
 from evolver.candidates import weights_of
 
-# The most that the kept weights of a run may take, beside what running trainings are about to add; ours.
+# Largest size of a run's kept weights, besides those that running trainings may add; chosen by us.
 MOST_BYTES = 2 << 30
 
 
 class KeptWeights:
-    """The folder of weights of one archive."""
+    """The folder with the weights of one archive."""
 
     def __init__(self, archive: Path) -> None:
         self.archive = archive
         self.folder = weights_of(archive, 0).parent
 
     def open(self) -> None:
-        """Make the folder, into which workers save."""
-        with suppress(OSError):  # without it nothing is kept, and the search is as good
+        """Make the folder in which workers save weights."""
+        with suppress(OSError):  # without it nothing is kept, but the search is just as good
             self.folder.mkdir(exist_ok=True)
 
     def path(self, birth: int) -> str:
-        """Return the absolute path: a cluster's worker runs in another folder."""
+        """Return the absolute path, as a cluster's worker runs in another folder."""
         return str(weights_of(self.archive, birth).absolute())
 
     def prune(self, near: Iterable[int], *, running: Callable[[int], bool]) -> None:
-        """Remove weights of births not in `near` (best first) or beyond the size bound."""
+        """Remove weights of births that are not in `near` (best first), or beyond the size bound."""
         sizes = {birth: size for birth in near if (size := self._size(birth)) is not None}
         total, kept = 0, set()
         for birth, size in sizes.items():
@@ -42,7 +42,7 @@ class KeptWeights:
                 file.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Remove the folder where it is empty."""
+        """Remove the folder if it is empty."""
         with suppress(OSError):
             self.folder.rmdir()
 

@@ -14,7 +14,7 @@ from evolver.jobs import Outcome
 
 
 def write_manifest(archive: Path, birth: int, outcome: Outcome, stem: Path) -> None:
-    """Write `stem`.json and `stem`.genome.json. EvolverError if they cannot be written."""
+    """Write `stem`.json and `stem`.genome.json. Raises EvolverError if they cannot be written."""
     found = candidate(archive, str(birth))
     survey = found.settings.get("survey", {})
     manifest: dict[str, Any] = {
