@@ -16,12 +16,13 @@ SHARED = ROOT.parent / "shared"
 
 # the workers that run these tests share the cores: threads of several pools would spin while they wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for those that are given more threads all the same
 # each child would compile every module again
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # a busy machine turns no test red; what failed is printed as code that gives it again
-settings.register_profile("ecosel", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ecosel", deadline=None, print_blob=True, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ecosel")
 
 

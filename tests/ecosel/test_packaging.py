@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,40 +31,37 @@ def built(kind: str, out: Path) -> Path:
 
 
 def installed(distribution: Path, folder: Path) -> Path:
-    run(
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-index",
-        "--no-build-isolation",
-        "--target",
-        folder,
-        distribution,
-        folder=ROOT,
-    )
+    options = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--no-compile", "--target")
+    run("-m", "pip", "install", *options, folder, distribution, folder=ROOT)
     return folder
 
 
-def wheel(tmp: Path) -> Path:
-    return installed(built("wheel", tmp), tmp / "site")
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built("wheel", tmp_path_factory.mktemp("wheel"))
 
 
-def sdist(tmp: Path) -> Path:
-    return installed(built("sdist", tmp), tmp / "site")
+@pytest.fixture(scope="module")
+def of_wheel(wheel: Path) -> Path:
+    return installed(wheel, wheel.parent / "site")
 
 
-def editable(tmp: Path) -> Path:
+@pytest.fixture
+def of_sdist(tmp_path: Path) -> Path:
+    return installed(built("sdist", tmp_path), tmp_path / "site")
+
+
+@pytest.fixture
+def of_editable(tmp_path: Path) -> Path:
     # what a .pth file does for an interpreter: the folder it names is on the path
-    site = installed(built("editable", tmp), tmp / "site")
+    site = installed(built("editable", tmp_path), tmp_path / "site")
     (pth,) = site.glob("*.pth")
     return Path(pth.read_text().splitlines()[0])
 
 
-@pytest.mark.parametrize("install", [wheel, sdist, editable])
-def test_the_data_is_found(install: Callable[[Path], Path], tmp_path: Path) -> None:
-    site = install(tmp_path)
+@pytest.mark.parametrize("install", ["of_wheel", "of_sdist", "of_editable"])
+def test_the_data_is_found(install: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    site: Path = request.getfixturevalue(install)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     where, head, where_datasets, images = run("-c", CODE, folder=elsewhere, PYTHONPATH=str(site)).split()
@@ -73,8 +70,8 @@ def test_the_data_is_found(install: Callable[[Path], Path], tmp_path: Path) -> N
     assert (head, images) == ("model", "540")
 
 
-def test_the_wheel_is_typed_and_holds_no_tests(tmp_path: Path) -> None:
-    names = zipfile.ZipFile(built("wheel", tmp_path)).namelist()
+def test_the_wheel_is_typed_and_holds_no_tests(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
     assert {f"{package}/py.typed" for package in ("ecosel", "evolver", "profilers")} <= set(names)
     parts = [part for kind in ("js", "css", "html", "json") for part in (ROOT / "ecosel").rglob(f"*.{kind}")]
     assert len(parts) >= 5
@@ -93,21 +90,22 @@ sys.meta_path.insert(0, Hidden())
 """
 
 
-def test_the_wheel_chooses_and_shows_without_torch(tmp_path: Path) -> None:
-    site = wheel(tmp_path)
-    (site / "sitecustomize.py").write_text(WITHOUT_TORCH)
-    elsewhere = tmp_path / "elsewhere"
+def test_the_wheel_chooses_and_shows_without_torch(of_wheel: Path, tmp_path: Path) -> None:
+    first, elsewhere = tmp_path / "first", tmp_path / "elsewhere"
+    first.mkdir()
     elsewhere.mkdir()
+    (first / "sitecustomize.py").write_text(WITHOUT_TORCH)
+    path = os.pathsep.join((str(first), str(of_wheel)))
     code = "import ecosel.samples as s; print(s.sample('young2019.csv'))"
-    young = run("-c", code, folder=elsewhere, PYTHONPATH=str(site)).strip()
-    assert Path(young).is_relative_to(site)
+    young = run("-c", code, folder=elsewhere, PYTHONPATH=path).strip()
+    assert Path(young).is_relative_to(of_wheel)
     for arguments, shown in (
         (("select", young), "best trade-off"), (("why", young, "A"), "A (row 0)"), (("report", young, "-o", "-"), "<html"),
     ):  # fmt: skip
-        assert shown in run("-m", "ecosel", *arguments, folder=elsewhere, PYTHONPATH=str(site))
+        assert shown in run("-m", "ecosel", *arguments, folder=elsewhere, PYTHONPATH=path)
     refused = subprocess.run(
         [sys.executable, "-m", "ecosel", "profile", "model.pt", "--dataset", "digits", "--archive", "runs.db"],
-        cwd=elsewhere, capture_output=True, text=True, env=environment(PYTHONPATH=str(site)), check=False,
+        cwd=elsewhere, capture_output=True, text=True, env=environment(PYTHONPATH=path), check=False,
     )  # fmt: skip
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert list(elsewhere.iterdir()) == []

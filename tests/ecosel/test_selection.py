@@ -90,9 +90,9 @@ def slow_distance(values: np.ndarray, objectives: tuple[Objective, ...]) -> list
     return total
 
 
-def test_fronts_and_picks_equal_an_independent_implementation_on_500_tables() -> None:
+def test_fronts_and_picks_equal_an_independent_implementation_on_200_tables() -> None:
     chosen = 0
-    for seed in range(500):
+    for seed in range(200):
         frame = random_frame(seed)
         senses: list[Any] = [("max", "min")[(seed >> k) & 1] for k in range(frame.width)]
         finite = np.isfinite(frame.to_numpy().astype(float)).all(axis=1)
@@ -111,7 +111,7 @@ def test_fronts_and_picks_equal_an_independent_implementation_on_500_tables() ->
             nearest = [int(row) for row, value in zip(front, distance, strict=True) if value <= min(distance) * (1 + 1e-12)]
             assert choice.picks["trade_off"] == tuple(nearest), f"seed {seed}"
             chosen += 1
-    assert chosen > 1_250
+    assert chosen > 500
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_neighbours_stand_next_to_the_model_on_the_front() -> None:
 def test_the_weighting_told_makes_the_model_the_pick(d: int) -> None:
     columns = [f"c{k}" for k in range(d)]
     found = 0
-    for seed in range(15):
+    for seed in range(6):
         frame = pl.DataFrame(np.random.default_rng(seed).random((25, d)), schema=columns)
         chosen = select(frame, dict.fromkeys(columns, "min"), pairs=False)
         choice = chosen.choices[0]
@@ -61,7 +61,7 @@ def test_the_weighting_told_makes_the_model_the_pick(d: int) -> None:
             again = select(frame, dict.fromkeys(columns, "min"), pairs=False, weights=told.weighting).choices[0]
             assert row in again.picks["trade_off"], f"seed {seed}"
             found += 1
-    assert found > 20
+    assert found > 8
 
 
 def test_a_region_too_small_to_be_sampled_is_searched() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pyarrow import parquet
 from torchvision.io import write_png
 
 from evolver.architectures.genome import Activation, Dropout, Genome, InnerProduct, Training
@@ -242,13 +243,17 @@ def test_the_space_of_the_settings_is_the_one_that_counts() -> None:
     assert Evaluator(settings).space == narrow
 
 
-def test_a_short_training_on_real_cifar_10_beats_guessing_by_far() -> None:
+def test_a_short_training_on_real_cifar_10_beats_guessing_by_far(tmp_path: Path) -> None:
     data = SHARED / "datasets" / "cifar10"
     if not data.exists():
         pytest.skip("CIFAR-10 does not stand beside this checkout")
-    settings = replace(SETTINGS, dataset=str(data), max_epochs=1)
+    for split, count in (("train", 10_000), ("test", 100)):  # the whole takes ten seconds
+        some = parquet.read_table(data / f"{split}-00000-of-00001.parquet").slice(0, count)
+        parquet.write_table(some, tmp_path / f"{split}-00000-of-00001.parquet")
+    settings = replace(SETTINGS, dataset=str(tmp_path), max_epochs=1)
     evaluator = Evaluator(settings)
-    assert (len(evaluator.training), len(evaluator.validation)) == (45_000, 5_000)
+    assert len(evaluator.training) + len(evaluator.validation) == 10_000
+    assert len(evaluator.validation) == pytest.approx(1_000, abs=10)  # as many of each class
     genome = genome_of(
         convolution(16, (3, 3), (2, 2)), Activation("relu"), max_pool((2, 2), (2, 2)), InnerProduct(64), Activation("relu"),
         training=Training("adamw", 0.003, 0.01, 64, 1),
@@ -256,4 +261,4 @@ def test_a_short_training_on_real_cifar_10_beats_guessing_by_far() -> None:
     assert repair(genome, evaluator.space).training == genome.training
     outcome = evaluator.train(job(genome, settings=settings), genome, Outcome("ok"))
     assert outcome.accuracy is not None
-    assert outcome.accuracy > 0.4
+    assert outcome.accuracy > 0.3

@@ -138,9 +138,9 @@ def test_many_deaths_leave_no_process_no_descriptor_and_no_memory(local: Engine)
         wait([ask(local, name) for _ in range(count) for name in names])
 
     others = len(mine.children())
-    rounds(2)
+    rounds(1)
     descriptors, memory = mine.num_fds(), mine.memory_info().rss
-    rounds(5)
+    rounds(3)
     wait([ask(local, "fine") for _ in range(100)])
     ask(local, "fine").result()
     assert mine.num_fds() <= descriptors + 6  # three of each child; at the first count both may have been dead

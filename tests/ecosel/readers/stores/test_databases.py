@@ -96,7 +96,13 @@ def trial(config):
     name, accuracy, parameters, latency = MODELS[config["k"]]
     tune.report({"accuracy": accuracy, "parameters": parameters, "latency": latency, "name": name})
 
-ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
+for attempt in range(5):
+    try:
+        ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
+        break
+    except Exception as error:  # Ray waits for its own processes for 30 s, which a busy machine may need
+        assert "timed out during startup" in str(error)
+        ray.shutdown()
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 tune.Tuner(
     trial, param_space={"k": tune.grid_search(list(range(len(MODELS) + 1))), "net": {"width": 8}},

@@ -57,7 +57,7 @@ def random_sensor(seed: int, rng: np.random.Generator) -> Synthetic:
 
 def test_random_sensors_are_identified() -> None:
     inside = 0
-    for seed in range(25):
+    for seed in range(15):
         rng = np.random.default_rng(seed)
         sensor, load_s = random_sensor(seed, rng), loads(rng)
         found = identify(*sensor.readings(rng, load_s, 11.0, poll_s=rng.choice([0.001, 0.003])), load_s)
@@ -69,7 +69,7 @@ def test_random_sensors_are_identified() -> None:
         assert period.value == pytest.approx(sensor.period_s, rel=0.05), (seed, sensor, found)
         assert window.value == pytest.approx(sensor.window_s, rel=0.15), (seed, sensor, found)
         inside += window.low <= sensor.window_s <= window.high
-    assert inside >= 20, inside  # 95 % of 25 is 23.75, with a standard deviation of 1.1
+    assert inside >= 12, inside  # 95 % of 15 is 14.25, with a standard deviation of 0.8
 
 
 def test_a_flat_trace_is_unidentifiable() -> None:
