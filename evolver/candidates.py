@@ -27,7 +27,10 @@ def foreign(path: Path) -> Iterator[sqlite3.Connection]:
 
     Raises sqlite3.Error and OSError.
     """
-    with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as database:
+    # SQLite would create the files of the log, and leave them, if no one has the archive open
+    in_use = any(Path(f"{path}-{part}").exists() for part in ("wal", "journal"))
+    how = "mode=ro" if in_use else "immutable=1"
+    with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True)) as database:
         database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
         end = time.monotonic() + _PATIENCE_S
         database.set_progress_handler(lambda: time.monotonic() > end, 10_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import signal
 import sys
@@ -64,7 +65,7 @@ class Loop:
     _running: dict[tuple[int, Task], int] = field(default_factory=dict)  # value: number of the attempt
     _done: queue.SimpleQueue[tuple[int, Task, Future[Outcome]] | None] = field(default_factory=queue.SimpleQueue)
     _phase: str = "search"
-    finished: int = 0  # trainings in this command
+    done: Counter[Task] = field(default_factory=Counter)  # jobs in this command
     saved: set[int] = field(default_factory=set)  # winners saved by this command
     _joules: float | None = None
     _searched_s: float | None = None
@@ -102,12 +103,14 @@ class Loop:
         elapsed = self.clock() - self._began
         finished = self.course.statuses.total()
         searched = elapsed if self._searched_s is None else self._searched_s
-        rate = self.finished / searched if searched > 0 else 0.0
+        rate = self.done["train"] / searched if searched > 0 else 0.0
         waiting = sum(job not in self._running for job in self.course.waiting)
+        trained = self._phase == "search" and self.course.search.births >= (self.request.budget.births or math.inf)
+        only_measures = bool(self.course.waiting) and all(task == "measure" for _, task in self.course.waiting)
         return SearchProgress(
-            self._phase, self.course.search.births, self.request.budget.births, finished, len(self._running), waiting, rate,
-            self.course.best, len(self.course.front), Counter(self.course.statuses), self._devices, elapsed,
-            self._left_s(elapsed, rate, finished), self._joules, self._resumed,
+            "measure" if trained and only_measures else self._phase, self.course.search.births, self.request.budget.births,
+            finished, len(self._running), waiting, rate, self.course.best, len(self.course.front), Counter(self.course.statuses),
+            self._devices, elapsed, self._left_s(elapsed, rate, finished), self._joules, self._resumed,
         )  # fmt: skip
 
     def _closing(self) -> None:
@@ -238,8 +241,8 @@ class Loop:
 
     def _note(self, number: int, task: Task, outcome: Outcome) -> None:
         """Save the consequences of an outcome."""
+        self.done[task] += 1
         if task == "train":
-            self.finished += 1
             if outcome.notes.get("weights") == "kept":
                 self._weights.prune(self.course.near_front, running=lambda birth: (birth, "train") in self._running)
         elif task in AGAIN and number in self.course.reestimates:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evolver.archive import SearchArchive
-from evolver.jobs import Outcome
+from evolver.jobs import AGAIN, Outcome
 from evolver.run.interrupts import exit_status
 from evolver.run.loop import JouleMeter, Loop
 from evolver.run.progress import Mode, duration, say_waiting, watching
@@ -17,6 +17,14 @@ from evolver.run.request import SearchRequest, Work, begun, resumed, surveyed
 from evolver.run.winners.manifest import write_manifest
 from evolver.search.run_state import RunState
 from evolver.workers.executors import Engine, open_engine
+
+# what a command did, and the word for it
+_DONE = {
+    "finished": "trained",
+    "confirming": "trained again to confirm",
+    "measured": "measured",
+    "retrained": "retrained and tested",
+}
 
 
 def architectures() -> Work:
@@ -114,9 +122,11 @@ def as_text(answer: dict[str, Any]) -> str:
     if "ended" not in answer:
         return "\n".join(f"{name.replace('_', ' ') + ':':22}{_words(value)}" for name, value in answer.items())
     counts = ", ".join(f"{count} {status}" for status, count in answer["outcomes"].items()) or "no outcome"
-    again = f", {answer['resumed']} of them from earlier runs" if answer["resumed"] else ""
+    earlier = "all" if answer["resumed"] == answer["births"] else answer["resumed"]
+    again = f", {earlier} of them from earlier runs" if answer["resumed"] else ""
     lines = [f"{answer['archive']}: {answer['births']} births{again}: {counts}"]
-    lines.append(f"this command: {answer['finished']} trained in {duration(answer['elapsed_s'])}; ended by: {answer['ended']}")
+    done = ", ".join(f"{answer[name]} {word}" for name, word in _DONE.items() if answer[name]) or "nothing finished"
+    lines.append(f"this command: {done} in {duration(answer['elapsed_s'])}; ended by: {answer['ended']}")
     if answer["best"] is not None:
         best = answer["best"]
         many = best["trainings"] > 1
@@ -175,7 +185,10 @@ def _summary(request: SearchRequest, loop: Loop, course: RunState) -> dict[str, 
         "exit_status": exit_status(loop.interrupted_by),
         "births": progress.births,
         "resumed": progress.resumed,
-        "finished": loop.finished,
+        "finished": loop.done["train"],
+        "confirming": sum(loop.done[task] for task in AGAIN),
+        "measured": loop.done["measure"],
+        "retrained": loop.done["final"],
         "unfinished": progress.births - progress.finished,
         "outcomes": dict(sorted(progress.statuses.items())),
         "best": best,

@@ -84,6 +84,9 @@ def from_manifest(path: str | Path) -> nn.Module:
     try:
         manifest: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
         network, _ = _built(json.dumps(manifest["genome"]), manifest["space"])
+    except FileNotFoundError:
+        named = '--factory-args \'{"manifest": "run-22.json"}\''
+        raise EvolverError(f"{path}: no such manifest; `ecosel evolve --final` saves it beside the weights; or {named}") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise EvolverError(f"{path}: not a manifest of `ecosel evolve --final` ({type(error).__name__}: {error})") from None
     return network

@@ -223,6 +223,7 @@ def test_a_search_on_digits_fills_an_archive_that_select_reads(
     archive, ran = digits
     assert ran.returncode == 0, ran.stderr
     assert "4 births" in ran.stdout
+    assert not list(archive.parent.glob("run.db-[sw]*"))  # the files of the log went with the search
     assert " of 4 done" in ran.stderr  # whichever phases are so long that they get a line
     chosen = ecosel("select", archive, "--maximize", "accuracy", "--minimize", "parameters", "--format", "json")
     assert chosen.status == 0, chosen.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -485,7 +486,17 @@ def test_whom_to_measure_may_change_on_resume_where_the_search_does_not_depend_o
     measured = {row[0] for row in rows(path, "SELECT candidate_id FROM archive WHERE inference_time_s IS NOT NULL")}
     assert set(answer["front"]) <= measured
     assert (answer["births"], answer["resumed"], answer["finished"]) == (30, 30, 0)
-    assert "30 births, 30 of them from earlier runs" in as_text(answer)
+    said = as_text(answer)
+    assert "30 births, all of them from earlier runs" in said
+    assert f"\nthis command: {len(measured)} measured in " in said
+    phases = list[str]()
+    with SearchArchive(path) as archive:
+        asked = request(path, measure="all")
+        course, settings = resumed(asked, WORK, archive.settings or {}, archive)
+        ticks = itertools.count()
+        said_at = {"watch": lambda progress: phases.append(progress.phase), "clock": lambda: float(next(ticks))}
+        Loop(asked, WORK.module, engine, archive, course, settings, **said_at).run()  # type: ignore[arg-type]
+    assert set(phases) == {"measure"}
     plan = SearchSettings((ACCURACY, Objective("energy_per_inference_j", "min")), population=8, lifetime=40)
     search(request(tmp_path / "told.db", plan=plan), engine)
     with pytest.raises(EvolverError, match='was started with measure = "front", not "all"'):

@@ -106,6 +106,8 @@ def test_weights_and_manifests_that_do_not_fit_are_one_line(run: tuple[Path, Out
         open_model(f"{path}#22", fitting=Fitting(weights=str(tmp_path / "other.pt")))
     with pytest.raises(ModelError, match="not a manifest of") as second:
         open_model(str(tmp_path / "other.pt"), factory="evolver:candidate")
+    with pytest.raises(ModelError, match=r"no such manifest; .* saves it beside the weights; or --factory-args"):
+        open_model(str(weights_of(path, 22)), factory="evolver:candidate")
     with pytest.raises(EvolverError, match="not the weights of this candidate") as third:
         candidate_network(tmp_path / "run.db", "22")
     with pytest.raises(ValueError, match=r"--weights x\.pt is for a candidate, ARCHIVE#CANDIDATE") as fourth:
