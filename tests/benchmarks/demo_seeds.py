@@ -1,10 +1,13 @@
 """How often evolution beats random search in `make demo`, by the test accuracy of the networks that are finally chosen.
 
-python -m tests.benchmarks.demo_seeds run FOLDER SEED... [-- OPTIONS]   runs both searches of the demo, a file for each seed
-python -m tests.benchmarks.demo_seeds show FOLDER                       prints the table of the seeds that were run
+python -m tests.benchmarks.demo_seeds run FOLDER SEED...    runs both searches of the demo, a file for each seed
+python -m tests.benchmarks.demo_seeds try FOLDER SEED... -- OPTIONS   runs the evolved search alone, with other options
+python -m tests.benchmarks.demo_seeds show FOLDER           prints the table of the seeds that were run
+python -m tests.benchmarks.demo_seeds compare FOLDER OTHER...   compares evolved searches in FOLDER with the same seeds in others
 
 The searches are those of the Makefile, reproducible, but in this process and one job at a time: by `--reproducible` that
-gives the archives that `make demo SEED=...` gives. OPTIONS are of `ecosel evolve`, for both searches.
+gives the archives that `make demo SEED=...` gives. OPTIONS are of `ecosel evolve`; `--training-gene SHARE` sets the share of
+changes that fall on a training gene.
 """
 
 from __future__ import annotations
@@ -58,10 +61,15 @@ def commands(seed: int) -> dict[str, list[str]]:
 
 def search(options: list[str], archive: Path, dataset: Path) -> dict[str, Any]:
     from evolver import cli
+    from evolver.architectures import variation
     from evolver.run import session
     from evolver.workers.executors import Engine
 
     drop = ("--archive", "--dataset", "--measure")
+    if "--training-gene" in options:
+        place = options.index("--training-gene")
+        variation.TRAINING_GENE = float(options[place + 1])
+        options = options[:place] + options[place + 2 :]
     own = [word for k, word in enumerate(options) if word not in drop and (k == 0 or options[k - 1] not in drop)]
     own += ["--archive", str(archive), "--dataset", str(dataset), "--measure", "none"]
     request = cli._request(cli.evolve.make_context("evolve", own).params)
@@ -85,7 +93,7 @@ def max_accuracy(archive: Path) -> float:
         return float(database.execute("SELECT MAX(first_accuracy) FROM archive").fetchone()[0])
 
 
-def run(folder: Path, seeds: list[int], more: list[str]) -> None:
+def run(folder: Path, seeds: list[int], more: list[str] | None = None) -> None:
     import torch
 
     torch.set_num_threads(1)
@@ -97,10 +105,34 @@ def run(folder: Path, seeds: list[int], more: list[str]) -> None:
         file = folder / f"seed-{seed}.json"
         if not file.exists():
             found = {
-                name: search([*options, *more], folder / f"{name}-{seed}.db", dataset) for name, options in commands(seed).items()
+                name: search([*options, *(more or ())], folder / f"{name}-{seed}.db", dataset)
+                for name, options in commands(seed).items()
+                if name == "evolved" or more is None
             }
             file.write_text(json.dumps({"seed": seed, "torch": torch.__version__, **found}) + "\n")
             print(file.read_text(), end="", flush=True)
+
+
+def evolved(folder: Path) -> dict[int, dict[str, Any]]:
+    rows = (json.loads(file.read_text()) for file in folder.glob("seed-*.json"))
+    return {row["seed"]: row["evolved"] for row in rows}
+
+
+def compare(folder: Path, others: list[Path]) -> None:
+    """Show what other settings of evolution give on the seeds that both have."""
+    print("| settings | seeds | median test accuracy, least | mean of 3: median | as it is: median test, least | better, worse |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    base = evolved(folder)
+    for other in others:
+        tried = evolved(other)
+        seeds = sorted(base.keys() & tried.keys())
+        ours, theirs = ([rows[seed]["test"] or 0 for seed in seeds] for rows in (base, tried))
+        means = median(tried[seed]["best"]["accuracy"] for seed in seeds)
+        better, worse = (sum(sign * (b - a) > 0 for a, b in zip(ours, theirs, strict=True)) for sign in (1, -1))
+        print(
+            f"| {other.name} | {len(seeds)} | {median(theirs):.3f}, {min(theirs):.3f} | {means:.3f} "
+            f"| {median(ours):.3f}, {min(ours):.3f} | {better}, {worse} |"
+        )
 
 
 def show(folder: Path) -> None:
@@ -126,8 +158,10 @@ def main() -> None:
     split = rest.index("--") if "--" in rest else len(rest)
     if action == "show":
         show(Path(folder))
+    elif action == "compare":
+        compare(Path(folder), [Path(other) for other in rest])
     else:
-        run(Path(folder), [int(seed) for seed in rest[:split]], rest[split + 1 :])
+        run(Path(folder), [int(seed) for seed in rest[:split]], rest[split + 1 :] if action == "try" else None)
 
 
 if __name__ == "__main__":

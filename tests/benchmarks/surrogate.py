@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
@@ -139,23 +140,25 @@ def regularized(problem: Any, seed: int, births: int) -> list[float]:
     return found
 
 
-def by_optuna(problem: Any, seed: int, births: int, *, sampler: str) -> list[float]:
+def by_optuna(problem: Any, seed: int, births: int, *, ahead: int, sampler: str) -> list[float]:
+    """Ask and tell as `by_search` does. Optuna may repeat a genome, which counts; one that the table lacks does not."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     samplers = {"tpe": optuna.samplers.TPESampler, "nsga2": optuna.samplers.NSGAIISampler, "gp": optuna.samplers.GPSampler}
-    found: list[float] = []
-
-    def objective(trial: Any) -> float:
-        genome = problem.suggested(trial)
-        if problem.key(genome) == "None":
-            raise optuna.TrialPruned
-        found.append(problem.accuracy(genome))
-        return found[-1]
-
-    study = optuna.create_study(direction="maximize", sampler=samplers[sampler](seed=seed))
-    while len(found) < births:
-        study.optimize(objective, births - len(found))
+    rng, waiting, found = np.random.default_rng(seed), [], list[float]()
+    with warnings.catch_warnings(action="ignore"):  # its Gaussian process is called experimental
+        study = optuna.create_study(direction="maximize", sampler=samplers[sampler](seed=seed))
+        while len(found) < births:
+            trial = study.ask()
+            genome = problem.suggested(trial)
+            if problem.key(genome) == "None":
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                continue
+            found.append(problem.accuracy(genome))
+            waiting.append((trial, found[-1]))
+            if len(waiting) == ahead:
+                study.tell(*waiting.pop(int(rng.integers(ahead))))
     return found
 
 
@@ -165,7 +168,7 @@ def found_by(name: str, problem: Any, seed: int, given: argparse.Namespace) -> l
     if name == "regularized":
         return regularized(problem, seed, given.births)
     if name in ("tpe", "nsga2", "gp"):
-        return by_optuna(problem, seed, given.births, sampler=name)
+        return by_optuna(problem, seed, given.births, ahead=given.in_flight, sampler=name)
     return by_search(problem, seed, given.births, ahead=given.in_flight, model=name, population=given.population)
 
 
