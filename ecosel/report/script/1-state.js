@@ -1,4 +1,4 @@
-// What the page was asked to show, kept in its address so that a reload, "back" and a link that is sent on give the same.
+// Keep what the page shows in its address, so that a reload, "back" and a shared link show the same.
 const byId = (id) => document.getElementById(id);
 const page = JSON.parse(byId("contents").textContent);
 const { objectives, groups } = page;
@@ -31,7 +31,7 @@ const hasLimits = () => state.limits.some((limit) => limit !== null);
 const numbersIn = (text) => text.split(",").map((part) => (part === "" ? null : Number(part)));
 const whole = (text) => (/^\d+$/.test(text ?? "") ? Number(text) : null);
 
-// Every part of the state that is not as it was at first: its key in the address, how it is written, how it is read.
+// Each part of the state that may differ from the start: its key in the address, how it is written and how it is read.
 const PARTS = {
   w: { write: () => (isAsBegun() ? "" : state.weights.join(",")),
     read: (text) => {

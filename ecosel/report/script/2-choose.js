@@ -1,4 +1,4 @@
-// The rule of `ecosel select`: fronts, ideal, scale, distance, ties, in the same order of operations.
+// Apply the rule of `ecosel select`: fronts, ideal, scale, distance, ties, in the same order of operations.
 const valuesOf = (group, k) => group.models[`v${k}`];
 const costOf = (group, k, at) => (objectives[k].isQuality ? 0 - valuesOf(group, k)[at] : valuesOf(group, k)[at]);
 const everyone = (group) => (group.every ??= group.models.row.map((_, at) => at));
@@ -6,7 +6,7 @@ const isLeft = (group, at) => !group.barred.includes(at) && isWithin(group, at);
 const isWithin = (group, at) => state.limits.every((limit, k) =>
   limit === null || (objectives[k].isQuality ? valuesOf(group, k)[at] >= limit : valuesOf(group, k)[at] <= limit));
 
-// What was computed for some limits, by group.
+// Results computed for the current limits, by group.
 const kept = new Map();
 function remembered(group, name, compute) {
   const id = `${state.limits} ${groups.indexOf(group)} ${name}`;
@@ -20,8 +20,8 @@ function remembered(group, name, compute) {
 const left = (group) => remembered(group, "left", () => (isLimited(group) ? everyone(group).filter((at) => isLeft(group, at)) : everyone(group)));
 const isLimited = (group) => hasLimits() || group.barred.length > 0;
 
-// Positions of the models on the front of some objectives, among those left. What is better than a model within the limits
-// is within them too, so the front of all objectives is that of the archive less those that are not.
+// Positions of the models on the front of some objectives, among those left. A model better than one within the limits
+// is also within them, so the front of all objectives is that of the archive without those outside the limits.
 const frontOf = (group, ks) => remembered(group, `front ${ks}`, () => {
   if (ks.length > 2 && !group.barred.length) return group.front.filter((at) => isWithin(group, at));
   if (ks.length > 2) return frontOfAll(group, ks, left(group));
@@ -62,7 +62,7 @@ function endsOf(values, positions) {
   return [low, high];
 }
 
-// Ideal and scale of each objective, as Rule.ideal_point and Rule.scales give them: those of all models, whatever the limits.
+// Ideal and scale of each objective, as in Rule.ideal_point and Rule.scales: from all models, whatever the limits.
 function ruleOf(group, ks) {
   const { scale, ideal, preset } = page.rule;
   const front = wholeFront(group, ks);
@@ -82,14 +82,14 @@ function ruleOf(group, ks) {
   });
 }
 
-// The front of some objectives with the deviation of each model from the ideal point, in units of the scale.
+// The front of some objectives, with the deviation of each model from the ideal point in units of the scale.
 const deviationsOf = (group, ks) => remembered(group, `deviations ${ks}`, () => {
   const front = frontOf(group, ks);
   const rule = ruleOf(group, ks);
   return { front, rule, parts: ks.map((k, i) => front.map((at) => Math.abs(valuesOf(group, k)[at] / rule[i].scale - rule[i].ideal / rule[i].scale))) };
 });
 
-// The best trade-off under the weights of now: positions, ties included.
+// The best trade-off under the current weights: positions, including ties.
 function pickOf(group, ks) {
   const { front, parts } = deviationsOf(group, ks);
   const weights = ks.map((k) => state.weights[k]);
@@ -111,7 +111,7 @@ function bestOf(group, k, front) {
   return front.filter((at) => valuesOf(group, k)[at] === best);
 }
 
-// From where to where on the share of the first weight each model of two objectives is the best trade-off (robustness.py).
+// The interval of the first weight's share in which each model is the best trade-off of two objectives (robustness.py).
 const segmentsOf = (group, ks) => remembered(group, `segments ${ks}`, () => {
   const { front, parts } = deviationsOf(group, ks);
   const most = Math.max(...parts[0], ...parts[1], 0) || 1;
@@ -137,8 +137,8 @@ const segmentsOf = (group, ks) => remembered(group, `segments ${ks}`, () => {
   }).reverse();
 });
 
-// The share of all weightings under which each model is the best trade-off: that of `select` where there are no limits, exact
-// for two objectives, else by a sample of its own.
+// The share of all weightings under which each model is the best trade-off: that of `select` if there are no limits, exact
+// for two objectives, and otherwise from a new sample.
 const SAMPLES = 2000;
 const sharesOf = (group) => remembered(group, "shares", () => {
   const ks = page.answer;
@@ -149,7 +149,7 @@ const sharesOf = (group) => remembered(group, "shares", () => {
   const random = generator(1);
   const wins = new Map();
   for (let n = 0; n < SAMPLES && front.length; n++) {
-    const weights = ks.map(() => Math.log(1 - random()) ** 2); // squares of exponentials: uniform on the simplex but for a factor
+    const weights = ks.map(() => Math.log(1 - random()) ** 2); // squares of exponentials: uniform on the simplex, up to a factor
     let [best, least] = [0, Infinity];
     for (let k = 0; k < front.length; k++) {
       let sum = 0;

@@ -1,8 +1,8 @@
-// Values, differences and sentences as output/measures.py and output/sentences.py write them.
+// Write values, differences and sentences as output/measures.py and output/sentences.py do.
 const SPACE = "\u00a0";
 const grouped = (digits) => digits.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 
-// A number with so many significant digits, halves away from zero; large ones in full or, if short, with M, B or T.
+// A number with that many significant digits, halves rounded away from zero; large ones in full or, if short, with M, B or T.
 function rounded(value, digits, short = false) {
   if (!Number.isFinite(value)) return String(value);
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return (value < 0 ? "-" : "") + grouped(String(Math.abs(value)));
@@ -51,7 +51,7 @@ function change(k, value, of) {
   return ratio < 1 ? `${percentage(1 - ratio)} ${o.less} ${o.name}` : `${percentage(ratio - 1)} ${o.isKnown ? "more" : "higher"} ${o.name}`;
 }
 
-// The same in few characters, for the table.
+// The difference in few characters, for the table.
 function difference(k, value, of) {
   const o = objectives[k];
   if (value === of) return "";
@@ -65,7 +65,7 @@ function difference(k, value, of) {
 
 const joined = (words) => (words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : (words[0] ?? ""));
 
-// What a model gives up and gains against another.
+// A model's losses and gains against another.
 function trade(group, ks, at, of, reference) {
   const [gains, losses, first] = [[], [], []];
   for (const k of [reference, ...ks.filter((other) => other !== reference)]) {
@@ -102,7 +102,7 @@ function share(part, sampled) {
 
 const rivalOf = (shares, picks) => [...shares].filter(([p, part]) => part > 0 && !picks.includes(p)).sort((p, q) => q[1] - p[1] || p[0] - q[0])[0];
 
-// How far the choice depends on the weights, and at the weights of the command on the measurements.
+// How much the choice depends on the weights and, at the weights of the command, on the measurements.
 const usedOf = (group) => (isLimited(group) ? left(group).length : group.total);
 function certainty(group, picks) {
   if (usedOf(group) === 1) return "It is the only model.";
@@ -123,7 +123,7 @@ function certainty(group, picks) {
   return text + (isLimited(group) || !group.resamples ? "" : again(group, picks));
 }
 
-// Of each limit whether it binds, and what giving it up would gain.
+// Whether each limit binds, and the gain from dropping it.
 function bounds(group, picks) {
   const words = [];
   state.limits.forEach((limit, k) => {

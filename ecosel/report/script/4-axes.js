@@ -1,4 +1,4 @@
-// Where an axis begins and ends, its ticks, and where letters stand so that they cover no other.
+// Lay out axes (range and ticks), and place letters so that they do not overlap.
 const MARGIN = 0.06, LOG_FROM = 30, TINY = 1e-300, HUGE = 1.7e308;
 
 function padded([low, high], log) {
@@ -11,7 +11,7 @@ function padded([low, high], log) {
   return [low >= 0 && below < 0 ? Math.max(below, 0) : below, Math.min(high + margin, HUGE)];
 }
 
-// The range of a plane, and whether its axes are logarithmic: as asked, else where a cost spans much.
+// The range of a plane, and whether its axes are logarithmic: as requested, else if a cost spans a wide range.
 function frameOf(plane) {
   const { group, x, y } = plane;
   const turned = !group.planes[`${x}-${y}`];
@@ -60,7 +60,7 @@ function labelOf(k, [low, high]) {
 const WAYS = [[0.8, -0.8], [0, -1], [-0.8, -0.8], [1, 0], [-1, 0], [0.8, 0.8], [0, 1], [-0.8, 0.8]];
 const overlap = (a, b) => Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0])) * Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
 
-// Place labels one after another where they cover the fewest points and labels, upper right by preference.
+// Place labels one after another where they cover the fewest points and labels, preferably at the upper right.
 function offsets(points, widths, [right, bottom]) {
   const boxes = [];
   return points.map(([px, py], n) => {
@@ -82,7 +82,7 @@ function offsets(points, widths, [right, bottom]) {
   });
 }
 
-// The letters of a plane: those out of range stand at the edge with an arrow; models at one place share a label.
+// The letters of a plane: those out of range are placed at the edge with an arrow; models at the same place share a label.
 function letterRows(plane, frame, size) {
   const { group, x, y } = plane;
   const [[x0, x1], [y0, y1]] = frame.domains;

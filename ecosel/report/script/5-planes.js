@@ -1,8 +1,8 @@
-// The planes of two objectives: what Vega draws in each, and how a pointer marks a model or a range in it.
+// Draw the planes of two objectives with Vega, and let a pointer mark a model or a range in them.
 const planes = [];
 const MOST_ERRORS = 150;
 
-// A plane for each pair that is chosen from; above three objectives one, whose axes are chosen.
+// One plane for each pair with a choice; with more than three objectives, a single plane with selectable axes.
 function planesOf(group, g) {
   if (objectives.length < 2) return [];
   const reference = referenceOf(page.answer);
@@ -46,13 +46,13 @@ function cloudRows(plane, frame) {
   const { group } = plane;
   const [fit, rest, front] = [[], [], new Set(plane.front)];
   const isDrawable = (p) => (!frame.logs[0] || p.x > 0) && (!frame.logs[1] || p.y > 0);
-  // of a sample, only the models of the front are drawn: the shading shows the others
+  // for a sample, only the models on the front are drawn; the shading shows the others
   for (const at of group.total > group.models.row.length ? group.front : everyone(group)) {
     if (front.has(at) || !isDrawable(point(plane, at))) continue;
     (isLeft(group, at) && isFound(group, at) ? fit : rest).push(point(plane, at));
   }
   const found = plane.front.filter((at) => isFound(group, at));
-  const side = objectives[plane.x].isQuality ? -1 : 1; // from the better end on, level first
+  const side = objectives[plane.x].isQuality ? -1 : 1; // starting from the better end, level first
   const line = plane.front.map((at) => point(plane, at)).sort((p, q) => (p.x - q.x) * side || p.y - q.y).map((p, k) => ({ ...p, k }));
   return { models: fit, dimmed: rest.concat(plane.front.filter((at) => !isFound(group, at)).map((at) => point(plane, at))),
     front: found.map((at) => point(plane, at)), line,
@@ -75,7 +75,7 @@ function errorRows(plane) {
   return rows;
 }
 
-// A heat map is shipped as a shade for each cell of the ranges near the front, or of all models.
+// A heat map comes as one shade per cell of the range near the front, or of the whole range.
 function heatRows(plane, frame) {
   const { group, x, y } = plane;
   const turned = !group.planes[`${x}-${y}`];
@@ -160,7 +160,7 @@ async function drawPlane(plane) {
   plane.unzoom.hidden = !state.zooms[plane.key];
 }
 
-// The front and the pick of the two objectives under the weights and limits of now.
+// The front and the pick of the two objectives under the current weights and limits.
 function settlePlane(plane) {
   const ks = [plane.y, plane.x].sort((a, b) => a - b);
   plane.front = frontOf(plane.group, ks);
@@ -188,7 +188,7 @@ function updatePlane(plane, isFiltered) {
   plane.chart.setAttribute("aria-label", planeWords(plane));
 }
 
-// A drag over a plane zooms into it; touch scrolls.
+// Dragging over a plane zooms into it; touch scrolls.
 function startZoom(plane, event) {
   if (event.button !== 0 || event.pointerType === "touch" || !plane.vega) return;
   const box = plane.chart.getBoundingClientRect();
@@ -219,7 +219,7 @@ function startZoom(plane, event) {
   addEventListener("pointerup", end, { once: true });
 }
 
-// Draw a specification into an element; the data go in behind Vega-Lite, which would copy and hash them.
+// Draw a specification into an element; the data bypass Vega-Lite, which would copy and hash them.
 async function embed(element, spec, rows, before) {
   const words = element.getAttribute("aria-label");
   const patch = (made) => {
@@ -233,7 +233,7 @@ async function embed(element, spec, rows, before) {
   made.view.addEventListener("click", (event, item) => {
     if (item && item.datum && isRow(item.datum.row)) markRow(item.datum.row);
   });
-  // Vega writes a name and a role of its own over the words that stand for the chart
+  // Vega overwrites the chart's alternative text with its own name and role
   element.removeAttribute("aria-roledescription");
   element.setAttribute("role", "img");
   if (words) element.setAttribute("aria-label", words);

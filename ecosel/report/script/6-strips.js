@@ -1,4 +1,4 @@
-// Two drawings that are moved by hand: the strip of weights under a plane, and the parallel coordinates of all objectives.
+// Two interactive drawings: the strip of weights below a plane, and the parallel coordinates of all objectives.
 function makeStrip(plane) {
   const bar = make("div", { class: "bar" });
   const needle = make("i", { class: "needle" });
@@ -9,7 +9,7 @@ function makeStrip(plane) {
     const part = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
     const [a, b] = stripObjectives(plane);
     const sum = state.weights[a] + state.weights[b] || 1;
-    // the two weights share what they had together, within the sliders
+    // the two weights keep their sum, within the range of the sliders
     state.weights[a] = Math.min(Number((part * sum).toFixed(3)), SLIDER_END);
     state.weights[b] = Math.min(Number(((1 - part) * sum).toFixed(3)), SLIDER_END);
     refresh();
@@ -98,7 +98,7 @@ function makeParallel(group, g) {
   parallels.push({ group, g, holder, clear, drawing, sliders });
 }
 
-// The range of one objective as two sliders, its lowest and its highest value to keep, in hundredths of its axis.
+// The range of one objective as two sliders, for the lowest and highest values to keep, in hundredths of its axis.
 const heightAt = (k, part) => TOP + (TALL * (objectives[k].isQuality ? 100 - part : part)) / 100;
 function rangeSliders(group, k) {
   const ends = ["lowest", "highest"].map((end, n) => make("input", { type: "range", min: "0", max: "100", value: n ? "100" : "0", "aria-label": `${end} ${objectives[k].name} to keep` }));
@@ -159,7 +159,7 @@ function drawParallel(view) {
   updateParallel(view);
 }
 
-// A title as long as the room between two axes.
+// A title cut to the space between two axes.
 function fitted(title, step) {
   const most = Math.max(6, Math.floor(Math.min(step, 2 * SIDE) / 8.5));
   return title.length > most ? `${title.slice(0, most - 1)}…` : title;

@@ -48,7 +48,7 @@ function keyOf(by) {
   return null;
 }
 
-// What a line is compared with: the first pinned model, else the best in the first quality of its group.
+// The model that a line is compared with: the first pinned one, else the best of its group in the first quality.
 function baseOf(group) {
   const pinned = groups.flatMap((other) => (state.pins.length ? [[other, other.models.row.indexOf(state.pins[0])]] : [])).find(([, at]) => at >= 0);
   if (pinned) return pinned;
@@ -70,7 +70,7 @@ function interval(group, k, at) {
 const tagOf = (group, at) => make("span", { class: "tag" }, group.models.letter[at]);
 const called = (group, at) => [...(group.models.letter[at] ? [tagOf(group, at), " "] : []), make("bdi", {}, nameOf(group, at))];
 
-// What a model is the best at under the weights and limits of now, in words, by position.
+// The roles of models under the current weights and limits, in words, by position.
 function rolesOf(group) {
   const found = new Map();
   const put = (at, role, of) => {
@@ -165,7 +165,7 @@ function pin(row) {
   return refresh({ listed: true });
 }
 
-// All lines of the table with exact numbers. A cell of text that a spreadsheet would take for a formula gets an apostrophe.
+// All lines of the table, with exact numbers. Text cells that a spreadsheet would take for a formula get an apostrophe.
 function asCsv() {
   const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const cell = (value) => (typeof value === "number" ? String(value) : quoted(/^\s*[=+\-@\t\r]/.test(value) ? `'${value}` : String(value ?? "")));

@@ -1,9 +1,9 @@
-// Weights as shares, limits with the count that is left, presets, groups, axes, links.
+// Controls: weights as shares, limits with the number of models left, presets, groups, axes, links.
 const SLIDER_END = Math.max(2, 2 * Math.max(...objectives.map((o) => o.weight)));
 const STOPS = 100;
 const controls = byId("controls");
 
-// The values at which a limit can stand, the strictest last.
+// The possible values of a limit, the strictest last.
 const stopsOf = (k) => {
   const o = objectives[k];
   const values = new Set(groups.flatMap((group, g) => (isShown(g) ? group.front.map((at) => valuesOf(group, k)[at]) : [])));
@@ -95,7 +95,7 @@ function settleControls() {
   for (const button of document.querySelectorAll("[data-group-tab]")) button.setAttribute("aria-pressed", String(String(state.group) === button.dataset.groupTab));
 }
 
-// How many models are left, of the groups that are shown; of a sample, only what is known for certain is counted.
+// The number of models left in the groups shown; for a sample, only those known for certain are counted.
 function counted() {
   let [rest, all, isSample] = [0, 0, false];
   groups.forEach((group, g) => {

@@ -1,5 +1,5 @@
-// Keep all that is said and drawn in step with the state.
-const others = []; // charts that do not follow the weights
+// Keep all text and drawings in step with the state.
+const others = []; // charts that do not depend on the weights
 
 function tellPick(place, group, picks, ks) {
   place.dataset.rows = picks.map((at) => group.models.row[at]).join(" ");
@@ -132,7 +132,7 @@ function showTooltip(handler, event, item, value) {
   else hideTip();
 }
 
-// What has to be done again: all of a chart (drawn), who is in it (filtered), the table (listed), or only who is picked.
+// What to update: all of a chart (drawn), its models (filtered), the table (listed), or only the pick.
 const wanted = { drawn: false, filtered: false, listed: false, marked: false };
 let waiting = false;
 function refresh(parts = {}) {
@@ -197,7 +197,7 @@ const recordsOf = (data) => Object.fromEntries(Object.entries(data).map(([name, 
   return [name, (columns[keys[0]] ?? []).map((_, n) => Object.fromEntries(keys.map((key) => [key, columns[key][n]])))];
 }));
 
-// A page that is written again and again loads itself, unless somebody is at it, and says how old it is.
+// A page that is rewritten repeatedly reloads itself, unless somebody is using it, and shows its age.
 function live() {
   const written = Number(document.body.dataset.written);
   if (!written) return;
@@ -207,7 +207,7 @@ function live() {
     const seconds = Math.max(0, Math.round(Date.now() / 1000 - written));
     byId("age").textContent = `made ${seconds < 120 ? `${seconds} s` : seconds < 7200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`} ago, refreshes itself`;
     const rest = performance.now() - idle.since;
-    const wait = Number(document.body.dataset.renew) * (seconds < 60 ? 1000 : 6000); // rarely, where it is not made anew
+    const wait = Number(document.body.dataset.renew) * (seconds < 60 ? 1000 : 6000); // less often if it is no longer rewritten
     if (!document.hidden && rest > Math.min(2000, wait) && performance.now() > wait && document.activeElement?.id !== "search") {
       writeHash();
       location.reload();
