@@ -13,9 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from evolver.errors import EvolverError
-from profilers.results.foreign_schema import foreign_part
+from profilers.results.foreign_schema import SQLITE, foreign_part
 
-SQLITE = b"SQLite format 3\0"  # the beginning of every such file
 _TABLES = ("run", "sessions", "births", "outcomes", "reestimates")
 # Settings and genomes are the longest cells; a genome with the most slots that `Genome.from_json` reads is far shorter.
 _LONGEST, _PATIENCE_S = 1_000_000, 10.0

@@ -13,12 +13,11 @@ from typing import Any
 
 from profilers.energy.intervals import Estimate
 from profilers.errors import ProfilerError
-from profilers.results.foreign_schema import foreign_part
+from profilers.results.foreign_schema import SQLITE, foreign_part
 from profilers.results.inference_profile import FIGURES, InferenceProfile
 
 # Marks such a database for `file` and ecosel, with the layout of its tables; raise that if an older ecosel cannot append.
 _APPLICATION, _LAYOUT = 0x65636F70, 1  # "ecop"
-_SQLITE = b"SQLite format 3\0"
 _WAIT_S = 60.0
 
 Row = Mapping[str, Any]
@@ -94,8 +93,8 @@ def _is_sqlite(path: Path) -> bool:
         raise ProfilerError(f"{path} is a folder; name a file for the archive (runs.db or runs.ndjson)")
     if path.exists() and path.stat().st_size:
         with path.open("rb") as file:
-            start = file.read(len(_SQLITE))
-        if start == _SQLITE:
+            start = file.read(len(SQLITE))
+        if start == SQLITE:
             return True
         if not start.lstrip().startswith(b"{"):
             raise ProfilerError(f"{path} is neither SQLite nor NDJSON; name another file for the archive")

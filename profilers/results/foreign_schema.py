@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+SQLITE = b"SQLite format 3\0"  # the beginning of every SQLite file
 _COMPUTED = re.compile(r"\b(CHECK|GENERATED|AS|DEFAULT|COLLATE|VIRTUAL)\b", re.IGNORECASE)
 
 
