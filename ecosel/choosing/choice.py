@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from ecosel.choosing.question import Requirements
 from ecosel.choosing.robustness import Resampling, WinShares
-from ecosel.choosing.scoring import Rule, nearest
+from ecosel.choosing.scoring import Rule, nearest, smallest
 from ecosel.objectives import Objective
 from ecosel.readers.table import ROW
 
 _LONG_FRACTION = re.compile(r"-?\d{1,6}\.\d{7,}")
+# Rows that words about a choice name, at most.
+_MENTIONED = 50
 
 Values = NDArray[np.float64]
 
@@ -83,8 +85,7 @@ class Choice:
     @property
     def nearest(self) -> tuple[int, ...]:
         """Row numbers of the `top` models nearest to the ideal point, nearest first; never fewer than the ties at the top."""
-        count = max(self.top, len(self.picks["trade_off"]))
-        return self._rows(np.argsort(self.distance, kind="stable")[:count])
+        return self._rows(smallest(self.distance, max(self.top, len(self.picks["trade_off"]))))
 
     def at(self, row: int, /) -> int:
         """Return the position on the front of the model with that row number."""
@@ -99,27 +100,33 @@ class Choice:
         return {"ideal": dict(self.ideal), "scale": dict(self.scale), "weights": dict(self.weights)}
 
     def mentioned(self) -> list[int]:
-        """Return the rows that a sentence about this choice may name, at most 50."""
+        """Return the rows that a sentence about this choice may name, at most `_MENTIONED`."""
         rows = [
             *(rows[0] for rows in self.picks.values()),
             *(bound.without[0] for bound in self.restrictions if bound.without),
-            *self.win_shares(),
+            *self.win_shares(_MENTIONED),
             *(self.resampling.rows if self.resampling else ()),
         ]
-        return list(dict.fromkeys(rows))[:50]
+        return list(dict.fromkeys(rows))[:_MENTIONED]
 
-    def win_shares(self) -> dict[int, float]:
-        """Return the win shares above 0 by row number, largest first."""
-        order = np.argsort(-self.wins.shares, kind="stable")
-        order = order[self.wins.shares[order] > 0]
-        return dict(zip(self._rows(order), self.wins.shares[order].tolist(), strict=True))
+    def win_shares(self, most: int | None = None, /) -> dict[int, float]:
+        """Return the win shares above 0 by row number, largest first; of those, at most as many as asked."""
+        shares = self.wins.shares
+        order = smallest(-shares, len(shares) if most is None else most)
+        order = order[shares[order] > 0]
+        return dict(zip(self._rows(order), shares[order].tolist(), strict=True))
 
-    @cached_property
-    def _numbers(self) -> NDArray[np.int64]:
-        return np.array(self.front, np.int64)
+    def rival(self) -> tuple[int, float] | None:
+        """Return the model that wins under most weightings beside the best trade-off and its ties, with its share."""
+        others = self.wins.shares.copy()
+        others[nearest(self.distance)] = 0.0
+        largest = int(others.argmax())
+        return (self.front[largest], float(others[largest])) if others[largest] > 0 else None
 
     def _rows(self, positions: NDArray[np.int64]) -> tuple[int, ...]:
-        return tuple(self._numbers[positions].tolist())
+        if len(positions) == len(self.front) and (np.diff(positions) > 0).all():
+            return self.front
+        return tuple(map(self.front.__getitem__, positions.tolist()))  # a million ties take one set of numbers, not ten
 
 
 @dataclass(frozen=True, eq=False)

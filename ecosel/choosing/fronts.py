@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -37,7 +38,11 @@ def choices(question: Question, rows: pl.DataFrame, errors: Sequence[str], /) ->
     may = np.logical_and.reduce(kept) if kept else None
     unbeaten = unbeaten_rows(list(costs.values()))
     low = {column: cells[unbeaten] for column, cells in costs.items()}
+    last: Choice | None = None
     for kind, some in _wanted(question):
+        if last is not None and last.objectives == some:
+            yield replace(last, kind=kind)  # the only pair is all there is
+            continue
         columns = [o.column for o in some]
         front = unbeaten[nondominated_rows([low[column] for column in columns])]
         at_front = np.stack([_floats(values[column].gather(front)) for column in columns], axis=1)
@@ -45,22 +50,21 @@ def choices(question: Question, rows: pl.DataFrame, errors: Sequence[str], /) ->
         scales = rule.scales(some, ideal, at_front, np.array([ranges[column] for column in columns]))
         weights = rule.weight_vector(some)
         chooser = _Chooser(some, values, costs, ideal=ideal, scales=scales, weights=weights)
-        if may is not None:
-            front = chooser.front(may)
+        front = front if may is None else chooser.front(may)
         front_values = chooser.values(front)
-        front_values.setflags(write=False)
         deviations = front_values / scales - ideal / scales  # in this order, as a difference of floats may overflow
         ideals, divisors, weighting = (
             MappingProxyType(dict(zip(columns, part.tolist(), strict=True))) for part in (ideal, scales, weights)
         )
-        answer, role, restrictions = _answer(chooser, requirements, kept, numbers, front=front, pick=question.pick)
         used, seed = rows if may is None else rows.filter(pl.Series(may)), question.seed
         member = _resampling(some, used, errors, ideal=ideal, scales=scales, weights=weights, seed=seed) if errors else None
-        yield Choice(
+        last = Choice(
             kind, some, used.height, tuple(numbers[front].tolist()), front_values, distances(deviations, weights),
-            ideals, divisors, weighting, win_shares(deviations, seed=seed), member, question.top, answer, role, restrictions,
+            ideals, divisors, weighting, win_shares(deviations, seed=seed), member, question.top,
+            *_answer(chooser, requirements, kept, numbers, front=front, pick=question.pick),
             {o.column: worst[o.column] for o in some},
         )  # fmt: skip
+        yield last
 
 
 def _floats(cells: pl.Series) -> Values:
@@ -89,7 +93,9 @@ class _Chooser:
         self._reference = next((k for k, o in enumerate(some) if o.is_quality), 0)
 
     def values(self, positions: Positions) -> Values:
-        return np.stack([_floats(column.gather(positions)) for column in self._values], axis=1)
+        found = np.stack([_floats(column.gather(positions)) for column in self._values], axis=1)
+        found.setflags(write=False)
+        return found
 
     def front(self, may: Mask) -> Positions:
         """Return the front of the models within the limits."""

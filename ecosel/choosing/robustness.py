@@ -43,8 +43,7 @@ def win_shares(deviations: Values, /, *, seed: int) -> WinShares:
     """
     z = np.abs(deviations)
     z = z / (z.max() or 1.0)  # so that squares stay finite
-    distinct, copy_of = np.unique(z, axis=0, return_inverse=True)
-    copy_of = copy_of.reshape(-1)
+    distinct, copy_of = _distinct(z)
     d = z.shape[1]
     if d == 1 or len(distinct) == 1:
         shares = np.zeros(len(distinct))
@@ -59,23 +58,23 @@ def win_shares(deviations: Values, /, *, seed: int) -> WinShares:
     return WinShares(shares[copy_of], float(Z95 * 0.5 / np.sqrt(SAMPLES)), weightings[copy_of])
 
 
+def _distinct(z: Values) -> tuple[Values, NDArray[np.int64]]:
+    """Return the distinct rows in order of their first column, then their second, and of which each row is a copy."""
+    order = np.lexsort(z.T[::-1])
+    ordered = z[order]
+    is_new = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])
+    copy_of = np.empty(len(z), dtype=np.int64)
+    copy_of[order] = np.cumsum(is_new) - 1
+    return ordered[is_new], copy_of
+
+
 def _winning_intervals(z: Values) -> tuple[Values, Values]:
-    """Return the interval [low, high] of the first weight t, second 1 - t, on which each distinct row wins.
+    """Return the interval [low, high] of the first weight t, second 1 - t, on which each row wins; rows as of `_distinct`.
 
     t²a + (1-t)²b is smallest where s·a + b is, with s = (t / (1-t))²: the lower hull of the points (a, b).
     """
-    a, b = (z**2).T
-    order = np.lexsort((b, a))
-    hull: list[int] = []
-    for k in order:
-        if hull and b[k] >= b[hull[-1]]:
-            continue  # never better than a row that is at least as good in the first column
-        while len(hull) > 1:
-            i, j = hull[-2], hull[-1]
-            if (b[i] - b[j]) * (a[k] - a[i]) > (b[i] - b[k]) * (a[j] - a[i]):
-                break
-            hull.pop()
-        hull.append(int(k))
+    a, b = np.ascontiguousarray((z**2).T)
+    hull = _lower_hull(a, b)
     low, high = np.zeros(len(z)), np.zeros(len(z))
     corners = np.array(hull)
     s = (b[corners[:-1]] - b[corners[1:]]) / (a[corners[1:]] - a[corners[:-1]])
@@ -83,6 +82,24 @@ def _winning_intervals(z: Values) -> tuple[Values, Values]:
     # the smallest a wins where the first weight is large
     high[corners], low[corners] = np.concatenate([[1.0], t]), np.concatenate([t, [0.0]])
     return low, high
+
+
+def _lower_hull(a: Values, b: Values) -> list[int]:
+    """Return the corners of the lower left hull of the points (a, b), in order of a."""
+    order = np.lexsort((b, a))
+    falling = b[order]
+    # the others are nowhere better than a row that is at least as good in the first column
+    falls = np.concatenate([[True], falling[1:] < np.minimum.accumulate(falling)[:-1]])
+    x, y = a.data, b.data  # floats of Python, one by one: as lists they would take four times the memory
+    hull: list[int] = []
+    for k in order[falls].data:
+        while len(hull) > 1:
+            i, j = hull[-2], hull[-1]
+            if (y[i] - y[j]) * (x[k] - x[i]) > (y[i] - y[k]) * (x[j] - x[i]):
+                break
+            hull.pop()
+        hull.append(k)
+    return hull
 
 
 def _sampled(z: Values, rng: np.random.Generator) -> tuple[Values, Values]:

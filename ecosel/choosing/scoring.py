@@ -145,6 +145,15 @@ def nearest(distance: Values, /) -> NDArray[np.int64]:
     return np.flatnonzero(are_nearest(distance))
 
 
+def smallest(values: Values, count: int, /) -> NDArray[np.int64]:
+    """Return the positions of the `count` smallest of values [n], smallest first, equal ones in order."""
+    if count >= len(values):
+        return np.argsort(values, kind="stable")
+    last = np.partition(values, count - 1)[count - 1]
+    found = np.concatenate([np.flatnonzero(values < last), np.flatnonzero(values == last)])[:count]
+    return found[np.argsort(values[found], kind="stable")]
+
+
 def are_nearest(distance: Values, /) -> NDArray[np.bool_]:
     """Mark the smallest of each row of distance [..., n], including ties."""
     marked: NDArray[np.bool_] = distance <= distance.min(axis=-1, keepdims=True) * (1 + _TIE)

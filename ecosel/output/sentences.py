@@ -64,24 +64,21 @@ def certainty(choice: Choice, name: Name, /) -> str:
         trade_off = choice.picks["trade_off"][0]
         besides = "" if trade_off in choice.answer else f" By weighted distance the choice would be {name(trade_off)}."
         return f"It is the knee of the front, farthest from the plane through its ends (Das 1999).{besides}"
-    shares = choice.win_shares()
-    pick, tied = choice.picks["trade_off"][0], set(choice.picks["trade_off"])
-    error = choice.wins.error
-    own = shares.get(pick, 0.0)
-    rivals = [row for row in shares if row not in tied]
+    pick, error, rival = choice.picks["trade_off"][0], choice.wins.error, choice.rival()
+    own = float(choice.wins.shares[choice.at(pick)])
     if (choice.values == choice.values[0]).all():
         text = f"No model is better in any objective than {name(pick)}, whatever the weights."
     else:
         about = f" (± {100 * error:.0f} %)" if error else ""
         text = f"{name(pick)} is the best trade-off under {share(own, sampled=error > 0)}{about} of all weightings"
-        text += f", {name(rivals[0])} under {share(shares[rivals[0]], sampled=error > 0)}" if rivals else ""
-        if rivals and shares[rivals[0]] > own:
+        text += f", {name(rival[0])} under {share(rival[1], sampled=error > 0)}" if rival else ""
+        if rival and rival[1] > own:
             text += ": the choice depends on the weights, and another model wins under more of them."
         else:
             judged = "hardly depends" if own >= 0.9 else "depends somewhat" if own >= 0.5 else "depends"
             text += f": the choice {judged} on the weights."
     if choice.resampling is not None:
-        member = choice.resampling
+        member, tied = choice.resampling, set(choice.picks["trade_off"])
         on_front, picked = member.of(pick)
         text += (
             f" Over {member.resamples:,} resamplings of the measurements it is on the front in {share(on_front, sampled=True)}"

@@ -197,8 +197,8 @@ def _table(selection: Chosen, choice: Choice) -> _Table:
         names.append(_Column("n", [str(counts[row]) for row in rows], nothing))
     objectives = []
     for k, objective in enumerate(choice.objectives):
-        best = set(picks[f"best:{objective.column}"])
-        cells = [number(choice.values[i, k]) + (" *" if row in best else "  ") for row, i in zip(rows, at, strict=True)]
+        best = choice.values[choice.at(picks[f"best:{objective.column}"][0]), k]
+        cells = [number(value) + (" *" if value == best else "  ") for value in choice.values[at, k].tolist()]
         stated = [choice.ideal, choice.scale, choice.weights][: len(rule)]
         unit = selection.units.get(objective.column)
         head = f"{objective.column} ({unit})" if unit else objective.column

@@ -95,28 +95,54 @@ class Bounds:
                 path, f"{rows:,} rows of {columns:,} columns are more than {_TIMES} times its size and {said(self.max_size)}"
             )
 
+    def check_footer(self, path: str, source: Path | bytes) -> None:
+        """Refuse a columnar file that describes itself at too great a length: libraries take ten times as much to read that."""
+        with _opened(source) as file:
+            file.seek(max(0, size_of(source) - 10))
+            tail = file.read()
+        length = int.from_bytes(tail[-8:-4] if tail.endswith(b"PAR1") else tail[:4], "little")
+        if tail.endswith((b"PAR1", b"ARROW1")) and length > self.max_size // 40:
+            self.refuse(path, f"its own description of its columns is longer than {said(self.max_size // 40)}")
+
     def check_length(self, path: str, length: int, size: int) -> None:
         """Refuse texts that are in total far longer than the columnar file of `size` bytes in which cells share them."""
         if length > max(self.max_size, _TIMES * size):
             self.refuse(path, f"its texts are longer than {_TIMES} times its size and {said(self.max_size)}")
 
-    def check_text(self, path: str, source: Path | bytes, *, compressed: bool) -> None:
-        """Read a text in pieces; refuse it if it unpacks to too much, or has too many rows or too long a cell."""
+    def check_text(self, path: str, source: Path | bytes, *, compressed: bool) -> int:
+        """Read a text in pieces; refuse it if it unpacks to too much, or has too many rows or too long a cell.
+
+        Return how long it is, unpacked.
+        """
         size = size_of(source)
-        if not compressed and size <= self.cell:
-            return
-        short = not compressed and size <= 2 * self.rows  # too small for too many rows
-        most = max(self.max_size, _TIMES * size)
-        unpacked = rows = 0
+        if not compressed and size <= self.cell:  # too small for too many rows, too
+            return size
         with _opened(source) as file:
-            for piece in _pieces(file, compressed=compressed):
-                unpacked += len(piece)
-                rows += 0 if short else int(np.count_nonzero(np.frombuffer(piece, dtype=np.uint8) == ord("\n")))
-                if compressed and unpacked > most:
-                    self.refuse(path, f"it unpacks to more than {_TIMES} times its size and {said(self.max_size)}")
+            most = max(self.max_size, _TIMES * size) if compressed else sys.maxsize
+            reason = f"it unpacks to more than {_TIMES} times its size and {said(self.max_size)}"
+            return sum(map(len, self._checked(path, pieces(file, compressed=compressed), most, reason)))
+
+    def drained(self, path: str, pieces: Iterable[bytes], *, is_text: bool) -> bytes:
+        """Return all that comes through a pipe, which need never end."""
+        content = io.BytesIO()
+        reason = f"more than {said(self.max_size)} come through it"
+        for piece in self._checked(path, pieces, self.max_size, reason, is_text=is_text):
+            content.write(piece)
+        return content.getvalue()
+
+    def _checked(self, path: str, pieces: Iterable[bytes], most: int, reason: str, *, is_text: bool = True) -> Iterator[bytes]:
+        """Yield pieces of a text; refuse more than `most` bytes for the reason given, too many rows, and too long a cell."""
+        length = rows = 0
+        for piece in pieces:
+            length += len(piece)
+            if length > most:
+                self.refuse(path, reason)
+            if is_text:
+                rows += int(np.count_nonzero(np.frombuffer(piece, dtype=np.uint8) == ord("\n")))
                 self.check_rows(path, rows)
                 if len(piece) >= self.cell and not _SEPARATORS.search(piece):
-                    self.refuse(path, f"a cell near byte {unpacked - len(piece):,} is longer than {said(self.cell)}")
+                    self.refuse(path, f"a cell near byte {length - len(piece):,} is longer than {said(self.cell)}")
+            yield piece
 
     def patience(self, size: int) -> float:
         """Return the seconds that a query of a database of `size` bytes may take."""
@@ -185,13 +211,13 @@ def size_of(source: Path | bytes, /) -> int:
 def unpacked_head(source: Path | bytes, size: int, /) -> bytes:
     """Return the first `size` bytes of a compressed text, without unpacking the rest."""
     with _opened(source) as file:
-        return next(_pieces(file, compressed=True, size=size), b"")
+        return next(pieces(file, compressed=True, size=size), b"")
 
 
 def unpacked(source: Path | bytes, /) -> bytes:
     """Unpack a compressed text; its size has been checked before."""
     with _opened(source) as file:
-        return b"".join(_pieces(file, compressed=True))
+        return b"".join(pieces(file, compressed=True))
 
 
 def parse_size(text: str, /) -> int:
@@ -215,15 +241,31 @@ def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
         yield file
 
 
-def _pieces(file: BinaryIO, *, compressed: bool, size: int = _CHUNK) -> Iterator[bytes]:
-    """Yield the text in pieces of at most 1 MB, unpacking them one by one."""
+def pieces(file: BinaryIO, *, compressed: bool, size: int = _CHUNK, head: bytes | None = None) -> Iterator[bytes]:
+    """Yield the text in pieces of 1 MB at most, unpacked as it comes; head is how a pipe begins, which cannot be read twice."""
     unpacked: _Readable = file
     if compressed:
-        head = file.read(6)
-        file.seek(0)
+        if head is None:
+            head = file.read(6)
+            file.seek(0)
         opener = next((opener for magic, opener in _OPENERS.items() if head.startswith(magic)), None)
         unpacked = file if opener is None else opener(file)
     yield from iter(lambda: unpacked.read(size), b"")
+
+
+class Pipe(io.RawIOBase):
+    """A pipe, again from the head that was read from it."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head, self._stream = io.BytesIO(head), stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._head.read(len(buffer)) or self._stream.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 def _zstd(file: BinaryIO) -> _Readable:

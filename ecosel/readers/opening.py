@@ -11,12 +11,15 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import BufferedReader
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
 from ecosel.errors import ArchiveError
-from ecosel.readers.bounds import BOUNDS, Bounds, size_of, unpacked, unpacked_head
+from ecosel.readers.bounds import BOUNDS, Bounds, Pipe, pieces, size_of, unpacked, unpacked_head
 from ecosel.readers.cells.numerals import Mark, with_points
 from ecosel.readers.derived.combining import stack
 from ecosel.readers.kinds import PACKED, Kind, check_promise, kind_of
@@ -121,7 +124,7 @@ def _open_one(path: str, asked: _Asked) -> Archive:
     name = "standard input" if path == "-" else path
     if path not in ("-", "") and Path(path).is_dir():
         return _finished(open_folder(path, Path(path), study=asked.study, bounds=asked.bounds), name, asked, is_text=False)
-    source = _source_of(path)
+    source = _source_of(path, name, asked.bounds)
     head = source[:_SAMPLE_BYTES] if isinstance(source, bytes) else _head(source)
     if head.startswith(b"PK\x03\x04") and kind_of(name, head) == "zip":
         check_promise(name, source, "zip")
@@ -145,18 +148,29 @@ def _open_one(path: str, asked: _Asked) -> Archive:
     return _finished(archive, name, asked, is_text=holds == "text")
 
 
-def _source_of(path: str) -> Path | bytes:
+def _source_of(path: str, name: str, bounds: Bounds) -> Path | bytes:
     """Return the path of a file that polars can open by name, or else its content."""
     if path == "-" and sys.stdin is None:
         raise ArchiveError("standard input is closed")
     if path == "-":
-        return sys.stdin.buffer.read()
+        return _drained(name, sys.stdin.buffer, bounds)
     source = Path(path)
     if not path or not source.exists():
         raise ArchiveError(f"there is no file {path or repr(path)}")
-    # a pipe can be read only once, and polars accepts only names in UTF-8
-    is_file = source.is_file() and path == os.fsencode(path).decode("utf-8", "replace")
-    return source if is_file else source.read_bytes()
+    if not source.is_file():  # a pipe, which can be read only once
+        with source.open("rb") as stream:
+            return _drained(name, stream, bounds)
+    # polars accepts only names in UTF-8
+    return source if path == os.fsencode(path).decode("utf-8", "replace") else source.read_bytes()
+
+
+def _drained(name: str, stream: BinaryIO, bounds: Bounds) -> bytes:
+    """Return all that comes through a pipe, unpacked; refuse it at once where it is of no kind that is read."""
+    head = stream.read(_SAMPLE_BYTES)
+    parts = pieces(BufferedReader(Pipe(head, stream)), compressed=head.startswith(tuple(PACKED)), head=head)
+    first = next(parts, b"")
+    is_text = not first.startswith(_UTF_16) and kind_of(name, first) in ("text", "JSON")
+    return bounds.drained(name, chain([first], parts), is_text=is_text)
 
 
 def _from_utf_16(name: str, source: Path | bytes, bounds: Bounds) -> bytes:
@@ -205,6 +219,8 @@ def _finished(archive: Archive, name: str, asked: _Asked, *, is_text: bool) -> A
 
 
 def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, packed: bool, asked: _Asked) -> Archive:
+    if holds in ("Parquet", "Arrow"):
+        asked.bounds.check_footer(name, source)
     if holds == "Parquet":
         return _bounded(name, pl.scan_parquet(source, glob=False), source, asked.bounds)
     if holds == "Arrow":

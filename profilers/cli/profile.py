@@ -166,6 +166,7 @@ def _requests(models: tuple[str, ...], manifest: Path | None, options: dict[str,
 
 def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | None, format_: str) -> None:
     from profilers.cli.common import stdout_aside
+    from profilers.machine.ending import clean_ends
     from profilers.measuring.profile import Uncompiled
     from profilers.measuring.profile import profile as run
     from profilers.measuring.runtime import check
@@ -189,7 +190,8 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
     found = profiled.profile
     try:
         if trace is not None:
-            profiled.write_trace(trace)
+            with clean_ends():
+                profiled.write_trace(trace)
         if archive is not None:
             # relative to the archive, so that the two can move together
             kept = os.path.relpath(trace.absolute(), archive.absolute().parent) if trace is not None else None

@@ -170,4 +170,5 @@ ABORTING = {"parquet", "trace", "images"}
 COMMANDS = {
     "parquet": ("models.parquet", ("select", "{file}", "--maximize", "accuracy", "--minimize", "ms")),
     "trace": ("run.parquet", ("profile", "--verify", "{file}")),
+    "log": ("power.csv", ("energy", "{file}", "--start", "0", "--end", "1")),
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,8 +13,13 @@ from typing import Any
 import polars as pl
 
 from ecosel.errors import ArchiveError
-from ecosel.readers.bounds import Bounds, size_of
+from ecosel.readers.bounds import Bounds, said, size_of
 from ecosel.readers.table import Archive, listed
+
+# Rows that are fetched at once: each may hold a long text.
+_ROWS = 2048
+# Lists and structures are neither measures nor names, and may be of any length.
+_NESTED = re.compile(r"\]$|^(STRUCT|MAP|UNION)\(")
 
 
 def open_duckdb(path: str, source: Path | bytes, *, table: str | None, bounds: Bounds) -> Archive:
@@ -27,7 +33,8 @@ def open_duckdb(path: str, source: Path | bytes, *, table: str | None, bounds: B
         raise ArchiveError(f"{path}: a DuckDB database cannot be read from a pipe; name its file")
     database = _Database(path, source, bounds)
     chosen = _name(_table(path, database, table))
-    columns = tuple(database.run(f"DESCRIBE {chosen}")["column_name"].to_list())
+    named = database.run(f"DESCRIBE {chosen}").select("column_name", "column_type").iter_rows()
+    columns = tuple(name for name, kind in named if not _NESTED.search(kind))
 
     def load(wanted: Sequence[str], _: Sequence[str]) -> pl.DataFrame:
         rows = int(database.run(f"SELECT count(*) FROM (SELECT 1 FROM {chosen} LIMIT {bounds.rows + 1})").item())
@@ -46,22 +53,31 @@ class _Database:
     file: Path
     bounds: Bounds
 
+    @property
+    def _room(self) -> int:
+        """Bytes that a query may work with, and that its rows may take."""
+        return self.bounds.max_size // 20 + 2 * size_of(self.file)
+
+    def _check_length(self, length: int) -> None:
+        if length > self._room:
+            self.bounds.refuse(self.path, f"its rows take more than {said(self._room)}, which is too much for its size")
+
     def run(self, sql: str, /) -> pl.DataFrame:
         import duckdb
 
         config = {
             "enable_external_access": "false", "autoload_known_extensions": "false", "lock_configuration": "true",
-            "temp_directory": "", "memory_limit": f"{(self.bounds.max_size // 4 + 4 * size_of(self.file)) // 1000 + 20_000}KB",
+            "threads": "2", "temp_directory": "", "memory_limit": f"{self._room // 1000 + 20_000}KB",
         }  # fmt: skip
         patience_s = self.bounds.patience(size_of(self.file))
         try:
             with duckdb.connect(str(self.file), read_only=True, config=config) as database:
-                return _in_time(database, sql, patience_s)
-        except duckdb.InterruptException:
-            self.bounds.refuse(self.path, f"a query of it (a view?) takes more than {patience_s:g} s")
-        except duckdb.OutOfMemoryException:
-            self.bounds.refuse(self.path, "a query of it (a view?) takes more memory than its size and --max-size allow")
-        except duckdb.Error as error:
+                return pl.concat(_in_time(database, sql, patience_s, self._check_length))
+        except (duckdb.Error, MemoryError, OSError, ValueError) as error:  # of Arrow, too, which hands out the rows
+            if isinstance(error, duckdb.InterruptException) or "Interrupted" in str(error):
+                self.bounds.refuse(self.path, f"a query of it (a view?) takes more than {patience_s:g} s")
+            if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)) or "bad_alloc" in str(error):
+                self.bounds.refuse(self.path, "a query of it (a view?) takes more memory than its size and --max-size allow")
             raise ArchiveError(f"cannot read {self.path}: {str(error).splitlines()[0]}") from error
 
 
@@ -77,11 +93,17 @@ def _table(path: str, database: _Database, named: str | None) -> str:
     return named or tables[0]
 
 
-def _in_time(database: Any, sql: str, seconds: float) -> pl.DataFrame:
-    watch = threading.Timer(seconds, database.interrupt)
+def _in_time(database: Any, sql: str, seconds: float, check: Callable[[int], None]) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a query in parts; check the bytes that they take together."""
+    watch, length = threading.Timer(seconds, database.interrupt), 0
     watch.start()
     try:
-        return pl.DataFrame(database.sql(sql).to_arrow_table())
+        reader = database.sql(sql).to_arrow_reader(_ROWS)
+        yield pl.DataFrame(reader.schema.empty_table())
+        for batch in reader:
+            length += batch.nbytes
+            check(length)
+            yield pl.DataFrame(batch)
     finally:
         watch.cancel()
 

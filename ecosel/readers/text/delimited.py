@@ -59,7 +59,7 @@ class _Text:
             raise ArchiveError(f"{self.path}: {self._explain(str(error))}") from error
         last = frame.drop_in_place(_LAST)
         if last.any():
-            blank = self._blank_rows()
+            blank = self._blank_rows(frame.height)
             kept = np.ones(frame.height, np.bool_)
             kept[np.frombuffer(blank, np.int64)] = False
             frame = frame.filter(pl.Series(kept)) if blank else frame
@@ -102,9 +102,9 @@ class _Text:
             for name, dtype in frame.schema.items() if dtype == pl.String and name not in labels
         )  # fmt: skip
 
-    def _blank_rows(self) -> array[int]:
-        """Return the rows that are blank lines; raise ArchiveError for a row with too few cells."""
-        width = len(self.columns)
+    def _blank_rows(self, height: int) -> array[int]:
+        """Return which of the `height` rows are blank lines; raise ArchiveError for one with too few cells."""
+        width, row = len(self.columns), 0
         blank = array("q")
         if self._has_no_short_line():
             return blank
@@ -115,6 +115,8 @@ class _Text:
                 raise ArchiveError(
                     f"{self.path}: row {row - 1} has {len(cells)} cells, but the header has {width}; correct the row"
                 )
+        if row != height:
+            raise ArchiveError(f"{self.path}: a carriage return (\\r) or a quote stands inside a line, so its rows are unclear")
         return blank
 
     def _has_no_short_line(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecosel.choosing.scoring import Rule, distances, nearest, spread
+from ecosel.choosing.scoring import Rule, distances, nearest, smallest, spread
 from ecosel.objectives import Objective
 
 ACCURACY = Objective("accuracy", "max")
@@ -87,3 +87,9 @@ def test_spread_of_the_largest_floats_is_finite() -> None:
 def test_a_wrong_rule_is_refused(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("count", [1, 3, 6, 9])
+def test_the_smallest_values_come_first_and_equal_ones_in_order(count: int) -> None:
+    values = np.array([2.0, 1.0, 3.0, 1.0, 2.0, 2.0])
+    assert smallest(values, count).tolist() == [1, 3, 0, 4, 5, 2][:count]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import os
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -171,6 +173,46 @@ def test_a_text_of_parquet_cannot_be_the_cell_of_any_number_of_rows(dtype: type[
     cells = pl.Series("ms", ["x" * 9000]).cast(dtype).new_from_index(0, 2000)
     pl.DataFrame([cells, pl.Series("acc", range(2000))]).write_parquet(tmp_path / "m.parquet")
     assert "its texts are longer than 200 times its size" in refused(tmp_path / "m.parquet")
+
+
+def test_a_columnar_file_that_describes_itself_at_length_is_refused(tmp_path: Path) -> None:
+    for name, tail in (("m.parquet", b"PAR1"), ("m.arrow", b"ARROW1")):
+        (tmp_path / name).write_bytes(tail + bytes(300_000) + (300_000).to_bytes(4, "little") + tail)
+        assert "description of its columns is longer than 250 kB" in refused(tmp_path / name)
+
+
+class Endless(io.RawIOBase):
+    """A pipe that repeats a line for ever, after a head."""
+
+    def __init__(self, line: bytes, head: bytes = b"") -> None:
+        self._line, self._left = line * (1 + (1 << 16) // len(line)), head
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = (self._left or self._line)[: len(buffer)]
+        self._left = (self._left or self._line)[len(piece) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+@pytest.mark.parametrize(
+    ("pipe", "reason"),
+    [
+        (Endless(b"y\n"), "more than 200,000 rows"),
+        (Endless(b'{"acc": 1}\n'), "more than 200,000 rows"),
+        (Endless(b" "), "longer than 10 kB"),
+        (Endless(b"\0", b"PAR1"), "more than 10 MB come through it"),
+        (Endless(gzip.compress(ROW * 100)), "more than 200,000 rows"),
+    ],
+)
+def test_a_pipe_that_never_ends_is_refused(pipe: Endless, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BufferedReader(pipe)))
+    with pytest.raises(ArchiveError, match="raise --max-size") as error:
+        open_archive(["-"], bounds=SMALL)
+    assert str(error.value).startswith("standard input: ")
+    assert reason in str(error.value)
 
 
 def test_max_size_raises_them_all(tmp_path: Path, ecosel: Callable[..., Any]) -> None:

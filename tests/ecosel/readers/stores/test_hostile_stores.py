@@ -77,6 +77,7 @@ VIEWS = {
         "SELECT a.range acc, b.range ms FROM range(100000000) a, range(100000000) b WHERE (a.range * 7 + b.range) % 1000003 = -1",
         "a query of it (a view?) takes more",
     ),
+    "long texts": ("SELECT repeat('x', 100) || range acc, range ms FROM range(20000)", "its rows take more than"),
     "too many rows": ("SELECT range acc, range ms FROM range(1000000000000)", "more than 200,000 rows"),
 }
 
@@ -87,4 +88,5 @@ def test_a_view_of_duckdb_can_neither_hang_nor_fill_the_machine(case: str, tmp_p
     sql, says = VIEWS[case]
     with duckdb.connect(str(tmp_path / "m.duckdb")) as database:
         database.execute(f"CREATE VIEW v AS {sql}")
-    assert says in refused(tmp_path / "m.duckdb", Bounds(max_size=10_000_000))
+    seconds = 10 if case == "never ends" else 1000  # a busy machine is slow
+    assert says in refused(tmp_path / "m.duckdb", Bounds(max_size=10_000_000, seconds=seconds))

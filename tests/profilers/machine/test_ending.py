@@ -1,0 +1,29 @@
+"""A signal leaves no unfinished file."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT, environment
+
+# the signal comes after the trace was written beside its name, before it takes the name
+WRITER = """
+import os, signal
+from pathlib import Path
+from profilers.energy.sampling.trace import PowerTrace, write_trace
+from profilers.machine.ending import clean_ends
+Path.replace = lambda self, target: os.kill(os.getpid(), signal.SIGTERM)
+with clean_ends():
+    write_trace(Path("run.parquet"), PowerTrace.empty(), {})
+"""
+
+
+def test_a_signal_while_a_trace_is_written_leaves_none_behind(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", WRITER], cwd=tmp_path, capture_output=True, check=False, env=environment(PYTHONPATH=str(ROOT))
+    )
+    assert run.returncode == -signal.SIGTERM, run.stderr
+    assert not list(tmp_path.iterdir())
