@@ -145,7 +145,7 @@ def as_text(answer: dict[str, Any]) -> str:
     if answer["unfinished"]:
         lines.append(f"{answer['unfinished']} births have no outcome yet; run the same command to finish them")
     lines.append(f"choose:   ecosel select {answer['archive']}")
-    spent = answer["ended"] == f"{answer['births']} births"
+    spent = answer["ended"].endswith(" births")
     lines.append(f"{'continue with more --births:' if spent else 'continue:'} {answer['command']}")
     return "\n".join(lines)
 

@@ -87,6 +87,10 @@ def split_rows(labels: NDArray[np.int64], /) -> tuple[NDArray[np.int64], NDArray
     return np.sort(training), np.sort(validation)
 
 
+def _words(shape: tuple[int, ...], classes: int) -> str:
+    return f"images of {'x'.join(map(str, shape))} in {classes} classes"
+
+
 class Evaluator:
     """A data set on a device, ready for training.
 
@@ -112,18 +116,17 @@ class Evaluator:
                     f"{settings.dataset}: {len(found.labels)} training images are too few to set some aside for validation"
                 )
             self.training, self.validation = self._resident(found, rows), self._resident(found, held)
+        shape, classes = tuple(found.images.shape[1:]), len(found.classes)
         if settings.space is not None:
             self.space = Space(**settings.space)
+            was = self.space.input_shape, self.space.classes
+            if was != (shape, classes):  # a path may lead to other images than when the search began
+                raise DataError(f"{settings.dataset}: it has {_words(shape, classes)}; the search began with {_words(*was)}")
         else:
             self.space = suited(
-                tuple(found.images.shape[1:]),
-                len(found.classes),
-                training_images=len(self.training),
-                cuda=self.device.type == "cuda",
-                feature_slots=settings.feature_slots,
-                classifier_slots=settings.classifier_slots,
-                max_epochs=settings.max_epochs,
-            )
+                shape, classes, training_images=len(self.training), cuda=self.device.type == "cuda",
+                feature_slots=settings.feature_slots, classifier_slots=settings.classifier_slots, max_epochs=settings.max_epochs,
+            )  # fmt: skip
 
     def survey(self) -> Survey:
         """Describe data and device; the test images are read once for this, and not kept."""

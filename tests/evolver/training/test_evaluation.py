@@ -238,9 +238,11 @@ def test_a_data_set_that_cannot_be_used_is_refused_before_the_first_birth(tmp_pa
 
 def test_the_space_of_the_settings_is_the_one_that_counts() -> None:
     own = Evaluator(SETTINGS).space
-    narrow = replace(own, classes=12)
+    narrow, other = replace(own, max_flops=own.max_flops // 2), replace(own, classes=12)
     settings = replace(SETTINGS, space=json.loads(json.dumps(narrow.to_dict())))
     assert Evaluator(settings).space == narrow
+    with pytest.raises(DataError, match="digits: it has images of 1x8x8 in 10 classes; .* began with images of 1x8x8 in 12"):
+        Evaluator(replace(settings, space=other.to_dict()))
 
 
 def test_a_short_training_on_real_cifar_10_beats_guessing_by_far(tmp_path: Path) -> None:
