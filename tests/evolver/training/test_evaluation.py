@@ -241,7 +241,7 @@ def test_the_space_of_the_settings_is_the_one_that_counts() -> None:
     narrow, other = replace(own, max_flops=own.max_flops // 2), replace(own, classes=12)
     settings = replace(SETTINGS, space=json.loads(json.dumps(narrow.to_dict())))
     assert Evaluator(settings).space == narrow
-    with pytest.raises(DataError, match="digits: it has images of 1x8x8 in 10 classes; .* began with images of 1x8x8 in 12"):
+    with pytest.raises(DataError, match=r"digits: it has images of 1x8x8 in 10 classes; .* began with images of 1x8x8 in 12"):
         Evaluator(replace(settings, space=other.to_dict()))
 
 
