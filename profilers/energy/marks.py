@@ -62,6 +62,16 @@ class Windows:
         cut = any(block[0].start_s < other.start_s < block[-1].end_s for block in blocks for other in self.others)
         return 1 if cut else PHASES
 
+    @property
+    def turns(self) -> list[float] | None:
+        """Return the sensor's phase at the start of each group, where readings follow the power exponentially.
+
+        A rhythm near that of the updates comes through such a sensor: weak, and as one sinusoid of the phase.
+        """
+        if self.column is None or self.pause_s is None or not self.sensor.time_constant_s:
+            return None
+        return [group.start_s / self.sensor.update_period_s % 1 for group in self.groups]
+
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 

@@ -127,13 +127,14 @@ def _by_power(trace: PowerTrace, marks: Windows) -> tuple[Estimate | None, str |
     if len(each) == 1:
         found, reason = _per_image([each[0].value], marks.groups, "the integrated power")
         return each[0].scaled(1 / marks.groups[0].images) if found else None, reason
-    return _per_image([one.value for one in each], marks.groups, "the integrated power", block=marks.block)
+    laid_out: dict[str, Any] = {"block": marks.block, "turns": marks.turns}
+    return _per_image([one.value for one in each], marks.groups, "the integrated power", **laid_out)
 
 
-def _per_image(each: list[float], groups: tuple[Window, ...], name: str, *, block: int = 1) -> tuple[Estimate | None, str | None]:
+def _per_image(each: list[float], groups: tuple[Window, ...], name: str, **laid_out: Any) -> tuple[Estimate | None, str | None]:
     if min(each) <= 0:
         return None, f"{name} gave {min(each):.3g} J for a load that ran; the meter is not plausible"
-    return ratio(each, [group.images for group in groups], block=block), None
+    return ratio(each, [group.images for group in groups], **laid_out), None
 
 
 def _naive(trace: PowerTrace, marks: Windows) -> float | None:

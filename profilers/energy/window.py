@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from profilers.energy.beat import find_beat
+from profilers.energy.beat import beat_joules
 from profilers.energy.intervals import Estimate, mean_error
 from profilers.energy.readings import Floats, Part, Sensor, area, check_inside, counter_energy, integral, naive_energy
 from profilers.errors import WindowTooShort
@@ -28,8 +28,7 @@ _LATE = 0.35
 _JITTER = 0.15
 # Standard deviation of real boards' readings from the external meter, after correcting gain and offset.
 _FOLLOWS = 0.0015
-_Z = 1.96
-_BLIND = 0.1  # share of the time not seen by a sensor above which a load may be in step with it
+_Z, _BLIND = 1.96, 0.1  # the second: share of the time not seen by a sensor above which a load may be in step with it
 
 
 def power_estimate(
@@ -47,9 +46,8 @@ def power_estimate(
 
     If the device idles beside the window, the area under the readings is taken from before the load to past its lag, and the
     idle energy is subtracted: a lag conserves area. Inside a load, the power at an end is that of the nearest reading whose
-    averaging window lies in the window. The readings show which case applies; `idle_since_s` and `idle_until_s` (when the
-    previous load ended and the next begins) state that it is idleness; then the interval covers only the edges.
-    Raise WindowTooShort, stating what to do, if neither is possible.
+    averaging window lies in the window. `idle_since_s` and `idle_until_s` (when the previous load ended and the next begins)
+    state that it is idleness, and the interval covers only the edges. Raise WindowTooShort if neither is possible.
     """
     check_inside(time_s, start_s, end_s)
     if sensor.lag_s == 0:
@@ -288,13 +286,15 @@ class _Near:
         """Add up the parts; for a single window, estimate the error of unseen time from the spread of the readings."""
         value, took_s = start.joules + end.joules, self.end_s - self.start_s
         unseen = 1 - self.sensor.seen(self.poll_s) if alone and self.enough else 0.0
-        inside = self.t[self.clean], self.w[self.clean]
-        apart_s = max(self.poll_s, self.sensor.update_period_s)
-        if unseen > _BLIND and (beat := find_beat(*inside, apart_s)) is not None:
+        if (beats := self._by_beats() if unseen > _BLIND else None) is not None:
             # for a load that really swings this slowly and smoothly, the mean over time is right
-            usual, value = value, beat.mean_w * took_s
-            half = math.hypot(_Z * beat.error_w * took_s, _FOLLOWS * value, value - usual)
+            usual, value = value, beats.joules
+            half = math.hypot(_Z * beats.error_j, _FOLLOWS * value, value - usual)
         else:
-            sampling_w = mean_error(inside[1]) * math.sqrt(unseen) if unseen else 0.0
+            sampling_w = mean_error(self.w[self.clean]) * math.sqrt(unseen) if unseen else 0.0
             half = math.hypot(_Z * math.hypot(start.error_j, end.error_j, _FOLLOWS * value), sampling_w * took_s)
         return Estimate(value, value - half, value + half)
+
+    def _by_beats(self) -> Part | None:
+        apart_s, lag_s = max(self.poll_s, self.sensor.update_period_s), self.sensor.delay_s
+        return beat_joules(self.t, self.w, self.start_s, self.end_s, clean=self.clean, apart_s=apart_s, delay_s=lag_s)
