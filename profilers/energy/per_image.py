@@ -182,13 +182,9 @@ def _within(times: Floats, groups: Iterable[Window]) -> np.ndarray[Any, np.dtype
 def _during(trace: PowerTrace, marks: Windows) -> slice:
     """Return the readings of the measurement; if none fell into it, those since the last check of the board's conditions."""
     first, last = np.searchsorted(trace.time_s, (marks.groups[0].start_s, np.nextafter(marks.groups[-1].end_s, np.inf)))
-
-    def is_checked(row: int) -> bool:
-        known = trace.slowdowns[row] is not None
-        return known or not math.isnan(trace.clock_hz[row]) or not math.isnan(trace.other_processes[row])
-
-    if not any(map(is_checked, range(first, last))):
-        first = next(filter(is_checked, range(first - 1, -1, -1)), first)
+    unchecked = np.isnan(trace.clock_hz) & np.isnan(trace.other_processes) & [text is None for text in trace.slowdowns]
+    if unchecked[first:last].all() and len(before := np.flatnonzero(~unchecked[:first])):
+        first = before[-1]
     return slice(int(first), int(last))
 
 

@@ -224,7 +224,7 @@ def _with_groups(marks: Windows, groups: list[Window], *, idle_after: Span | Non
     """
     blocks = [groups[first : first + marks.block] for first in range(0, len(groups), marks.block)]
     quiet = [group for block in blocks if all(map(is_quiet, block)) for group in block]
-    used = quiet if len(quiet) >= _FEWEST_GROUPS else groups
+    used = dict.fromkeys(quiet if len(quiet) >= _FEWEST_GROUPS else groups)
     others = tuple(group for group in groups if group not in used)
     return replace(marks, groups=tuple(used), others=(*marks.others, *others), idle_after=idle_after)
 
