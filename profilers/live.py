@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import sys
 import threading
+import weakref
+from collections.abc import Callable
 from types import TracebackType
 
 from profilers.energy.intervals import Estimate
 from profilers.energy.per_image import Window, Windows, derive
 from profilers.energy.sampling.sampler import Sampler
-from profilers.errors import MeterError
+from profilers.errors import MeterError, ProfilerError
 from profilers.meters import NoMeter, find_meter
 from profilers.meters.base import Reading
 
@@ -28,13 +30,17 @@ class Measured:
 
     def __init__(self, device: str = "cuda", *, meter: str | None = None) -> None:
         self._device = device
-        self._shared = _Running.of(device, meter)
         _synchronise(device)
+        self._shared = _Running.of(device, meter)
+        # a window may never be ended, or never asked; a thread leaves, as the garbage collector may run under the lock
+        self._leave = weakref.finalize(self, _in_a_thread, self._shared.leave)
+        self._leave.atexit = False
+        self._asking = threading.Lock()
         self._first = self._shared.sampler.read()
         self.start_s = self._shared.sampler.now()
         self.end_s: float | None = None
         self._last: Reading | None = None
-        self._found: Estimate | None = None
+        self._found: Estimate | ProfilerError | None = None
         self._notes: tuple[str, ...] = ()
 
     def __enter__(self) -> Measured:
@@ -79,9 +85,16 @@ class Measured:
 
     def _estimate(self) -> Estimate:
         end_s = self._ended()
-        if self._found is None:
-            self._found, self._notes = self._shared.energy(self.start_s, end_s, self._first, self._last)
-            self._shared.leave()
+        with self._asking:
+            if self._found is None:
+                try:
+                    self._found, self._notes = self._shared.energy(self.start_s, end_s, self._first, self._last)
+                except ProfilerError as error:  # the readings of a window do not change any more
+                    self._found = error
+                if self._leave.detach():
+                    self._shared.leave()
+        if isinstance(self._found, ProfilerError):
+            raise self._found
         return self._found
 
 
@@ -144,6 +157,10 @@ def _counted(name: str, seconds: float, first: Reading | None, last: Reading | N
         raise MeterError(f"{name}: the energy counter did not move within {seconds:.3f} s; take a longer window")
     half = joules / seconds * (0.002 if name == "rapl" else _TICK_S) * math.sqrt(2)
     return Estimate(joules, joules - half, joules + half)
+
+
+def _in_a_thread(leave: Callable[[], None]) -> None:
+    threading.Thread(target=leave, name="end of an abandoned window", daemon=True).start()
 
 
 def _synchronise(device: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
@@ -67,23 +68,44 @@ def devices(probe: bool, form: str, calibrate: Path | None) -> None:
 
 
 def _calibration(path: Path) -> str:
-    """Fit a calibration to a CSV of mean powers of an external meter and of the board, one line per load."""
-    import csv
-
+    """Fit a calibration to a CSV of mean powers, of an external meter and of the board, a line for each load."""
     from profilers.energy.intervals import line
     from profilers.meters.calibration import Calibration
+    from profilers.meters.known_boards import GAIN_ERROR
 
+    pairs = list(_pairs(path))
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
-        pairs = [(float(row["meter_w"]), float(row["board_w"])) for row in rows]
-        gain, offset_w = line([pair[0] for pair in pairs], [pair[1] for pair in pairs])
-        return Calibration(gain.value, offset_w.value, gain.half, offset_w.half).to_json()
-    except (OSError, UnicodeDecodeError) as error:
-        raise MeterError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    except (KeyError, TypeError):
-        raise MeterError(f"{path} has no columns meter_w and board_w: mean powers at three or more loads") from None
+        gain, offset_w = line([meter_w for meter_w, _ in pairs], [board_w for _, board_w in pairs])
+        found = Calibration(gain.value, offset_w.value, gain.half, offset_w.half)
     except ValueError as error:
         raise MeterError(f"{path}: {error}") from None
+    if found.gain_error > GAIN_ERROR * found.gain:
+        raise MeterError(
+            f"{path}: these readings give a gain of {found.gain:.3g} ± {found.gain_error:.2g}, less certain than that of a board "
+            f"without a calibration (± {GAIN_ERROR:.0%}); add readings, at loads farther apart"
+        )
+    return found.to_json()
+
+
+def _pairs(path: Path) -> Iterator[tuple[float, float]]:
+    import csv
+
+    try:
+        rows = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+        if not {"meter_w", "board_w"} <= set(names := rows.fieldnames or ()):
+            raise MeterError(f"{path} needs the columns meter_w and board_w, with commas; it has {', '.join(names) or 'none'}")
+        for row in rows:
+            cells = row["meter_w"], row["board_w"]
+            try:
+                pair = float(cells[0]), float(cells[1])
+            except (TypeError, ValueError):
+                pair = math.nan, math.nan
+            if not all(0 < watts < math.inf for watts in pair):
+                found = " and ".join("nothing" if cell is None else repr(cell) for cell in cells)
+                raise MeterError(f"{path}, line {rows.line_num}: both cells must be watts above 0, such as 96.5, not {found}")
+            yield pair
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MeterError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _machine() -> tuple[Machine | None, str | None]:

@@ -149,7 +149,7 @@ def line(x: ArrayLike, y: ArrayLike, /) -> tuple[Estimate, Estimate]:
     over, up = np.asarray(x, float), np.asarray(y, float)
     if len(over) < 3 or len(over) != len(up) or not np.ptp(over) > 0:
         raise ValueError(
-            f"{len(over)} points at {len(np.unique(over))} places do not define a line; at least three at two places are needed"
+            f"a line needs at least three points at two different values; here are {len(over)} at {len(np.unique(over))}"
         )
     spread = float(np.square(over - over.mean()).sum())
     slope = float(((over - over.mean()) * (up - up.mean())).sum()) / spread

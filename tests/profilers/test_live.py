@@ -98,6 +98,36 @@ def test_what_cannot_be_told_is_refused(trace: str) -> None:
         measured.joules  # noqa: B018
 
 
+def test_windows_that_nobody_ends_or_asks_leave_no_sampler_behind(trace: str) -> None:
+    def forget() -> None:
+        profilers.window("cpu", meter=trace)
+        with profilers.window("cpu", meter=trace):
+            assert len(_running) == 1
+
+    forget()
+    for thread in threading.enumerate():
+        if "abandoned" in thread.name:
+            thread.join()
+    assert not _running
+
+
+def test_a_window_that_several_threads_ask_at_once_leaves_once(trace: str) -> None:
+    measured, other = profilers.window("cpu", meter=trace), profilers.window("cpu", meter=trace)
+    spend(0.7)
+    measured.end()
+    found: list[float] = []
+    threads = [threading.Thread(target=lambda: found.append(measured.joules)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(found)) == 1
+    assert len(_running) == 1
+    assert other.end().joules == pytest.approx(200 * other.seconds, rel=0.02)
+    assert not _running
+
+
 def test_importing_the_package_loads_nothing() -> None:
     code = "import sys, profilers; print(sorted({'numpy', 'torch', 'polars', 'pynvml'} & set(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)

@@ -184,6 +184,26 @@ def test_a_calibration_is_fitted_to_pairs_of_meter_and_board(tmp_path: Path, eco
     file = tmp_path / "board.json"
     file.write_text(outcome.out)
     assert read_calibration(file).watts(384.8) == pytest.approx(387, abs=0.5)
-    pairs.write_text("meter_w,board_w\n69.2,51.9\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("meter_w,board_w\n69.2,51.9\n", "at least three points at two different values; here are 1 at 1"),
+        ("meter_w,board_w\n100,96\n100,97\n100,95\n", "here are 3 at 1"),
+        ("meter_w,board_w\n100,96\n\n200,inf\n300,288\n", "line 4: both cells must be watts above 0, such as 96.5, not '200' and 'inf'"),
+        ("meter_w,board_w\n100,96 W\n200,192\n", "line 2: both cells must be watts above 0, such as 96.5, not '100' and '96 W'"),
+        ("meter_w,board_w\n100,96\n200\n", "line 3: both cells must be watts above 0, such as 96.5, not '200' and nothing"),
+        ("meter_w;board_w\n62,5;59,8\n", "with commas; it has meter_w;board_w"),
+        ("meter_w,board_w\n100,90\n200,210\n300,250\n250,300\n", "less certain than that of a board without a calibration (± 7%)"),
+        ("meter_w,board_w\n100,960\n200,1920\n300,2880\n", "a gain of 9.6 ± 0 is implausible"),
+    ],
+)  # fmt: skip
+def test_readings_that_do_not_calibrate_are_refused_in_one_line(
+    tmp_path: Path, ecosel: Callable[..., Any], text: str, told: str
+) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text(text)
     refused = ecosel("devices", "--calibrate", pairs)
-    assert (refused.status, refused.err.count("\n")) == (1, 1)
+    assert (refused.status, refused.out, refused.err.count("\n")) == (1, "", 1)
+    assert told in refused.err
