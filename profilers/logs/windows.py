@@ -123,6 +123,8 @@ def _energy(log: PowerLog, start_s: float, end_s: float, span: Span, calibration
         low, high = (None if one is None else calibration.joules(one, end_s - start_s) for one in (found.low, found.high))
         found = Estimate(calibration.joules(found.value, end_s - start_s), low, high)
         naive_j = None if naive_j is None else calibration.joules(naive_j, end_s - start_s)
+        gain_error, offset_error_w = calibration.gain_error / calibration.gain, calibration.offset_error_w / calibration.gain
+        warnings.append(f"the error of the calibration is additional: gain ± {gain_error:.2%} and ± {offset_error_w:.2g} W")
     elif log.gain_error is not None:
         warnings.append(
             f"the error of the board's sensor is additional: gain ± {log.gain_error:.0%} and ± {log.offset_error_w:g} W "
