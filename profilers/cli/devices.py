@@ -76,15 +76,14 @@ def _calibration(path: Path) -> str:
     pairs = list(_pairs(path))
     try:
         gain, offset_w = line([meter_w for meter_w, _ in pairs], [board_w for _, board_w in pairs])
-        found = Calibration(gain.value, offset_w.value, gain.half, offset_w.half)
+        if gain.relative > GAIN_ERROR:
+            raise ValueError(
+                f"these readings give a gain of {gain.value:.3g} ± {gain.half:.2g}, less certain than that of a board without a "
+                f"calibration (± {GAIN_ERROR:.0%}); add readings, at loads farther apart"
+            )
+        return Calibration(gain.value, offset_w.value, gain.half, offset_w.half).to_json()
     except ValueError as error:
         raise MeterError(f"{path}: {error}") from None
-    if found.gain_error > GAIN_ERROR * found.gain:
-        raise MeterError(
-            f"{path}: these readings give a gain of {found.gain:.3g} ± {found.gain_error:.2g}, less certain than that of a board "
-            f"without a calibration (± {GAIN_ERROR:.0%}); add readings, at loads farther apart"
-        )
-    return found.to_json()
 
 
 def _pairs(path: Path) -> Iterator[tuple[float, float]]:
