@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, ViewportSize, sync_playwright
 
 from ecosel.choosing.choice import Origin
 from ecosel.readers.table import ROW
@@ -35,6 +35,7 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+SCREEN: ViewportSize = {"width": 1280, "height": 900}
 MOVE = """async (moves) => {
   for (const [id, value] of moves) {
     const slider = document.getElementById(id);
@@ -54,6 +55,20 @@ class Opened:
     said: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
+
+    def listen(self, *, on: bool = True) -> None:
+        """Note what the page says and asks for from now on, or no more."""
+        change: Callable[..., None] = self.page.on if on else self.page.remove_listener
+        for event, heard in (
+            ("console", self.hear), ("pageerror", self.hear), ("request", self.note), ("dialog", self.dismiss),
+        ):  # fmt: skip
+            change(event, heard)
+
+    def hear(self, message: ConsoleMessage | Error) -> None:
+        self.said.append(message.text if isinstance(message, ConsoleMessage) else str(message))
+
+    def note(self, request: Request) -> None:
+        self.requests.append(request.url)
 
     def dismiss(self, dialog: Dialog) -> None:
         self.dialogs.append(dialog.message)
@@ -78,30 +93,47 @@ class Opened:
         self.settle()
 
     def settle(self) -> None:
-        self.page.wait_for_selector("body[data-ready]", timeout=30_000)
+        self.page.wait_for_selector("body[data-ready]")
+
+
+@pytest.fixture(scope="session")
+def pages(browser: Browser) -> dict[bool, list[Page]]:
+    """Return the pages that no test uses now, with and without scripts: a page in a new process takes twice as long to open."""
+    return {True: [], False: []}
 
 
 @pytest.fixture
-def opened(browser: Browser) -> Iterator[Callable[..., Opened]]:
-    """Open a file in a fresh context without a network and wait until all charts are drawn."""
-    contexts = []
+def opened(browser: Browser, pages: dict[bool, list[Page]]) -> Iterator[Callable[..., Opened]]:
+    """Open a file without a network, in a page that shows nothing else, and wait until all charts are drawn."""
+    used: list[tuple[bool, Opened]] = []
 
-    def open_file(path: Path, address: str = "", **options: Any) -> Opened:
-        context = browser.new_context(offline=True, **{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
-        opened = Opened(context.new_page())
-        opened.page.on("console", lambda message: opened.said.append(message.text))
-        opened.page.on("pageerror", lambda error: opened.said.append(str(error)))
-        opened.page.on("request", lambda request: opened.requests.append(request.url))
-        opened.page.on("dialog", opened.dismiss)
-        opened.page.goto(path.as_uri() + address)
-        if options.get("java_script_enabled", True):
+    def open_file(
+        path: Path,
+        address: str = "",
+        *,
+        viewport: ViewportSize = SCREEN,
+        color_scheme: Any = "light",
+        java_script_enabled: bool = True,
+    ) -> Opened:
+        free = pages[java_script_enabled]
+        page = free.pop() if free else browser.new_context(offline=True, java_script_enabled=java_script_enabled).new_page()
+        opened = Opened(page)
+        used.append((java_script_enabled, opened))
+        page.set_default_timeout(300_000)  # what hangs is seen, and what is slow on a busy machine is not
+        page.mouse.move(0, 0)
+        page.emulate_media(media="screen", color_scheme=color_scheme)
+        page.set_viewport_size(viewport)
+        opened.listen()
+        page.goto(path.as_uri() + address)
+        if java_script_enabled:
             opened.settle()
         return opened
 
     yield open_file
-    for context in contexts:
-        context.close()
+    for scripted, shown in used:
+        shown.listen(on=False)
+        if not shown.page.is_closed():
+            pages[scripted].append(shown.page)
 
 
 def address(shown: Opened) -> str:
