@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from evolver.archive import SearchArchive
 from evolver.jobs import AGAIN, Outcome
@@ -38,7 +38,7 @@ def evolve(request: SearchRequest, work: Work, engine: Engine, *, progress: Mode
     """Search until a budget is spent; return the summary as a JSON object."""
     new = not request.archive.exists()
     # the meter first, so that without one no archive is begun, which another --meter would not fit
-    with _meter(request, engine) as meter, SearchArchive(request.archive) as archive:
+    with one_thread(request.plan.surrogate), _meter(request, engine) as meter, SearchArchive(request.archive) as archive:
         held = archive.settings
         try:
             course, settings = begun(request, work, engine, archive) if held is None else resumed(request, work, held, archive)
@@ -53,6 +53,15 @@ def evolve(request: SearchRequest, work: Work, engine: Engine, *, progress: Mode
     for birth in sorted(loop.saved):
         write_manifest(request.archive, birth, course.finals[birth], request.exported(birth))
     return _summary(request, loop, course)
+
+
+def one_thread(surrogate: bool) -> AbstractContextManager[object]:
+    """Give NumPy's linear algebra one thread if a surrogate needs it: several would wait for the cores that the workers use."""
+    if not surrogate:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    return cast(AbstractContextManager[object], threadpool_limits(1, user_api="blas"))
 
 
 @contextmanager

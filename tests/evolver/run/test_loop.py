@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
@@ -501,3 +502,21 @@ def test_whom_to_measure_may_change_on_resume_where_the_search_does_not_depend_o
     search(request(tmp_path / "told.db", plan=plan), engine)
     with pytest.raises(EvolverError, match='was started with measure = "front", not "all"'):
         search(request(tmp_path / "told.db", plan=plan, measure="all"), engine)
+
+
+def test_a_surrogate_leaves_the_cores_to_the_workers(tmp_path: Path, engine: Engine) -> None:
+    threads = list[int]()
+
+    class Described(ToyGenomes):
+        def features(self, genome: str, /) -> list[float]:
+            threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas" and len(threads) < 9)
+            return [float(value) for slot in json.loads(genome) for value in slot]
+
+    plan = SearchSettings(population=8, lifetime=40, surrogate=True)
+    with threadpool_limits(2, user_api="blas"):
+        asked = request(tmp_path / "run.db", plan=plan, measure="none", budget=Budget(births=40))
+        answer = session.evolve(asked, replace(WORK, genomes=Described), engine, progress="quiet")
+        after = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    assert answer["births"] == 40
+    assert set(threads) == {1}
+    assert after == {2}
