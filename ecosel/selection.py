@@ -139,13 +139,13 @@ _ENERGY = ENERGY.column
 def systematic_remarks(models: pl.DataFrame, groups: Iterable[Group], /) -> list[str]:
     """Return a remark for each pick whose energy differs from the answer's by less than the systematic error of the meters.
 
-    On one device, gain errors cancel, and offset errors as far as inference times agree; between devices both count in full.
+    On one board, gain errors cancel, and offset errors as far as inference times agree; between boards both count in full.
     """
     if not {_ENERGY, *SYSTEMATIC[:3]} <= set(models.columns):
         return []
     numbers = models.select(ROW, *(read_numbers(models[column])[0].cast(pl.Float64) for column in (_ENERGY, *SYSTEMATIC[:3])))
-    devices = models["device"].to_list() if "device" in models.columns else [None] * models.height
-    rows = {row[ROW]: {**row, "device": device} for row, device in zip(numbers.to_dicts(), devices, strict=True)}
+    boards = models.select(pl.lit(None).alias("nothing"), *(name for name in SYSTEMATIC[3:] if name in models.columns)).rows()
+    rows = {row[ROW]: {**row, "board": board} for row, board in zip(numbers.to_dicts(), boards, strict=True)}
     remarks = []
     for group in groups:
         choice = group.choices[-1]
@@ -164,7 +164,8 @@ def _compared(one: dict[str, Any], other: dict[str, Any]) -> str | None:
     times = [row[_ENERGY] / row["mean_power_w"] for row in pair if row["mean_power_w"] > 0]
     if len(times) < 2:
         return None
-    same = one["device"] is not None and one["device"] == other["device"]
+    alike = any(one["board"]) and one["board"] == other["board"]
+    same = alike and all(one[column] == other[column] for column in SYSTEMATIC[:2])
     gains = 0.0 if same else sum(row["energy_gain_error"] * row[_ENERGY] for row in pair)
     offset_w = max(row["energy_offset_error_w"] for row in pair)
     offsets = offset_w * (abs(times[0] - times[1]) if same else sum(times))
@@ -173,6 +174,7 @@ def _compared(one: dict[str, Any], other: dict[str, Any]) -> str | None:
         return None
     larger = max(one[_ENERGY], other[_ENERGY])
     where = "on one board, where the gain cancels but not the offset" if same else "on two boards or unnamed ones"
+    where = "on one board, calibrated for one of them" if alike and not same else where
     return (
         f"the energies of rows {one[ROW]} and {other[ROW]} differ by {difference / larger:.1%}, less than the systematic error "
         f"of their meters ({(gains + offsets) / larger:.1%}, {where}); models on one board at similar power share this error"

@@ -244,6 +244,7 @@ FIGURES = (
     ),
     Figure("energy_gain_error", "REAL", "energy.gain_error"),
     Figure("energy_offset_error_w", "REAL", "energy.offset_error_w"),
+    Figure("energy_meter", "TEXT", "facts.meter_scope"),
     Figure("file_bytes", "INTEGER", "facts.file_bytes", Line("file", "B")),
     # of a variant: its kind, its parent's row, and how it was verified and compared
     Figure("variant", "TEXT"),

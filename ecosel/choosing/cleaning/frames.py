@@ -13,7 +13,7 @@ from ecosel.objectives import CANONICAL, STATUSES, Objective
 from ecosel.readers.table import ROW, column_of, stripped
 
 # Columns in which `ecosel profile` states the error of a meter.
-SYSTEMATIC = ("energy_gain_error", "energy_offset_error_w", "mean_power_w", "device")
+SYSTEMATIC = ("energy_gain_error", "energy_offset_error_w", "mean_power_w", "device", "energy_meter")
 
 
 def columns_of(frame: Any, /) -> dict[str, str]:
