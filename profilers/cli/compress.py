@@ -43,7 +43,7 @@ from profilers.variants.names import parse_variants
 @click.option("--ci", default="1%", show_default=True, metavar="P%", help="Half-width of the ratios' 95 % interval to reach.")
 @click.option("--max-seconds", type=float, metavar="S",
               help="Measure each model for at most S seconds.  [default: 60; 10 with --quick]")  # fmt: skip
-@click.option("--quick", is_flag=True, help="Measure for a shorter time, after a shorter warm-up.")
+@click.option("--quick", is_flag=True, help="Measure for a shorter time, after a shorter warm-up; intervals are wider.")
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N",
               help="Seed of fine-tuning and of the order of measurements.")  # fmt: skip
 @click.option(

@@ -107,7 +107,7 @@ if TYPE_CHECKING:
 )
 @click.option("--ci", default="1%", show_default=True, metavar="P%", help="Half-width of the 95 % interval to reach.")
 @click.option("--max-seconds", type=float, metavar="S", help="Measure for at most S seconds.  [default: 60; 10 with --quick]")
-@click.option("--quick", is_flag=True, help="Measure for at least 3 s instead of 10 s, after a shorter warm-up.")
+@click.option("--quick", is_flag=True, help="Measure for 3 to 10 s, after a shorter warm-up; intervals are wider.")
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of random inputs, orders and pauses.")
 @click.option(
     "--sweep",

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 _BATCHES, _STEP_EXPLAINS = 5, 0.9
+_FEW_BLOCKS = 5  # below, a t interval over them is wide
 _FEWEST_TURNS, _WAVE_LEAVES = 8, 0.25  # groups that show a dependence on the phase; of their variance, what it leaves at most
 _Z = 1.959963984540054
 # Student's t, 97.5 % point, for 1 to 9 degrees of freedom; from 10 on, the expansion below is exact to 1e-4.
@@ -64,12 +65,16 @@ def ratio(numerators: ArrayLike, denominators: ArrayLike, /, *, block: int = 1, 
     The variance is that of a ratio estimator: Cochran 1977, Sampling Techniques, eq. 6.13, without finite-population correction.
     `block` consecutive groups that were laid out together (evenly over the phases of a sensor) count as one: within a block,
     their errors cancel, and only blocks are independent. Groups of an unfinished block are left out.
-    `turns` are the phases of a sensor at which the groups begin: if a sine of them explains the groups' errors, it is removed.
+    `turns` are the phases of a sensor at which the groups begin: if a sine of them explains the groups' errors, it is removed,
+    unless there are enough blocks.
     """
     over, under = np.asarray(numerators, float), np.asarray(denominators, float)
-    wave = None if turns is None else _wave(over - over.sum() / under.sum() * under, np.asarray(turns, float))
-    over = over if wave is None else over - wave
-    if (blocks := len(over) // block) >= 2:
+    blocks, wave = len(over) // block, None
+    if turns is not None and (block == 1 or blocks < _FEW_BLOCKS):
+        wave = _wave(over - over.sum() / under.sum() * under, np.asarray(turns, float))
+    if wave is not None:
+        over = over - wave
+    elif blocks >= 2:
         over, under = (part[: blocks * block].reshape(blocks, block).sum(axis=1) for part in (over, under))
     value = float(over.sum() / under.sum())
     if len(over) < 2:

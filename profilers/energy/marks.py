@@ -64,13 +64,13 @@ class Windows:
 
     @property
     def turns(self) -> list[float] | None:
-        """Return the sensor's phase at the start of each group, where readings follow the power exponentially.
+        """Return the sensor's phase at the start of each group, if a rhythm near that of the updates comes through the sensor.
 
-        A rhythm near that of the updates comes through such a sensor: weak, and as one sinusoid of the phase.
+        It does where a part of the time is not seen, and, weakly, where readings follow the power exponentially.
         """
-        if self.column is None or self.pause_s is None or not self.sensor.time_constant_s:
+        if self.column is None or self.pause_s is None or not (self.sensor.time_constant_s or self.block > 1):
             return None
-        return [group.start_s / self.sensor.update_period_s % 1 for group in self.groups]
+        return [group.start_s / (self.sensor.update_period_s or self.interval_s) % 1 for group in self.groups]
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

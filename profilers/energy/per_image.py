@@ -27,6 +27,7 @@ _SLOW_SHARE = 0.01
 _CLOCK_SPREAD = 0.05
 # Half an interval, and the spread of the readings, as shares, above which the interval is wide and the load swings.
 _WIDE, _SWING = 0.01, 0.1
+_FEW_GROUPS = 8
 _STARVED = 3  # sampling intervals without a reading
 
 
@@ -234,6 +235,8 @@ def _in_step(trace: PowerTrace, marks: Windows, chosen: Estimate | None, power: 
     times, watts = trace.series(marks.column, edges=False)
     inside = watts[_within(times, marks.groups)]
     seen = marks.sensor.seen(marks.interval_s)
+    if 1 < len(marks.groups) < _FEW_GROUPS:
+        yield f"the interval is wide because only {len(marks.groups)} groups of batches were measured: measure longer"
     if len(inside) and seen < 0.9 and float(inside.std()) > _SWING * float(inside.mean()):
         period_s = max(marks.sensor.update_period_s, marks.interval_s)
         part = "an unknown part" if marks.sensor.assumed else f"{seen * period_s * 1e3:.0f}"

@@ -70,6 +70,18 @@ def test_errors_that_follow_a_sine_of_the_phase_are_taken_off_and_the_interval_s
         assert np.mean(halves) < 0.004  # without the phases 0.02
 
 
+def test_a_sine_of_the_phase_replaces_blocks_that_are_too_few() -> None:
+    """Three blocks have two degrees of freedom; five are left alone."""
+    turns = (0.1 + 2 * np.arange(25) / 5) % 1
+    joules = 3 + np.sin(2 * np.pi * turns) + 0.01 * np.random.default_rng(8).standard_normal(25)
+    images = np.full(25, 100)
+    few = ratio(joules[:13], images[:13], block=5, turns=turns[:13])
+    assert few.value == pytest.approx(0.03, rel=0.005)
+    assert few.relative < 0.005
+    assert ratio(joules, images, block=5, turns=turns) == ratio(joules, images, block=5)
+    assert ratio(joules[:7], images[:7], block=5, turns=turns[:7]) == ratio(joules[:7], images[:7], block=5)
+
+
 def test_groups_that_do_not_follow_the_phase_are_left_alone() -> None:
     rng = np.random.default_rng(7)
     joules, images, turns = rng.normal(3, 0.1, 12), np.full(12, 100), rng.uniform(size=12)

@@ -156,3 +156,11 @@ def test_a_load_in_step_with_a_sensor_that_sees_a_part_is_named() -> None:
     marks = replace(MARKS, counter=False, sensor=Sensor(0.1, 0.025))
     found = derive(trace(power_w=power), marks)
     assert any("in step with the sensor, which sees 25 of every 100 ms" in warning for warning in found.warnings), found
+
+
+def test_a_wide_interval_from_few_groups_is_explained() -> None:
+    watts = trace().power_w.copy()
+    watts[trace().time_s > 4.5] *= 1.1
+    wide = derive(trace(power_w=watts), replace(MARKS, counter=False))
+    assert "the interval is wide because only 3 groups of batches were measured: measure longer" in wide.warnings
+    assert not [one for one in derive(trace(), replace(MARKS, counter=False)).warnings if "wide" in one]
