@@ -36,11 +36,11 @@ def test_a_difference_below_the_systematic_error_is_named(
 def test_the_gain_cancels_only_on_one_board_with_one_calibration() -> None:
     """Two boards of one name have gains of their own, and a calibrated row is free of the gain that an older one has."""
     close = (1.0, 1.1), (300.0, 300.0), ("A100", "A100")
-    assert not remarks(*close, energy_meter=["board GPU-1", "board GPU-1"])
+    assert not remarks(*close, energy_meter=["board GPU-1"] * 2)
     assert "on two boards" in remarks(*close, energy_meter=["board GPU-1", "board GPU-2"])[0]
     assert "on two boards" in remarks(*close, energy_meter=["board GPU-1", None])[0]
-    errors = {"energy_gain_error": [0.002, 0.07], "energy_offset_error_w": [0.4, 22.0]}
-    assert "calibrated for one of them" in remarks(*close, energy_meter=["board GPU-1", "board GPU-1"], **errors)[0]
+    board = ["board GPU-1", "board GPU-1"]
+    assert "calibrated for one" in remarks(*close, energy_meter=board, energy_gain_error=[0.002, 0.07])[0]
     assert "on two boards or unnamed" in remarks(*close[:2], (None, None))[0]  # type: ignore[arg-type]
 
 
