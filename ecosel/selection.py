@@ -44,6 +44,8 @@ from ecosel.objectives import ENERGY, Objective, Sense
 from ecosel.readers.cells.numbers import read_numbers
 from ecosel.readers.table import ROW
 
+_ENERGY = ENERGY.column
+
 
 class Selection(Chosen):
     """The result of a selection, with the forms in which it can be shown."""
@@ -131,9 +133,6 @@ def without_knee(groups: Sequence[Group]) -> list[str]:
     flat = [choice for group in groups for choice in group.choices if choice.role != "knee"]
     names = dict.fromkeys(", ".join(o.column for o in choice.objectives) for choice in flat)
     return [f"the front of {name} has no knee; its best trade-off is the choice" for name in names]
-
-
-_ENERGY = ENERGY.column
 
 
 def systematic_remarks(models: pl.DataFrame, groups: Iterable[Group], /) -> list[str]:

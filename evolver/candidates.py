@@ -20,6 +20,9 @@ _TABLES = ("run", "sessions", "births", "outcomes", "reestimates")
 _LONGEST, _PATIENCE_S = 1_000_000, 10.0
 
 
+_EARLIER = 128  # outcomes of an earlier run for the surrogate: bounded, as settings must remain a readable cell
+
+
 @contextmanager
 def foreign(path: Path) -> Iterator[sqlite3.Connection]:
     """Open an archive that may be a stranger's for reading: its views may neither run forever nor return endless cells.
@@ -76,9 +79,6 @@ def check_schema(database: sqlite3.Connection, path: Path) -> None:
         raise EvolverError(f"{path}: the table {part.name!r} computes as it is written; choose another --archive")
     if part is not None:
         raise EvolverError(f"{path} holds the {part.kind} {part.name!r}, which ecosel did not make; choose another --archive")
-
-
-_EARLIER = 128  # outcomes of an earlier run for the surrogate: bounded, as settings must remain a readable cell
 
 
 def outcomes(path: Path) -> tuple[tuple[str, float], ...]:

@@ -99,7 +99,7 @@ def _column(name: str) -> str:
               help="Train the N best twice more, and report their means.")  # fmt: skip
 @click.option("--final", type=int, default=0, show_default=True, metavar="N", help="Retrain the N best, test and save them.")
 @click.option("--compress", metavar="NAME,...",
-              help="Make these variants of the models saved by --final, as ecosel compress: fold,bf16,onnx,int8.")  # fmt: skip
+              help="Make these variants of the models saved by --final, as in ecosel compress: fold,bf16,onnx,int8.")  # fmt: skip
 @click.option("--devices", default="auto", show_default=True, metavar="D,...", help="cpu, or numbers or UUIDs of GPUs.")
 @click.option("--workers", type=int, metavar="N", help="Processes per device (default: 1 per GPU, 1 per CPU core).")
 @click.option(

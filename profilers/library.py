@@ -12,10 +12,9 @@ import numpy as np
 from profilers.energy.intervals import Estimate
 from profilers.energy.per_image import Energy, derive, time_per_image
 from profilers.machine.processor import load_of_others
-from profilers.measuring.device import Device, reserve
+from profilers.measuring.device import Device, reserve, rest
 from profilers.measuring.measurement import Load, Measurement, measure
 from profilers.measuring.settings import Plan
-from profilers.measuring.warming_up import rest
 from profilers.meters.rapl import processor_name
 from profilers.progress import progress_bar
 from profilers.results.units import si

@@ -19,6 +19,9 @@ Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
+Pick = Literal["distance", "knee"]
+
+
 @dataclass(frozen=True)
 class Requirements:
     """The limits that a model must meet to be chosen. They restrict the choice, but never change the ideal and scale."""
@@ -81,9 +84,6 @@ def refuse_all(rows: pl.DataFrame, limits: Sequence[Limit], kept: Sequence[Mask]
             return f"{group}no model has {limit.text}; the best has {best:.6g}"
     counts = ", ".join(f"{limit.text} ({int(mask.sum()):,} meet it)" for limit, mask in zip(limits, kept, strict=True))
     return f"{group}no model meets all limits: {counts}; drop one of them"
-
-
-Pick = Literal["distance", "knee"]
 
 
 @dataclass(frozen=True, kw_only=True)

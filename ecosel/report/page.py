@@ -19,13 +19,13 @@ from ecosel.output.measures import Measure
 from ecosel.report.charts.themes import legend
 from ecosel.report.sections.answers import answers
 from ecosel.report.sections.contents import contents
-from ecosel.report.sections.html import Figure, text, whole
+from ecosel.report.sections.html import Chart, text, whole
 from ecosel.report.sections.provenance import provenance
-from ecosel.report.sections.run import run_figures
+from ecosel.report.sections.run import run_charts
 from ecosel.report.sections.table import table_lines
 from ecosel.report.sections.topology import stacks
-from ecosel.report.sections.trace import trace_figures
-from ecosel.report.sections.variants import redundancies, variant_figures, variant_lines
+from ecosel.report.sections.trace import trace_charts
+from ecosel.report.sections.variants import redundancies, variant_charts, variant_lines
 from ecosel.report.vega import vega_bundle
 from ecosel.report.view.unrestricted import unrestricted
 from ecosel.report.view.view import GroupView, group_views
@@ -52,8 +52,8 @@ def as_page(
     if len(base.groups) > MOST_GROUPS:
         raise ValueError(f"{len(base.groups)} groups are too many for one page (at most {MOST_GROUPS}); choose some with --where")
     views = group_views(base, rows)
-    run, traces = run_figures(base, rows, views), trace_figures(rows, views, folder=folder)
-    arrows = variant_figures(rows, views)
+    run, traces = run_charts(base, rows, views), trace_charts(rows, views, folder=folder)
+    arrows = variant_charts(rows, views)
     drawings = [figure.drawing for figure in (*run, *traces, *arrows) if figure.drawing is not None]
     data = contents(base, rows, views, drawings, start=start, command=select)
     said = answers(selection, views)
@@ -79,7 +79,7 @@ def _head(part: Measure) -> dict[str, str]:
     return {"column": part.objective.column, "title": f"{part.title} {'↑' if part.objective.is_quality else '↓'}"}
 
 
-def _grouped(figures: Sequence[Figure]) -> Sequence[Figure]:
+def _grouped(figures: Sequence[Chart]) -> Sequence[Chart]:
     return sorted(figures, key=lambda figure: -1 if figure.group is None else figure.group)
 
 

@@ -6,16 +6,16 @@ It is pure: the same births and outcomes give the same state, whether they come 
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import mean, median, stdev
 from typing import Literal, get_args
 
 from ecosel.objectives import ACCURACY, METRICS
 from evolver.jobs import AGAIN, Outcome, Reestimate, Task
 from evolver.search.optimizer import Birth, Problem, Search, SearchSettings
-from evolver.search.reestimation import reestimated
 from evolver.search.two_fronts import TwoFronts
 
 Measure = Literal["all", "front", "none"]
@@ -27,6 +27,10 @@ _KNOWN = ("parameters", "flops")
 _RUNGS = (1, 3, 9)
 _PEERS = 10
 _COMPARED = 128  # compared with the last of them, as a threshold rises while the search finds better ones
+
+
+# Student's t, 97.5 %, for 1 to 4 degrees of freedom
+_T = (12.706, 4.303, 3.182, 2.776)
 
 
 @dataclass
@@ -237,3 +241,24 @@ class RunState:
 
 def _values(outcome: Outcome) -> Mapping[str, float | None]:
     return {column: value for column in METRICS if (value := getattr(outcome, column, None)) is not None}
+
+
+def reestimated(outcomes: Sequence[Outcome]) -> Reestimate:
+    """Return the mean accuracy of two to five trainings of one candidate, with its 95 % interval.
+
+    The interval combines two errors: that of the validation images, which is the same in every training, and that of the seeds,
+    t * s / sqrt(k). A training that failed counts as accuracy 0.
+    """
+    if not 2 <= len(outcomes) <= len(_T) + 1:
+        raise ValueError(f"{len(outcomes)} trainings; there must be 2 to {len(_T) + 1}")
+    accuracies = [outcome.accuracy or 0.0 for outcome in outcomes]
+    centre, spread = mean(accuracies), stdev(accuracies)
+    bounds = [
+        (outcome.accuracy - outcome.accuracy_low, outcome.accuracy_high - outcome.accuracy)
+        for outcome in outcomes
+        if outcome.accuracy is not None and outcome.accuracy_low is not None and outcome.accuracy_high is not None
+    ]
+    below, above = (mean(side) for side in zip(*bounds, strict=True)) if bounds else (0.0, 0.0)
+    seeds = _T[len(outcomes) - 2] * spread / math.sqrt(len(outcomes))
+    low, high = max(0.0, centre - math.hypot(below, seeds)), min(1.0, centre + math.hypot(above, seeds))
+    return Reestimate(centre, low, high, spread, len(outcomes))

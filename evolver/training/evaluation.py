@@ -20,8 +20,7 @@ from evolver.architectures.shapes import describe
 from evolver.architectures.space import Space, suited
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Settings, Survey
-from evolver.training.candidate import keep_weights, load_weights
-from evolver.training.export import OtherLogitsError, save
+from evolver.training.candidate import OtherLogitsError, keep_weights, load_weights, save
 from evolver.training.network import build
 from evolver.training.training import ImageSet, TrainingResult, count_correct, image_set, joined, train
 from profilers.datasets import LabelledImages, load_dataset, splits
@@ -31,7 +30,7 @@ from profilers.inference.batches import Batch
 from profilers.inference.running import set_precision
 from profilers.measuring.settings import Plan
 from profilers.meters import NoMeter, find_meter
-from profilers.runtimes.module import measure_module
+from profilers.runtimes.module import measure_batches
 from profilers.runtimes.pytorch import find_device
 
 
@@ -215,7 +214,7 @@ class Evaluator:
         size = self.settings.batch_size
         starts = range(0, len(self.validation), size)
         images = [self.validation.batch(slice(start, start + size))[0].cpu() for start in starts]
-        cost = measure_module(
+        cost = measure_batches(
             network,
             [Batch((batch,), {}, len(batch)) for batch in images],
             device=self.device.type,

@@ -54,7 +54,7 @@ from profilers.variants.names import parse_variants
 def compress(model: str, variants: str, finetune: int, folder: Path, archive: Path | None, format_: str, **options: Any) -> int:
     """Make smaller and faster variants of a saved MODEL, or of a candidate of a search (run.db#22).
 
-    Each variant is a file, verified in a process apart. Parent and variants are measured in turn on this processor, so that
+    Each variant is a file, verified in a separate process. Parent and variants are measured in turn on this processor, so that
     other load affects them equally. Needs ecosel[compress].
     """
     from profilers.cli.common import stdout_aside

@@ -25,6 +25,9 @@ _LEAST_SEEN = 0.25
 # As a share of the poll interval: an update period longer by only this counts as equal to it.
 _SLACK = 0.005
 
+# Averaging window in seconds of an averaged power that does not report its own.
+_AVERAGING_S = 1.0
+
 
 @dataclass(frozen=True)
 class Sensor:
@@ -178,7 +181,6 @@ def naive_energy(time_s: Floats, power_w: Floats, /, start_s: float, end_s: floa
 
 # Update period and averaging window assumed for a board that does not report them: the slowest known.
 _UNKNOWN_SENSOR = Sensor(0.1, 0.1, assumed=True)
-_AVERAGING_S = 1.0
 
 
 def sensor_of(meter: PowerMeter | NoMeter, /, *, period_s: float | None = None) -> tuple[str | None, Sensor]:

@@ -16,6 +16,10 @@ MODES: tuple[Mode, ...] = ("paper", "device", "pipelined")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16")
 
 
+B = TypeVar("B")
+_MOST, _LEAST = 1000, 20  # number of timed calls
+
+
 @dataclass(frozen=True)
 class Transfers:
     """Mean seconds per batch, by CUDA events: host to device, compute, device to host."""
@@ -99,11 +103,6 @@ def process_peak_memory(runtime: str) -> tuple[int | None, str]:
         return int(line.split()[1]) * 1024, f"the whole process, {runtime} and batches included"
     except (OSError, StopIteration):
         return None, "the system does not report it"
-
-
-B = TypeVar("B")
-
-_MOST, _LEAST = 1000, 20  # number of timed calls
 
 
 class RandomOrder:

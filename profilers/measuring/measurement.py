@@ -16,9 +16,8 @@ from profilers.energy.sampling.sampler import Sampler, Stopwatch
 from profilers.errors import ModelError
 from profilers.inference.protocol import Inference
 from profilers.machine.processor import lost_share, processor_time
-from profilers.measuring.device import ReservedDevice
+from profilers.measuring.device import ReservedDevice, find_period, rest, warm_up
 from profilers.measuring.settings import Plan, Progress, Show
-from profilers.measuring.warming_up import find_period, rest, warm_up
 from profilers.results.building import Compilation
 
 _FEWEST_BLOCKS = 5

@@ -27,7 +27,7 @@ class ModuleCost:
     ended_by: str
 
 
-def measure_module(
+def measure_batches(
     module: Callable[..., object],
     batches: Sequence[Batch],
     /,

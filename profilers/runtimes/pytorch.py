@@ -27,6 +27,10 @@ from profilers.models.weights.filling import Fitting
 _SHORT = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float64: "fp64"}
 
 
+# Number of different batches in a pass of random inputs.
+_RANDOM_BATCHES = 8
+
+
 class PyTorch:
     """Runs every format that `profilers.models.opening` opens."""
 
@@ -141,10 +145,6 @@ def _casts_inside(request: ProfileSettings, saved: SavedModel) -> bool:
     """Tell whether a program takes float32 but computes in another type; then its weights must stay unchanged."""
     inputs = {given.dtype for given in saved.inputs or () if given.shape is not None}
     return saved.format == "export" and request.precision == "fp32" and not request.channels_last and inputs == {"float32"}
-
-
-# Number of different batches in a pass of random inputs.
-_RANDOM_BATCHES = 8
 
 
 def make_batches(

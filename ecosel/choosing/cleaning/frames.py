@@ -16,6 +16,22 @@ from ecosel.readers.table import ROW, column_of, stripped
 SYSTEMATIC = ("energy_gain_error", "energy_offset_error_w", "mean_power_w", "device", "energy_meter")
 
 
+# The words that tools write into such a column: the one for a result, and all of them. ecosel's own come first.
+STATE_COLUMNS = ("status", "state", "trial_status", "trial_state", "run_status", "run_state")
+_VOCABULARIES = (
+    ("ok", frozenset(STATUSES)),
+    ("complete", frozenset(("complete", "pruned", "fail", "running", "waiting"))),  # Optuna
+    ("finished", frozenset(("finished", "crashed", "failed", "running", "killed", "preempted", "preempting", "pending", "queued",
+                            "scheduled"))),  # Weights & Biases, MLflow
+    ("terminated", frozenset(("terminated", "error", "running", "pending", "paused"))),  # Ray Tune
+    ("completed", frozenset(("completed", "invalid", "failed", "running", "stopped", "idle", "abandoned", "early_stopped",
+                             "staged", "candidate"))),  # KerasTuner, Ax
+    ("succeeded", frozenset(("succeeded", "failed", "user_canceled", "sys_canceled", "early_stopped", "running", "waiting",
+                             "unknown"))),  # NNI
+    ("success", frozenset(("success", "crashed", "timeout", "memoryout", "running"))),  # SMAC
+)  # fmt: skip
+
+
 def columns_of(frame: Any, /) -> dict[str, str]:
     """Map the names of columns, without blanks around them, to the names in the frame.
 
@@ -99,22 +115,6 @@ def _plain(cell: Any) -> Any:
     if isinstance(cell, float) and cell != cell:  # the only missing value that pandas has in a column of text
         return None
     return cell.item() if hasattr(cell, "item") and not isinstance(cell, (str, bytes)) else cell
-
-
-# The words that tools write into such a column: the one for a result, and all of them. ecosel's own come first.
-STATE_COLUMNS = ("status", "state", "trial_status", "trial_state", "run_status", "run_state")
-_VOCABULARIES = (
-    ("ok", frozenset(STATUSES)),
-    ("complete", frozenset(("complete", "pruned", "fail", "running", "waiting"))),  # Optuna
-    ("finished", frozenset(("finished", "crashed", "failed", "running", "killed", "preempted", "preempting", "pending", "queued",
-                            "scheduled"))),  # Weights & Biases, MLflow
-    ("terminated", frozenset(("terminated", "error", "running", "pending", "paused"))),  # Ray Tune
-    ("completed", frozenset(("completed", "invalid", "failed", "running", "stopped", "idle", "abandoned", "early_stopped",
-                             "staged", "candidate"))),  # KerasTuner, Ax
-    ("succeeded", frozenset(("succeeded", "failed", "user_canceled", "sys_canceled", "early_stopped", "running", "waiting",
-                             "unknown"))),  # NNI
-    ("success", frozenset(("success", "crashed", "timeout", "memoryout", "running"))),  # SMAC
-)  # fmt: skip
 
 
 def state_columns(columns: Sequence[str], /) -> list[str]:

@@ -12,6 +12,15 @@ _RULE = re.compile(r"[ =-]*(--|==)[ =-]*|\[\d+ rows x \d+ columns\]")
 _NUMBER = re.compile(r"[+-]?[\d.,]*\d\S*")
 
 
+# the line under the header, | --- | :---: |, also as terminals show it, +-----+-----+
+_BARS = re.compile(r"^[ \t]*[|+]?[ \t]*:?[-=]{2,}:?[ \t]*([|+][ \t]*:?[-=]{2,}:?[ \t]*)+[|+]?[ \t]*$")
+# of bounded length, as otherwise each opening sign without an end would be searched for through the whole cell
+_MARKUP = (
+    (re.compile(r"!?\[([^\[\]]{0,300})\]\([^()]{0,2000}\)"), r"\1"), (re.compile(r"(\*\*|__|~~|`)(.{1,100}?)\1"), r"\2"),
+    (re.compile(r"(?<!\w)([*_])(?=\S)(.{1,100}?)(?<=\S)\1(?!\w)"), r"\2"), (re.compile(r"<br\s*/?>|&nbsp;"), " "),
+)  # fmt: skip
+
+
 def is_aligned(path: str, sample: str, /, *, is_whole: bool) -> bool:
     """Tell whether blanks, and no other separator, divide each line of a sample into the same number of cells.
 
@@ -42,15 +51,6 @@ def with_tabs(text: str, /) -> str:
 
 def _is_row(line: str) -> bool:
     return bool(line.strip()) and not line.startswith("#") and not _RULE.fullmatch(line.strip())
-
-
-# the line under the header, | --- | :---: |, also as terminals show it, +-----+-----+
-_BARS = re.compile(r"^[ \t]*[|+]?[ \t]*:?[-=]{2,}:?[ \t]*([|+][ \t]*:?[-=]{2,}:?[ \t]*)+[|+]?[ \t]*$")
-# of bounded length, as otherwise each opening sign without an end would be searched for through the whole cell
-_MARKUP = (
-    (re.compile(r"!?\[([^\[\]]{0,300})\]\([^()]{0,2000}\)"), r"\1"), (re.compile(r"(\*\*|__|~~|`)(.{1,100}?)\1"), r"\2"),
-    (re.compile(r"(?<!\w)([*_])(?=\S)(.{1,100}?)(?<=\S)\1(?!\w)"), r"\2"), (re.compile(r"<br\s*/?>|&nbsp;"), " "),
-)  # fmt: skip
 
 
 def is_markdown(sample: str, /) -> bool:

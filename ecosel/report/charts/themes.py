@@ -17,6 +17,20 @@ LIGHT_COLOURS = {
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 
 
+_GLYPHS = {
+    "model": '<circle cx="9" cy="8" r="2.5" fill="var(--model)"/>',
+    "on the Pareto front of the two objectives": '<circle cx="9" cy="8" r="3.5" fill="var(--front)"/>',
+    "its 95 % interval": '<path d="M9 1V15M3 8H15" stroke="var(--front)" stroke-width="1.2"/>',
+    "best on the horizontal axis": '<rect x="3" y="2" width="12" height="12" fill="none" stroke="var(--low)" stroke-width="2"/>',
+    "best on the vertical axis": '<path d="M9 1.5 16 14H2Z" fill="none" stroke="var(--high)" stroke-width="2"/>',
+    "best trade-off of these two": '<path d="M9 1 14 8 9 15 4 8Z" fill="var(--pick)"/>',
+    "best trade-off of all objectives": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--pick)" stroke-width="1.8"/>',
+    "marked": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--ink)" stroke-width="2.5"/>',
+    "pinned": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--high)" stroke-width="2"/>',
+    "outside the limits, or filtered out": '<circle cx="9" cy="8" r="2.5" fill="none" stroke="var(--model)"/>',
+}
+
+
 def _ring(colour: str, size: float, shape: str, width: float) -> dict[str, Any]:
     return {"color": colour, "filled": False, "strokeWidth": width, "size": size, "opacity": 1, "shape": shape}
 
@@ -85,20 +99,6 @@ def _styles(colour: dict[str, str], size: float) -> dict[str, Any]:
 LIGHT = theme(LIGHT_COLOURS)
 # The page's style sheet defines these for light and dark screens and for paper.
 PAGE = theme({name: f"var(--{name})" for name in LIGHT_COLOURS})
-
-
-_GLYPHS = {
-    "model": '<circle cx="9" cy="8" r="2.5" fill="var(--model)"/>',
-    "on the Pareto front of the two objectives": '<circle cx="9" cy="8" r="3.5" fill="var(--front)"/>',
-    "its 95 % interval": '<path d="M9 1V15M3 8H15" stroke="var(--front)" stroke-width="1.2"/>',
-    "best on the horizontal axis": '<rect x="3" y="2" width="12" height="12" fill="none" stroke="var(--low)" stroke-width="2"/>',
-    "best on the vertical axis": '<path d="M9 1.5 16 14H2Z" fill="none" stroke="var(--high)" stroke-width="2"/>',
-    "best trade-off of these two": '<path d="M9 1 14 8 9 15 4 8Z" fill="var(--pick)"/>',
-    "best trade-off of all objectives": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--pick)" stroke-width="1.8"/>',
-    "marked": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--ink)" stroke-width="2.5"/>',
-    "pinned": '<circle cx="9" cy="8" r="7" fill="none" stroke="var(--high)" stroke-width="2"/>',
-    "outside the limits, or filtered out": '<circle cx="9" cy="8" r="2.5" fill="none" stroke="var(--model)"/>',
-}
 
 
 def legend(*, has_errors: bool, objectives: int) -> list[tuple[str, Markup]]:

@@ -22,7 +22,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Chart:
     """A chart of the page, and the text above it, which replaces the chart for those who cannot see it."""
 
     drawing: Drawing | None

@@ -21,7 +21,7 @@ from ecosel.output.sentences import number
 from ecosel.readers.cells.numbers import looks_numeric, read_numbers
 from ecosel.readers.table import ROW
 from ecosel.report.charts.themes import layered, marked
-from ecosel.report.sections.html import Drawing, Figure, columns_of
+from ecosel.report.sections.html import Chart, Drawing, columns_of
 from ecosel.report.view.mark_data import HEIGHT, WIDTH
 from ecosel.report.view.view import GroupView
 from ecosel.selection import Selection
@@ -32,16 +32,16 @@ _LOW = HEIGHT - 60
 _CLOCKS = {"birth": "birth", "minute": "minutes since the first"}
 
 
-def run_figures(selection: Selection, rows: pl.DataFrame, views: Sequence[GroupView], /) -> list[Figure]:
+def run_charts(selection: Selection, rows: pl.DataFrame, views: Sequence[GroupView], /) -> list[Chart]:
     """Return the figures of an evolved archive; none if the rows come from no search (without births or times of creation)."""
     timed = run_frame(rows)
     if timed is None:
         return []
-    figures: list[Figure] = []
+    figures: list[Chart] = []
     statuses = _outcomes(rows)
     if statuses is not None:
         words = "Outcomes: " + ", ".join(f"{count:,} {status}" for status, count in statuses.iter_rows()) + "."
-        figures.append(_figure("outcomes", outcomes_chart(statuses), {"outcomes": statuses}, words, group=None))
+        figures.append(_charted("outcomes", outcomes_chart(statuses), {"outcomes": statuses}, words, group=None))
     for g, view in enumerate(views):
         used = models_of(selection, selection.groups[g]).join(timed, on=ROW, how="inner")
         clock = next((c for c in _CLOCKS if c in used.columns and used[c].null_count() == 0), None)
@@ -100,9 +100,9 @@ def outcomes_chart(counts: pl.DataFrame, /) -> alt.LayerChart:
     )  # fmt: skip
 
 
-def _figure(id_: str, chart: alt.LayerChart, data: dict[str, pl.DataFrame], words: str, *, group: int | None) -> Figure:
+def _charted(id_: str, chart: alt.LayerChart, data: dict[str, pl.DataFrame], words: str, *, group: int | None) -> Chart:
     columns = {name: columns_of(frame) for name, frame in data.items()}
-    return Figure(Drawing(id_, chart.to_dict(validate=False), columns, group), words, group=group)
+    return Chart(Drawing(id_, chart.to_dict(validate=False), columns, group), words, group=group)
 
 
 def _with_quality(rows: pl.DataFrame, view: GroupView, timed: pl.DataFrame) -> pl.DataFrame:
@@ -116,7 +116,7 @@ def _quality(view: GroupView) -> Objective:
     return next((o for o in view.objectives if o.is_quality), view.objectives[0])
 
 
-def _progress(view: GroupView, reached: pl.DataFrame, used: pl.DataFrame, *, clock: str, group: int) -> Iterator[Figure]:
+def _progress(view: GroupView, reached: pl.DataFrame, used: pl.DataFrame, *, clock: str, group: int) -> Iterator[Chart]:
     quality, title = _quality(view), _CLOCKS[clock]
     values = reached[quality.column].cast(pl.Float64)
     best = values.cum_max() if quality.is_quality else values.cum_min()
@@ -128,11 +128,11 @@ def _progress(view: GroupView, reached: pl.DataFrame, used: pl.DataFrame, *, clo
     part = view.measures[quality.column]
     found = f"{part.text(float(line['best'][-1]))}, reached at {clock} {number(round(float(first), 2))}"
     words = f"Best {part.name} so far of {reached.height:,} models: {found}."
-    yield _figure(f"best-{group}-{clock}", best_chart(part, title), {"points": points, "best": line}, words, group=group)
+    yield _charted(f"best-{group}-{clock}", best_chart(part, title), {"points": points, "best": line}, words, group=group)
     fronts = front_growth(view, used, clock)
     if fronts.height:
         words = f"Hypervolume of the front of each pair, as a share of its final value ({view.total:,} models)."
-        yield _figure(f"front-{group}-{clock}", front_chart(fronts, title), {"fronts": fronts}, words, group=group)
+        yield _charted(f"front-{group}-{clock}", front_chart(fronts, title), {"fronts": fronts}, words, group=group)
 
 
 def best_chart(quality: Measure, clock: str, /) -> alt.LayerChart:
@@ -184,7 +184,7 @@ def front_chart(fronts: pl.DataFrame, clock: str, /) -> alt.LayerChart:
     return layered(lines, x=_clock_axis(clock), y=share, width=WIDTH, height=_LOW)
 
 
-def _lineage(rows: pl.DataFrame, view: GroupView, timed: pl.DataFrame, *, group: int) -> Iterator[Figure]:
+def _lineage(rows: pl.DataFrame, view: GroupView, timed: pl.DataFrame, *, group: int) -> Iterator[Chart]:
     winner = (view.joint or view.choices[-1]).picks["trade_off"][0]
     part = view.measures[_quality(view).column]
     found = ancestors(rows, winner)
@@ -193,7 +193,7 @@ def _lineage(rows: pl.DataFrame, view: GroupView, timed: pl.DataFrame, *, group:
         return
     name = view.known(winner)
     if not found:
-        yield Figure(None, f"{name}, the best trade-off, has no parents here.", group=group)
+        yield Chart(None, f"{name}, the best trade-off, has no parents here.", group=group)
         return
     # ancestors that lack another objective are drawn too
     values = dict(_with_quality(rows, view, timed).select(ROW, pl.col(part.objective.column).cast(pl.Float64)).iter_rows())
@@ -216,7 +216,7 @@ def _lineage(rows: pl.DataFrame, view: GroupView, timed: pl.DataFrame, *, group:
     missing = f"; {unseen} more {'has' if unseen == 1 else 'have'} no {part.name} or no {clock}" if unseen else ""
     counted = _counted(sum(row != winner for row, *_ in shown), "ancestor")
     words = f"Lineage of {name}: {counted}, lines from parent to child{missing}."
-    yield _figure(f"lineage-{group}", lineage_chart(part, _CLOCKS[clock]), data, words, group=group)
+    yield _charted(f"lineage-{group}", lineage_chart(part, _CLOCKS[clock]), data, words, group=group)
 
 
 def _counted(count: int, noun: str) -> str:

@@ -16,7 +16,7 @@ from ecosel.output.sentences import number
 from ecosel.readers.cells.numbers import read_numbers
 from ecosel.readers.table import ROW
 from ecosel.report.charts.themes import layered, marked, with_data
-from ecosel.report.sections.html import Drawing, Figure, columns_of
+from ecosel.report.sections.html import Chart, Drawing, columns_of
 from ecosel.report.view.letters import Lettered
 from ecosel.report.view.mark_data import HEIGHT, WIDTH
 from ecosel.report.view.view import GroupView
@@ -37,24 +37,24 @@ class DrawnTrace:
     energy_power_j: float | None
 
 
-def trace_figures(rows: pl.DataFrame, views: Sequence[GroupView], /, *, folder: Path | None) -> list[Figure]:
+def trace_charts(rows: pl.DataFrame, views: Sequence[GroupView], /, *, folder: Path | None) -> list[Chart]:
     """Return the traces of the lettered models; none if no row names one. folder is that of the archive."""
     if "trace" not in rows.columns or folder is None:
         return []
     letters = {model.row: model for view in views for model in view.letters}
     named = rows.select(ROW, "trace").filter(pl.col(ROW).is_in(list(letters)), pl.col("trace").is_not_null()).sort(ROW)
-    return [_figure(letters[row], f"trace-{row}", str(name), folder) for row, name in named.iter_rows()]
+    return [_charted(letters[row], f"trace-{row}", str(name), folder) for row, name in named.iter_rows()]
 
 
-def _figure(model: Lettered, id_: str, name: str, folder: Path) -> Figure:
+def _charted(model: Lettered, id_: str, name: str, folder: Path) -> Chart:
     try:
         trace = read_trace(name, folder=folder)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         reason = (str(error).splitlines() or [""])[0]
-        return Figure(None, f"{name} cannot be read: {reason}", model.letter, model.group)
+        return Chart(None, f"{name} cannot be read: {reason}", model.letter, model.group)
     spec = power_chart(trace, data=False).to_dict(validate=False)
     data = {"readings": columns_of(_thinned(trace.readings)), "windows": columns_of(trace.windows)}
-    return Figure(Drawing(id_, spec, data, model.group), _compared(trace), model.letter, model.group)
+    return Chart(Drawing(id_, spec, data, model.group), _compared(trace), model.letter, model.group)
 
 
 def read_trace(name: str, /, *, folder: Path) -> DrawnTrace:

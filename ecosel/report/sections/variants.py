@@ -16,7 +16,7 @@ from ecosel.output.measures import Measure
 from ecosel.readers.cells.numbers import read_numbers
 from ecosel.readers.table import ROW
 from ecosel.report.charts.themes import layered, marked
-from ecosel.report.sections.html import Drawing, Figure, columns_of
+from ecosel.report.sections.html import Chart, Drawing, columns_of
 from ecosel.report.view.mark_data import HEIGHT, WIDTH
 from ecosel.report.view.view import GroupView
 
@@ -105,14 +105,14 @@ def _bytes(cell: Any) -> str:
     return "" if value is None else f"{value / 1e3:,.0f} kB"
 
 
-def variant_figures(rows: pl.DataFrame, views: Sequence[GroupView], /) -> list[Figure]:
+def variant_charts(rows: pl.DataFrame, views: Sequence[GroupView], /) -> list[Chart]:
     """Return for each group a chart with an arrow from every parent to each of its variants."""
     if not lineage_columns(rows.columns) or "candidate_id" not in rows.columns:
         return []
-    return [figure for g, view in enumerate(views) if (figure := _figure(rows, view, g)) is not None]
+    return [figure for g, view in enumerate(views) if (figure := _charted(rows, view, g)) is not None]
 
 
-def _figure(rows: pl.DataFrame, view: GroupView, group: int) -> Figure | None:
+def _charted(rows: pl.DataFrame, view: GroupView, group: int) -> Chart | None:
     quality = next((o for o in view.objectives if o.is_quality), None)
     cost = next((o for o in view.objectives if not o.is_quality), None)
     if quality is None or cost is None:
@@ -134,7 +134,7 @@ def _figure(rows: pl.DataFrame, view: GroupView, group: int) -> Figure | None:
     data = {"arrows": columns_of(arrows.drop("parent", "candidate_id")), "roots": columns_of(roots)}
     names = ", ".join(roots["parent"].to_list()[:3]) + (f" and {roots.height - 3} more" if roots.height > 3 else "")
     words = f"Arrows from {names} to {arrows.height} variant{'s' if arrows.height > 1 else ''}."
-    return Figure(Drawing(f"variants-{group}", chart.to_dict(validate=False), data, group), words, group=group)
+    return Chart(Drawing(f"variants-{group}", chart.to_dict(validate=False), data, group), words, group=group)
 
 
 def _domain(values: Sequence[float]) -> tuple[float, float]:

@@ -14,9 +14,9 @@ from profilers.energy.intervals import Estimate, t_quantile
 from profilers.energy.per_image import Window, Windows, joules_of
 from profilers.energy.sampling.sampler import Sampler, Stopwatch
 from profilers.energy.sampling.trace import PowerTrace
+from profilers.measuring.device import warm_up
 from profilers.measuring.measurement import Load, group_size, is_quiet, pause, phases_of, run_group
 from profilers.measuring.settings import Plan, Progress, Show
-from profilers.measuring.warming_up import warm_up
 
 # As many as the groups in a measurement of one model.
 _FEWEST_ROUNDS = 10

@@ -10,13 +10,12 @@ import numpy as np
 
 from profilers.inference.looking import SideFigures, look_closely
 from profilers.inference.protocol import Inference
-from profilers.measuring.device import ReservedDevice
+from profilers.measuring.device import ReservedDevice, rest
 from profilers.measuring.measurement import Measurement, marks_of
 from profilers.measuring.profile import assemble, metric_of
 from profilers.measuring.runtime import Prepared, Runtime
 from profilers.measuring.settings import ProfileSettings, Progress, Show
 from profilers.measuring.several.comparison import Rounds, compare
-from profilers.measuring.warming_up import rest
 from profilers.results.inference_profile import InferenceProfile
 
 

@@ -15,6 +15,17 @@ from profilers.models.programs import signatures
 from profilers.models.programs.batch_axis import batched
 from profilers.models.torch_errors import some
 
+# (operator, its argument "training"): `eval()` does not change what a trace or an export has recorded
+_SWITCHES = {
+    "dropout": 2, "dropout_": 2, "feature_dropout": 2, "feature_dropout_": 2, "alpha_dropout": 2, "alpha_dropout_": 2,
+    "feature_alpha_dropout": 2, "feature_alpha_dropout_": 2, "native_dropout": 2, "batch_norm": 5, "native_batch_norm": 5,
+    "_native_batch_norm_legit": 5, "_native_batch_norm_legit_functional": 5,
+    "cudnn_batch_norm": 5, "miopen_batch_norm": 5, "rrelu": 3, "rrelu_": 3, "rrelu_with_noise": 4,
+}  # fmt: skip
+# operators with only the share to drop: lstm.input, lstm.data
+_DROPOUTS = {"lstm": (5, 6), "gru": (5, 6), "rnn_tanh": (5, 6), "rnn_relu": (5, 6), "scaled_dot_product_attention": (4,)}
+_RANDOM = {"bernoulli", "bernoulli_", "rand", "rand_like", "randn", "randn_like", "normal", "normal_", "uniform_"}
+
 
 @dataclass(frozen=True)
 class Program:
@@ -76,18 +87,6 @@ def _with_inputs(
         return Program(module, notes=notes)
     inputs, batch, more = batched(module, recorded, batch_axis, device=device)
     return Program(module, inputs, batch, (*notes, *more))
-
-
-# (operator, its argument "training"): `eval()` does not change what a trace or an export has recorded
-_SWITCHES = {
-    "dropout": 2, "dropout_": 2, "feature_dropout": 2, "feature_dropout_": 2, "alpha_dropout": 2, "alpha_dropout_": 2,
-    "feature_alpha_dropout": 2, "feature_alpha_dropout_": 2, "native_dropout": 2, "batch_norm": 5, "native_batch_norm": 5,
-    "_native_batch_norm_legit": 5, "_native_batch_norm_legit_functional": 5,
-    "cudnn_batch_norm": 5, "miopen_batch_norm": 5, "rrelu": 3, "rrelu_": 3, "rrelu_with_noise": 4,
-}  # fmt: skip
-# operators with only the share to drop: lstm.input, lstm.data
-_DROPOUTS = {"lstm": (5, 6), "gru": (5, 6), "rnn_tanh": (5, 6), "rnn_relu": (5, 6), "scaled_dot_product_attention": (4,)}
-_RANDOM = {"bernoulli", "bernoulli_", "rand", "rand_like", "randn", "randn_like", "normal", "normal_", "uniform_"}
 
 
 def evaluated_script(module: Any, /) -> tuple[str, ...]:

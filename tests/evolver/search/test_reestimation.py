@@ -7,7 +7,7 @@ import math
 import pytest
 
 from evolver.jobs import Outcome
-from evolver.search.reestimation import reestimated
+from evolver.search.run_state import reestimated
 
 
 def test_the_mean_of_trainings_carries_the_error_of_images_and_of_seeds() -> None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from evolver.architectures.genome import Genome
 from evolver.errors import EvolverError
-from evolver.training.export import save
+from evolver.training.candidate import save
 from evolver.training.network import build
 from profilers.models.opening import open_model
 from tests.evolver.conftest import DIGITS

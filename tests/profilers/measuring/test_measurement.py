@@ -11,9 +11,9 @@ import pytest
 
 from profilers.energy.per_image import PHASES, Windows, derive
 from profilers.energy.sampling.sampler import Stopwatch
+from profilers.measuring.device import rest
 from profilers.measuring.measurement import Measurement, measure
 from profilers.measuring.settings import Plan
-from profilers.measuring.warming_up import rest
 from tests.benchmarks.interval_coverage import SENSORS, experiment
 from tests.profilers.simulated import Board, SimulatedSampler, SteadyLoad
 

@@ -40,7 +40,7 @@ def undisturbed() -> Iterator[None]:
     """What others have of this machine while the tests run is no matter of theirs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("profilers.measuring.measurement.processor_time", lambda: None)
-        patch.setattr("profilers.measuring.warming_up._LEARN_S", 0.5)  # the meters here update often, or never
+        patch.setattr("profilers.measuring.device._LEARN_S", 0.5)  # the meters here update often, or never
         yield
 
 
@@ -153,10 +153,10 @@ def boards(weights: Path, nvml_standin: Callable[..., dict[str, str]]) -> dict[s
     """Measure over the real binding in one child, on one board of 120 W by the stand-in driver after the other."""
     code = f"""
 import json, os, sys
-from profilers.measuring import warming_up
+from profilers.measuring import device
 from profilers.measuring.profile import profile
 from profilers.measuring.settings import Plan, ProfileSettings
-warming_up._LEARN_S = 0.5  # time for 25 updates of these boards
+device._LEARN_S = 0.5  # time for 25 updates of these boards
 plan = Plan(ci=0.5, min_s=0.2, max_s=0.8, warm_up_s=0.1, flat_s=0.05, idle_s=0.3, group_s=0.02)
 found = {{}}
 for name, more in {BOARDS!r}.items():
@@ -393,11 +393,11 @@ def test_no_figure_of_a_profile_is_a_silent_nan(declared: Profiled) -> None:
 
 def test_a_model_in_memory_is_measured_without_a_file() -> None:
     from profilers.inference.batches import Batch
-    from profilers.runtimes.module import measure_module
+    from profilers.runtimes.module import measure_batches
 
     torch.manual_seed(0)
     batches = [Batch((torch.randn(50, 1, 8, 8),), {}, 50) for _ in range(3)]
-    cost = measure_module(digits_network().eval(), batches, device="cpu", meter="constant:65", plan=SHORT)
+    cost = measure_batches(digits_network().eval(), batches, device="cpu", meter="constant:65", plan=SHORT)
     assert cost.energy.per_inference is not None
     assert cost.energy.per_inference.value * 150 == pytest.approx(65 * cost.inference_time.value, rel=1e-6)
     assert cost.energy.source == "constant:65"

@@ -1,4 +1,4 @@
-"""A file is opened in a process apart, and believed only where its scores hold alone and in a batch."""
+"""A file is opened in a separate process, and trusted only if its scores hold alone and in a batch."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 
 from ecosel.dominance import hypervolume
 from ecosel.readers.table import ROW
-from ecosel.report.sections.run import ancestors, front_growth, run_figures, run_frame
+from ecosel.report.sections.run import ancestors, front_growth, run_charts, run_frame
 from ecosel.report.view.view import group_views
 from tests.ecosel.report.archives import archive, evolved
 from tests.ecosel.report.conftest import selected
@@ -15,19 +15,19 @@ from tests.ecosel.report.conftest import selected
 
 def test_an_archive_that_no_search_made_has_no_run() -> None:
     selection, rows = selected(archive(20))
-    assert run_figures(selection, rows, group_views(selection)) == []
+    assert run_charts(selection, rows, group_views(selection)) == []
 
 
 def test_failures_are_counted_by_kind() -> None:
     selection, rows = selected(evolved(60), labels=["candidate_id"])
-    figures = run_figures(selection, rows, group_views(selection))
+    figures = run_charts(selection, rows, group_views(selection))
     assert "48 ok, 11 oom, 1 timeout" in figures[0].words
     assert [f.drawing.id for f in figures if f.drawing] == ["outcomes", "best-0-birth", "front-0-birth", "lineage-0"]
 
 
 def test_the_best_so_far_ends_at_the_best_and_never_falls() -> None:
     selection, rows = selected(evolved(60))
-    figures = run_figures(selection, rows, group_views(selection))
+    figures = run_charts(selection, rows, group_views(selection))
     drawing = figures[1].drawing
     assert drawing is not None
     best = drawing.data["best"]["best"]
@@ -39,13 +39,13 @@ def test_the_best_so_far_counts_models_whose_costs_were_never_measured() -> None
     frame = evolved(60).with_columns(pl.when(pl.col("birth") < 50).then(pl.col("inference_time_s")).alias("inference_time_s"))
     frame = frame.with_columns(pl.when(pl.col("birth") == 55).then(0.999).otherwise(pl.col("accuracy")).alias("accuracy"))
     selection, rows = selected(frame)
-    figures = run_figures(selection, rows, group_views(selection))
+    figures = run_charts(selection, rows, group_views(selection))
     assert "so far of 48 models: 99.9\u00a0%, reached at birth 55" in figures[1].words
 
 
 def test_a_winner_without_parents_is_said_to_have_none() -> None:
     selection, rows = selected(evolved(60).with_columns(pl.lit("[]").alias("parents")))
-    figures = run_figures(selection, rows, group_views(selection))
+    figures = run_charts(selection, rows, group_views(selection))
     assert "has no parents here" in figures[-1].words
 
 
@@ -100,7 +100,7 @@ def test_ancestors_without_a_measured_cost_are_drawn_and_counted() -> None:
     whole = evolved(60)
     measured = whole.with_columns(pl.when(pl.col("birth") >= 40).then(pl.col("inference_time_s")).alias("inference_time_s"))
     (view,) = group_views(selected(measured)[0])
-    figure = run_figures(*selected(measured), [view])[-1]
+    figure = run_charts(*selected(measured), [view])[-1]
     assert figure.drawing is not None
     nodes = figure.drawing.data["nodes"]["row"]
     assert min(nodes) < 40  # an ancestor that no front holds

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import profilers.energy.sampling.trace
-from ecosel.report.sections.trace import read_trace, trace_figures
+from ecosel.report.sections.trace import read_trace, trace_charts
 from ecosel.report.view.view import group_views
 from profilers.energy.sampling.trace import COLUMNS, PowerTrace
 from tests.ecosel.report.archives import archive
@@ -40,7 +40,7 @@ def test_a_trace_is_drawn_with_its_windows_counter_against_integral(tmp_path: Pa
     write_trace(tmp_path / "a.parquet")
     selection, rows = selected(archive(5).with_columns(pl.lit("a.parquet").alias("trace")))
     views = group_views(selection)
-    figures = trace_figures(rows, views, folder=tmp_path)
+    figures = trace_charts(rows, views, folder=tmp_path)
     assert len(figures) == len(views[0].letters)
     assert "counter 0.02 J, integral of power 0.019 J (-5.0 %)" in figures[0].words
     assert figures[0].drawing is not None
@@ -53,15 +53,15 @@ def test_a_trace_is_drawn_with_its_windows_counter_against_integral(tmp_path: Pa
 def test_the_energy_that_was_not_measured_is_named(tmp_path: Path) -> None:
     write_trace(tmp_path / "a.parquet", facts={"profile": {"energy": {"power": {"value": 0.019}}}})
     selection, rows = selected(archive(5).with_columns(pl.lit("a.parquet").alias("trace")))
-    figures = trace_figures(rows, group_views(selection), folder=tmp_path)
+    figures = trace_charts(rows, group_views(selection), folder=tmp_path)
     assert "counter not measured, integral of power 0.019 J." in figures[0].words
 
 
 def test_without_traces_there_is_no_section(tmp_path: Path) -> None:
     selection, rows = selected(archive(5))
-    assert trace_figures(rows, group_views(selection), folder=tmp_path) == []
+    assert trace_charts(rows, group_views(selection), folder=tmp_path) == []
     empty = rows.with_columns(pl.lit(None, dtype=pl.String).alias("trace"))
-    assert trace_figures(empty, group_views(selection), folder=tmp_path) == []
+    assert trace_charts(empty, group_views(selection), folder=tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["../secret.parquet", "/etc/hostname", "sub/../../secret.parquet", "..\\secret.parquet"])
@@ -83,7 +83,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
 def test_a_trace_that_cannot_be_read_says_so_on_the_page(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_text("no")
     selection, rows = selected(archive(5).with_columns(pl.lit("a.parquet").alias("trace")))
-    figures = trace_figures(rows, group_views(selection), folder=tmp_path)
+    figures = trace_charts(rows, group_views(selection), folder=tmp_path)
     assert "cannot be read" in figures[0].words
     with pytest.raises(ValueError, match="no such file"):
         read_trace("b.parquet", folder=tmp_path)
@@ -104,7 +104,7 @@ def test_what_is_not_stated_is_not_made_up(facts: Any, tmp_path: Path) -> None:
     trace = read_trace("a.parquet", folder=tmp_path)
     assert (trace.energy_counter_j, trace.energy_power_j, trace.windows.height) == (None, None, 0)
     selection, rows = selected(archive(5).with_columns(pl.lit("a.parquet").alias("trace")))
-    figures = trace_figures(rows, group_views(selection), folder=tmp_path)
+    figures = trace_charts(rows, group_views(selection), folder=tmp_path)
     assert "Their energy is not stated." in figures[0].words
 
 
@@ -113,7 +113,7 @@ def test_a_long_trace_keeps_its_peaks(tmp_path: Path) -> None:
     power[[1_234, 77_777]] = (400.0, 3.0)
     pl.DataFrame({"time_s": np.arange(100_000) / 100, "power_w": power}).write_parquet(tmp_path / "a.parquet")
     selection, rows = selected(archive(2).with_columns(pl.lit("a.parquet").alias("trace")))
-    figures = trace_figures(rows, group_views(selection), folder=tmp_path)
+    figures = trace_charts(rows, group_views(selection), folder=tmp_path)
     assert figures[0].drawing is not None
     drawn = figures[0].drawing.data["readings"]["power_w"]
     assert len(drawn) < 3_000

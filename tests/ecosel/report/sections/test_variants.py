@@ -7,7 +7,7 @@ import pytest
 
 from ecosel.readers.table import ROW
 from ecosel.report.page import as_page
-from ecosel.report.sections.variants import _angle, redundancies, variant_figures, variant_lines
+from ecosel.report.sections.variants import _angle, redundancies, variant_charts, variant_lines
 from ecosel.report.view.view import group_views
 from ecosel.selection import select
 
@@ -46,7 +46,7 @@ def test_the_table_holds_every_variant_the_failed_too() -> None:
 
 
 def test_an_arrow_goes_from_the_parent_to_each_variant_that_is_a_model() -> None:
-    (figure,) = variant_figures(ROWS, group_views(CHOSEN, ROWS))
+    (figure,) = variant_charts(ROWS, group_views(CHOSEN, ROWS))
     assert figure.words == "Arrows from net to 2 variants."
     assert figure.drawing is not None
     arrows = figure.drawing.data["arrows"]
@@ -76,6 +76,6 @@ def test_the_page_holds_table_and_words_escaped() -> None:
 
 def test_an_archive_without_variants_has_no_such_section() -> None:
     plain = ROWS.drop("variant", "redundant_slots")
-    assert (variant_lines(plain), variant_figures(plain, []), redundancies(plain)) == ([], [], [])
+    assert (variant_lines(plain), variant_charts(plain, []), redundancies(plain)) == ([], [], [])
     chosen = select(plain, {"accuracy": "max", "inference_time_s": "min"})
     assert '<section id="variants">' not in as_page(chosen, plain, command="ecosel report")

@@ -9,10 +9,10 @@ import pytest
 
 from profilers.energy.sampling.sampler import Stopwatch
 from profilers.energy.sampling.trace import PowerTrace
+from profilers.measuring.device import rest
 from profilers.measuring.measurement import marks_of
 from profilers.measuring.settings import Plan
 from profilers.measuring.several.comparison import compare
-from profilers.measuring.warming_up import rest
 from tests.profilers.simulated import Board, SimulatedSampler
 
 PLAN = Plan(ci=0.02, min_s=4.0, max_s=20.0, warm_up_s=2.0)
