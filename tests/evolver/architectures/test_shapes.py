@@ -131,7 +131,7 @@ def test_a_batch_shrinks_to_what_training_may_keep() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_counts_and_shapes_are_pytorchs(seed: int, space: Space, genomes: Callable[..., list[Genome]]) -> None:
-    for genome in genomes(space, 60, seed=seed):
+    for genome in genomes(space, 30, seed=seed):
         assert_counts_are_torchs(genome, space)
 
 

@@ -36,14 +36,14 @@ def difference(a: Genome, b: Genome, space: Space, *, seed: int = 0) -> float:
 
 def test_the_normal_form_computes_the_same_with_the_same_weights(space: Space, genomes: Callable[..., list[Genome]]) -> None:
     changed = 0
-    for number, genome in enumerate(genomes(space, 40, seed=5)):
+    for number, genome in enumerate(genomes(space, 25, seed=5)):
         form = canonical(genome, space)
         assert difference(genome, form, space, seed=number) <= 1e-6, genome.to_json()
         assert describe(form, space).parameters == describe(genome, space).parameters
         assert describe(form, space).flops <= describe(genome, space).flops
         assert canonical(form, space) == form
         changed += [slot.layer for slot in form.features + form.classifier] != list(genome.layers())
-    assert changed > 10
+    assert changed > 6
 
 
 C8, C4 = convolution(8), convolution(4, (2, 3), (1, 2), half=False)
