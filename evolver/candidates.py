@@ -29,7 +29,7 @@ def foreign(path: Path) -> Iterator[sqlite3.Connection]:
 
     Raises sqlite3.Error and OSError.
     """
-    # SQLite would create the files of the log, and leave them, if no one has the archive open
+    # SQLite would create the log's files, and leave them there, if nobody has the archive open
     in_use = any(Path(f"{path}-{part}").exists() for part in ("wal", "journal"))
     how = "mode=ro" if in_use else "immutable=1"
     with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True)) as database:

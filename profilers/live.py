@@ -32,7 +32,7 @@ class Measured:
         self._device = device
         _synchronise(device)
         self._shared = _Running.of(device, meter)
-        # a window may never be ended, or never asked; a thread leaves, as the garbage collector may run under the lock
+        # a window may never be ended or read; a thread closes it, as the garbage collector may run while the lock is held
         self._leave = weakref.finalize(self, _in_a_thread, self._shared.leave)
         self._leave.atexit = False
         self._asking = threading.Lock()
@@ -89,7 +89,7 @@ class Measured:
             if self._found is None:
                 try:
                     self._found, self._notes = self._shared.energy(self.start_s, end_s, self._first, self._last)
-                except ProfilerError as error:  # the readings of a window do not change any more
+                except ProfilerError as error:  # the readings of a window no longer change
                     self._found = error
                 if self._leave.detach():
                     self._shared.leave()

@@ -20,7 +20,7 @@ from ecosel.objectives import Objective
 from ecosel.readers.table import ROW
 
 _LONG_FRACTION = re.compile(r"-?\d{1,6}\.\d{7,}")
-# Rows that words about a choice name, at most.
+# Largest number of rows that sentences about a choice name.
 _MENTIONED = 50
 
 Values = NDArray[np.float64]
@@ -110,7 +110,7 @@ class Choice:
         return list(dict.fromkeys(rows))[:_MENTIONED]
 
     def win_shares(self, most: int | None = None, /) -> dict[int, float]:
-        """Return the win shares above 0 by row number, largest first; of those, at most as many as asked."""
+        """Return the win shares above 0 by row number, largest first; at most as many as requested."""
         shares = self.wins.shares
         order = smallest(-shares, len(shares) if most is None else most)
         order = order[shares[order] > 0]
@@ -126,7 +126,7 @@ class Choice:
     def _rows(self, positions: NDArray[np.int64]) -> tuple[int, ...]:
         if len(positions) == len(self.front) and (np.diff(positions) > 0).all():
             return self.front
-        return tuple(map(self.front.__getitem__, positions.tolist()))  # a million ties take one set of numbers, not ten
+        return tuple(map(self.front.__getitem__, positions.tolist()))  # for a million ties, one set of numbers instead of ten
 
 
 @dataclass(frozen=True, eq=False)

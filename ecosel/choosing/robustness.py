@@ -59,7 +59,7 @@ def win_shares(deviations: Values, /, *, seed: int) -> WinShares:
 
 
 def _distinct(z: Values) -> tuple[Values, NDArray[np.int64]]:
-    """Return the distinct rows in order of their first column, then their second, and of which each row is a copy."""
+    """Return the distinct rows by first, then second column, and for each row the distinct one that it equals."""
     order = np.lexsort(z.T[::-1])
     ordered = z[order]
     is_new = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])
@@ -88,9 +88,9 @@ def _lower_hull(a: Values, b: Values) -> list[int]:
     """Return the corners of the lower left hull of the points (a, b), in order of a."""
     order = np.lexsort((b, a))
     falling = b[order]
-    # the others are nowhere better than a row that is at least as good in the first column
+    # the others are never better than a row that is at least as good in the first column
     falls = np.concatenate([[True], falling[1:] < np.minimum.accumulate(falling)[:-1]])
-    x, y = a.data, b.data  # floats of Python, one by one: as lists they would take four times the memory
+    x, y = a.data, b.data  # Python floats, one by one, as lists would take four times the memory
     hull: list[int] = []
     for k in order[falls].data:
         while len(hull) > 1:

@@ -96,7 +96,7 @@ class Bounds:
             )
 
     def check_footer(self, path: str, source: Path | bytes) -> None:
-        """Refuse a columnar file that describes itself at too great a length: libraries take ten times as much to read that."""
+        """Refuse a columnar file whose metadata is too long: libraries need ten times its size to read it."""
         with _opened(source) as file:
             file.seek(max(0, size_of(source) - 10))
             tail = file.read()
@@ -123,7 +123,7 @@ class Bounds:
             return sum(map(len, self._checked(path, pieces(file, compressed=compressed), most, reason)))
 
     def drained(self, path: str, pieces: Iterable[bytes], *, is_text: bool) -> bytes:
-        """Return all that comes through a pipe, which need never end."""
+        """Return everything that comes through a pipe, which may never end."""
         content = io.BytesIO()
         reason = f"more than {said(self.max_size)} come through it"
         for piece in self._checked(path, pieces, self.max_size, reason, is_text=is_text):
@@ -242,7 +242,7 @@ def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
 
 
 def pieces(file: BinaryIO, *, compressed: bool, size: int = _CHUNK, head: bytes | None = None) -> Iterator[bytes]:
-    """Yield the text in pieces of 1 MB at most, unpacked as it comes; head is how a pipe begins, which cannot be read twice."""
+    """Yield the text in pieces of at most 1 MB, unpacking them one by one; head is the part of a pipe already read."""
     unpacked: _Readable = file
     if compressed:
         if head is None:
@@ -254,7 +254,7 @@ def pieces(file: BinaryIO, *, compressed: bool, size: int = _CHUNK, head: bytes 
 
 
 class Pipe(io.RawIOBase):
-    """A pipe, again from the head that was read from it."""
+    """A pipe, preceded by the head already read from it."""
 
     def __init__(self, head: bytes, stream: BinaryIO) -> None:
         self._head, self._stream = io.BytesIO(head), stream

@@ -165,7 +165,7 @@ def _source_of(path: str, name: str, bounds: Bounds) -> Path | bytes:
 
 
 def _drained(name: str, stream: BinaryIO, bounds: Bounds) -> bytes:
-    """Return all that comes through a pipe, unpacked; refuse it at once where it is of no kind that is read."""
+    """Return everything that comes through a pipe, unpacked; refuse it at once if its kind is not supported."""
     head = stream.read(_SAMPLE_BYTES)
     parts = pieces(BufferedReader(Pipe(head, stream)), compressed=head.startswith(tuple(PACKED)), head=head)
     first = next(parts, b"")

@@ -68,7 +68,7 @@ def devices(probe: bool, form: str, calibrate: Path | None) -> None:
 
 
 def _calibration(path: Path) -> str:
-    """Fit a calibration to a CSV of mean powers, of an external meter and of the board, a line for each load."""
+    """Fit a calibration to a CSV of mean powers of an external meter and of the board, one line per load."""
     from profilers.energy.intervals import line
     from profilers.meters.calibration import Calibration
     from profilers.meters.known_boards import GAIN_ERROR

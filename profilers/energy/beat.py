@@ -15,7 +15,7 @@ _FEWEST_READINGS, _MOST_READINGS, _HARMONICS = 24, 3000, 3
 _FEWEST_BEATS, _MOST_BEATS = 1.3, 12.0
 _SWING = 0.1  # standard deviation of readings, as a share of their mean, below which a beat does not matter
 _LEFT = 0.03  # share of the variance left: a load that really switches this slowly has more harmonics, and leaves 7 % or more
-_IDLE_READINGS, _FLAT = 3, 0.03  # fewest readings of idleness at an end, and their largest distance from its level, as a share
+_IDLE_READINGS, _FLAT = 3, 0.03  # fewest idle readings at an end, and their largest relative distance from its level
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ class Beat:
 def beat_joules(
     time_s: Floats, power_w: Floats, /, start_s: float, end_s: float, *, clean: slice, apart_s: float, delay_s: float
 ) -> Part | None:
-    """Return the joules of a window by whole beats, with their standard error; None without a beat.
+    """Return the joules of a window from whole beats, with their standard error; None without a beat.
 
     The readings reach beyond the window, of which the `clean` ones show it alone. The device may idle at its ends.
     """
     begin, end, busy = 0, 0, clean
     if (beat := find_beat(time_s[clean], power_w[clean], apart_s)) is None:
         begin, end = _idleness(power_w)
-        # a reading beside idleness may show some of it
+        # a reading next to idleness may show some of it
         busy = slice(begin + 1 if begin else clean.start, len(power_w) - end - 1 if end else clean.stop)
         beat = find_beat(time_s[busy], power_w[busy], apart_s) if begin or end else None
-    # the load begins and ends between two readings, and a reading trails the power
+    # the load begins and ends between two readings, and readings lag behind the power
     begin_s = max(start_s, float(time_s[begin - 1] + time_s[begin]) / 2 - delay_s) if begin else start_s
     stop_s = min(end_s, float(time_s[-end - 1] + time_s[-end]) / 2 - delay_s) if end else end_s
     if beat is None or begin_s >= stop_s:
@@ -50,13 +50,13 @@ def beat_joules(
         if len(idle_w):
             joules += float(idle_w.mean()) * idle_s
             squares += ((beat.mean_w - float(idle_w.mean())) * apart_s) ** 2 / 12
-        else:  # of the last cycle, which lasts about as long as an update, a part
+        else:  # part of the last cycle, which lasts about as long as an update
             squares += (float(power_w[busy].std()) * apart_s) ** 2 / 48
     return Part(joules, math.sqrt(squares))
 
 
 def _idleness(power_w: Floats) -> tuple[int, int]:
-    """Return how many readings at either end are steady and lower than all others; 0 where there are not enough."""
+    """Return how many readings at each end are steady and lower than all others; 0 if there are not enough."""
     idle_w = min(float(np.median(end)) for end in (power_w[:_IDLE_READINGS], power_w[-_IDLE_READINGS:]))
     busy = np.flatnonzero(power_w > (1 + _FLAT) * idle_w)
     if not len(busy) or len(busy) <= busy[-1] - busy[0]:
@@ -86,7 +86,7 @@ def find_beat(time_s: Floats, power_w: Floats, /, apart_s: float) -> Beat | None
     alike = [mean for left_over, mean, _ in fits if left_over <= squares * (1 + 4 / freedom)]
     spread_w = max(abs(mean - mean_w) for mean in alike) / 2
     rest = _fit(time_s, power_w, rate)[2]
-    # neighbours are off alike, for want of further harmonics: they count as fewer
+    # neighbours have similar errors, as further harmonics are missing, so they count as fewer
     echo = min(max(float((rest[1:] * rest[:-1]).sum()) / max(squares, 1e-12), 0.0), 0.9)
     fewer = (1 + echo) / (1 - echo)
     return Beat(mean_w, math.hypot(math.sqrt(squares * fewer / len(time_s) / freedom), spread_w), 1 / rate)

@@ -11,8 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 _BATCHES, _STEP_EXPLAINS = 5, 0.9
-_FEW_BLOCKS = 5  # below, a t interval over them is wide
-_FEWEST_TURNS, _WAVE_LEAVES = 8, 0.25  # groups that show a dependence on the phase; of their variance, what it leaves at most
+_FEW_BLOCKS = 5  # a t interval over fewer blocks is wide
+_FEWEST_TURNS, _WAVE_LEAVES = (
+    8,
+    0.25,
+)  # groups that show a dependence on phase; largest share of variance left
 _Z = 1.959963984540054
 # Student's t, 97.5 % point, for 1 to 9 degrees of freedom; from 10 on, the expansion below is exact to 1e-4.
 _T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
@@ -88,7 +91,7 @@ def ratio(numerators: ArrayLike, denominators: ArrayLike, /, *, block: int = 1, 
 
 
 def _wave(values: Floats, turns: Floats) -> Floats | None:
-    """Return the sine of 1 to 4 times the turns that fits values best, beside a constant; None if it leaves a fair part."""
+    """Return the sine of 1 to 4 times the turns that, with a constant, fits values best; None if it leaves too much."""
     if len(values) < _FEWEST_TURNS:
         return None
     left, best = _WAVE_LEAVES * float(np.square(values - values.mean()).sum()), None
@@ -97,7 +100,7 @@ def _wave(values: Floats, turns: Floats) -> Floats | None:
         s, c = sine - sine.mean(), cosine - cosine.mean()
         ss, cc, sc, vs, vc = (float((one * other).sum()) for one, other in ((s, s), (c, c), (s, c), (values, s), (values, c)))
         if (scale := ss * cc - sc * sc) < 1e-3 * len(values) ** 2:
-            continue  # the phases are too much alike
+            continue  # the phases are too similar
         first, second = (vs * cc - vc * sc) / scale, (vc * ss - vs * sc) / scale
         rest = float(np.square(values - values.mean() - first * s - second * c).sum())
         if rest < left:
@@ -106,7 +109,7 @@ def _wave(values: Floats, turns: Floats) -> Floats | None:
 
 
 def _sine(turns: Floats) -> Floats:
-    """Return the sine within 0.001, by two parabolas: the same bits everywhere, unlike a library's."""
+    """Return the sine within 0.001, by two parabolas: the same bits everywhere, unlike those of a library."""
     x = turns - np.floor(turns + 0.5)
     y = 8 * x - 16 * x * np.abs(x)
     refined: Floats = y + 0.225 * (y * np.abs(y) - y)

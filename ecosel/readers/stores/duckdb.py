@@ -16,9 +16,9 @@ from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds, said, size_of
 from ecosel.readers.table import Archive, listed
 
-# Rows that are fetched at once: each may hold a long text.
+# Number of rows fetched at once, as each may hold a long text.
 _ROWS = 2048
-# Lists and structures are neither measures nor names, and may be of any length.
+# Lists and structures are neither measures nor names, and may have any length.
 _NESTED = re.compile(r"\]$|^(STRUCT|MAP|UNION)\(")
 
 
@@ -55,7 +55,7 @@ class _Database:
 
     @property
     def _room(self) -> int:
-        """Bytes that a query may work with, and that its rows may take."""
+        """Largest number of bytes for the work of a query, and for its rows."""
         return self.bounds.max_size // 20 + 2 * size_of(self.file)
 
     def _check_length(self, length: int) -> None:
@@ -73,7 +73,7 @@ class _Database:
         try:
             with duckdb.connect(str(self.file), read_only=True, config=config) as database:
                 return pl.concat(_in_time(database, sql, patience_s, self._check_length))
-        except (duckdb.Error, MemoryError, OSError, ValueError) as error:  # of Arrow, too, which hands out the rows
+        except (duckdb.Error, MemoryError, OSError, ValueError) as error:  # also raised by Arrow, which returns the rows
             if isinstance(error, duckdb.InterruptException) or "Interrupted" in str(error):
                 self.bounds.refuse(self.path, f"a query of it (a view?) takes more than {patience_s:g} s")
             if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)) or "bad_alloc" in str(error):
@@ -94,7 +94,7 @@ def _table(path: str, database: _Database, named: str | None) -> str:
 
 
 def _in_time(database: Any, sql: str, seconds: float, check: Callable[[int], None]) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a query in parts; check the bytes that they take together."""
+    """Yield the rows of a query in parts, checking their total size in bytes."""
     watch, length = threading.Timer(seconds, database.interrupt), 0
     watch.start()
     try:
