@@ -60,5 +60,5 @@ def test_nothing_is_loaded_that_is_not_needed(case: str) -> None:
     assert not loaded & unwanted
 
 
-def test_the_check_of_what_is_loaded_can_fail() -> None:
+def test_the_check_of_loaded_modules_can_fail() -> None:
     assert loaded_after(f"import altair; {COMMAND(['--version'])}") & EVERYTHING

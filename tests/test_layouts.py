@@ -62,7 +62,7 @@ def test_a_setting_that_an_older_archive_lacks_is_as_it_was() -> None:
     assert unlike(held, {"plan": {"lag": 4}, "births": 3}) == "lag"
 
 
-def test_evolve_does_not_go_on_with_a_newer_archive(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+def test_evolve_does_not_continue_a_newer_archive(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     archive = database(LAYOUTS / "search-0.1.0.sql", tmp_path / "run.db", layout=9)
     outcome = ecosel("evolve", "--dataset", "digits", "--archive", archive, "--births", "1")
     assert (outcome.status, outcome.err.count("\n")) == (1, 1)

@@ -56,7 +56,7 @@ def evolve(request: SearchRequest, work: Work, engine: Engine, *, progress: Mode
 
 
 def one_thread(surrogate: bool) -> AbstractContextManager[object]:
-    """Give NumPy's linear algebra one thread if a surrogate needs it: several would wait for the cores that the workers use."""
+    """Limit NumPy's linear algebra to one thread for a surrogate, as more would wait for cores used by workers."""
     if not surrogate:
         return nullcontext()
     from threadpoolctl import threadpool_limits

@@ -12,10 +12,8 @@ Floats = NDArray[np.float64]
 
 _BATCHES, _STEP_EXPLAINS = 5, 0.9
 _FEW_BLOCKS = 5  # a t interval over fewer blocks is wide
-_FEWEST_TURNS, _WAVE_LEAVES = (
-    8,
-    0.25,
-)  # groups that show a dependence on phase; largest share of variance left
+# Groups that show a dependence on the phase, and the largest share of their variance that it may leave.
+_FEWEST_TURNS, _WAVE_LEAVES = 8, 0.25
 _Z = 1.959963984540054
 # Student's t, 97.5 % point, for 1 to 9 degrees of freedom; from 10 on, the expansion below is exact to 1e-4.
 _T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)

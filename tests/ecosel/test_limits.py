@@ -33,7 +33,7 @@ def test_a_limit_is_read(text: str, limit: Limit) -> None:
 
 
 @pytest.mark.parametrize("text", ["ms", "ms <=", "<= 5", "ms <= many", "ms <= nan", "ms == 5x", ""])
-def test_what_is_no_limit_says_how_one_is_written(text: str) -> None:
+def test_anything_but_a_limit_says_how_one_is_written(text: str) -> None:
     with pytest.raises(ValueError, match=r"^--limit .*: write COLUMN <= VALUE or COLUMN >= VALUE$"):
         read(text)
 

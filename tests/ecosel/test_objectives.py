@@ -33,7 +33,7 @@ def test_a_fifth_canonical_metric_touches_one_table() -> None:
     assert ran.stdout == "['water_l', 'accuracy'] {'accuracy': 1.0, 'water_l': 0.5} Water (l) water_l\n"
 
 
-def test_file_sizes_are_written_in_the_usual_units_and_are_no_canonical_objective() -> None:
+def test_file_sizes_are_written_in_the_usual_units_and_are_not_a_canonical_objective() -> None:
     size = METRICS["file_bytes"].objective
     assert size not in CANONICAL
     written = measure(size, pl.Series([11_173_962, 44_700_000]))

@@ -214,7 +214,7 @@ def test_top_lists_the_nearest_in_order() -> None:
     assert choice.distance[near].tolist() == sorted(choice.distance)[:3]
 
 
-def test_integers_beyond_the_floats_are_told_apart() -> None:
+def test_integers_beyond_the_floats_are_distinguished() -> None:
     frame = pl.DataFrame({"q": [1, 1], "c": [2**60 + 1, 2**60]})
     assert select(frame, {"q": "max", "c": "min"}).choices[0].front == (1,)
 
@@ -235,7 +235,7 @@ def test_canonical_columns_are_objectives_without_being_named() -> None:
 
 
 @pytest.mark.parametrize("nothing", [pl.lit(None, dtype=pl.Float64), pl.lit(float("nan")), pl.lit("N/A")])
-def test_a_canonical_column_without_any_value_is_no_objective(nothing: pl.Expr) -> None:
+def test_a_canonical_column_without_any_value_is_not_an_objective(nothing: pl.Expr) -> None:
     frame = pl.read_csv(sample("young2019.csv")).with_columns(nothing.alias("energy_per_inference_j"))
     selection = select(frame)
     assert selection.models.height == 10

@@ -115,7 +115,7 @@ def test_a_database_of_another_program_is_refused_and_not_changed(tmp_path: Path
 
 
 @pytest.mark.parametrize(("content", "words"), [(b"no database at all, but long enough to look" * 9, "not a readable archive")])
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "run.db").write_bytes(content)
     with pytest.raises(EvolverError, match="not a readable archive"):
         SearchArchive(tmp_path / "run.db")
@@ -127,7 +127,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         SearchArchive(tmp_path / "missing" / "run.db")
 
 
-def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_loses_nothing(tmp_path: Path) -> None:
     with SearchArchive(tmp_path / "run.db") as archive:
         fill(archive)
         (pages,) = archive._database.execute("PRAGMA page_count").fetchone()

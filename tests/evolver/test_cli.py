@@ -37,7 +37,7 @@ def test_durations_are_read(text: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "m", "10x", "-5", "1 h", "5m3"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_anything_but_a_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a duration; write 90s, 10m, 1h30m or 2d"):
         seconds(text)
 
@@ -74,7 +74,7 @@ def test_objectives_and_limits_are_read() -> None:
         (["--measure", "some"], "'some' is not one of 'all', 'front', 'none'"),
     ],
 )
-def test_wrong_usage_is_one_line(ecosel: Callable[..., Outcome], tmp_path: Path, arguments: list[str], words: str) -> None:
+def test_wrong_usage_gives_one_line(ecosel: Callable[..., Outcome], tmp_path: Path, arguments: list[str], words: str) -> None:
     ran = ecosel("evolve", "--dataset", "digits", "--archive", tmp_path / "run.db", *arguments)
     assert ran.status == 2, ran.err
     assert words in ran.err
@@ -89,7 +89,9 @@ def test_wrong_usage_is_one_line(ecosel: Callable[..., Outcome], tmp_path: Path,
         ("no.json", "there is no file no.json; start a scheduler"),
     ],
 )
-def test_a_cluster_that_is_not_there_is_one_line(ecosel: Callable[..., Outcome], tmp_path: Path, where: str, words: str) -> None:
+def test_a_cluster_that_is_not_there_gives_one_line(
+    ecosel: Callable[..., Outcome], tmp_path: Path, where: str, words: str
+) -> None:
     ran = ecosel("evolve", "--dataset", "digits", "--archive", tmp_path / "run.db", "--executor", where)
     assert ran.status == 1, ran.err
     assert words in ran.err
@@ -245,7 +247,7 @@ def test_a_search_on_digits_fills_an_archive_that_select_reads(
         assert (archive.parent / f"run-{tested[0]['candidate_id']}{suffix}").stat().st_size > 0
 
 
-def test_a_data_set_that_is_not_there_is_one_line_and_leaves_no_file(ecosel: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_a_data_set_that_is_not_there_gives_one_line_and_leaves_no_file(ecosel: Callable[..., Outcome], tmp_path: Path) -> None:
     ran = ecosel(
         "evolve", "--dataset", tmp_path / "nothing", "--archive", tmp_path / "run.db", "--workers", "1", "--devices", "cpu"
     )
@@ -271,7 +273,7 @@ def test_the_exit_status_says_that_a_search_was_interrupted(
 
 
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])
-def test_a_machine_without_torch_is_told_before_anything_is_written(more: list[str], tmp_path: Path) -> None:
+def test_a_machine_without_torch_is_reported_before_anything_is_written(more: list[str], tmp_path: Path) -> None:
     arguments = [
         "evolve",
         "--dataset",

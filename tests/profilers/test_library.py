@@ -21,7 +21,7 @@ def network() -> torch.nn.Module:
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10), torch.nn.Dropout(0.5))
 
 
-def test_a_module_is_measured_where_it_stands_and_left_as_it_was() -> None:
+def test_a_module_is_measured_on_its_device_and_left_unchanged() -> None:
     module = network().train()
     cost = measure_module(module, torch.zeros(30, 1, 8, 8), batch_size=20, meter="constant:65", plan=SHORT, progress=False)
     assert cost.energy.per_inference is not None
@@ -33,7 +33,7 @@ def test_a_module_is_measured_where_it_stands_and_left_as_it_was() -> None:
         assert words in str(cost)
 
 
-def test_any_callable_is_measured_by_the_call_or_by_what_it_handles() -> None:
+def test_any_callable_is_measured_per_call_or_per_image() -> None:
     calls: list[int] = []
     cost = measure_callable(lambda: calls.append(sum(range(1000))), meter="constant:10", plan=SHORT, progress=False)
     assert len(calls) > 10

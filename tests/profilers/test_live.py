@@ -87,7 +87,7 @@ def test_a_declared_power_times_the_time() -> None:
     assert measured.joules == pytest.approx(65 * measured.seconds, rel=1e-6)
 
 
-def test_what_cannot_be_told_is_refused(trace: str) -> None:
+def test_an_ambiguous_log_is_refused(trace: str) -> None:
     with pytest.raises(MeterError):
         profilers.window("cpu", meter="replay:absent.parquet")
     measured = profilers.window("cpu", meter=trace)

@@ -21,7 +21,7 @@ def selection(frame: pl.DataFrame = FRAME, **arguments: object) -> Selection:
     return select(frame, {"q": "max", "c": "min"}, labels=["name"], joint=False, **arguments)  # type: ignore[arg-type]
 
 
-def test_a_dominated_model_names_its_dominators_and_is_no_choice() -> None:
+def test_a_dominated_model_names_its_dominators_and_is_not_a_choice() -> None:
     _, (told,) = explain(selection(), 3)
     assert not told.on_front
     assert sorted(told.dominated_by) == [2, 4]
@@ -90,7 +90,7 @@ def test_a_model_that_is_not_one_row_is_refused(model: str, message: str) -> Non
         find_row(selection(), model)
 
 
-def test_a_row_left_out_is_told_with_the_column_that_lacks_a_value() -> None:
+def test_a_row_left_out_is_reported_with_the_column_that_lacks_a_value() -> None:
     frame = FRAME.with_columns(pl.when(pl.col("name") == "poor").then(None).otherwise(pl.col("c")).alias("c"))
     with pytest.raises(ValueError, match="row 3 was left out: it has no value in c"):
         find_row(selection(frame), "3")

@@ -42,7 +42,7 @@ def test_a_limit_that_binds_says_what_would_be_chosen_without_it() -> None:
     assert "acc >= 0.5 does not bind (4 models meet it)." in text
 
 
-def test_a_limit_may_be_of_a_column_that_is_no_objective_and_reads_cleaned_cells() -> None:
+def test_a_limit_may_be_of_a_column_that_is_not_an_objective_and_reads_cleaned_cells() -> None:
     choice = chosen("mj < 4").choices[0]
     assert choice.front == (0,)  # b has no value and so does not keep it
     assert chosen("mj <= 4").choices[0].front == (0, 3)

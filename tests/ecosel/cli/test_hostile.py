@@ -252,7 +252,7 @@ def test_nothing_is_written_where_one_of_two_outputs_cannot_be(tmp_path: Path, e
     no_files_but(tmp_path, tmp_path / "a.csv")
 
 
-def test_closed_streams_are_told(tmp_path: Path) -> None:
+def test_closed_streams_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(GOOD)
     for command, says in (
         ("select - --maximize acc <&-", "standard input"),
@@ -264,24 +264,24 @@ def test_closed_streams_are_told(tmp_path: Path) -> None:
         assert (outcome.returncode, outcome.stderr.count("\n"), says in outcome.stderr) == (1, 1, True), outcome.stderr
 
 
-def test_a_missing_file_is_told(ecosel: Callable[..., Any]) -> None:
+def test_a_missing_file_is_reported(ecosel: Callable[..., Any]) -> None:
     outcome = ecosel("select", "nowhere.csv", "--maximize", "acc")
     assert (outcome.status, outcome.err) == (1, "ecosel: there is no file nowhere.csv\n")
 
 
-def test_a_glob_without_a_file_is_told(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+def test_a_glob_without_a_file_is_reported(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     outcome = ecosel("select", tmp_path / "*.csv", "--maximize", "acc")
     assert outcome.status == 1
     assert "no file matches" in outcome.err
 
 
-def test_a_folder_that_is_no_ray_result_is_told(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+def test_a_folder_that_is_not_a_ray_result_is_reported(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     outcome = ecosel("select", tmp_path, "--maximize", "acc")
     assert outcome.status == 1
     assert "without Ray Tune results" in outcome.err
 
 
-def test_a_file_without_an_objective_of_others_is_told(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+def test_a_file_without_an_objective_of_others_is_reported(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     (tmp_path / "a.csv").write_text(GOOD)
     (tmp_path / "b.csv").write_text("model,acc\na,1\n")
     outcome = ecosel("select", tmp_path / "*.csv", "--maximize", "acc", "--minimize", "cost")

@@ -116,7 +116,7 @@ def test_the_command_on_the_page_makes_it_again(ecosel: Run) -> None:
     assert Path("report.html").read_bytes() == Path("a.html").read_bytes()
 
 
-def test_provenance_is_told(ecosel: Run) -> None:
+def test_provenance_is_reported(ecosel: Run) -> None:
     evolved(60).write_parquet("a.parquet")
     assert ecosel("report", "a.parquet", "--where", "birth > 2", "--weight", "accuracy=2.5").status == 0
     page = Path("report.html").read_text()
@@ -126,7 +126,7 @@ def test_provenance_is_told(ecosel: Run) -> None:
         assert words in page
 
 
-def test_energy_of_unknown_source_is_said_to_be_so(ecosel: Run) -> None:
+def test_energy_of_unknown_source_is_labelled_as_unknown(ecosel: Run) -> None:
     ecosel("report", YOUNG)
     assert "The archive does not say how energy was measured" in Path("report.html").read_text()
 

@@ -35,7 +35,7 @@ def test_help_names_every_command(arguments: list[str]) -> None:
         assert f"  {command} " in outcome.stdout
 
 
-def test_the_version_is_told(ecosel: Callable[..., Any]) -> None:
+def test_the_version_is_reported(ecosel: Callable[..., Any]) -> None:
     from ecosel import __version__
 
     assert __version__ in ecosel("--version").out
@@ -116,7 +116,7 @@ def test_the_table_fits_80_columns_and_states_rule_ideal_and_scale(ecosel: Calla
     assert " weight " in out
 
 
-def test_the_gain_against_the_most_accurate_model_is_told(ecosel: Callable[..., Any]) -> None:
+def test_the_gain_against_the_most_accurate_model_is_reported(ecosel: Callable[..., Any]) -> None:
     # A 80.24 % for 3.39 s, B 81.82 % for 6.85 s: 98.07 % and 49.49 %
     out = " ".join(ecosel("select", YOUNG, "--where", "dataset = 'CIFAR-10'").out.split())
     assert out.startswith("Choose A: 80.2 % accuracy, 3.39 s inference time, 1.07 M parameters, 16 mJ energy per inference.")
@@ -158,7 +158,7 @@ def test_a_wide_table_is_broken_into_blocks_and_no_number_is_cut(tmp_path: Path,
     assert out.count("m0") > 1
 
 
-def test_a_tie_of_mirrored_models_is_no_certainty(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+def test_a_tie_of_mirrored_models_is_not_certainty(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     (tmp_path / "t.csv").write_text("a,b\n1,2\n2,1\n")
     out = ecosel("select", tmp_path / "t.csv", "--minimize", "a", "--minimize", "b").out
     assert "every weighting" not in out
@@ -240,7 +240,7 @@ def test_a_derived_column_keeps_small_numbers(tmp_path: Path, ecosel: Callable[.
     assert [values[row]["j"] for row in ("0", "1")] == pytest.approx([3e-9, 6e-9])
 
 
-def test_without_objectives_numeric_columns_and_an_example_are_told(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+def test_without_objectives_numeric_columns_and_an_example_are_reported(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     (tmp_path / "t.csv").write_text("name,top1,params\na,1,2\n")
     outcome = ecosel("select", tmp_path / "t.csv")
     assert outcome.status == 2
@@ -263,7 +263,7 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
     assert json.loads(outcome.stdout)["archive"]["path"] == "standard input"
 
 
-def test_a_closed_pipe_is_no_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     command = f"{sys.executable} -m ecosel select {YOUNG} --by dataset --format ndjson | head -1"
     outcome = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment(), check=False)
     assert outcome.stdout.count("\n") == 1
@@ -319,7 +319,7 @@ def test_why_as_json_names_all_dominators(ecosel: Callable[..., Any]) -> None:
     assert document["selections"][0]["compared_with"][0]["difference"]["accuracy"] == pytest.approx(0.0023)
 
 
-def test_why_of_an_unknown_model_is_told(ecosel: Callable[..., Any]) -> None:
+def test_why_about_an_unknown_model_is_reported(ecosel: Callable[..., Any]) -> None:
     outcome = ecosel("why", YOUNG, "Z")
     assert (outcome.status, outcome.out) == (2, "")
     assert "no model is called 'Z'; give a row (0 to " in outcome.err
@@ -338,7 +338,7 @@ def test_nan_and_infinity_are_missing_in_a_condition(tmp_path: Path, ecosel: Cal
     assert document["groups"][0]["selections"][0]["front"] == [1]
 
 
-def test_integers_beyond_the_floats_are_told_apart_in_a_condition(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+def test_integers_beyond_the_floats_are_distinguished_in_a_condition(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     content = "acc,cost,id\n1,2,9007199254740993\n5,3,9007199254740992\n"
     assert document_of(ecosel, tmp_path, content, "--where", "id = 9007199254740993")["archive"]["used"] == 1
 
@@ -421,7 +421,7 @@ def test_names_of_columns_do_not_steer_the_terminal(tmp_path: Path, ecosel: Call
         assert "\x1b" not in outcome.out + outcome.err
 
 
-def test_brackets_in_the_name_of_an_arrow_file_are_no_pattern(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+def test_brackets_in_the_name_of_an_arrow_file_are_not_a_pattern(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     pl.read_csv(YOUNG).write_ipc(tmp_path / "b[1].arrow")
     assert ecosel("select", tmp_path / "b[1].arrow").status == 0
 

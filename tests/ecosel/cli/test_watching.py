@@ -36,7 +36,9 @@ def test_a_page_is_written_on_each_change_and_once_more_at_the_end(tmp_path: Pat
     assert [now is None for now in written] == [False, False, False, True]
 
 
-def test_what_cannot_be_read_yet_is_told_once_and_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_archive_that_cannot_be_read_yet_is_reported_once_and_awaited(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     attempts = 0
     steps = iter("abc")
 

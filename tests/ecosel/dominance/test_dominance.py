@@ -295,7 +295,7 @@ def test_many_tables_repay_the_start_of_the_kernels_and_few_do_not(monkeypatch: 
         assert not nondominated_masks(table, to_come=10_000).any()
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_not_an_error(tmp_path: Path) -> None:
     # neither beside the modules nor in a cache of the user's: files stand where the folders would be
     copy = tmp_path / "site" / "ecosel"
     shutil.copytree(ROOT / "ecosel", copy, ignore=shutil.ignore_patterns("__pycache__"))

@@ -91,7 +91,7 @@ SAID = {
 
 
 @pytest.mark.parametrize("content", SAID)
-def test_it_is_said_in_one_line(tmp_path: Path, ecosel: Callable[..., Any], content: str) -> None:
+def test_it_is_reported_in_one_line(tmp_path: Path, ecosel: Callable[..., Any], content: str) -> None:
     (tmp_path / "t.txt").write_text(content)
     outcome = ecosel("select", tmp_path / "t.txt", "--maximize", "acc", "--minimize", "ms")
     assert outcome.status in (1, 2)
@@ -122,7 +122,7 @@ def test_utf_16_and_a_zip_with_one_table_are_read(tmp_path: Path, ecosel: Callab
         ({"a.csv": "a,b\n" + "1,2\n" * 300_000}, ("--max-size", "1MB"), "a.csv unpacks to more than 200 times its size"),
     ],
 )
-def test_what_else_a_zip_holds_is_said(
+def test_other_content_of_a_zip_is_reported(
     tmp_path: Path, ecosel: Callable[..., Any], files: dict[str, str], options: tuple[str, ...], said: str
 ) -> None:
     with zipfile.ZipFile(tmp_path / "t.zip", "w", zipfile.ZIP_DEFLATED) as file:

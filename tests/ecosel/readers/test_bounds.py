@@ -230,7 +230,7 @@ def test_a_size_is_read_as_people_write_it(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "much", "-1GB", "0", "1 parsec"])
-def test_what_is_no_size_is_wrong_usage(text: str) -> None:
+def test_anything_but_a_size_is_wrong_usage(text: str) -> None:
     with pytest.raises(ValueError, match="name a size"):
         parse_size(text)
 

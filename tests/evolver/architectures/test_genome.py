@@ -74,7 +74,7 @@ REFUSED: dict[str, str] = {
 
 
 @pytest.mark.parametrize(("text", "reason"), REFUSED.items(), ids=range(len(REFUSED)))
-def test_what_is_no_genome_is_refused_in_one_short_line(text: str, reason: str) -> None:
+def test_anything_but_a_genome_is_refused_in_one_short_line(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match="genome") as refused:
         Genome.from_json(text)
     assert reason in str(refused.value)

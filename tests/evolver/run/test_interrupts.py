@@ -13,7 +13,7 @@ from evolver.run.interrupts import Stopped, exit_status, interrupts
 @pytest.mark.parametrize(
     ("notice", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143), (signal.SIGUSR2, 143)]
 )
-def test_the_first_notice_is_told_and_the_second_stops_with_its_status(notice: signal.Signals, status: int) -> None:
+def test_the_first_notice_is_announced_and_the_second_stops_with_its_status(notice: signal.Signals, status: int) -> None:
     told: list[int] = []
     before = signal.getsignal(notice)
     with interrupts(told.append):

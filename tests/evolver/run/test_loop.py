@@ -72,7 +72,7 @@ def begun_by(path: Path) -> list[tuple[str, int, int]]:
     return [(task, int(birth), int(pid)) for task, birth, pid in map(str.split, lines)]
 
 
-def test_a_run_ends_at_its_births_and_goes_on_to_more(tmp_path: Path, engine: Engine) -> None:
+def test_a_run_ends_at_its_births_and_continues_to_more(tmp_path: Path, engine: Engine) -> None:
     asked = request(tmp_path / "run.db", begun=tmp_path / "begun")
     first = search(asked, engine)
     assert (first["births"], first["unfinished"], first["ended"]) == (30, 0, "30 births")
@@ -231,7 +231,7 @@ def _some_are_done(path: Path) -> bool:
     return count(path) >= 10
 
 
-def test_ctrl_c_lets_what_runs_finish_and_a_second_one_stops_at_once(tmp_path: Path) -> None:
+def test_ctrl_c_lets_running_jobs_finish_and_a_second_one_stops_at_once(tmp_path: Path) -> None:
     for presses in (1, 2):
         folder = tmp_path / str(presses)
         folder.mkdir()
@@ -251,7 +251,7 @@ def test_ctrl_c_lets_what_runs_finish_and_a_second_one_stops_at_once(tmp_path: P
         assert ended[0][0] in ("interrupted", "stopped")
 
 
-def test_births_end_with_the_time_and_what_runs_is_finished(tmp_path: Path, engine: Engine) -> None:
+def test_births_end_with_the_time_and_running_jobs_finish(tmp_path: Path, engine: Engine) -> None:
     answer = search(request(tmp_path / "run.db", budget=Budget(time_s=0.2)), engine)
     assert answer["ended"] == "0.2 s"
     assert answer["births"] > 0
@@ -366,7 +366,7 @@ def test_a_run_in_a_thread_leaves_signals_alone(tmp_path: Path, engine: Engine) 
     assert os.path.exists(tmp_path / "run.db")
 
 
-def test_energy_is_no_objective_where_it_cannot_be_measured(tmp_path: Path, engine: Engine) -> None:
+def test_energy_is_not_an_objective_where_it_cannot_be_measured(tmp_path: Path, engine: Engine) -> None:
     settings = Settings("", meter="none here")
     for plan in (
         SearchSettings((ACCURACY, Objective("energy_per_inference_j", "min")), population=8),
@@ -396,7 +396,7 @@ def test_winners_are_named_with_their_test_accuracy_and_their_files(tmp_path: Pa
     assert "final: candidate 7: oom (too large), nothing was saved" in as_text({**answer, "final": [failed]})
 
 
-def test_a_fault_of_the_place_ends_the_run_and_is_no_fault_of_a_candidate(
+def test_a_fault_of_the_place_ends_the_run_and_is_not_the_fault_of_a_candidate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evolver.workers.pool._HOLD_S", 0.01)
@@ -461,7 +461,7 @@ def test_a_run_in_which_everything_crashes_ends_with_the_reason(tmp_path: Path) 
         search(request(tmp_path / "run.db", measure="none", budget=Budget(births=1000)), engine)
 
 
-def test_an_engine_that_goes_away_is_one_line_and_everything_finished_is_kept(tmp_path: Path) -> None:
+def test_an_engine_that_goes_away_gives_one_line_and_everything_finished_is_kept(tmp_path: Path) -> None:
     gone: list[bool] = []
 
     def capacity() -> int:
@@ -480,7 +480,9 @@ def test_an_engine_that_goes_away_is_one_line_and_everything_finished_is_kept(tm
             loop.run()
 
 
-def test_whom_to_measure_may_change_on_resume_where_the_search_does_not_depend_on_it(tmp_path: Path, engine: Engine) -> None:
+def test_the_choice_of_candidates_to_measure_may_change_on_resume_where_the_search_does_not_depend_on_it(
+    tmp_path: Path, engine: Engine
+) -> None:
     path = tmp_path / "run.db"
     search(request(path, measure="none"), engine)
     answer = search(request(path, measure="front"), engine)

@@ -130,7 +130,7 @@ def test_of_one_objective_the_best_come_first_and_of_equals_the_younger() -> Non
     assert best_first([0.0] * 4, [(2.0,), (1.0,), (2.0,), (0.5,)], 3) == [3, 1, 2]
 
 
-def test_who_is_too_old_is_no_parent_any_more() -> None:
+def test_old_candidates_are_no_longer_parents() -> None:
     search = Search(SlotProblem(), SearchSettings(population=4, lifetime=4))
     for number in range(8):
         assert search.ask() is not None

@@ -27,6 +27,6 @@ def test_a_training_that_failed_counts_as_none_correct() -> None:
     assert (found.low, found.high) == (0.0, 1.0)
 
 
-def test_one_training_is_no_estimate_of_the_seeds() -> None:
+def test_one_training_is_not_an_estimate_of_the_seeds() -> None:
     with pytest.raises(ValueError, match="1 trainings; there must be 2 to 5"):
         reestimated([Outcome("ok", accuracy=0.9)])

@@ -107,7 +107,7 @@ def test_an_objective_that_is_never_measured_is_refused() -> None:
         course((ACCURACY, ENERGY), "none")
 
 
-def test_a_limit_of_what_is_measured_is_kept() -> None:
+def test_a_limit_on_a_measured_column_is_kept() -> None:
     limits = (Limit("energy_per_inference_j", 0.5),)
     run = RunState(ToyGenomes({"landscape": 3}), SearchSettings(limits=limits, population=8), "front", True, 10)
     thirsty, frugal, unmeasured = (finish(run, Outcome("ok", accuracy=accuracy, flops=1)) for accuracy in (0.9, 0.6, 0.7))

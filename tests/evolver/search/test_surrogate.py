@@ -21,7 +21,7 @@ class Described(SlotProblem):
         return [float(kind == k) for kind, _ in genome for k in range(KINDS)] + [float(width) for _, width in genome]
 
 
-def test_a_smooth_function_is_ranked_from_what_was_seen() -> None:
+def test_a_smooth_function_is_ranked_from_the_outcomes_seen() -> None:
     rng = np.random.default_rng(0)
     seen, unseen = rng.normal(size=(80, 5)), rng.normal(size=(200, 5))
     model = Surrogate()
@@ -34,7 +34,7 @@ def test_a_smooth_function_is_ranked_from_what_was_seen() -> None:
     assert (model.drawn(unseen, np.random.default_rng(1)) == model.drawn(unseen, np.random.default_rng(1))).all()
 
 
-def test_equal_outcomes_and_constant_features_are_no_error() -> None:
+def test_equal_outcomes_and_constant_features_are_not_an_error() -> None:
     model = Surrogate()
     for _ in range(40):
         model.add([1.0, 2.0], 0.0)

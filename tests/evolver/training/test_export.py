@@ -49,7 +49,7 @@ def test_a_file_that_gives_other_logits_is_not_kept(tmp_path: Path) -> None:
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("winner.pt2", "an earlier one")]
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_gives_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EvolverError, match="the network cannot be saved") as refused:
         save(nn.Sequential(nn.Linear(3, 2)), torch.randn(4, 3), tmp_path / "file" / "winner")

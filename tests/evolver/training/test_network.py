@@ -120,7 +120,7 @@ def test_a_candidate_as_it_was_drawn_has_its_idle_slots_and_names_them(tmp_path:
     assert drawn_network(archive(tmp_path / "plain.db", genome=plain.to_json()), "7") == (None, ())
 
 
-def test_what_is_no_archive_or_candidate_is_said_in_one_line(tmp_path: Path) -> None:
+def test_another_file_or_an_unknown_candidate_is_reported_in_one_line(tmp_path: Path) -> None:
     good = archive(tmp_path / "good.db")
     other = tmp_path / "other.db"
     with closing(sqlite3.connect(other)) as database, database:

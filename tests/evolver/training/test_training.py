@@ -133,7 +133,7 @@ def test_constant_output_is_a_collapse_of_its_own(digits: tuple[ImageSet, ImageS
     assert (course.status, course.reason) == ("collapsed", "the output is the same for all images after epoch 1")
 
 
-def test_a_loss_that_is_no_number_ends_the_training(digits: tuple[ImageSet, ImageSet]) -> None:
+def test_a_loss_that_is_not_finite_ends_the_training(digits: tuple[ImageSet, ImageSet]) -> None:
     hot = replace(SMALL, training=replace(RECIPE, learning_rate=1e30))
     for collapse_test in (True, False):
         course = trained(hot, digits, collapse_test=collapse_test)

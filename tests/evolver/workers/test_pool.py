@@ -193,7 +193,7 @@ def test_a_measurement_has_its_device_alone(tmp_path: Path, local: Engine) -> No
     assert [future.result(timeout=30).status for future in (training, measuring, third)] == ["ok"] * 3
 
 
-def test_closing_ends_what_runs_at_once(tmp_path: Path) -> None:
+def test_closing_ends_running_jobs_at_once(tmp_path: Path) -> None:
     before = psutil.Process().children()
     engine = open_engine(None, devices="cpu", workers=2)
     ask(engine, "fine").result()
@@ -207,7 +207,7 @@ def test_closing_ends_what_runs_at_once(tmp_path: Path) -> None:
     assert not alive
 
 
-def test_a_data_set_that_is_of_no_use_is_one_line(local: Engine) -> None:
+def test_a_data_set_that_is_of_no_use_gives_one_line(local: Engine) -> None:
     assert local.executor.submit(look_up, "tests.evolver.poison:survey", "{}").result().dataset == "toy"
     with pytest.raises(EvolverError, match=r"^digits: every image has the same class; name a data set with two or more$"):
         local.executor.submit(look_up, "tests.evolver.poison:survey", "bad").result()
@@ -302,6 +302,6 @@ def test_a_factory_in_the_working_folder_is_found(tmp_path: Path, monkeypatch: p
         assert engine.capacity() == 4
 
 
-def test_a_factory_that_fails_is_one_line() -> None:
+def test_a_factory_that_fails_gives_one_line() -> None:
     with pytest.raises(EvolverError, match=r"--executor json:dumps failed \(TypeError: dumps\(\) missing 1"):
         open_engine("json:dumps", devices="auto", workers=1)

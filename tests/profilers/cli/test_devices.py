@@ -151,13 +151,13 @@ def test_a_machine_without_boards_says_something_useful(ecosel: Callable[..., Ou
     assert answer["devices"][-1]["device"] == "cpu"
 
 
-def test_wrong_usage_is_one_line(ecosel: Callable[..., Outcome]) -> None:
+def test_wrong_usage_gives_one_line(ecosel: Callable[..., Outcome]) -> None:
     done = ecosel("devices", "--format", "xml")
     assert done.status == 2
     assert done.err.count("\n") == 1
 
 
-def test_an_error_of_profilers_is_one_line_and_status_1() -> None:
+def test_an_error_of_profilers_gives_one_line_and_status_1() -> None:
     code = """
 import click
 from ecosel import cli

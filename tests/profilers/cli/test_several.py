@@ -106,7 +106,7 @@ def test_a_manifest_names_files_beside_it_and_its_cells_stand_before_the_options
         (b"file\n\xff\xfe\n", "is not UTF-8 text"),
     ],
 )
-def test_a_manifest_that_is_none_is_one_line(text: str | bytes, words: str, tmp_path: Path) -> None:
+def test_a_manifest_that_is_none_gives_one_line(text: str | bytes, words: str, tmp_path: Path) -> None:
     manifest = tmp_path / "models.csv"
     manifest.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ProfilerError, match=re.escape(words)) as error:
@@ -146,13 +146,13 @@ def test_what_several_models_cannot_have_is_refused_before_anything_is_written(
     assert not (tmp_path / "runs.db").exists()
 
 
-def test_a_missing_manifest_is_one_line(tmp_path: Path, ecosel: Run) -> None:
+def test_a_missing_manifest_gives_one_line(tmp_path: Path, ecosel: Run) -> None:
     done = ecosel("profile", "--manifest", tmp_path / "none.csv")
     assert (done.status, done.out) == (1, "")
     assert done.err.endswith("none.csv cannot be read: No such file or directory\n")
 
 
-def test_models_that_need_different_devices_are_told(models: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_that_need_different_devices_are_reported(models: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     from profilers.measuring.device import Device
     from profilers.runtimes.onnxruntime import OnnxRuntime
 

@@ -290,7 +290,7 @@ def write(path: Path, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize(("make", "said"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
-def test_what_is_wrong_is_told_in_one_line(make: Callable[[Path], object], said: str, tmp_path: Path) -> None:
+def test_a_wrong_file_is_reported_in_one_line(make: Callable[[Path], object], said: str, tmp_path: Path) -> None:
     pytest.importorskip("torchvision")
     assert said in refused(make(tmp_path))
 
@@ -323,7 +323,7 @@ def test_files_of_cifar_that_are_not_the_original_are_not_unpickled(tmp_path: Pa
     assert ran.exists()
 
 
-def test_a_split_that_is_missing_or_unknown_is_told(tmp_path: Path) -> None:
+def test_a_split_that_is_missing_or_unknown_is_reported(tmp_path: Path) -> None:
     root = tree(tmp_path, splits=("train", "test"))
     assert "has no valid split (it has test, train)" in refused(root, split="valid")
     with pytest.raises(ValueError, match="split 'eval': choose train, valid, test"):

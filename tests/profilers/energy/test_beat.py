@@ -30,7 +30,7 @@ def test_the_mean_of_whole_beats_is_that_of_the_load(cycle_s: float, duty: float
         assert found.length_s == pytest.approx(1 / abs(1 / cycle_s - 1 / _PERIOD_S), rel=0.1)
 
 
-def test_a_load_that_switches_slowly_or_at_random_is_no_beat() -> None:
+def test_a_load_that_switches_slowly_or_at_random_is_not_a_beat() -> None:
     slowly = np.where(TIMES % 3.3 < 1.65, 260.0, 60.0)
     at_random = np.random.default_rng(0).choice([60.0, 260.0], len(TIMES))
     once = np.where(TIMES > 4, 260.0, 60.0)

@@ -44,7 +44,7 @@ def test_a_steady_load_gives_its_joules_per_image() -> None:
     assert energy.invalid is None
 
 
-def test_nothing_measured_is_no_energy() -> None:
+def test_nothing_measured_is_not_energy() -> None:
     assert derive(trace(), replace(MARKS, groups=())).reasons == ("nothing was measured",)
 
 
@@ -73,7 +73,7 @@ def test_a_meter_without_power_is_measured_by_its_counter() -> None:
     assert energy.highest_reading_w == pytest.approx(200)
 
 
-def test_hot_clocks_make_a_run_invalid_and_a_power_cap_is_only_said() -> None:
+def test_hot_clocks_make_a_run_invalid_and_a_power_cap_is_only_reported() -> None:
     looks: list[str | None] = [None] * 71
     looks[20], looks[40] = "hw-thermal+power-cap", "power-cap"
     energy = derive(trace(slowdowns=tuple(looks)), MARKS)
@@ -81,7 +81,7 @@ def test_hot_clocks_make_a_run_invalid_and_a_power_cap_is_only_said() -> None:
     assert any("limited by power-cap in 100% of the checks" in warning for warning in energy.warnings)
 
 
-def test_other_processes_clock_spread_and_a_starved_sampler_are_said() -> None:
+def test_other_processes_clock_spread_and_a_starved_sampler_are_reported() -> None:
     clocks, others = np.full(71, np.nan), np.full(71, np.nan)
     clocks[[20, 30]] = 1.9e9, 1.6e9
     others[20] = 2
@@ -116,7 +116,7 @@ def test_what_was_not_measured_is_none() -> None:
     assert Energy().mean_power_w is None
 
 
-def test_a_board_that_is_lost_in_the_middle_leaves_a_gap_to_the_end_that_is_said() -> None:
+def test_a_board_that_is_lost_in_the_middle_leaves_a_gap_to_the_end_that_is_reported() -> None:
     """Readings go on, without a number; or, where the sampler died, there are none."""
     power = trace().power_w.copy()
     power[trace().time_s > 3.45] = np.nan

@@ -46,7 +46,7 @@ def test_a_window_off_the_trace_is_refused(start: float, end: float) -> None:
         integral(np.array([0.0, 10.0]), np.array([1.0, 1.0]), start, end)
 
 
-def test_an_empty_window_and_a_sample_that_is_no_number_are_refused() -> None:
+def test_an_empty_window_and_a_sample_that_is_not_a_number_are_refused() -> None:
     times = np.array([0.0, 1.0, 2.0])
     with pytest.raises(ValueError, match="empty"):
         integral(times, np.ones(3), 1.0, 1.0)

@@ -102,7 +102,7 @@ def test_a_torch_data_set_is_batched_and_limits_are_kept() -> None:
         ("broken", "RuntimeError: no disk$"),
     ],
 )
-def test_what_is_no_batch_is_one_line(name: str, words: str) -> None:
+def test_anything_but_a_batch_gives_one_line(name: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
         data(name)
 
@@ -121,7 +121,7 @@ def test_a_metric_that_fails_costs_itself_alone() -> None:
     assert found.correct == 4
 
 
-def test_labels_that_are_no_classes_give_no_accuracy() -> None:
+def test_labels_that_are_not_classes_give_no_accuracy() -> None:
     found = looked("as_dicts", module=lambda ids: ids)
     assert found.correct == 4
 

@@ -51,7 +51,7 @@ def test_outputs_come_in_the_order_of_the_data_whatever_the_order_of_the_runs() 
     assert [(int(output[0, 0]), images) for output, images in load.outputs()] == [(0, 4), (1, 4), (2, 1)]  # type: ignore[index]
 
 
-def test_one_batch_of_every_size_is_run_for_what_a_compiler_sets_up() -> None:
+def test_one_batch_of_every_size_runs_so_that_a_compiler_is_set_up() -> None:
     sizes: list[int] = []
     assert inference(lambda x: sizes.append(len(x)), [4] * 30 + [1]).run_each_size() == 5
     assert sorted(sizes) == [1, 4]
@@ -77,7 +77,7 @@ def raising(error: BaseException) -> Callable[..., Any]:
         (StopIteration(), "fails: StopIteration"),
     ],
 )
-def test_whatever_a_model_raises_is_one_line(error: BaseException, said: str) -> None:
+def test_whatever_a_model_raises_gives_one_line(error: BaseException, said: str) -> None:
     with pytest.raises(ModelError) as caught:
         inference(raising(error), [4]).run(1)
     assert str(caught.value).startswith(f"the model on a batch of 4x2 {said}")

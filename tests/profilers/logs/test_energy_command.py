@@ -213,7 +213,7 @@ OTHERS = (
 
 
 @pytest.mark.parametrize("text", OTHERS)
-def test_what_other_commands_of_nvidia_smi_print_is_named(tmp_path: Path, text: str) -> None:
+def test_output_of_other_nvidia_smi_commands_is_recognised(tmp_path: Path, text: str) -> None:
     (tmp_path / "log.csv").write_text(text)
     with pytest.raises(MeterError, match="the output of another nvidia-smi command; log with nvidia-smi --query-gpu="):
         read_log(tmp_path / "log.csv")
@@ -238,6 +238,6 @@ def test_boards_of_several_names_in_one_log_must_be_numbered(tmp_path: Path) -> 
         read_log(tmp_path / "log.csv")
 
 
-def test_usage_is_told(ecosel: Ecosel) -> None:
+def test_usage_is_reported(ecosel: Ecosel) -> None:
     assert ecosel("energy", "log.csv").status == 2
     assert ecosel("energy", "absent.csv", "--start", "0", "--end", "1").status == 1

@@ -20,7 +20,7 @@ def leave() -> None:
     os._exit(3)
 
 
-def test_what_a_child_says_is_heard_before_it_answers_and_its_death_is_told() -> None:
+def test_messages_of_a_child_arrive_before_its_result_and_its_death_is_reported() -> None:
     heard: list[Any] = []
     child = ChildProcess(DeviceSlot(), shows=True)
     try:

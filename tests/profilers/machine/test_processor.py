@@ -61,7 +61,7 @@ def test_this_process_is_seen_to_run() -> None:
     assert 0 <= share < 1
 
 
-def test_the_frequency_of_the_processors_is_told_where_the_system_does(tmp_path: Path) -> None:
+def test_the_frequency_of_the_processors_is_reported_if_the_system_gives_it(tmp_path: Path) -> None:
     assert "GHz" not in load_of_others(cpus=tmp_path)
     for number, kilohertz in enumerate((800_000, 3_400_000)):
         folder = tmp_path / f"cpu{number}" / "cpufreq"

@@ -123,7 +123,7 @@ def test_a_trace_without_a_meter_verifies_too(weights: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PAR1"])
-def test_what_is_no_trace_is_one_line(content: bytes, tmp_path: Path, ecosel: Callable[..., Outcome]) -> None:
+def test_anything_but_a_trace_gives_one_line(content: bytes, tmp_path: Path, ecosel: Callable[..., Outcome]) -> None:
     file = tmp_path / "t.parquet"
     file.write_bytes(content)
     outcome = ecosel("profile", "--verify", file)
@@ -193,7 +193,7 @@ def test_the_whole_path_runs_over_the_real_nvml_binding(boards: dict[str, Any]) 
         "the value does not grow",
     ],
 )
-def test_what_spoils_a_measurement_is_said(words: str, boards: dict[str, Any]) -> None:
+def test_conditions_that_spoil_a_measurement_are_reported(words: str, boards: dict[str, Any]) -> None:
     found, said = boards["spoilt"]
     assert any(words in warning for warning in said), said
     assert not any(words in warning for warning in boards["good"][1])
@@ -236,7 +236,7 @@ def test_a_compiled_model_tells_what_compiling_cost_and_when_it_pays_off(weights
         assert found.break_even_images > 0
 
 
-def test_outputs_that_are_no_scores_give_no_accuracy(tmp_path: Path, weights: Path) -> None:
+def test_outputs_that_are_not_scores_give_no_accuracy(tmp_path: Path, weights: Path) -> None:
     path = tmp_path / "odd.pt"
     torch.save(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 7)).state_dict(), path)
     factory = tmp_path / "odd.py"
@@ -246,7 +246,7 @@ def test_outputs_that_are_no_scores_give_no_accuracy(tmp_path: Path, weights: Pa
     assert "not one score for each of 10 classes" in found.facts.reasons["accuracy"]
 
 
-def test_a_model_that_does_not_take_the_images_is_one_line(weights: Path) -> None:
+def test_a_model_that_does_not_take_the_images_gives_one_line(weights: Path) -> None:
     with pytest.raises(ModelError, match="the model on a batch of 100x3x5x5 fails: ") as caught:
         profile(ProfileSettings(str(weights), factory=FACTORY, inputs=("3x5x5",), plan=SHORT))
     assert "\n" not in str(caught.value)
@@ -268,7 +268,7 @@ def test_a_wrong_argument_is_a_value_error(settings: dict[str, Any], words: str,
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
-def test_a_device_that_is_not_there_is_one_line(weights: Path) -> None:
+def test_a_device_that_is_not_there_gives_one_line(weights: Path) -> None:
     with pytest.raises(ModelError, match="no CUDA device here"):
         measured(weights, device="cuda")
 
@@ -296,7 +296,7 @@ def deadly():
 PRINTED = ("from Python", "from native code", "from the factory")
 
 
-def test_sweep_makes_a_row_of_every_combination_and_goes_on_where_it_stopped(
+def test_sweep_makes_a_row_of_every_combination_and_continues_where_it_stopped(
     hasty: None, weights: Path, tmp_path: Path, ecosel: Callable[..., Outcome]
 ) -> None:
     """The first child is killed, which costs its own row alone; what the others print does not get into the answer."""
@@ -337,7 +337,7 @@ def test_sweep_makes_a_row_of_every_combination_and_goes_on_where_it_stopped(
         (("--max-seconds", "0"), "above 0"),
     ],
 )
-def test_wrong_usage_is_one_line_and_exit_2(
+def test_wrong_usage_gives_one_line_and_exit_2(
     options: tuple[str, ...], words: str, weights: Path, tmp_path: Path, ecosel: Callable[..., Outcome]
 ) -> None:
     outcome = ecosel("profile", weights, "--factory", FACTORY, "--archive", tmp_path / "a.db", *options)
@@ -422,7 +422,7 @@ def test_tf32_is_refused_where_no_hardware_has_it(weights: Path) -> None:
         measured(weights, precision="tf32")
 
 
-def test_fewer_images_than_a_batch_are_said(weights: Path, declared: Profiled) -> None:
+def test_fewer_images_than_a_batch_are_reported(weights: Path, declared: Profiled) -> None:
     found = measured(weights, limit=5).profile
     assert "batches hold 5 images, which are all there are" in found.warnings
     assert not any("all there are" in warning for warning in declared.profile.warnings)
@@ -447,7 +447,7 @@ def test_inputs_that_no_memory_holds_are_one_line(shape: str, weights: Path, eco
     assert line.startswith("ecosel: making random inputs for batches of 100")
 
 
-def test_a_model_that_cannot_be_compiled_is_one_line(tmp_path: Path, weights: Path) -> None:
+def test_a_model_that_cannot_be_compiled_gives_one_line(tmp_path: Path, weights: Path) -> None:
     factory = tmp_path / "opaque.py"
     factory.write_text("""
 import torch
@@ -499,7 +499,7 @@ def test_a_sweep_over_a_model_that_cannot_be_opened_makes_no_rows(
     assert not archive.exists()
 
 
-def test_what_failed_in_a_sweep_is_tried_again_and_what_was_measured_is_not(weights: Path) -> None:
+def test_a_sweep_retries_failures_but_not_measured_combinations(weights: Path) -> None:
     requests = [
         replace(ProfileSettings(str(weights), factory=FACTORY, dataset="digits"), batch_size=size) for size in (1, 2, 3, 4, 5)
     ]
@@ -507,7 +507,7 @@ def test_what_failed_in_a_sweep_is_tried_again_and_what_was_measured_is_not(weig
     assert [one.batch_size for one in unfinished(requests, status)] == [3, 4, 5]
 
 
-def test_a_record_of_nonsense_is_one_line(declared: Profiled, tmp_path: Path) -> None:
+def test_a_record_of_nonsense_gives_one_line(declared: Profiled, tmp_path: Path) -> None:
     file = tmp_path / "trace.parquet"
     declared.write_trace(file)
     trace, whole = read_trace(file)

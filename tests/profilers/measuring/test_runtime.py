@@ -61,7 +61,7 @@ def test_another_package_does_not_take_the_formats_of_a_runtime_here(other_packa
     assert check(ProfileSettings(str(tmp_path / "weights.pt"), factory="torch.nn:Identity")).value == OURS["torch"]
 
 
-def test_a_runtime_that_cannot_be_loaded_is_one_line(other_package: Path, tmp_path: Path) -> None:
+def test_a_runtime_that_cannot_be_loaded_gives_one_line(other_package: Path, tmp_path: Path) -> None:
     other_package.write_text("[ecosel.runtimes]\nrotten = otherruntime:Rotten\n")
     (tmp_path / "model.other").write_bytes(b"OTHER format")
     with pytest.raises(ProfilerError, match=r"the runtime rotten \(otherruntime:Rotten\) cannot be loaded: No module named"):

@@ -38,7 +38,7 @@ def test_a_calibration_is_read_as_it_was_written(tmp_path: Path) -> None:
         ('{"gain": 1, "offset_w": 5000}', "an offset of 5000"),
     ],
 )
-def test_other_files_are_no_calibration(tmp_path: Path, text: str, told: str) -> None:
+def test_other_files_are_not_calibration(tmp_path: Path, text: str, told: str) -> None:
     file = tmp_path / "board.json"
     file.write_text(text)
     with pytest.raises(MeterError, match=told) as refused:
@@ -46,6 +46,6 @@ def test_other_files_are_no_calibration(tmp_path: Path, text: str, told: str) ->
     assert "\n" not in str(refused.value)
 
 
-def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_missing_file_is_labelled_missing(tmp_path: Path) -> None:
     with pytest.raises(MeterError, match="No such file"):
         read_calibration(tmp_path / "absent.json")

@@ -20,6 +20,6 @@ def test_every_word_of_a_constant_says_that_it_is_assumed() -> None:
 
 
 @pytest.mark.parametrize("watts", [0.0, -5.0, math.nan, math.inf])
-def test_a_constant_that_is_no_power_is_refused(watts: float) -> None:
+def test_a_constant_that_is_not_a_power_is_refused(watts: float) -> None:
     with pytest.raises(ValueError, match="an assumed power is a positive number of watts"):
         ConstantMeter(watts)

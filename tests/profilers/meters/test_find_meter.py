@@ -67,7 +67,7 @@ def test_a_recorded_trace_is_found_by_its_file(tmp_path: Path) -> None:
         "pmic:",
     ],
 )
-def test_what_is_no_meter_is_wrong_usage(spec: str) -> None:
+def test_anything_but_a_meter_is_wrong_usage(spec: str) -> None:
     with pytest.raises(ValueError, match=r"is not a meter|needs a recorded trace|watts|name a chip|takes no argument"):
         find_meter(spec, "cuda:0")
 

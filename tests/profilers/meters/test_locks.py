@@ -194,12 +194,12 @@ def test_a_lock_file_that_was_removed_is_made_anew_and_locked(tmp_path: Path) ->
         pass
 
 
-def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_folder_gives_one_line(tmp_path: Path) -> None:
     with pytest.raises(MeterError, match="cannot be opened"), board_lock(UUID, folder=tmp_path / "none"):
         pass
 
 
 @pytest.mark.parametrize("uuid", ["", "../etc", "a/b", ".hidden", "a" * 201])
-def test_what_is_no_uuid_is_refused(uuid: str, tmp_path: Path) -> None:
+def test_anything_but_a_uuid_is_refused(uuid: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not a board's UUID"), board_lock(uuid, folder=tmp_path):
         pass

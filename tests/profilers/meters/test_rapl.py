@@ -109,13 +109,13 @@ def test_a_gap_that_may_hide_a_turn_ends_the_numbers(sysfs: Sysfs) -> None:
     assert reading.warnings == ("counter-wrapped: package-0 was not read for 600 s and may have wrapped unnoticed",)
 
 
-def test_a_package_that_stands_still_is_no_meter(sysfs: Sysfs) -> None:
+def test_a_package_that_stands_still_is_not_a_meter(sysfs: Sysfs) -> None:
     sysfs.zone("intel-rapl:0", "package-0", 0, moves=False)
     with pytest.raises(MeterError, match="does not move; this may be a virtual machine"):
         sysfs.open()
 
 
-def test_dram_that_stands_still_is_left_out_and_said(sysfs: Sysfs) -> None:
+def test_dram_that_stands_still_is_left_out_and_reported(sysfs: Sysfs) -> None:
     sysfs.zone("intel-rapl:0", "package-0", 5_000_000)
     sysfs.zone("intel-rapl:0:0", "dram", 0, moves=False)
     meter = sysfs.open()
@@ -164,7 +164,7 @@ def test_counters_that_only_root_may_read_say_what_to_do(folder_of_all: Path) ->
     )
 
 
-def test_dram_that_only_root_may_read_is_left_out_and_said(folder_of_all: Path) -> None:
+def test_dram_that_only_root_may_read_is_left_out_and_reported(folder_of_all: Path) -> None:
     sysfs = Sysfs(folder_of_all)
     sysfs.zone("intel-rapl:0", "package-0", 5_000_000, moves=True)
     sysfs.zone("intel-rapl:0:0", "dram", 5_000_000, moves=False)

@@ -93,7 +93,7 @@ def test_zero_watts_nan_and_a_falling_counter_are_not_numbers(tmp_path: Path) ->
         ("PAR1 and no more", "cannot be read"),
     ],
 )
-def test_what_is_no_trace_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+def test_anything_but_a_trace_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "trace.csv"
     path.write_text(text)
     with pytest.raises(MeterError, match=message) as error:

@@ -59,7 +59,7 @@ def test_a_factory_may_be_torchvisions_or_a_file_with_neighbours(tmp_path: Path)
         ("tests.profilers.networks:a_number", "made a int, not a torch.nn.Module"),
     ],
 )
-def test_a_factory_that_fails_is_told_in_one_line(factory: str, said: str, network: Any, tmp_path: Path) -> None:
+def test_a_factory_that_fails_is_reported_in_one_line(factory: str, said: str, network: Any, tmp_path: Path) -> None:
     state_dict(network, tmp_path / "model.pt")
     assert said in refused(tmp_path / "model.pt", factory=factory)
 

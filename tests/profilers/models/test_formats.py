@@ -78,13 +78,13 @@ def test_another_file_is_named_for_what_it_is(content: bytes, said: str, tmp_pat
     assert said in refused(path)
 
 
-def test_a_folder_is_told(tmp_path: Path) -> None:
+def test_a_folder_is_reported(tmp_path: Path) -> None:
     assert "is a folder; name a saved model in it" in refused(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(SAVED_MODEL)
     assert "TensorFlow SavedModel" in refused(tmp_path)
 
 
-def test_a_pipe_is_told_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert "is not a regular file" in refused(tmp_path / "pipe")
 
@@ -107,7 +107,7 @@ def test_another_archive_is_named_for_what_it_is(members: list[str], said: str, 
     assert said in refused(path)
 
 
-def test_a_tar_archive_and_a_joblib_file_are_told(tmp_path: Path) -> None:
+def test_a_tar_archive_and_a_joblib_file_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     with tarfile.open(path, "w") as archive:
         archive.add(__file__)
@@ -138,7 +138,7 @@ def test_safetensors_are_known_by_their_header(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_every_cut_of_a_checkpoint_is_told(legacy: bool, tmp_path: Path) -> None:
+def test_every_cut_of_a_checkpoint_is_reported(legacy: bool, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     whole, path = tmp_path / "whole.pt", tmp_path / "cut.pt"
     torch.save({"weight": torch.zeros(50)}, whole, _use_new_zipfile_serialization=not legacy)

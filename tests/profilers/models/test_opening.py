@@ -171,19 +171,19 @@ def test_an_unknown_device_is_wrong_usage(network: Any, tmp_path: Path) -> None:
         open_model(str(tmp_path / "model.pt"), factory=FACTORY, device="gpu0")
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     assert refused(tmp_path / "model.pt").endswith("model.pt does not exist")
     assert refused(tmp_path / "run.db#a1").endswith("run.db#a1 does not exist")
 
 
-def test_a_candidate_without_the_evolver_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_candidate_without_the_evolver_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "run.db"
     sqlite3.connect(archive).executescript("create table candidate (candidate_id text)")
     monkeypatch.setitem(sys.modules, "evolver.training.candidate", None)  # how Python itself marks what cannot be imported
     assert "this installation cannot build candidates" in refused(Path(f"{archive}#a1"))
 
 
-def test_a_candidate_that_is_not_in_the_archive_is_told(tmp_path: Path) -> None:
+def test_a_candidate_that_is_not_in_the_archive_is_reported(tmp_path: Path) -> None:
     pytest.importorskip("evolver.training.candidate")
     archive = tmp_path / "run.db"
     sqlite3.connect(archive).executescript("create table candidate (candidate_id text)")

@@ -43,7 +43,7 @@ def test_a_hostile_model_is_refused_and_runs_nothing(name: str, models: Path) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_factory_is_no_trust(name: str, models: Path) -> None:
+def test_a_factory_is_not_trust(name: str, models: Path) -> None:
     with pytest.raises(ModelError, match=r"--trust opens it"):
         open_model(str(models / name), factory="tests.profilers.networks:Small")
     assert not mark_of(models / name).exists()

@@ -74,7 +74,7 @@ def test_a_model_that_needs_cuda_says_so(network: Any, tmp_path: Path) -> None:
     assert "torch finds no CUDA GPU here; use cpu" in refused(path, factory=FACTORY, device="cuda")
 
 
-def test_a_damaged_tensor_is_told(network: Any, tmp_path: Path) -> None:
+def test_a_damaged_tensor_is_reported(network: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     legacy(network, path)
     path.write_bytes(path.read_bytes()[:-100])

@@ -76,7 +76,7 @@ def test_a_record_that_a_dying_writer_left_unfinished_is_dropped_and_the_others_
         (b"", "runs.csv", r"\.db \(SQLite\) or \.ndjson"),
     ],
 )
-def test_what_is_no_archive_is_left_as_it_is(content: bytes, name: str, words: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_left_unchanged(content: bytes, name: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(ProfilerError, match=words):
@@ -94,7 +94,7 @@ def test_a_database_of_others_is_refused(tmp_path: Path) -> None:
         done(path)
 
 
-def test_a_folder_that_is_missing_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_gives_one_line(tmp_path: Path) -> None:
     for name in ("runs.db", "runs.ndjson"):
         with pytest.raises(ProfilerError, match="cannot append"):
             append(tmp_path / "none" / name, row())

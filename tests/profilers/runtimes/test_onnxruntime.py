@@ -214,7 +214,7 @@ def test_images_that_the_model_does_not_take_are_one_line(tmp_path: Path) -> Non
     )
 
 
-def test_a_model_that_fails_as_it_runs_is_one_line(tmp_path: Path) -> None:
+def test_a_model_that_fails_as_it_runs_gives_one_line(tmp_path: Path) -> None:
     nodes = [node("Reshape", "x s", "y")]
     path = files.save(files.model(nodes, [values("s", [7, 5], "int64")], {"x": ["b", 3]}), tmp_path / "net.onnx")
     with pytest.raises(ModelError, match=r"^the model on a batch of 4x3 ") as error:
@@ -222,7 +222,7 @@ def test_a_model_that_fails_as_it_runs_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_an_operator_that_onnx_runtime_does_not_have_is_one_line(tmp_path: Path) -> None:
+def test_an_operator_that_onnx_runtime_does_not_have_gives_one_line(tmp_path: Path) -> None:
     path = files.save(files.model([node("Nonesuch", "x", "y")], [], {"x": ["b", 3]}), tmp_path / "net.onnx")
     assert "Nonesuch" in refused(path)
 
@@ -246,7 +246,7 @@ def test_threads_are_those_that_somebody_asks_of_every_library(monkeypatch: pyte
     assert threads() >= 1
 
 
-def test_a_device_that_this_onnx_runtime_does_not_have_is_one_line(net: Path) -> None:
+def test_a_device_that_this_onnx_runtime_does_not_have_gives_one_line(net: Path) -> None:
     with pytest.raises(ValueError, match="is not one of auto, cpu, cuda"):
         OnnxRuntime().find_device("mps")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():

@@ -62,7 +62,7 @@ def test_complex_weights_are_refused_in_a_precision_that_does_not_hold_them() ->
         prepare(fresh("Complex", precision="bf16"), "cpu")
 
 
-def test_complex_numbers_beside_the_weights_stay_what_they_are() -> None:
+def test_complex_numbers_beside_the_weights_stay_unchanged() -> None:
     module = prepared_module(fresh("Rotary", precision="bf16"))
     assert module.head.weight.dtype == torch.bfloat16
     assert module.turns.tolist() == [1j] * 4
@@ -79,7 +79,7 @@ def test_a_factory_alone_gives_a_network_with_fresh_weights_and_says_so() -> Non
     assert fresh("lazy").candidate == "lazy-b3"
 
 
-def test_torchscript_is_not_compiled_and_that_is_said_before_anything_is_measured(tmp_path: Path) -> None:
+def test_torchscript_is_not_compiled_and_that_is_reported_before_anything_is_measured(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.script(nn.Linear(8, 2)).save(str(tmp_path / "net.pt"))

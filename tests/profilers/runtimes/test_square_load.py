@@ -32,6 +32,6 @@ def test_a_load_works_while_it_is_on_and_ends_with_its_block() -> None:
     assert threading.active_count() == threads
 
 
-def test_a_device_that_torch_does_not_have_is_one_line() -> None:
+def test_a_device_that_torch_does_not_have_gives_one_line() -> None:
     with pytest.raises(ProfilerError, match="torch cannot use nvml:1"), square_load("nvml:1"):
         pass

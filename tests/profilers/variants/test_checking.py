@@ -74,7 +74,7 @@ def test_scores_are_compared_by_difference_and_by_class() -> None:
     assert tolerance((parent / 100).astype(np.float32)) == pytest.approx(1e-4)
 
 
-def test_a_score_that_is_no_number_agrees_with_nothing() -> None:
+def test_a_score_that_is_not_a_number_agrees_with_nothing() -> None:
     parent = np.array([[1.0, 2.0], [3.0, 1.0]], np.float32)
     found = compare_scores(np.array([[1.0, np.nan], [3.0, 1.0]], np.float32), parent)
     assert (found.max_logit_difference, found.agreement) == (np.inf, 0.5)

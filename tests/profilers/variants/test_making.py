@@ -46,9 +46,7 @@ def checked_here(material: Material) -> Check:
 
 
 @pytest.mark.parametrize("name", ["fold", "bf16", "prune-50"])
-def test_a_variant_is_one_file_and_what_is_known_of_it(
-    material: Material, tmp_path: Path, checked_here: Check, name: str
-) -> None:
+def test_a_variant_is_one_file_with_its_facts(material: Material, tmp_path: Path, checked_here: Check, name: str) -> None:
     (variant,) = parse_variants(name)
     path = tmp_path / f"a-{name}.pt2"
     made = make(variant, material, path, DEVICE, checked_here, epochs=1)

@@ -33,7 +33,7 @@ def test_names_are_read_in_their_order_and_each_once() -> None:
         ("PRUNE-25", "there is no variant 'PRUNE-25'"),
     ],
 )
-def test_what_is_no_variant_is_named(text: str, words: str) -> None:
+def test_anything_but_a_variant_is_named(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parse_variants(text)
 

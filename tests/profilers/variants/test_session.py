@@ -119,7 +119,7 @@ def test_what_failed_is_a_row_with_its_reason(rows: list[dict[str, Any]]) -> Non
         (("--factory-args", "{"), "--factory-args is not JSON"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(
+def test_bad_input_gives_one_line_and_writes_nothing(
     weights: Path, tmp_path: Path, ecosel: Callable[..., Any], arguments: tuple[str, ...], words: str
 ) -> None:
     options = [*COMMON, "-o", tmp_path / "out", *arguments]

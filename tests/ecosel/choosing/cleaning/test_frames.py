@@ -73,7 +73,7 @@ def test_other_libraries_are_read_too() -> None:
         ("accelerator", [0.5, 0.7], None), ("mapping", [0.1, 0.2], None),
     ],
 )  # fmt: skip
-def test_an_end_is_suggested_for_what_is_called_as_a_share_is_and_never_taken(
+def test_an_ideal_is_suggested_for_columns_named_like_a_share_but_never_used(
     name: str, values: list[float], end: int | None
 ) -> None:
     selection = select(pl.DataFrame({name: values, "ms": [5, 2]}), {name: "max", "ms": "min"})
@@ -84,7 +84,7 @@ def test_an_end_is_suggested_for_what_is_called_as_a_share_is_and_never_taken(
     assert selection.to_dict()["rule"]["ideal_from"] == {name: "front", "ms": "zero"}
 
 
-def test_where_an_ideal_comes_from_is_told_for_each_objective() -> None:
+def test_where_an_ideal_comes_from_is_reported_for_each_objective() -> None:
     frame = pl.DataFrame({"accuracy": [0.9, 0.8], "ms": [5, -2], "top1": [90, 80]})
     selection = select(frame, {"accuracy": "max", "top1": "max", "ms": "min"}, ideal={"top1": 100})
     assert selection.to_dict()["rule"]["ideal_from"] == {"accuracy": "known", "top1": "given", "ms": "front"}

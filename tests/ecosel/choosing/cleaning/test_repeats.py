@@ -87,6 +87,6 @@ def test_errors_by_other_usual_names_count(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["acc_error", "acc_seconds", "accse", "accuracy_std", "acc_step"])
-def test_other_columns_are_no_errors(name: str) -> None:
+def test_other_columns_are_not_errors(name: str) -> None:
     frame = pl.DataFrame({"acc": [0.9, 0.8], "ms": [5, 2], name: [0.01, 0.02]})
     assert select(frame, {"acc": "max", "ms": "min"}).choices[0].resampling is None

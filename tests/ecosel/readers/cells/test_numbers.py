@@ -62,7 +62,7 @@ def test_truth_values_count_as_0_and_1() -> None:
         (["12" + "y" * 200], r"\.\.\. in row 0"),
     ],
 )
-def test_a_cell_that_is_no_number_stops_with_its_row(cells: list[str], message: str) -> None:
+def test_a_cell_that_is_not_a_number_stops_with_its_row(cells: list[str], message: str) -> None:
     with pytest.raises(ArchiveError, match=message):
         read(*cells)
 
@@ -72,7 +72,7 @@ def test_cells_of_another_type_stop_with_their_type() -> None:
         read([1, 2])
 
 
-def test_the_number_of_unreadable_cells_is_told() -> None:
+def test_the_number_of_unreadable_cells_is_reported() -> None:
     with pytest.raises(ArchiveError, match="2 such cells"):
         read("a", "1", "b")
 

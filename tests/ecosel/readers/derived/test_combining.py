@@ -136,9 +136,7 @@ def test_a_join_agrees_with_a_slow_twin(tmp_path: Path, ecosel: Callable[..., An
     assert document["archive"]["used"] == len(both)
 
 
-def test_files_with_other_columns_are_put_together_where_the_objectives_stand_in_each(
-    tmp_path: Path, ecosel: Callable[..., Any]
-) -> None:
+def test_files_with_other_columns_are_combined_if_each_has_the_objectives(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     (tmp_path / "a.json").write_text('{"run": "a", "top1": 80, "ms": 2, "gpu.0.power": 100}')
     (tmp_path / "b.json").write_text('{"run": "b", "top1": 82, "ms": 4}')
     (tmp_path / "c.json").write_text('{"run": "c", "top1": "85", "ms": 9.5, "gpu.1.power": "n/a", "note": [1]}')

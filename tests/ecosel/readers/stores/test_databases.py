@@ -30,7 +30,7 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_mlflow_runs_give_the_same_selection_and_a_nan_is_no_zero(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+def test_mlflow_runs_give_the_same_selection_and_a_nan_is_not_zero(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param
 
@@ -251,7 +251,7 @@ def test_several_studies_are_one_archive_and_state_what_they_agree_in(tmp_path: 
     assert f"/a.db / number {front[0]} (and 1 more that tie)" in answer
 
 
-def test_an_old_optuna_schema_is_told(tmp_path: Path) -> None:
+def test_an_old_optuna_schema_is_reported(tmp_path: Path) -> None:
     study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'old.db'}")
     study.optimize(lambda trial: 1.0, n_trials=1)
     with sqlite3.connect(tmp_path / "old.db") as database:
@@ -260,7 +260,7 @@ def test_an_old_optuna_schema_is_told(tmp_path: Path) -> None:
         open_archive([str(tmp_path / "old.db")])
 
 
-def test_an_mlflow_file_store_without_a_run_is_told(tmp_path: Path) -> None:
+def test_an_mlflow_file_store_without_a_run_is_reported(tmp_path: Path) -> None:
     (tmp_path / "mlruns" / "0").mkdir(parents=True)
     (tmp_path / "mlruns" / "0" / "meta.yaml").write_text("experiment_id: '0'\nname: Default\n")
     for folder in (tmp_path, tmp_path / "mlruns"):

@@ -111,7 +111,7 @@ def test_a_row_of_another_length_is_named(tmp_path: Path, text: str, words: str,
         " a , b,\tc \n1, 2 ,3\n 4,5,6 \n",
     ],
 )
-def test_what_stands_around_the_table_is_no_row(tmp_path: Path, text: str, packed: str) -> None:
+def test_lines_around_the_table_are_not_rows(tmp_path: Path, text: str, packed: str) -> None:
     frame = read(tmp_path, text, packed=packed)
     assert {name: [int(cell) for cell in cells] for name, cells in frame.items()} == {"a": [1, 4], "b": [2, 5], "c": [3, 6]}
 
@@ -121,7 +121,7 @@ def test_an_empty_last_cell_is_a_missing_value_and_a_row_of_separators_a_row(tmp
     assert read(tmp_path, 'a,b,c\n"1, 2",2,\n\n4,5,6\n')["b"] == [2, 5]
 
 
-def test_a_number_sign_that_begins_a_cell_is_no_comment(tmp_path: Path) -> None:
+def test_a_number_sign_that_begins_a_cell_is_not_a_comment(tmp_path: Path) -> None:
     assert read(tmp_path, "rank,acc\n#1,2\n#2,3\n")["rank"] == ["#1", "#2"]
     assert read(tmp_path, "#,model,acc\n1,x,2\n2,y,3\n")["#"] == [1, 2]
 

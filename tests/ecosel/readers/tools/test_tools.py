@@ -71,7 +71,7 @@ def test_an_optuna_journal_is_read_as_its_study(journal: Path, ecosel: Callable[
     assert "no study 'x'; it has: nets" in ecosel("select", journal, "--study", "x").err
 
 
-def test_a_damaged_journal_is_told(tmp_path: Path) -> None:
+def test_a_damaged_journal_is_reported(tmp_path: Path) -> None:
     (tmp_path / "j.log").write_text('{"op_code": 4, "study_id": 0}\n{"op_code": 0}\n')
     with pytest.raises(ArchiveError, match="the operations of the journal are inconsistent"):
         open_archive([str(tmp_path / "j.log")])

@@ -43,7 +43,7 @@ def test_the_best_so_far_counts_models_whose_costs_were_never_measured() -> None
     assert "so far of 48 models: 99.9\u00a0%, reached at birth 55" in figures[1].words
 
 
-def test_a_winner_without_parents_is_said_to_have_none() -> None:
+def test_a_winner_without_parents_has_none() -> None:
     selection, rows = selected(evolved(60).with_columns(pl.lit("[]").alias("parents")))
     figures = run_charts(selection, rows, group_views(selection))
     assert "has no parents here" in figures[-1].words

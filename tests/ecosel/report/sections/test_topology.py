@@ -40,7 +40,7 @@ def test_text_and_lists_are_read(cell: Any) -> None:
     [(None, "holds no topology"), ("{", "not JSON"), ("[" * 100_000, "not JSON"), ("{}", "not a list of layers"),
      ('[{"kernel": 3}]', "not a list"), ('[{"op": 3}]', "not a list"), (json.dumps([{"op": "x"}] * 201), "201 layers")],
 )  # fmt: skip
-def test_a_cell_that_is_no_topology_says_so_in_place_of_a_drawing(cell: Any, message: str) -> None:
+def test_a_cell_that_is_not_a_topology_says_so_in_place_of_a_drawing(cell: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_topology(cell)
     selection, rows = selected(evolved().with_columns(pl.lit(cell, dtype=pl.String).alias("topology")))

@@ -62,7 +62,7 @@ def test_a_head_points_along_its_arrow(right: float, up: float, turned: float) -
     assert _angle(right, up) == pytest.approx(turned)
 
 
-def test_slots_that_did_nothing_are_said_with_what_they_cost() -> None:
+def test_slots_that_did_nothing_are_reported_with_what_they_cost() -> None:
     words = "net: 2 slots did nothing: a dropout, a pool; the network as drawn takes 1.08 times as long"
     assert redundancies(ROWS) == [words]
 

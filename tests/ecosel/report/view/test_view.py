@@ -30,7 +30,7 @@ def test_letters_of_the_paper_are_those_of_its_table() -> None:
     assert [(model.letter, YOUNG["model"][model.row]) for model in letters] == [(c, c) for c in "ABCDEFGHIJ"]
 
 
-def test_letters_go_on_after_z() -> None:
+def test_letters_continue_after_z() -> None:
     assert [letter(k) for k in (0, 25, 26, 51, 52, 701, 702)] == ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]
 
 
@@ -123,7 +123,7 @@ def test_cells_of_a_logarithmic_heat_map_hold_their_points() -> None:
     assert inside.height == densest["n"]
 
 
-def test_the_range_of_interest_leaves_out_what_guesses() -> None:
+def test_the_range_of_interest_leaves_out_models_that_guess() -> None:
     frame = pl.concat(
         [archive(300), archive(300).head(1).with_columns(accuracy=pl.lit(0.01), parameters=pl.lit(1, dtype=pl.Int64))]
     )

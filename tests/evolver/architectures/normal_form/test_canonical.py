@@ -209,7 +209,7 @@ def test_gradients_are_the_same_too() -> None:
         torch.testing.assert_close(weights.grad, others.grad, atol=1e-12, rtol=1e-9)
 
 
-def test_a_drawing_has_what_each_kind_of_layer_is_drawn_with() -> None:
+def test_a_drawing_has_the_facts_of_each_kind_of_layer() -> None:
     genome = genome_of(
         convolution(16, (3, 5), (2, 1)),
         RELU,

@@ -36,7 +36,7 @@ def test_searches_are_compared_by_what_they_chose(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_that_is_no_archive_is_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_gives_one_line(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "other.db")) as database, database:
         database.execute("CREATE TABLE trials (id)")
     with pytest.raises(ArchiveError, match="is not an archive of ecosel evolve"):

@@ -119,7 +119,7 @@ def test_a_sensor_as_fast_as_the_polls_is_unidentifiable() -> None:
     assert found.reasons[0] == "update period: it updates about as fast as it is polled, every 1 ms"
 
 
-def test_irregular_changes_are_no_period() -> None:
+def test_irregular_changes_are_not_a_period() -> None:
     rng = np.random.default_rng(5)
     times = np.arange(0, 10, 0.001)
     changes = np.cumsum(np.exp(rng.uniform(np.log(0.01), np.log(1.0), 200)))

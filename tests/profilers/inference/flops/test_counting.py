@@ -130,7 +130,7 @@ def test_convolutions_count_by_groups_and_backwards() -> None:
     assert counted(convolutions(), IMAGES) == (CONVOLUTIONS, None)
 
 
-def test_what_torchscript_fuses_out_of_sight_is_named() -> None:
+def test_groups_that_torchscript_fuses_are_named() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.jit.optimize_for_inference(torch.jit.script(convolutions()))

@@ -44,7 +44,7 @@ def test_current_and_voltage_stand_in_for_power(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("status", ["Charging", "Full", "Not charging", "Unknown"])
-def test_on_the_mains_a_battery_is_no_meter(machine: Machine, status: str) -> None:
+def test_on_the_mains_a_battery_is_not_a_meter(machine: Machine, status: str) -> None:
     put(machine, status=status, power_now=9_000_000)
     with pytest.raises(MeterError, match=rf"only while it discharges \(BAT0 is {status}\); unplug the mains"):
         opened(machine)

@@ -40,7 +40,7 @@ def test_nano_is_read_at_the_5_v_input(machine: Machine) -> None:
     assert power_w(machine.hwmon("ina3221")) == pytest.approx(4.9 * 0.6, abs=0.006)
 
 
-def test_agx_orin_is_the_sum_of_its_rails_and_what_is_not_metered_is_named(machine: Machine) -> None:
+def test_agx_orin_is_the_sum_of_its_rails_and_unmetered_parts_are_named(machine: Machine) -> None:
     machine.ina3221(
         3, "1-0040", {1: ("VDD_GPU_SOC", 19_000, 400), 2: ("VDD_CPU_CV", 19_000, 100), 3: ("VIN_SYS_5V0", 5_000, 900)}
     )
@@ -80,7 +80,7 @@ def test_thor_has_power_in_microwatts_and_a_counter(machine: Machine) -> None:
     assert meter.capabilities().energy
 
 
-def test_a_usb_c_supply_is_no_rail(machine: Machine) -> None:
+def test_a_usb_c_supply_is_not_a_rail(machine: Machine) -> None:
     machine.chip(0, "ucsi_source_psy_1_00081".replace("_", "-"), "1-0008", {"in0_input": 5000, "curr1_input": 3000})
     with pytest.raises(MeterError, match="is the power that a USB-C supply offers, not the power drawn"):
         machine.hwmon("ucsi-source-psy-1-00081")
@@ -125,14 +125,14 @@ def test_an_amd_gpu_may_have_both_powers_or_one(machine: Machine) -> None:
     assert both.average_power_w == pytest.approx(120, abs=0.3)
 
 
-def test_an_apu_is_said_to_include_its_cpu(machine: Machine) -> None:
+def test_an_apu_is_described_as_including_its_cpu(machine: Machine) -> None:
     folder = machine.chip(5, "amdgpu", "0000:c1:00.0", {"in0_label": "vddgfx", "in1_label": "vddnb", "power1_input": 15_000_000})
     machine.moves(f"{folder}/power1_input", 1_000)
     assert machine.hwmon("amdgpu").scope == "the APU, including its CPU (amdgpu at 0000:c1:00.0)"
 
 
 @pytest.mark.parametrize("absent", [65_535, 65_535_000, 65_535_000_000])
-def test_a_field_that_stands_for_absent_is_no_power(machine: Machine, absent: int) -> None:
+def test_a_field_that_stands_for_absent_is_not_power(machine: Machine, absent: int) -> None:
     folder = machine.chip(5, "amdgpu", "0000:03:00.0", {"power1_input": absent})
     with pytest.raises(MeterError, match="means no reading"):
         machine.hwmon("amdgpu")
@@ -144,7 +144,7 @@ def test_a_field_that_stands_for_absent_is_no_power(machine: Machine, absent: in
         meter.read()
 
 
-def test_a_second_die_that_reads_0_is_no_meter(machine: Machine) -> None:
+def test_a_second_die_that_reads_0_is_not_a_meter(machine: Machine) -> None:
     machine.chip(6, "amdgpu", "0000:83:00.0", {"power1_average": 0})
     with pytest.raises(MeterError, match="reads 0 W, which is impossible"):
         machine.hwmon("amdgpu")
@@ -189,7 +189,7 @@ def test_i915_names_no_label(machine: Machine) -> None:
     assert machine.hwmon("i915").capabilities().energy
 
 
-def test_a_counter_that_stands_still_is_no_meter(machine: Machine) -> None:
+def test_a_counter_that_stands_still_is_not_a_meter(machine: Machine) -> None:
     machine.chip(7, "i915", "0000:03:00.0", {"energy1_input": 5_000_000})
     with pytest.raises(MeterError, match="stood still at 5 J for 2 s"):
         machine.hwmon("i915")

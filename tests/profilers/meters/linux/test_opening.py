@@ -52,7 +52,7 @@ def test_a_laptop_that_discharges_is_measured_by_its_battery_and_one_that_charge
     )
 
 
-def test_devices_label_what_nobody_has_seen_on_hardware(machine: Machine) -> None:
+def test_devices_label_meters_never_verified_on_hardware(machine: Machine) -> None:
     orin_nano(machine)
     gpu = machine.chip(9, "amdgpu", "0000:03:00.0", {"power1_average": 30_000_000})
     machine.moves(f"{gpu}/power1_average", 1_000)

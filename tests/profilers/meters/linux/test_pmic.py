@@ -53,7 +53,7 @@ def test_twelve_rails_are_paired_by_name_and_added(machine: Machine, script: Scr
     assert meter.name == "pmic"
 
 
-def test_a_rail_that_is_missing_later_is_no_smaller_sum(machine: Machine, script: Script, tmp_path: Path) -> None:
+def test_a_rail_that_is_missing_later_is_not_a_smaller_sum(machine: Machine, script: Script, tmp_path: Path) -> None:
     script(answers(LINES, tmp_path))
     meter = open_pmic("", "cpu")
     script(answers(LINES[1:], tmp_path))
@@ -73,7 +73,7 @@ def test_a_rail_that_is_missing_later_is_no_smaller_sum(machine: Machine, script
         ("echo 3V3_SYS_A 'current(1)=--A'; echo 3V3_SYS_V 'volt(9)=3V'", "lists no rail with a current and a voltage"),
     ],
 )
-def test_what_the_command_cannot_say_is_no_meter(script: Script, lines: str, words: str) -> None:
+def test_a_command_without_readings_is_not_a_meter(script: Script, lines: str, words: str) -> None:
     script(lines)
     with pytest.raises(MeterError, match=re.escape(words)):
         pmic.supply()

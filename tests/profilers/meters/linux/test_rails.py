@@ -38,7 +38,7 @@ def test_a_rail_may_be_0_but_the_sum_may_not() -> None:
 @pytest.mark.parametrize(
     ("watts", "words"), [(0.0, "reads 0 W"), (-3.0, "reads -3 W"), (2_000.0, "reads 2000 W"), (float("nan"), "reads nan W")]
 )
-def test_what_cannot_be_is_no_meter(watts: float, words: str) -> None:
+def test_impossible_readings_are_not_a_meter(watts: float, words: str) -> None:
     with pytest.raises(MeterError, match=f"a sum {words}, which is impossible"):
         meter_of(Time(), lambda: watts)
 

@@ -41,7 +41,7 @@ def test_what_stands_for_a_zone_without_monitoring_are_the_zones_inside(machine:
     assert meter.scope == "SCMI power of big + little; not metered: npu"
 
 
-def test_firmware_that_monitors_nothing_is_no_meter(machine: Machine) -> None:
+def test_firmware_that_monitors_nothing_is_not_a_meter(machine: Machine) -> None:
     zone(machine, "arm-scmi:0", "soc", "")
     with pytest.raises(MeterError, match=r"cannot be read \(soc\): the firmware does not monitor power"):
         scmi.supply(machine.root)

@@ -110,7 +110,7 @@ def test_an_old_driver_still_gives_power_counter_temperature_and_reasons(nvml_st
     assert "Function Not Found (nvmlDeviceGetFieldValues)" in " ".join(able["notes"])
 
 
-def test_module_scope_is_used_where_the_gpu_alone_does_not_say_and_is_named(nvml_standin: Standin) -> None:
+def test_module_scope_is_used_and_named_if_the_gpu_has_no_reading(nvml_standin: Standin) -> None:
     functions = "fail nvmlDeviceGetPowerUsage 3\nfail nvmlDeviceGetTotalEnergyConsumption 3\nfail field:83:0 3\n"
     reading, able, _, scope = opened(nvml_standin(MOVING + "power 500\nmodule 1\n" + functions))
     assert (reading["power_w"], reading["average_power_w"]) == (500, 500)
@@ -119,7 +119,7 @@ def test_module_scope_is_used_where_the_gpu_alone_does_not_say_and_is_named(nvml
     assert able["notes"] == ["module scope: the GPU and everything on its supply, since the GPU does not report its own power"]
 
 
-def test_power_of_the_module_beside_a_counter_of_the_gpu_is_said(nvml_standin: Standin) -> None:
+def test_power_of_the_module_beside_a_counter_of_the_gpu_is_reported(nvml_standin: Standin) -> None:
     _, able, _, _ = opened(nvml_standin(MOVING + "module 1\nfail nvmlDeviceGetPowerUsage 3\n"))
     assert "power and counter have different scopes, so they cannot be compared" in able["notes"]
 
@@ -144,7 +144,7 @@ def test_an_idle_board_alone_has_no_slowdowns_and_no_others(nvml_standin: Standi
 
 # Zeus tells by the architecture whether there is a counter; a board may have the call and no counter behind it.
 @pytest.mark.parametrize("fault", ["frozen 1", "counter 0\npower 0", "raw field:191:0 0\nraw field:83:0 0\nraw nvmlDeviceGetTotalEnergyConsumption 0"])  # fmt: skip
-def test_a_counter_that_does_not_grow_is_no_capability(nvml_standin: Standin, fault: str) -> None:
+def test_a_counter_that_does_not_grow_is_not_a_capability(nvml_standin: Standin, fault: str) -> None:
     reading, able, _, _ = child(
         nvml_standin(f"{MOVING}{fault}\nraw field:186:0 80000\nraw field:185:0 80000\n"),
         "m = open_meter()\nanswer(reading(m), m.capabilities(), 0, 0)",

@@ -160,7 +160,7 @@ def test_a_file_that_is_cut_short_anywhere_ends_in_one_line_or_has_lost_an_end_t
     assert not any("\n" in refusal for refusal in refusals)
 
 
-def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
+def test_names_that_are_not_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(files.network().SerializeToString().replace(b"Relu", b"Re\xff\xfe"))
     assert "has names that are not text" in refused(path)

@@ -75,7 +75,7 @@ def test_statistics_of_a_batch_norm_are_buffers() -> None:
     assert (found.buffers, found.bytes) == (8, 64)
 
 
-def test_numbers_that_are_not_counted_are_said() -> None:
+def test_numbers_that_are_not_counted_are_reported() -> None:
     made = files.model(
         [node("Sub", "x m", "n"), node("Conv", "n w", "y")],
         [tensor("m", 4, 8, 8), tensor("w", 2, 4, 1, 1)],

@@ -44,7 +44,7 @@ class Table(torch.nn.Module):  # type: ignore[misc,name-defined]
 
 
 @pytest.mark.parametrize("args", [(torch.zeros(4, 5), torch.zeros(5, 3)), (torch.zeros(5), torch.zeros(5))])
-def test_inputs_without_one_batch_are_unknown_and_said_to_be(args: Any, tmp_path: Path) -> None:
+def test_inputs_without_one_batch_are_unknown_and_labelled(args: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.pt2"
     torch.export.save(torch.export.export(Table(), args), path)
     model = open_model(str(path), trust=True)

@@ -53,7 +53,7 @@ def test_a_program_that_was_saved_in_evaluation_mode_is_left_as_it_is(save: Any,
     assert not any("training mode" in note for note in open_model(str(path), trust=True).notes)
 
 
-def test_random_numbers_that_no_switch_reaches_are_said(tmp_path: Path) -> None:
+def test_random_numbers_that_no_switch_reaches_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "net.pt2"
     program = torch.export.export(network().train(), (IMAGES,)).run_decompositions()
     torch.export.save(program, path)

@@ -52,7 +52,7 @@ def test_what_was_assumed_of_a_checkpoint_is_noted(network: Any, tmp_path: Path)
         (lambda state: [state.pop(key) for key in list(state)[:5]], "it lacks conv.weight, conv.bias, norm.weight and 2 more"),
     ],
 )
-def test_weights_that_do_not_fit_are_told_by_example(
+def test_weights_that_do_not_fit_are_reported_by_example(
     spoil: Callable[[Any], Any], said: str, network: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / "model.pt"
@@ -70,7 +70,7 @@ def test_a_checkpoint_with_a_harmless_class_still_needs_trust_and_then_gives_its
     assert opened.format == "state_dict"
 
 
-def test_no_weights_at_all_are_told(tmp_path: Path) -> None:
+def test_no_weights_at_all_are_reported(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "loss": 0.2}, tmp_path / "model.pt")
     assert "holds no state_dict (entries 'epoch', 'loss')" in refused(tmp_path / "model.pt", factory=FACTORY)
     torch.save(torch.zeros(3), tmp_path / "model.pt")
@@ -150,14 +150,14 @@ def test_an_averaged_model_is_its_module(tmp_path: Path) -> None:
     assert has_ones(filled(averaged.state_dict(), tmp_path))
 
 
-def test_what_lightning_keeps_beside_the_network_is_left_out_and_said(tmp_path: Path) -> None:
+def test_numbers_that_lightning_keeps_beside_the_network_are_left_out_and_reported(tmp_path: Path) -> None:
     content = {"state_dict": ones("model.") | {"criterion.weight": torch.ones(3)}, "epoch": 1}
     model = filled(content, tmp_path)
     assert has_ones(model)
     assert "1 key of the file left out: criterion.weight" in model.notes
 
 
-def test_keys_too_many_and_too_few_are_refused_unless_told_and_then_counted(tmp_path: Path) -> None:
+def test_surplus_and_missing_keys_are_refused_or_on_request_counted(tmp_path: Path) -> None:
     content = ones() | {"2.weight": torch.ones(2)}
     del content["1.bias"]
     with pytest.raises(

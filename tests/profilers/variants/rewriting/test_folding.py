@@ -63,7 +63,7 @@ def test_a_norm_that_no_layer_feeds_alone_stays() -> None:
     assert changes == ()
 
 
-def test_layers_that_give_what_they_are_given_go() -> None:
+def test_layers_that_return_their_input_are_removed() -> None:
     network = nn.Sequential(
         nn.MaxPool2d(1), nn.AdaptiveAvgPool2d(8), nn.Conv2d(1, 4, 8), nn.Flatten(), nn.Identity(), nn.Flatten(), nn.Linear(4, 3)
     ).eval()
