@@ -48,7 +48,7 @@ def main() -> None:
     # inputs as short as most of the corpus: the shorter they are, the more of them there are in a second
     longest = min(_LONGEST, max(_SMALL, *sorted(map(len, contents))[: 1 + len(contents) // 2]))
     options = [
-        f"-max_total_time={given.seconds}", f"-runs={given.runs}", f"-seed={given.seed}", f"-max_len={longest}", "-timeout=10",
+        f"-max_total_time={given.seconds}", f"-runs={given.runs}", f"-seed={given.seed}", f"-max_len={longest}", "-timeout=60",
         "-rss_limit_mb=3000", "-print_final_stats=1", f"-artifact_prefix={found.folder}/", str(started),
     ]  # fmt: skip
 

@@ -37,7 +37,7 @@ def fuzz(
         def read() -> None:
             while time.monotonic() - began < seconds and (k := int.from_bytes(at, "little")) != runs:
                 content = damaged(contents, random.Random(f"{seed}-{k}"))
-                signal.alarm(10)
+                signal.alarm(60)
                 try:
                     target(content)
                 except Exception as error:
