@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -20,10 +21,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for those that are given 
 # each child would compile every module again
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# modules are not garbage: to collect while they load would take 3 s of the processor in each worker
+gc.disable()
 
 # a busy machine turns no test red; what failed is printed as code that gives it again
 settings.register_profile("ecosel", deadline=None, print_blob=True, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ecosel")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -170,14 +171,9 @@ class ChildProcess:
         self._pipe = Connection(ours.detach())
         self._log = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115
         with theirs:
+            numbers = map(str, (theirs.fileno(), os.getpid(), self.slot.memory_bytes))
             self._child = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    _BOOT,
-                    json.dumps(sys.path),
-                    *map(str, (theirs.fileno(), os.getpid(), self.slot.memory_bytes)),
-                ],
+                [sys.executable, "-c", _BOOT, json.dumps(sys.path), *numbers],
                 stdin=subprocess.DEVNULL,
                 stdout=2 if self._shows else self._log,
                 stderr=2 if self._shows else self._log,
@@ -269,7 +265,12 @@ def _answer(
 ) -> None:
     try:
         module_name, _, name = entry.partition(":")
-        module = importlib.import_module(module_name)
+        if module_name not in sys.modules:
+            gc.disable()  # modules are not garbage
+            importlib.import_module(module_name)
+            gc.freeze()
+            gc.enable()
+        module = sys.modules[module_name]
         if prepare is not None and (entry, prepare) not in prepared and hasattr(module, "prepare"):
             module.prepare(prepare)
             prepared.add((entry, prepare))
