@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,16 +14,21 @@ from profilers.models.torch_errors import in_one_line
 from profilers.runtimes.onnx_batches import FeedBatch, Feeds
 
 _LOOPS = 1000
+# How many times as long as a measurement one batch may take, before the model counts as one that never ends.
+_LONGEST = 10
 
 
 class OnnxInference:
     """A session and the batches of one pass; a run includes copies to and from a GPU, as in mode `paper`."""
 
-    def __init__(self, session: Any, batches: Sequence[FeedBatch], /, *, seed: int, flops: tuple[int | None, str | None]) -> None:
+    def __init__(
+        self, session: Any, batches: Sequence[FeedBatch], /, *, seed: int, flops: tuple[int | None, str | None], max_s: float
+    ) -> None:
         self._session = session  # onnxruntime.InferenceSession, which has no types
         self.batches_of = batches
         self._order = RandomOrder(len(batches), seed)
         self._flops = flops
+        self._max_s = max_s
 
     @property
     def batches(self) -> int:
@@ -41,7 +47,9 @@ class OnnxInference:
         return ()
 
     def try_out(self) -> None:
-        self.run_each_size()
+        for batch in {batch.images: batch for batch in self.batches_of}.values():
+            with _running(batch):
+                run_in_time(self._session, batch.feeds, max_s=self._max_s)
 
     def ready(self, batches: int, /) -> int:
         return batches
@@ -88,6 +96,27 @@ class OnnxInference:
     def compiling(self) -> Iterator[None]:
         raise ModelError("ONNX Runtime compiles every model as it opens it")
         yield
+
+
+def run_in_time(session: Any, feeds: Feeds, /, *, max_s: float) -> Any:
+    """Run one batch and return its outputs; raise ModelError if it takes ten times as long as a whole measurement may."""
+    from onnxruntime import RunOptions
+
+    options = RunOptions()
+    watch = threading.Timer(_LONGEST * max_s, setattr, (options, "terminate", True))
+    watch.daemon = True
+    watch.start()
+    try:
+        return session.run(None, feeds, options)
+    except Exception as error:
+        if not options.terminate:
+            raise
+        raise ModelError(
+            f"the model does not finish one batch within {_LONGEST * max_s:g} s (does it loop for ever?);"
+            " if it is that slow, raise --max-seconds"
+        ) from error
+    finally:
+        watch.cancel()
 
 
 def _run_all(run: Callable[[None, Feeds], object], chosen: Sequence[FeedBatch]) -> int:

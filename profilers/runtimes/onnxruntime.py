@@ -24,7 +24,7 @@ from profilers.models.onnx.precision import precision_of
 from profilers.models.onnx.shapes import check_memory, inputs_of, shapes_of
 from profilers.models.torch_errors import in_one_line
 from profilers.runtimes.onnx_batches import FeedBatch, make_batches
-from profilers.runtimes.onnx_inference import OnnxInference
+from profilers.runtimes.onnx_inference import OnnxInference, run_in_time
 
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _FATAL = 4  # the lowest severity shown from its log; failures are also raised
@@ -64,14 +64,14 @@ class OnnxRuntime:
         parameters, precision = count_parameters(model, constants), precision_of(model, constants)
         rest = left_out(model, constants)
         batches = make_batches(settings, inputs_of(model), data)
-        flops = _flops(file, model, max(batches, key=lambda batch: batch.images))
+        flops = _flops(file, model, max(batches, key=lambda batch: batch.images), settings.plan.max_s)
         del model, constants
         session = _session(file, str(file), device)
         return Prepared(
             format="onnx",
             sha256=sha256,
             precision=precision,
-            inference=OnnxInference(session, batches, seed=settings.seed, flops=flops),
+            inference=OnnxInference(session, batches, seed=settings.seed, flops=flops, max_s=settings.plan.max_s),
             data=data,
             parameters=parameters,
             inputs=batches[0].shapes,
@@ -84,12 +84,12 @@ class OnnxRuntime:
         return installed("onnx", "onnxruntime", "onnxruntime-gpu")
 
 
-def _flops(file: Path, model: Any, full: FeedBatch) -> tuple[int | None, str | None]:
+def _flops(file: Path, model: Any, full: FeedBatch, max_s: float) -> tuple[int | None, str | None]:
     """Count the operations per image of a full batch, if its tensors fit into memory."""
     shapes = shapes_of(model, {name: array.shape for name, array in full.feeds.items()})
     check_memory(shapes)
     if needed := shapes_needed(model, shapes):
-        shapes |= _shapes_seen(file, full, needed)
+        shapes |= _shapes_seen(file, full, needed, max_s)
     total, reason = count_flops(model, shapes)
     return None if total is None else round(total / full.images), reason
 
@@ -120,7 +120,7 @@ def _session(file: Path, model: str | bytes, device: Device) -> Any:
     return session
 
 
-def _shapes_seen(file: Path, batch: FeedBatch, names: list[str]) -> dict[str, tuple[int, ...]]:
+def _shapes_seen(file: Path, batch: FeedBatch, names: list[str], max_s: float) -> dict[str, tuple[int, ...]]:
     """Run one batch with the shapes of some values as outputs; return nothing if that fails."""
     model = check_file(file)
     graph = model.graph
@@ -131,7 +131,7 @@ def _shapes_seen(file: Path, batch: FeedBatch, names: list[str]) -> dict[str, tu
     try:
         session = _session(file, model.SerializeToString(), Device("cpu", "cpu", "cpu"))
         with in_one_line("the shapes"):
-            found = session.run(None, batch.feeds)
+            found = run_in_time(session, batch.feeds, max_s=max_s)
     except ProfilerError:
         return {}
     return {name: tuple(shape.tolist()) for name, shape in zip(names, found, strict=True)}

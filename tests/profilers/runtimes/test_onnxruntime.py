@@ -23,6 +23,7 @@ from profilers.measuring.device import Device  # noqa: E402  needs onnxruntime
 from profilers.measuring.profile import Profiled, profile  # noqa: E402
 from profilers.measuring.runtime import Prepared, check  # noqa: E402
 from profilers.measuring.settings import Plan, ProfileSettings  # noqa: E402
+from profilers.runtimes.onnx_inference import run_in_time  # noqa: E402
 from profilers.runtimes.onnxruntime import OnnxRuntime, threads  # noqa: E402
 from tests.profilers.models.onnx import files  # noqa: E402
 from tests.profilers.models.onnx.files import helper, node, tensor, values  # noqa: E402
@@ -267,3 +268,17 @@ def test_a_nested_loop_of_names_does_not_hang(tmp_path: Path) -> None:
     made = files.model([node("Identity", "a", "b"), node("Identity", "b", "a"), node("MatMul", "x a", "y")], [], {"x": ["b", 3]})
     assert refused(files.save(made, tmp_path / "net.onnx"))
     assert helper
+
+
+def test_a_loop_that_never_ends_is_stopped(tmp_path: Path) -> None:
+    def known(name: str, kind: int, *sizes: int) -> Any:
+        return helper.make_tensor_value_info(name, kind, sizes)
+
+    taken = [known("i", 7), known("more", 9), known("v", 1, 2)]
+    turns = [node("Identity", "more", "on"), node("Identity", "v", "w")]
+    body = helper.make_graph(turns, "body", taken, [known("on", 9), known("w", 1, 2)])
+    loop = node("Loop", "n go x", "y", body=body)
+    made = files.model([loop], [values("n", 2**62, "int64"), values("go", True, "bool")], {"x": [2]})
+    session = onnxruntime.InferenceSession(made.SerializeToString())
+    with pytest.raises(ModelError, match="raise --max-seconds"):
+        run_in_time(session, {"x": np.zeros(2, np.float32)}, max_s=0.005)
