@@ -27,6 +27,8 @@ _CHUNK = 1 << 20
 _TIMES = 200
 # Bytes that a cell takes in Python while a database or document is read, and bytes allowed beyond the file's own size.
 _CELL_IN_MEMORY, _BESIDE = 32, 200_000_000
+# Bytes that a value of a JSON document takes, with its part of the lists and objects around it.
+_VALUE_IN_MEMORY = 120
 _SEPARATORS = re.compile(rb"[,;\t|\n]")
 
 
@@ -74,6 +76,11 @@ class Bounds:
         """Return the total number of values that records from a file of `size` bytes may have."""
         return self.cells(size) // 8 + size // 5
 
+    def check_values(self, path: str, count: int, size: int) -> None:
+        """Refuse a document that is read whole, if its values take far more memory than its `size` bytes."""
+        if count * _VALUE_IN_MEMORY > _BESIDE * (self.max_size / 10**9) + 4 * size:
+            self.refuse(path, f"its {count:,} values need too much memory for its size; write one record a line (NDJSON)")
+
     def check_content(self, path: str, length: int, size: int) -> None:
         """Refuse texts and blobs far longer than the file of `size` bytes that they come from."""
         if length > _BESIDE * (self.max_size / 10**9) + 4 * size:
@@ -109,18 +116,16 @@ class Bounds:
         if length > max(self.max_size, _TIMES * size):
             self.refuse(path, f"its texts are longer than {_TIMES} times its size and {said(self.max_size)}")
 
-    def check_text(self, path: str, source: Path | bytes, *, compressed: bool) -> int:
-        """Read a text in pieces; refuse it if it unpacks to too much, or has too many rows or too long a cell.
-
-        Return how long it is, unpacked.
-        """
+    def check_text(self, path: str, source: Path | bytes, *, compressed: bool) -> None:
+        """Read a text in pieces; refuse it if it unpacks to too much, or has too many rows or too long a cell."""
         size = size_of(source)
         if not compressed and size <= self.cell:  # too small for too many rows, too
-            return size
+            return
         with _opened(source) as file:
             most = max(self.max_size, _TIMES * size) if compressed else sys.maxsize
             reason = f"it unpacks to more than {_TIMES} times its size and {said(self.max_size)}"
-            return sum(map(len, self._checked(path, pieces(file, compressed=compressed), most, reason)))
+            for _ in self._checked(path, pieces(file, compressed=compressed), most, reason):
+                pass
 
     def drained(self, path: str, pieces: Iterable[bytes], *, is_text: bool) -> bytes:
         """Return everything that comes through a pipe, which may never end."""
@@ -253,19 +258,10 @@ def pieces(file: BinaryIO, *, compressed: bool, size: int = _CHUNK, head: bytes 
     yield from iter(lambda: unpacked.read(size), b"")
 
 
-class Pipe(io.RawIOBase):
-    """A pipe, preceded by the head already read from it."""
-
-    def __init__(self, head: bytes, stream: BinaryIO) -> None:
-        self._head, self._stream = io.BytesIO(head), stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        piece = self._head.read(len(buffer)) or self._stream.read(len(buffer))
-        buffer[: len(piece)] = piece
-        return len(piece)
+@contextmanager
+def pieces_of(source: Path | bytes, *, compressed: bool) -> Iterator[Iterator[bytes]]:
+    with _opened(source) as file:
+        yield pieces(file, compressed=compressed)
 
 
 def _zstd(file: BinaryIO) -> _Readable:

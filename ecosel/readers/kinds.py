@@ -9,6 +9,9 @@ from ecosel.errors import ArchiveError
 
 Kind = Literal["text", "JSON", "Parquet", "Arrow", "SQLite", "DuckDB", "workbook", "zip"]
 
+# How much of a file is looked at.
+SAMPLE_BYTES = 1 << 16
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # compression of text and JSON
 PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 # kinds by the ending of a file's name

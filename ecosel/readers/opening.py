@@ -11,29 +11,28 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from io import BufferedReader
-from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
 import polars as pl
 
 from ecosel.errors import ArchiveError
-from ecosel.readers.bounds import BOUNDS, Bounds, Pipe, pieces, size_of, unpacked, unpacked_head
+from ecosel.readers.bounds import BOUNDS, Bounds, size_of, unpacked, unpacked_head
 from ecosel.readers.cells.numerals import Mark, with_points
 from ecosel.readers.derived.combining import stack
-from ecosel.readers.kinds import PACKED, Kind, check_promise, kind_of
+from ecosel.readers.kinds import PACKED, SAMPLE_BYTES, UTF_16, Kind, check_promise, kind_of
+from ecosel.readers.pipes import drained
 from ecosel.readers.stores.sqlite import open_sqlite
 from ecosel.readers.stores.zipped import unzipped
 from ecosel.readers.table import RESERVED, Archive, from_lazy, without_blanks
 from ecosel.readers.text.aligned import is_aligned, is_markdown, open_markdown, with_tabs
 from ecosel.readers.text.delimited import open_delimited
 from ecosel.readers.text.documents import open_json
+from ecosel.readers.text.streamed import measured, open_streamed
 from ecosel.readers.tools.folders import open_folder
 from ecosel.readers.tools.wandb import spread_dicts
 
-_SAMPLE_BYTES = 1 << 16
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# JSON beyond this is read record by record, where it is records.
+_LARGE = 8_000_000
 # polars panics (which is not an Exception in Python) on some damaged Parquet and Arrow files
 _RAISED = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
@@ -125,18 +124,18 @@ def _open_one(path: str, asked: _Asked) -> Archive:
     if path not in ("-", "") and Path(path).is_dir():
         return _finished(open_folder(path, Path(path), study=asked.study, bounds=asked.bounds), name, asked, is_text=False)
     source = _source_of(path, name, asked.bounds)
-    head = source[:_SAMPLE_BYTES] if isinstance(source, bytes) else _head(source)
+    head = source[:SAMPLE_BYTES] if isinstance(source, bytes) else _head(source)
     if head.startswith(b"PK\x03\x04") and kind_of(name, head) == "zip":
         check_promise(name, source, "zip")
         source, asked = unzipped(name, source, table=asked.table, bounds=asked.bounds), replace(asked, table=None)
-        head = source[:_SAMPLE_BYTES]
-    if head.startswith(_UTF_16):
+        head = source[:SAMPLE_BYTES]
+    if head.startswith(UTF_16):
         source = _from_utf_16(name, source, asked.bounds)
-        head = source[:_SAMPLE_BYTES]
+        head = source[:SAMPLE_BYTES]
     if not head:
         raise ArchiveError(f"{name} is empty")
     packed = next((by for magic, by in PACKED.items() if head.startswith(magic)), None)
-    sample = unpacked_head(source, _SAMPLE_BYTES) if packed else head
+    sample = unpacked_head(source, SAMPLE_BYTES) if packed else head
     holds = kind_of(name, sample)
     check_promise(name, source, holds)
     _check_asked(name, holds, asked, sample, packed=bool(packed))
@@ -153,24 +152,15 @@ def _source_of(path: str, name: str, bounds: Bounds) -> Path | bytes:
     if path == "-" and sys.stdin is None:
         raise ArchiveError("standard input is closed")
     if path == "-":
-        return _drained(name, sys.stdin.buffer, bounds)
+        return drained(name, sys.stdin.buffer, bounds)
     source = Path(path)
     if not path or not source.exists():
         raise ArchiveError(f"there is no file {path or repr(path)}")
     if not source.is_file():  # a pipe, which can be read only once
         with source.open("rb") as stream:
-            return _drained(name, stream, bounds)
+            return drained(name, stream, bounds)
     # polars accepts only names in UTF-8
     return source if path == os.fsencode(path).decode("utf-8", "replace") else source.read_bytes()
-
-
-def _drained(name: str, stream: BinaryIO, bounds: Bounds) -> bytes:
-    """Return everything that comes through a pipe, unpacked; refuse it at once if its kind is not supported."""
-    head = stream.read(_SAMPLE_BYTES)
-    parts = pieces(BufferedReader(Pipe(head, stream)), compressed=head.startswith(tuple(PACKED)), head=head)
-    first = next(parts, b"")
-    is_text = not first.startswith(_UTF_16) and kind_of(name, first) in ("text", "JSON")
-    return bounds.drained(name, chain([first], parts), is_text=is_text)
 
 
 def _from_utf_16(name: str, source: Path | bytes, bounds: Bounds) -> bytes:
@@ -238,18 +228,24 @@ def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, pac
 
         return open_workbook(name, source, table=asked.table, bounds=asked.bounds)
     if holds == "JSON":
-        text = _lines(source) if packed else _decode(name, source if isinstance(source, bytes) else source.read_bytes())
+        length, values = measured(source, compressed=packed)
+        if length > _LARGE and asked.table is None:
+            streamed = open_streamed(name, source, length=length, compressed=packed, bounds=asked.bounds)
+            if streamed is not None:
+                return streamed
+        asked.bounds.check_values(name, values, length)
+        text = _whole(name, source, packed=packed)
         return open_json(name, text, table=asked.table, study=asked.study, bounds=asked.bounds, names=asked.names)
     if b"\r" in sample and b"\n" not in sample:
         raise ArchiveError(f"{name}: its lines end in bare carriage returns; convert it: tr '\\r' '\\n'")
-    text = _decode(name, sample, final=len(sample) < _SAMPLE_BYTES)
+    text = _decode(name, sample, final=len(sample) < SAMPLE_BYTES)
     is_shown = is_markdown(text)
-    if is_shown or is_aligned(name, text, is_whole=len(sample) < _SAMPLE_BYTES):
-        whole = _lines(source) if packed else _decode(name, source if isinstance(source, bytes) else source.read_bytes())
+    if is_shown or is_aligned(name, text, is_whole=len(sample) < SAMPLE_BYTES):
+        whole = _whole(name, source, packed=packed)
         if is_shown:
             return open_markdown(name, whole, bounds=asked.bounds)
         tabs = with_tabs(whole)
-        source, text = tabs.encode(), tabs[:_SAMPLE_BYTES]
+        source, text = tabs.encode(), tabs[:SAMPLE_BYTES]
     archive = open_delimited(name, source, text, decimal=asked.decimal)
     return spread_dicts(archive) if "{" in text else archive
 
@@ -273,12 +269,13 @@ def _bounded(name: str, frame: pl.LazyFrame, source: Path | bytes, bounds: Bound
 
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(_SAMPLE_BYTES)
+        return file.read(SAMPLE_BYTES)
 
 
-def _lines(source: Path | bytes) -> str:
-    """Return a compressed text."""
-    return "\n".join(pl.read_lines(source)["line"].fill_null(""))
+def _whole(name: str, source: Path | bytes, *, packed: bool) -> str:
+    if packed:
+        return _decode(name, unpacked(source))
+    return _decode(name, source if isinstance(source, bytes) else source.read_bytes())
 
 
 def _decode(name: str, raw: bytes, *, final: bool = True) -> str:

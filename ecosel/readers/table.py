@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -151,37 +152,58 @@ def from_records(
 
     If a separator is given, objects in records are spread over columns.
     """
-    names: dict[str, None] = dict.fromkeys(columns)
     kept: list[Mapping[str, Any]] = []
-    left = most = bounds.entries(size)
-    try:
-        for record in records if separator is None else (flatten(record, separator, most) for record in records):
-            names.update(dict.fromkeys(record))
-            bounds.check_columns(path, len(names))
-            left -= len(record) + sum(map(len, record)) // _NAME
-            if left < 0:
-                raise OverflowError
-            kept.append(record)
-    except OverflowError:
-        bounds.refuse(path, f"its records have more than {most:,} values, or names too long for its size")
-    bounds.check_rows(path, len(kept))
+    flat = records if separator is None else (flatten(record, separator, bounds.entries(size)) for record in records)
+    names, _ = counted_names(path, flat, bounds=bounds, size=size, names=columns, kept=kept)
 
     def load(columns: Sequence[str], _: Sequence[str]) -> pl.DataFrame:
         if len(kept) * len(columns) > bounds.cells(size):
             bounds.refuse(path, f"{len(kept):,} records of {len(columns):,} names are too much for its size")
         series = {}
         text = 0
-        try:
+        with one_line_halves(path):
             for name in columns:
                 cells = [record.get(name) for record in kept]
                 text += sum(len(cell) for cell in cells if type(cell) is str)
                 bounds.check_content(path, text, size)
                 series[name] = column_of(name, cells)
-        except UnicodeEncodeError as error:
-            raise ArchiveError(f"{path}: a text contains half a character (\\ud800 to \\udfff)") from error
         return pl.DataFrame(series)
 
     return Archive(path, tuple(names), load, **stated)
+
+
+def counted_names(
+    path: str, records: Iterable[Mapping[str, Any]], *, bounds: Bounds, size: int, names: Sequence[str] = (),
+    kept: list[Mapping[str, Any]] | None = None,
+) -> tuple[list[str], int]:  # fmt: skip
+    """Return the names of all records, after those given, and how many records there are; refuse what is too much."""
+    found: dict[str, None] = dict.fromkeys(names)
+    left = most = bounds.entries(size)
+    rows = 0
+    try:
+        for record in records:
+            if not record.keys() <= found.keys():
+                found.update(dict.fromkeys(record))
+                bounds.check_columns(path, len(found))
+            left -= len(record) + sum(map(len, record)) // _NAME
+            if left < 0:
+                raise OverflowError
+            rows += 1
+            if kept is not None:
+                kept.append(record)
+    except OverflowError:
+        bounds.refuse(path, f"its records have more than {most:,} values, or names too long for its size")
+    bounds.check_rows(path, rows)
+    return list(found), rows
+
+
+@contextmanager
+def one_line_halves(path: str) -> Iterator[None]:
+    """Refuse, in one line, a text that a column cannot hold."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise ArchiveError(f"{path}: a text contains half a character (\\ud800 to \\udfff)") from error
 
 
 def column_of(name: str, cells: list[Any]) -> pl.Series:
@@ -208,6 +230,8 @@ def as_text(cell: Any) -> str:
 
 def flatten(record: Mapping[str, Any], separator: str = ".", most: int = 1_000_000) -> dict[str, Any]:
     """Spread nested objects over columns: {"a": {"b": 1}} becomes {"a.b": 1}. Raises OverflowError if the names are too long."""
+    if dict not in map(type, record.values()):
+        return record if isinstance(record, dict) else dict(record)
     flat: dict[str, Any] = {}
     stack: list[tuple[str, Any]] = list(record.items())[::-1]
     while stack:

@@ -278,7 +278,11 @@ def test_a_loop_that_never_ends_is_stopped(tmp_path: Path) -> None:
     turns = [node("Identity", "more", "on"), node("Identity", "v", "w")]
     body = helper.make_graph(turns, "body", taken, [known("on", 9), known("w", 1, 2)])
     loop = node("Loop", "n go x", "y", body=body)
-    made = files.model([loop], [values("n", 2**62, "int64"), values("go", True, "bool")], {"x": [2]})
+    made = files.model(
+        [loop],
+        [helper.make_tensor("n", 7, (), [2**62]), helper.make_tensor("go", 9, (), [True])],
+        {"x": [2]},
+    )
     session = onnxruntime.InferenceSession(made.SerializeToString())
     with pytest.raises(ModelError, match="raise --max-seconds"):
         run_in_time(session, {"x": np.zeros(2, np.float32)}, max_s=0.005)
