@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,9 @@ _MOST_BOARDS, _BUNCHES, _BUNCHED = 16, 400, 3.0
 _SCALES = {"mw": 1e-3, "w": 1.0, "watt": 1.0, "watts": 1.0, "kw": 1e3}
 _EPOCH_S = 1e8  # seconds since 1970, for logs shorter than three years
 _TIMES, _POWERS = ("time_s", "time", "timestamp", "seconds", "t", "datetime", "date"), ("power", "watts", "w", "p")
+_NOT_DRAWN = re.compile(r"limit|factor|max|min|peak|default|enforced|apparent|reactive|state|target|(^|[^a-z])(cap|va|var)\b")
+# Times that are no seconds: past the year 5000, or with longer gaps than a log for short windows has.
+_LATEST_S, _SLOWEST_S = 1e11, 30.0
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ def _meter(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
     cells = cells.dated()
     plain = [re.split(r"[\[\(_ /]", name)[0] for name in cells.names]
     time_at = next((k for k, name in enumerate(plain) if name in _TIMES), None)
-    power_at = next((k for k, name in enumerate(plain) if name in _POWERS or name.startswith("power")), None)
+    power_at = _power_column(path, cells.names, plain)
     if time_at is None or power_at is None or time_at == power_at:
         raise MeterError(f"{path} has no columns of time and power (it has {', '.join(cells.names)}); name them time and power_w")
     units = re.findall(r"[a-z]+", cells.names[power_at].replace("power", ""))
@@ -218,8 +222,26 @@ def _meter(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
         raise MeterError(f"{path} line {cells.lines[int(np.argmin(np.isfinite(times)))]}: the time cannot be read")
     if re.search(r"(^|[^a-z])ms\b", cells.names[time_at]):
         times = times / 1e3
+    elif stamps is None and not re.search(r"(^|[^a-z])(s|sec|seconds)\b", cells.names[time_at]) and _strange_seconds(times):
+        raise MeterError(f"{path}: are the times in the column {cells.names[time_at]} seconds? name it time_s, or time_ms")
     watts = cells.numbers(power_at) * scale
     # the meter's lag is unknown, but the area under a load with idleness around it does not depend on it
     origin_s, stamped = float(times[0]), stamps is not None
     zoned = stamped and cells.zoned
     return PowerLog(str(path), times - origin_s, watts, _ASSUMED, origin_s, stamped, zoned, warnings=cells.warnings)
+
+
+def _power_column(path: Path, names: Sequence[str], plain: Sequence[str]) -> int | None:
+    """Return the column of the power that is drawn, not of a limit or a factor."""
+    found = [
+        k for k, name in enumerate(plain) if (name in _POWERS or name.startswith("power")) and not _NOT_DRAWN.search(names[k])
+    ]
+    exact = [k for k in found if names[k] in ("power_w", "power", "power [w]", "power (w)")]
+    if len(exact or found) > 1:
+        raise MeterError(f"{path} has several columns of power ({', '.join(names[k] for k in exact or found)}); keep one")
+    return next(iter(exact or found), None)
+
+
+def _strange_seconds(times: Floats) -> bool:
+    """Tell whether times look like milliseconds: of an epoch, or with a reading only every half a minute."""
+    return bool(times[0] > _LATEST_S or (len(times) > 1 and np.median(np.diff(times)) > _SLOWEST_S))

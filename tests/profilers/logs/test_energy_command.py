@@ -241,3 +241,29 @@ def test_boards_of_several_names_in_one_log_must_be_numbered(tmp_path: Path) -> 
 def test_usage_is_reported(ecosel: Ecosel) -> None:
     assert ecosel("energy", "log.csv").status == 2
     assert ecosel("energy", "absent.csv", "--start", "0", "--end", "1").status == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "told"),
+    [
+        ("time_ms,power", "{ms:.0f},{w}", 100.0),
+        ("time_s,voltage,power_factor,power_w", "{s},230,0.98,{w}", 100.0),
+        ("time_s,power_limit_w,power_va,power", "{s},250,120,{w}", 100.0),
+        ("time,power", "{ms:.0f},{w}", "are the times in the column time seconds? name it time_s, or time_ms"),
+        ("timestamp,power_w", "{epoch:.0f},{w}", "name it time_s, or time_ms"),
+        ("timestamp,power.limit [W]", "2024/03/05 10:00:{s:06.3f},250.00 W", "no columns of time and power"),
+        ("time_s,power_a,power_b", "{s},50,{w}", "several columns of power (power_a, power_b)"),
+    ],
+)
+def test_the_power_is_what_is_drawn_and_times_are_seconds(tmp_path: Path, head: str, line: str, told: float | str) -> None:
+    file = tmp_path / "meter.csv"
+    rows = [line.format(s=ms / 1000, ms=ms, epoch=1.7e12 + ms, w=100) for ms in range(0, 8000, 100)]
+    file.write_text("\n".join([head, *rows]) + "\n")
+    if isinstance(told, float):
+        read = read_log(file)
+        assert read.time_s[-1] == pytest.approx(7.9)
+        assert set(read.power_w) == {told}
+        return
+    with pytest.raises(MeterError) as refused:
+        read_log(file)
+    assert told in str(refused.value)
