@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from profilers.energy.readings import Floats, Part
+from profilers.energy.intervals import mean_error
+from profilers.energy.readings import Floats, Part, Sensor
 
 # If a load repeats every 104 ms, and a sensor looks for 25 of every 101 ms, the readings rise and fall smoothly
 # every 3.35 s. A mean over part of a beat is wrong by as much as the load swings; one over whole beats is not.
@@ -16,6 +17,7 @@ _FEWEST_BEATS, _MOST_BEATS = 1.3, 12.0
 _SWING = 0.1  # standard deviation of readings, as a share of their mean, below which a beat does not matter
 _LEFT = 0.03  # share of the variance left: a load that really switches this slowly has more harmonics, and leaves 7 % or more
 _IDLE_READINGS, _FLAT = 3, 0.03  # fewest idle readings at an end, and their largest relative distance from its level
+_AFTERGLOW = 0.15  # ... after a load, when boards idle at more power
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,13 @@ class Beat:
 
 
 def beat_joules(
-    time_s: Floats, power_w: Floats, /, start_s: float, end_s: float, *, clean: slice, apart_s: float, delay_s: float
+    time_s: Floats, power_w: Floats, start_s: float, end_s: float, clean: slice, sensor: Sensor, poll_s: float, /
 ) -> Part | None:
     """Return the joules of a window from whole beats, with their standard error; None without a beat.
 
     The readings reach beyond the window, of which the `clean` ones show it alone. The device may idle at its ends.
     """
+    apart_s, delay_s = max(poll_s, sensor.update_period_s), sensor.delay_s
     begin, end, busy = 0, 0, clean
     if (beat := find_beat(time_s[clean], power_w[clean], apart_s)) is None:
         begin, end = _idleness(power_w)
@@ -55,14 +58,26 @@ def beat_joules(
     return Part(joules, math.sqrt(squares))
 
 
-def _idleness(power_w: Floats) -> tuple[int, int]:
+def unseen_error(power_w: Floats, /) -> float:
+    """Return half the 95 % interval of the mean of readings that miss a part of the time.
+
+    Idleness on either side of a steady load is left out. A few readings of a load that swings may hide a part of a beat.
+    """
+    begin, end = _idleness(power_w, within=_AFTERGLOW, fewest=1)
+    busy = power_w[begin + bool(begin) : len(power_w) - end - bool(end)]
+    if len(busy) > 1 and float(busy.std()) < _FLAT * float(busy.mean()):
+        return mean_error(busy) * len(busy) / len(power_w)
+    return max(mean_error(power_w), float(power_w.std()) if len(power_w) < _FEWEST_READINGS else 0.0)
+
+
+def _idleness(power_w: Floats, *, within: float = _FLAT, fewest: int = _IDLE_READINGS) -> tuple[int, int]:
     """Return how many readings at each end are steady and lower than all others; 0 if there are not enough."""
     idle_w = min(float(np.median(end)) for end in (power_w[:_IDLE_READINGS], power_w[-_IDLE_READINGS:]))
-    busy = np.flatnonzero(power_w > (1 + _FLAT) * idle_w)
+    busy = np.flatnonzero(np.abs(power_w - idle_w * 0.95) > (within + 0.05) * idle_w)
     if not len(busy) or len(busy) <= busy[-1] - busy[0]:
         return 0, 0
     begin, end = int(busy[0]), len(power_w) - 1 - int(busy[-1])
-    return begin if begin >= _IDLE_READINGS else 0, end if end >= _IDLE_READINGS else 0
+    return begin if begin >= fewest else 0, end if end >= fewest else 0
 
 
 def find_beat(time_s: Floats, power_w: Floats, /, apart_s: float) -> Beat | None:

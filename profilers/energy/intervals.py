@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 _BATCHES, _STEP_EXPLAINS = 5, 0.9
-_FEW_BLOCKS = 5  # a t interval over fewer blocks is wide
+_FEW_BLOCKS = 3  # a t interval over fewer blocks has one degree of freedom
 # Groups that show a dependence on the phase, and the largest share of their variance that it may leave.
 _FEWEST_TURNS, _WAVE_LEAVES = 8, 0.25
 _Z = 1.959963984540054
@@ -38,6 +38,10 @@ class Estimate:
     def half(self) -> float:
         """Return half the interval; infinite if there is none."""
         return math.inf if self.low is None or self.high is None else (self.high - self.low) / 2
+
+    @classmethod
+    def around(cls, value: float, half: float, /) -> Estimate:
+        return cls(value, value - half, value + half)
 
     def scaled(self, factor: float, /) -> Estimate:
         low, high = (None if bound is None else bound * factor for bound in (self.low, self.high))

@@ -76,15 +76,21 @@ class Sensor:
 
 @dataclass(frozen=True)
 class Part:
-    """The joules in one part of a window, and their standard error."""
+    """The joules of one part of a window, their standard error, and the power at the window's end that it includes."""
 
     joules: float
     error_j: float
+    edge_w: float = 0.0
 
     def towards(self, other: Part, share: float, /) -> Part:
-        """Move a share of the way to another estimate; the distance moved counts as an error."""
+        """Go a share of the way to another estimate; the way gone counts as an error."""
         step_j = share * (other.joules - self.joules)
-        return Part(self.joules + step_j, math.hypot(step_j, (1 - share) * self.error_j))
+        return Part(self.joules + step_j, math.hypot(step_j, (1 - share) * self.error_j), self.edge_w)
+
+    def until(self, last: Part, /, late_s: float) -> Part:
+        """Add the last part. Readings may trail the power by `late_s` more or less than assumed, which shifts the window."""
+        shift_j = late_s * (last.edge_w - self.edge_w)
+        return Part(self.joules + last.joules, math.hypot(self.error_j, last.error_j, shift_j))
 
 
 def integral(time_s: Floats, power_w: Floats, /, start_s: float, end_s: float) -> float:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from profilers.energy.beat import beat_joules
-from profilers.energy.intervals import Estimate, mean_error
+from profilers.energy.beat import beat_joules, unseen_error
+from profilers.energy.intervals import Estimate
 from profilers.energy.readings import Floats, Part, Sensor, area, check_inside, counter_energy, integral, naive_energy
 from profilers.errors import WindowTooShort
 
@@ -25,9 +25,9 @@ _STEP, _FLAT, _SHARP, _STEADY = 0.25, 0.02, 0.05, 0.02
 # As a share of half the lag and a poll: readings farther off show an edge other than the window's.
 _LATE = 0.35
 # As a share of an update period or poll: deviation of real boards' updates from their grid (RTX 3090, RTX 4090).
-_JITTER = 0.15
-# Standard deviation of real boards' readings from the external meter, after correcting gain and offset.
-_FOLLOWS = 0.0015
+_JITTER, _LATER = 0.15, 0.03  # ... and, as a share of the averaging window, their further delay
+# Standard deviation of real boards' readings from the external meter, after gain and offset: of those below 270 W about 0.4 W.
+_FOLLOWS, _FOLLOWS_W = 0.0015, 270.0
 _Z, _BLIND = 1.96, 0.1  # the second: share of the time not seen by a sensor above which a load may be in step with it
 
 
@@ -144,7 +144,8 @@ class _Near:
         if len(idle) < 2:
             return None
         idle_s = self.start_s - float(self.t[at]) + self.sensor.delay_s
-        return Part(self.area(at, self.middle) - float(idle.mean()) * idle_s, self._edge_error(idle, self.levels()[0]))
+        level = float(idle.mean())
+        return Part(self.area(at, self.middle) - level * idle_s, self._edge_error(idle, self.levels()[0]), level)
 
     def _end_in_idle(self, idle: Floats) -> Part | None:
         """Integrate up to the first reading of the idleness after the load."""
@@ -155,7 +156,8 @@ class _Near:
         if self.end_s - self.start_s >= 1.7 * sensor.lag_s and self._hangs():
             return self._end_by_average(level, error_j)
         level, tail_j = self._tail(idle, level)
-        return Part(self.area(self.middle, at) - level * (float(self.t[at]) - sensor.delay_s - self.end_s) + tail_j, error_j)
+        gone_s = float(self.t[at]) - sensor.delay_s - self.end_s
+        return Part(self.area(self.middle, at) - level * gone_s + tail_j, error_j, level)
 
     def _tail(self, idle: Floats, level: float) -> tuple[float, float]:
         """Return the power that readings in idleness approach, and the joules of the load not shown by them yet.
@@ -191,7 +193,7 @@ class _Near:
             - (time_s - age_s - self.end_s) * idle_w
             for time_s, watts in zip(self.t[first : last + 1].tolist(), self.w[first : last + 1].tolist(), strict=True)
         ]
-        return Part(sum(joules) / len(joules), 1.5 * error_j) if joules else None
+        return Part(sum(joules) / len(joules), 1.5 * error_j, idle_w) if joules else None
 
     def start(self, since_s: float | None) -> Part | None:
         """Return the first part: from idleness since a given time, or as the readings show."""
@@ -202,8 +204,8 @@ class _Near:
             from_idle = self._start_from_idle(idle)
         if not self.enough:
             return from_idle
-        missing_s = float(self.t[self.middle]) - self.sensor.delay_s - self.start_s
-        held = Part(float(self.w[self.middle]) * missing_s, float(self.w[self.clean].std()) * missing_s)
+        first_w, missing_s = float(self.w[self.middle]), float(self.t[self.middle]) - self.sensor.delay_s - self.start_s
+        held = Part(first_w * missing_s, float(self.w[self.clean].std()) * missing_s, first_w)
         if from_idle is None:
             return None if since_s is not None else held
         sharp = self._is_sharp(self.start_s, self.clean.start, float(idle.mean()), level)
@@ -220,7 +222,7 @@ class _Near:
         last = self.clean.stop - 1
         missing_s = self.end_s - float(self.t[last]) + self.sensor.delay_s
         error_j = float(self.w[self.clean].std()) * missing_s
-        held = Part(self.area(self.middle, last) + float(self.w[last]) * missing_s, error_j)
+        held = Part(self.area(self.middle, last) + float(self.w[last]) * missing_s, error_j, float(self.w[last]))
         if in_idle is None:
             return None if until_s is not None else held
         sharp = self._is_sharp(self.end_s, self.settled, level, float(idle.mean()))
@@ -284,17 +286,15 @@ class _Near:
 
     def joules(self, start: Part, end: Part, *, alone: bool) -> Estimate:
         """Add up the parts; for a single window, estimate the error of unseen time from the spread of the readings."""
-        value, took_s = start.joules + end.joules, self.end_s - self.start_s
-        unseen = 1 - self.sensor.seen(self.poll_s) if alone and self.enough else 0.0
-        if (beats := self._by_beats() if unseen > _BLIND else None) is not None:
+        age_s = min(self.poll_s, self.sensor.update_period_s) / math.sqrt(12)
+        late_s = math.hypot(age_s, _LATER * self.sensor.averaging_window_s) if alone else 0.0
+        whole, took_s = start.until(end, late_s), self.end_s - self.start_s
+        value, unseen = whole.joules, 1 - self.sensor.seen(self.poll_s) if alone and self.enough else 0.0
+        follows = _FOLLOWS * max(value, min(_FOLLOWS_W * took_s, 4 * value))
+        seen = (self.t, self.w, self.start_s, self.end_s, self.clean, self.sensor, self.poll_s)
+        beats = beat_joules(*seen) if unseen > _BLIND else None
+        if beats is not None:
             # for a load that really swings this slowly and smoothly, the mean over time is right
-            usual, value = value, beats.joules
-            half = math.hypot(_Z * beats.error_j, _FOLLOWS * value, value - usual)
-        else:
-            sampling_w = mean_error(self.w[self.clean]) * math.sqrt(unseen) if unseen else 0.0
-            half = math.hypot(_Z * math.hypot(start.error_j, end.error_j, _FOLLOWS * value), sampling_w * took_s)
-        return Estimate(value, value - half, value + half)
-
-    def _by_beats(self) -> Part | None:
-        apart_s, lag_s = max(self.poll_s, self.sensor.update_period_s), self.sensor.delay_s
-        return beat_joules(self.t, self.w, self.start_s, self.end_s, clean=self.clean, apart_s=apart_s, delay_s=lag_s)
+            return Estimate.around(beats.joules, math.hypot(_Z * beats.error_j, _Z * follows, value - beats.joules))
+        sampling_w = unseen_error(self.w[self.clean]) * math.sqrt(unseen) if unseen else 0.0
+        return Estimate.around(value, math.hypot(_Z * math.hypot(whole.error_j, follows), sampling_w * took_s))

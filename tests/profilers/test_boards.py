@@ -71,6 +71,27 @@ def test_a_load_in_step_with_an_a100_is_told_by_whole_beats_and_its_interval_say
 
 
 @pytest.mark.parametrize("recording", STEPS.values(), ids=STEPS)
+def test_the_interval_of_a_window_that_idles_at_one_end_counts_the_age_of_the_readings(recording: Recording) -> None:
+    """Polls every 100 ms of updates every 100 ms are all of one age, which nobody knows: 300 W more for up to 50 ms."""
+    (start_s, end_s), inside, count = map(float, recording.loads[0]), 0, 0
+    for phase_s in np.linspace(0, 0.1, 12, endpoint=False):
+        for window_s in ((start_s, start_s + 3.3), (end_s - 3.3, end_s)):
+            found = power_estimate(*recording.polled(float(phase_s)), *window_s, sensor=recording.sensor)
+            inside += (found.low or 0) <= recording.joules(*window_s) <= (found.high or 0)
+            count += 1
+            assert found.relative < 0.03
+    assert inside >= 0.7 * count  # of the averages over a second some lag by more
+
+
+def test_idleness_around_a_steady_load_does_not_widen_the_interval_of_a_sensor_that_sees_a_part_of_the_time() -> None:
+    recording = ALL["a100_step-power_w"]
+    start_s, end_s = recording.loads[0, 0] - 0.8, recording.loads[0, 1] + 2.5
+    found = power_estimate(*recording.polled(0.03), start_s, end_s, sensor=recording.sensor)
+    assert (found.low or 0) <= recording.joules(start_s, end_s) <= (found.high or 0)
+    assert found.relative < 0.03  # 0.27 where the mean of all readings is taken for unknown
+
+
+@pytest.mark.parametrize("recording", STEPS.values(), ids=STEPS)
 def test_the_interval_of_a_whole_load_holds_the_meters_joules(recording: Recording) -> None:
     start_s, end_s = map(float, recording.loads[0])
     truth_j = recording.joules(start_s, end_s)

@@ -71,10 +71,10 @@ def test_errors_that_follow_a_sine_of_the_phase_are_taken_off_and_the_interval_s
 
 
 def test_a_sine_of_the_phase_replaces_blocks_that_are_too_few() -> None:
-    """Three blocks have two degrees of freedom; five are left alone."""
-    turns = (0.1 + 2 * np.arange(25) / 5) % 1
-    joules = 3 + np.sin(2 * np.pi * turns) + 0.01 * np.random.default_rng(8).standard_normal(25)
-    images = np.full(25, 100)
+    """Two blocks have one degree of freedom; three are left alone."""
+    turns = (0.1 + 2 * np.arange(15) / 5) % 1
+    joules = 3 + np.sin(2 * np.pi * turns) + 0.01 * np.random.default_rng(8).standard_normal(15)
+    images = np.full(15, 100)
     few = ratio(joules[:13], images[:13], block=5, turns=turns[:13])
     assert few.value == pytest.approx(0.03, rel=0.005)
     assert few.relative < 0.005
