@@ -27,7 +27,7 @@ _CHUNK = 1 << 20
 _TIMES = 200
 # Bytes that a cell takes in Python while a database or document is read, and bytes allowed beyond the file's own size.
 _CELL_IN_MEMORY, _BESIDE = 32, 200_000_000
-# Bytes that a value of a JSON document takes, with its part of the lists and objects around it.
+# Bytes that a value of a JSON document takes, including its share of the lists and objects around it.
 _VALUE_IN_MEMORY = 120
 _SEPARATORS = re.compile(rb"[,;\t|\n]")
 
@@ -77,7 +77,7 @@ class Bounds:
         return self.cells(size) // 8 + size // 5
 
     def check_values(self, path: str, count: int, size: int) -> None:
-        """Refuse a document that is read whole, if its values take far more memory than its `size` bytes."""
+        """Refuse a document to be read whole if its values take far more memory than its `size` bytes."""
         if count * _VALUE_IN_MEMORY > _BESIDE * (self.max_size / 10**9) + 4 * size:
             self.refuse(path, f"its {count:,} values need too much memory for its size; write one record a line (NDJSON)")
 

@@ -9,7 +9,7 @@ from ecosel.errors import ArchiveError
 
 Kind = Literal["text", "JSON", "Parquet", "Arrow", "SQLite", "DuckDB", "workbook", "zip"]
 
-# How much of a file is looked at.
+# Bytes of a file that are examined.
 SAMPLE_BYTES = 1 << 16
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # compression of text and JSON

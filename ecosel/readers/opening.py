@@ -31,7 +31,7 @@ from ecosel.readers.text.streamed import measured, open_streamed
 from ecosel.readers.tools.folders import open_folder
 from ecosel.readers.tools.wandb import spread_dicts
 
-# JSON beyond this is read record by record, where it is records.
+# Larger JSON is read record by record, if it consists of records.
 _LARGE = 8_000_000
 # polars panics (which is not an Exception in Python) on some damaged Parquet and Arrow files
 _RAISED = (pl.exceptions.PolarsError, pl.exceptions.PanicException)

@@ -1,4 +1,4 @@
-"""Read what comes through a pipe, which need never end and can be read only once."""
+"""Read from a pipe, which may never end and can be read only once."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def counted_names(
     path: str, records: Iterable[Mapping[str, Any]], *, bounds: Bounds, size: int, names: Sequence[str] = (),
     kept: list[Mapping[str, Any]] | None = None,
 ) -> tuple[list[str], int]:  # fmt: skip
-    """Return the names of all records, after those given, and how many records there are; refuse what is too much."""
+    """Return the given names followed by those of all records, and the number of records; refuse too many."""
     found: dict[str, None] = dict.fromkeys(names)
     left = most = bounds.entries(size)
     rows = 0

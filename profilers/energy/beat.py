@@ -59,7 +59,7 @@ def beat_joules(
 
 
 def unseen_error(power_w: Floats, /) -> float:
-    """Return half the 95 % interval of the mean of readings that miss a part of the time.
+    """Return half the 95 % interval of the mean of readings that miss part of the time.
 
     Idleness on either side of a steady load is left out. A few readings of a load that swings may hide a part of a beat.
     """

@@ -83,7 +83,7 @@ class Part:
     edge_w: float = 0.0
 
     def towards(self, other: Part, share: float, /) -> Part:
-        """Go a share of the way to another estimate; the way gone counts as an error."""
+        """Move a share of the way to another estimate; the distance moved counts as an error."""
         step_j = share * (other.joules - self.joules)
         return Part(self.joules + step_j, math.hypot(step_j, (1 - share) * self.error_j), self.edge_w)
 

@@ -28,7 +28,7 @@ _SCALES = {"mw": 1e-3, "w": 1.0, "watt": 1.0, "watts": 1.0, "kw": 1e3}
 _EPOCH_S = 1e8  # seconds since 1970, for logs shorter than three years
 _TIMES, _POWERS = ("time_s", "time", "timestamp", "seconds", "t", "datetime", "date"), ("power", "watts", "w", "p")
 _NOT_DRAWN = re.compile(r"limit|factor|max|min|peak|default|enforced|apparent|reactive|state|target|(^|[^a-z])(cap|va|var)\b")
-# Times that are no seconds: past the year 5000, or with longer gaps than a log for short windows has.
+# Times that are not seconds: past the year 5000, or with longer gaps than in a log for short windows.
 _LATEST_S, _SLOWEST_S = 1e11, 30.0
 
 
@@ -232,7 +232,7 @@ def _meter(path: Path, cells: Cells, gpu: str | None) -> PowerLog:
 
 
 def _power_column(path: Path, names: Sequence[str], plain: Sequence[str]) -> int | None:
-    """Return the column of the power that is drawn, not of a limit or a factor."""
+    """Return the column of the power drawn, not that of a limit or a factor."""
     found = [
         k for k, name in enumerate(plain) if (name in _POWERS or name.startswith("power")) and not _NOT_DRAWN.search(names[k])
     ]
@@ -243,5 +243,5 @@ def _power_column(path: Path, names: Sequence[str], plain: Sequence[str]) -> int
 
 
 def _strange_seconds(times: Floats) -> bool:
-    """Tell whether times look like milliseconds: of an epoch, or with a reading only every half a minute."""
+    """Tell whether times look like milliseconds: since 1970, or with only one reading every half a minute."""
     return bool(times[0] > _LATEST_S or (len(times) > 1 and np.median(np.diff(times)) > _SLOWEST_S))

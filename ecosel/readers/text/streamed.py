@@ -1,4 +1,4 @@
-"""Turn a long list of JSON records, or long NDJSON, into a frame without holding it all as objects of Python."""
+"""Turn a long list of JSON records, or long NDJSON, into a frame without holding it all as Python objects."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ecosel.readers.bounds import Bounds, pieces_of, said, size_of
 from ecosel.readers.table import Archive, as_text, column_of, counted_names, flatten, one_line_halves
 from ecosel.readers.tools.shapes import unpacked_texts
 
-# Records that are held at once.
+# Number of records held at once.
 _AT_ONCE = 20_000
 _BLANKS = re.compile(r"[ \t\n\r]*")
 
 
 def open_streamed(path: str, source: Path | bytes, *, length: int, compressed: bool, bounds: Bounds) -> Archive | None:
-    """Read records one by one, once for their names and once for the wanted columns; None where they are no plain records."""
+    """Read records one by one, once for their names and once for the wanted columns; None if they are not plain records."""
     records = _Records(path, source, compressed, bounds)
     try:
         first = next(records.values(bounds.cell), None)
-    except ArchiveError:  # one object that holds everything, or no JSON: to be read whole
+    except ArchiveError:  # one object that holds everything, or not JSON: to be read whole
         return None
     if not isinstance(first, dict) or "op_code" in first or not records.are_many:
         return None
@@ -64,7 +64,7 @@ class _Records:
             yield flatten(unpacked_texts(value), most=most)
 
     def values(self, longest: int) -> Iterator[Any]:
-        """Yield what the document holds, one by one; refuse what is longer than `longest` bytes."""
+        """Yield the records of the document one by one; refuse one longer than `longest` bytes."""
         with pieces_of(self.source, compressed=self.compressed) as pieces:
             text = _Text(self.path, pieces, longest)
             in_list = self.are_many = text.take("[")
@@ -81,7 +81,7 @@ class _Records:
 
 
 class _Text:
-    """A text that is decoded as it is needed, and the place up to which it was read."""
+    """A text that is decoded as needed, and the position up to which it was read."""
 
     def __init__(self, path: str, pieces: Iterable[bytes], longest: int) -> None:
         self._path, self._pieces, self._longest = path, iter(pieces), longest
@@ -95,19 +95,19 @@ class _Text:
         return self._at == len(self._text)
 
     def take(self, sign: str) -> bool:
-        """Pass over a sign, if it comes next."""
+        """Skip a character, if it comes next."""
         self._skip()
         found = self._text.startswith(sign, self._at)
         self._at += len(sign) if found else 0
         return found
 
     def several(self, *, in_list: bool) -> list[Any]:
-        """Return the values that stand whole in the text at hand, decoded at once; none where that cannot be told."""
+        """Return the complete values in the current text, decoded at once; none if that cannot be determined."""
         self._skip()
         cut = self._text.rfind("}," if in_list else "}\n", self._at) + 1
         if self._is_split or cut <= self._at:
             return []
-        self._is_split = True  # what is left of this text is decoded one by one
+        self._is_split = True  # the rest of this text is decoded one by one
         part = self._text[self._at : cut]
         try:
             found: list[Any] = json.loads("[" + (part if in_list else part.replace("}\n", "},")) + "]")
@@ -138,7 +138,7 @@ class _Text:
                 return
 
     def _more(self, number: int = 0, bounds: Bounds | None = None) -> bool:
-        """Read on until the text that is left is twice as long; refuse a record that is too long."""
+        """Read more until the remaining text is twice as long; refuse a record that is too long."""
         left = self._text[self._at :]
         if bounds is not None and len(left) > self._longest:
             bounds.refuse(self._path, f"record {number} is longer than {said(self._longest)}")
@@ -172,7 +172,7 @@ def _as_texts(name: str, cells: list[Any]) -> pl.Series:
 
 
 def _of_one_kind(parts: Sequence[pl.Series]) -> bool:
-    """Tell whether parts are all of numbers, all of truth values, or all of texts, where they hold anything."""
+    """Tell whether all parts that hold anything hold numbers, or all truth values, or all texts."""
     return len({part.dtype.is_numeric() or str(part.dtype) for part in parts if part.null_count() < len(part)}) < 2
 
 
@@ -184,7 +184,7 @@ def _joined(parts: Sequence[pl.Series]) -> pl.Series:
 
 
 def measured(source: Path | bytes, *, compressed: bool) -> tuple[int, int]:
-    """Return how long a document is, and how many values it may hold."""
+    """Return the length of a document, and the number of values it may hold."""
     length = values = 0
     with pieces_of(source, compressed=compressed) as pieces:
         for piece in pieces:
