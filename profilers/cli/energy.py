@@ -60,14 +60,14 @@ def energy(
     corrected = None if calibration is None else read_calibration(calibration)
     found = energies(read, spans, calibration=corrected)
     if archive is not None:
-        _append(archive, log, read if corrected is None else read.calibrated(corrected), found)
+        _append(archive, log, read if corrected is None else read.calibrated(corrected), found, gpu=gpu)
     if format_ == "json":
         click.echo(json.dumps({"windows": [one.to_dict() for one in found]}, indent=1, allow_nan=False))
     else:
         click.echo("\n".join(_lines(found)))
 
 
-def _append(archive: Path, log: Path, read: PowerLog, found: list[WindowEnergy]) -> None:
+def _append(archive: Path, log: Path, read: PowerLog, found: list[WindowEnergy], *, gpu: str | None) -> None:
     from profilers.results.archive import COLUMNS, append
 
     for one in found:
@@ -85,6 +85,7 @@ def _append(archive: Path, log: Path, read: PowerLog, found: list[WindowEnergy])
             "throughput_per_s": None if count is None else count / (one.end_s - one.start_s),
             "energy_gain_error": read.gain_error,
             "energy_offset_error_w": read.offset_error_w,
+            "energy_meter": f"log {log}" if gpu is None else f"GPU {gpu} of log {log}",
             "device": read.device,
             "configuration": json.dumps({"log": str(log), "start_s": one.start_s, "end_s": one.end_s, "label": one.label}),
             "remarks": "; ".join(one.warnings) or None,

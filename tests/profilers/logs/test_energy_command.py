@@ -120,9 +120,11 @@ def test_a_trace_and_windows_of_a_file_become_rows_of_an_archive(tmp_path: Path,
     assert corrected(idle) == pytest.approx(278.88, rel=0.005)
     with sqlite3.connect(archive) as opened:
         found = opened.execute(
-            "SELECT candidate_id, energy_per_inference_j, energy_source, energy_gain_error, energy_offset_error_w FROM profile"
+            "SELECT candidate_id, energy_per_inference_j, energy_source, energy_gain_error, energy_offset_error_w, energy_meter "
+            "FROM profile"
         ).fetchall()
-    assert found == [("load", load["energy_j"] / 500, "log", 0.07, 22.0), ("idle", None, "log", 0.07, 22.0)]
+    meter = f"log {SHIPPED / 'a100_step.parquet'}"
+    assert found == [("load", load["energy_j"] / 500, "log", 0.07, 22.0, meter), ("idle", None, "log", 0.07, 22.0, meter)]
 
 
 def test_several_boards_are_asked_for(tmp_path: Path, ecosel: Ecosel) -> None:
