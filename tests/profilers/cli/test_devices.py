@@ -122,8 +122,11 @@ def test_a_probe_finds_the_period_of_a_board_whose_power_changes(nvml_standin: S
     # the real clock, since the probe polls; 20 ms updates of a power that swings by itself
     steps = "step 0 90\nstep 0.017 140\nstep 0.041 75\nstep 0.06 300\nrepeat 0.073\n"
     env = nvml_standin(f"clock real\nboard {uuid}\nperiod 0.02\nwindow 0.02\ntick 0.02\n{steps}")
-    found, text = run_child(env, PROBE)
-    probe = found[0]["probe"]
+    for _ in range(5):  # a busy machine polls too late to see every update
+        found, text = run_child(env, PROBE)
+        probe = found[0]["probe"]
+        if all(probe[name]["update_period_s"] for name in ("power", "energy")):
+            break
     assert probe["power"]["update_period_s"]["value"] == pytest.approx(0.02, rel=0.05)
     assert probe["energy"]["update_period_s"]["value"] == pytest.approx(0.02, rel=0.05)
     assert probe["power"]["averaging_window_s"] is None

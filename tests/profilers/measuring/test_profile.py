@@ -220,13 +220,12 @@ def test_a_model_with_images_runs_channels_last(tmp_path: Path) -> None:
 
 
 @needs_compiler
-def test_a_compiled_model_tells_what_compiling_cost_and_when_it_pays_off(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiled_model_tells_what_compiling_cost_and_when_it_pays_off(weights: Path) -> None:
     import torch._inductor.config
 
     # PyTorch would try six ways to compile for this processor first, which takes 7 s, and then compile headers for later
-    monkeypatch.setattr(torch._inductor.config.cpp, "vec_isa_ok", False)
-    monkeypatch.setattr(torch._inductor.config, "cpp_cache_precompile_headers", False)
-    found = measured(weights, compile=True, limit=100, meter="constant:65").profile
+    with torch._inductor.config.patch({"cpp.vec_isa_ok": False, "cpp_cache_precompile_headers": False}):
+        found = measured(weights, compile=True, limit=100, meter="constant:65").profile
     assert found.facts.flops == 2 * (64 * 32 + 32 * 10)
     assert found.compile_time_s is not None
     assert found.compile_energy_j == pytest.approx(65 * found.compile_time_s, rel=1e-6)
