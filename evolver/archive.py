@@ -20,13 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from evolver.candidates import check_schema
+from evolver.candidates import APPLICATION, VERSION, check_schema
 from evolver.errors import EvolverError
 from evolver.jobs import Outcome, Reestimate, Task
 from evolver.search.optimizer import Birth
-
-_VERSION = 1
-_APPLICATION = 0x65636F73  # "ecos": identifies such a database, also for `file`
 
 # the table's columns are the fields of an outcome; these hold JSON
 _JSON = ("curve", "notes")
@@ -64,8 +61,8 @@ CREATE TABLE births (
 CREATE TABLE outcomes (
     sequence INTEGER PRIMARY KEY, birth INTEGER NOT NULL REFERENCES births, task TEXT NOT NULL,
     {", ".join(_COLUMNS)}, finished_at TEXT NOT NULL, UNIQUE (birth, task));
-{_SECOND}PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {_VERSION};
+{_SECOND}PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {VERSION};
 """
 _SAVE = (
     f"INSERT INTO outcomes (birth, task, {', '.join(_COLUMNS)}, finished_at) VALUES (?, ?, {', '.join('?' * len(_COLUMNS))}, ?)"
@@ -95,11 +92,11 @@ class SearchArchive:
         (application,) = self._database.execute("PRAGMA application_id").fetchone()
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         (tables,) = self._database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-        if application != _APPLICATION and tables:
+        if application != APPLICATION and tables:
             raise EvolverError(f"{self.path} is another program's database; name a new file with --archive")
-        if version > _VERSION:
+        if version > VERSION:
             raise EvolverError(
-                f"{self.path} was written by a newer ecosel (format {version}, this version reads {_VERSION}); upgrade ecosel"
+                f"{self.path} was written by a newer ecosel (format {version}, this version reads {VERSION}); upgrade ecosel"
             )
         check_schema(self._database, self.path)
         if not tables:

@@ -15,6 +15,8 @@ from urllib.parse import quote
 from evolver.errors import EvolverError
 from profilers.results.foreign_schema import SQLITE, foreign_part
 
+VERSION = 1  # of the layout of an archive
+APPLICATION = 0x65636F73  # "ecos": identifies such a database, also for `file`
 _TABLES = ("run", "sessions", "births", "outcomes", "reestimates")
 # Settings and genomes are the longest cells; a genome with the most slots that `Genome.from_json` reads is far shorter.
 _LONGEST, _PATIENCE_S = 1_000_000, 10.0
@@ -37,6 +39,12 @@ def foreign(path: Path) -> Iterator[sqlite3.Connection]:
         end = time.monotonic() + _PATIENCE_S
         database.set_progress_handler(lambda: time.monotonic() > end, 10_000)
         database.execute("PRAGMA trusted_schema = OFF")
+        (application,), (version,) = (
+            database.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
+        )
+        if application == APPLICATION and version > VERSION:
+            newer = f"format {version}, this version reads {VERSION}"
+            raise sqlite3.DatabaseError(f"it was written by a newer ecosel ({newer}); upgrade ecosel")
         database.row_factory = sqlite3.Row
         try:
             yield database

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from evolver.candidates import genomes
+from evolver.errors import EvolverError
 from evolver.run.request import unlike
 from profilers.errors import ProfilerError
 from profilers.results.archive import done
@@ -67,6 +69,13 @@ def test_evolve_does_not_continue_a_newer_archive(tmp_path: Path, ecosel: Callab
     outcome = ecosel("evolve", "--dataset", "digits", "--archive", archive, "--births", "1")
     assert (outcome.status, outcome.err.count("\n")) == (1, 1)
     assert "newer ecosel" in outcome.err
+
+
+def test_a_search_starts_from_an_older_archive_and_not_from_a_newer_one(tmp_path: Path) -> None:
+    script = LAYOUTS / "search-0.1.0.sql"
+    assert genomes(database(script, tmp_path / "old.db"), 3)
+    with pytest.raises(EvolverError, match="was written by a newer ecosel"):
+        genomes(database(script, tmp_path / "new.db", layout=9), 3)
 
 
 @pytest.mark.parametrize("trace", TRACES, ids=lambda trace: trace.stem)
