@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 
 from ecosel.limits import Limit
 from ecosel.objectives import ACCURACY, Objective
-from evolver.search.surrogate import Surrogate
+from evolver.search.surrogate import Screen
 
 G = TypeVar("G")
 
 # Not from the paper: we chose population size, tournament size and lifetime (reference: Deb et al. 2002 for ranks and
 # feasibility first, Real et al. 2019 for ageing).
-# For the surrogate, chosen by us: children from which one is chosen, the interval of births without it, outcomes before it
-# begins, and births over which idle workers, which must not wait for it, are detected.
-_SCREENED, _UNSCREENED, _LEARNT, _REMEMBERED = 16, 4, 32, 32
+# For the surrogate, chosen by us: children from which one is chosen, the interval of births without it, and births over which
+# idle workers, which must not wait for it, are detected.
+_SCREENED, _UNSCREENED, _REMEMBERED = 16, 4, 32
 # Births are random until the population is full, but at most this many times the population; our choice. If half of the random
 # candidates fail, a search that breeds from the first few gets stuck with one of them: see tests/benchmarks/README.md.
 _FIRST = 4
@@ -79,7 +79,7 @@ class SearchSettings:
     population: int = 32
     tournament: int = 4
     lifetime: int = 256  # number of outcomes after its own in which a candidate may still become a parent
-    surrogate: bool = False  # whether to screen children with a model of the accuracies seen
+    surrogate: bool = False  # whether to screen children with models of the outcomes seen
     lag: int | None = None  # a birth knows the outcomes of all births but the last `lag`; None: those that have arrived
 
     def __post_init__(self) -> None:
@@ -91,8 +91,8 @@ class SearchSettings:
                 f"tournament {self.tournament}, population {self.population}, lifetime {self.lifetime}: "
                 "they must satisfy 1 <= tournament <= population <= lifetime"
             )
-        if self.surrogate and self.objectives != (ACCURACY,):
-            raise ValueError("--surrogate predicts accuracy only; with several objectives it did not help, and is refused")
+        if self.surrogate and ACCURACY not in self.objectives:
+            raise ValueError("--surrogate predicts accuracy; add accuracy to --objectives")
         if self.lag is not None and self.lag < 1:
             raise ValueError(f"--reproducible is {self.lag}; it must be 1 or more")
         if self.seed < 0:
@@ -126,13 +126,16 @@ class Search(Generic[G]):
     _waiting: dict[int, Birth[G]] = field(default_factory=dict)  # births without an outcome yet
     _recent: deque[_Member[G]] = field(default_factory=deque)
     _population: list[_Member[G]] | None = None  # best first
-    _surrogate: Surrogate = field(default_factory=Surrogate)
+    _screen: Screen = field(init=False)
     _in_flight: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+
+    def __post_init__(self) -> None:
+        self._screen = Screen(self.plan.objectives)
 
     def learn(self, genome: G, accuracy: float) -> None:
         """Tell the surrogate about a candidate of an earlier run."""
         if self.plan.surrogate:
-            self._surrogate.add(self._features(genome), accuracy)
+            self._screen.add(self._features(genome), {}, {ACCURACY.column: accuracy})
 
     def _features(self, genome: G) -> Sequence[float]:
         return cast(Described[G], self.problem).features(genome)
@@ -165,7 +168,8 @@ class Search(Generic[G]):
             raise ValueError(f"birth {number} was never asked for, or was already told")
         birth = self._waiting.pop(number)
         self.told += 1
-        self.learn(birth.genome, (values or {}).get(ACCURACY.column) or 0.0)
+        if self.plan.surrogate:
+            self._screen.add(self._features(birth.genome), birth.known, values or {})
         if values is not None:
             every = {**birth.known, **{column: value for column, value in values.items() if value is not None}}
             violation = sum(limit.violation(every.get(limit.column)) for limit in self.plan.limits)
@@ -225,18 +229,19 @@ class Search(Generic[G]):
         return not living or (living < self.plan.population and number < _FIRST * self.plan.population)
 
     def _child(self, number: int, rng: np.random.Generator) -> tuple[G, tuple[int, ...]]:
-        """Return a child of two parents, or the one of several for which the surrogate draws the highest accuracy."""
+        """Return a child of two parents, or the one of several that the surrogate chooses."""
         children = []
         for _ in range(_SCREENED if self._screens(number) else 1):
             first, second = self._tournament(rng), self._tournament(rng)
             children.append((self.problem.vary(first.genome, second.genome, rng), (first.number, second.number)))
         if len(children) == 1:
             return children[0]
-        return children[int(self._surrogate.drawn([self._features(child) for child, _ in children], rng).argmax())]
+        genomes = [child for child, _ in children]
+        return children[self._screen.choose(list(map(self._features, genomes)), list(map(self.problem.known, genomes)), rng)]
 
     def _screens(self, number: int) -> bool:
         """Tell whether a birth is screened: not every fourth, nor while workers are idle, nor before enough has been learned."""
-        if not self.plan.surrogate or number % _UNSCREENED == 0 or len(self._surrogate) < _LEARNT:
+        if not self.plan.surrogate or number % _UNSCREENED == 0 or not self._screen.ready:
             return False
         return max(self._in_flight, default=0) - (number - self.told) <= 1
 

@@ -1,4 +1,4 @@
-"""Predict the accuracy of genomes from trained ones, by a Gaussian process on their features (Rasmussen and Williams 2006).
+"""Predict the objectives of genomes from trained ones, by a Gaussian process on their features (Rasmussen and Williams 2006).
 
 Uses plain NumPy: the master loads neither torch nor scikit-learn, and a fit of the last 256 outcomes takes some tens of
 milliseconds for every eight outcomes. The same outcomes give the same predictions.
@@ -6,15 +6,19 @@ milliseconds for every eight outcomes. The same outcomes give the same predictio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ecosel.objectives import ACCURACY, Objective
+
 Floats = NDArray[np.float64]
 
 _LAST = 256  # number of newest outcomes fitted
+_LEARNT = 32  # number of outcomes before a model is used
 _REFIT = 8  # number of outcomes after which the model is fitted again
 _SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)  # length scales, in units of the square root of the number of features
 _NOISES = (0.05, 0.3)  # noise variances of standardised values
@@ -22,7 +26,7 @@ _NOISES = (0.05, 0.3)  # noise variances of standardised values
 
 @dataclass
 class Surrogate:
-    """A model of accuracy that grows with the outcomes."""
+    """A model of an objective that grows with the outcomes."""
 
     _features: list[Sequence[float]] = field(default_factory=list)
     _values: list[float] = field(default_factory=list)
@@ -43,6 +47,40 @@ class Surrogate:
             self._model, self._fitted = _fit(np.array(self._features[-_LAST:]), np.array(self._values[-_LAST:])), len(self)
         mean, deviation = self._model.predict(np.asarray(features, dtype=np.float64))
         return mean + deviation * rng.standard_normal(len(mean))
+
+
+@dataclass
+class Screen:
+    """Choose one of several children by a draw of each objective that is unknown before training (Thompson sampling)."""
+
+    objectives: Sequence[Objective]
+    models: defaultdict[str, Surrogate] = field(default_factory=lambda: defaultdict(Surrogate))
+
+    @property
+    def ready(self) -> bool:
+        return len(self.models[ACCURACY.column]) >= _LEARNT
+
+    def add(self, features: Sequence[float], known: Mapping[str, float], values: Mapping[str, float | None]) -> None:
+        """Record an outcome; the accuracy of one without values is 0."""
+        for objective in self.objectives:
+            value = values.get(objective.column) or (0.0 if objective == ACCURACY else None)
+            if value is not None and objective.column not in known:
+                self.models[objective.column].add(features, -objective.cost(value))
+
+    def choose(self, features: Sequence[Sequence[float]], known: Sequence[Mapping[str, float]], rng: np.random.Generator) -> int:
+        """Return the child with the best draw; with several objectives, any of those not dominated by another, at random."""
+        costs = []
+        for objective in self.objectives:
+            column, model = objective.column, self.models[objective.column]
+            if column in known[0]:
+                costs.append(np.array([objective.cost(figures[column]) for figures in known]))
+            elif len(model) >= _LEARNT:
+                costs.append(-model.drawn(features, rng))
+        if len(self.objectives) == 1:
+            return int(costs[0].argmin())
+        from ecosel.dominance import nondominated_mask
+
+        return int(rng.choice(np.flatnonzero(nondominated_mask(np.column_stack(costs)))))
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def by_search(problem: Any, seed: int, births: int, *, ahead: int, model: str, p
     plan = SearchSettings(seed=seed, population=population, surrogate=model != "plain")
     search: Search[Any] = Search(problem, plan)
     if model == "shuffled":
-        search._surrogate = Shuffled()
+        search._screen.models["accuracy"] = Shuffled()
     if model == "kept":
         earlier: Search[Any] = Search(problem, SearchSettings(seed=seed + 1000, population=population))
         for _ in range(300):

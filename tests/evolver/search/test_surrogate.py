@@ -10,7 +10,7 @@ import pytest
 
 from ecosel.objectives import ACCURACY, Objective
 from evolver.search.optimizer import Birth, Search, SearchSettings
-from evolver.search.surrogate import Surrogate
+from evolver.search.surrogate import Screen, Surrogate
 from tests.evolver.toy import KINDS, SlotProblem, Slots
 
 PLAN = SearchSettings(population=8, lifetime=40, surrogate=True)
@@ -96,6 +96,22 @@ def test_what_an_earlier_run_knew_is_screened_with_from_the_first_child_on() -> 
     assert search._screens(9)
 
 
-def test_several_objectives_are_refused() -> None:
-    with pytest.raises(ValueError, match="with several objectives it did not help"):
-        replace(PLAN, objectives=(ACCURACY, Objective("parameters", "min")))
+def test_of_several_objectives_a_child_is_chosen_that_no_other_dominates_by_its_draws() -> None:
+    rng = np.random.default_rng(0)
+    cost, accuracy = Objective("inference_time_s", "min"), np.linspace(0.1, 0.9, 60)
+    screen = Screen((ACCURACY, cost, Objective("parameters", "min")))
+    for value in accuracy.tolist():
+        screen.add([value], {"parameters": 1.0}, {"accuracy": value, "inference_time_s": value})
+    screen.add([0.0], {"parameters": 1.0}, {})  # failed: nothing is known of its time
+    assert (len(screen.models["accuracy"]), len(screen.models["inference_time_s"])) == (61, 60)
+    # the second is as good as the first in all but its parameters, the third has the highest accuracy
+    features, known = [[0.15], [0.15], [0.85]], [{"parameters": count} for count in (1.0, 900.0, 900.0)]
+    chosen = [screen.choose(features, known, rng) for _ in range(60)]
+    assert chosen.count(0) > 15
+    assert chosen.count(2) > 15
+    assert chosen.count(1) < min(chosen.count(0), chosen.count(2))
+
+
+def test_a_search_without_accuracy_has_no_surrogate() -> None:
+    with pytest.raises(ValueError, match="add accuracy to --objectives"):
+        replace(PLAN, objectives=(Objective("parameters", "min"),))
