@@ -11,6 +11,8 @@ Kind = Literal["text", "JSON", "Parquet", "Arrow", "SQLite", "DuckDB", "workbook
 
 # Bytes of a file that are examined.
 SAMPLE_BYTES = 1 << 16
+# Text is looked at until this number of lines is seen, but no further than this.
+SAMPLE_LINES, WIDEST_BYTES = 4, 1 << 24
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # compression of text and JSON
 PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}

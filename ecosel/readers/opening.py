@@ -19,7 +19,7 @@ from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import BOUNDS, Bounds, size_of, unpacked, unpacked_head
 from ecosel.readers.cells.numerals import Mark, with_points
 from ecosel.readers.derived.combining import stack
-from ecosel.readers.kinds import PACKED, SAMPLE_BYTES, UTF_16, Kind, check_promise, kind_of
+from ecosel.readers.kinds import PACKED, SAMPLE_BYTES, SAMPLE_LINES, UTF_16, WIDEST_BYTES, Kind, check_promise, kind_of
 from ecosel.readers.pipes import drained
 from ecosel.readers.stores.sqlite import open_sqlite
 from ecosel.readers.stores.zipped import unzipped
@@ -124,7 +124,7 @@ def _open_one(path: str, asked: _Asked) -> Archive:
     if path not in ("-", "") and Path(path).is_dir():
         return _finished(open_folder(path, Path(path), study=asked.study, bounds=asked.bounds), name, asked, is_text=False)
     source = _source_of(path, name, asked.bounds)
-    head = source[:SAMPLE_BYTES] if isinstance(source, bytes) else _head(source)
+    head = _head(source)
     if head.startswith(b"PK\x03\x04") and kind_of(name, head) == "zip":
         check_promise(name, source, "zip")
         source, asked = unzipped(name, source, table=asked.table, bounds=asked.bounds), replace(asked, table=None)
@@ -238,14 +238,15 @@ def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, pac
         return open_json(name, text, table=asked.table, study=asked.study, bounds=asked.bounds, names=asked.names)
     if b"\r" in sample and b"\n" not in sample:
         raise ArchiveError(f"{name}: its lines end in bare carriage returns; convert it: tr '\\r' '\\n'")
-    text = _decode(name, sample, final=len(sample) < SAMPLE_BYTES)
+    sample, is_whole = _with_rows(source, sample, packed=packed)
+    text = _decode(name, sample, final=is_whole)
     is_shown = is_markdown(text)
-    if is_shown or is_aligned(name, text, is_whole=len(sample) < SAMPLE_BYTES):
+    if is_shown or is_aligned(name, text, is_whole=is_whole):
         whole = _whole(name, source, packed=packed)
         if is_shown:
             return open_markdown(name, whole, bounds=asked.bounds)
         tabs = with_tabs(whole)
-        source, text = tabs.encode(), tabs[:SAMPLE_BYTES]
+        source, text = tabs.encode(), tabs[: len(sample)]
     archive = open_delimited(name, source, text, decimal=asked.decimal)
     return spread_dicts(archive) if "{" in text else archive
 
@@ -267,9 +268,20 @@ def _bounded(name: str, frame: pl.LazyFrame, source: Path | bytes, bounds: Bound
     return Archive(name, archive.columns, load)
 
 
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(SAMPLE_BYTES)
+def _head(source: Path | bytes, size: int = SAMPLE_BYTES) -> bytes:
+    if isinstance(source, bytes):
+        return source[:size]
+    with source.open("rb") as file:
+        return file.read(size)
+
+
+def _with_rows(source: Path | bytes, sample: bytes, *, packed: bool) -> tuple[bytes, bool]:
+    """Return a sample that holds the header and a few rows even of a very wide table, and whether it is the whole text."""
+    size = SAMPLE_BYTES
+    while len(sample) >= size and size < WIDEST_BYTES and sample.count(b"\n") < SAMPLE_LINES:
+        size *= 8
+        sample = unpacked_head(source, size) if packed else _head(source, size)
+    return sample, len(sample) < size
 
 
 def _whole(name: str, source: Path | bytes, *, packed: bool) -> str:

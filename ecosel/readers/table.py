@@ -59,7 +59,9 @@ class Archive:
         frame = self.load(columns or self.columns[:1], labels)
         # make columns contiguous here, once; NumPy would copy columns in several pieces again and again
         # (by name, as a list of columns would rename one without a name)
-        frame = pl.DataFrame({name: _stripped(frame.drop_in_place(name).rechunk()) for name in frame.columns})
+        names, cells = frame.columns, frame.get_columns()[::-1]
+        del frame  # each column in pieces is freed when it is popped
+        frame = pl.DataFrame({name: _stripped(cells.pop().rechunk()) for name in names})
         if ROW not in frame.columns:  # a join has the row numbers of its first table
             numbers = range(frame.height) if self.row_numbers is None else self.row_numbers
             frame = frame.insert_column(0, pl.Series(ROW, numbers, dtype=pl.Int64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,7 +40,8 @@ def columns_of(frame: Any, /) -> dict[str, str]:
     """
     names = _names_of(frame)
     short = [name.strip() for name in names]
-    return {called if short.count(called) == 1 and called else name: name for called, name in zip(short, names, strict=True)}
+    times = Counter(short)
+    return {called if times[called] == 1 and called else name: name for called, name in zip(short, names, strict=True)}
 
 
 def _names_of(frame: Any) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,16 @@ def stack(path: str, archives: Sequence[Archive], /) -> Archive:
     # studies with different directions state no common ones
     agreed = first.objectives if all(archive.objectives == first.objectives for archive in archives) else ()
     label = "source" if "source" not in columns else "source_file"
+    holds = [frozenset(archive.columns) for archive in archives]
+    without = {
+        column: next((archive.path for archive, held in zip(archives, holds, strict=True) if column not in held), None)
+        for column in columns
+    }
 
     def load(wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
         frames = []
-        for archive in archives:
-            own = [column for column in wanted if column in archive.columns] or list(archive.columns[:1])
+        for archive, held in zip(archives, holds, strict=True):
+            own = [column for column in wanted if column in held] or list(archive.columns[:1])
             frame = archive.load(own, [column for column in labels if column in own])
             frames.append(frame.with_columns(pl.lit(archive.path).alias(label)))
         return pl.concat(frames, how="diagonal_relaxed").select(wanted)
@@ -35,12 +41,8 @@ def stack(path: str, archives: Sequence[Archive], /) -> Archive:
     return Archive(
         path, (*columns, label), load, agreed, None, sum(archive.unfinished for archive in archives), tuple(remarks),
         {name: f"{why} ({archive.path})" for archive in archives for name, why in archive.absent.items()},
-        source=label, lacking={column: without for column in columns if (without := _without(archives, column))},
+        source=label, lacking={column: path for column, path in without.items() if path},
     )  # fmt: skip
-
-
-def _without(archives: Sequence[Archive], column: str) -> str | None:
-    return next((archive.path for archive in archives if column not in archive.columns), None)
 
 
 @dataclass(frozen=True)
@@ -152,10 +154,11 @@ def _tables(archives: Sequence[Archive], keys: Sequence[Key]) -> list[_Table]:
     of_key = {column for columns in shared for column in columns}
     prefixes = _prefixes([archive.path for archive in archives])
     tables = []
+    times = Counter(column for archive in archives for column in set(archive.columns))
     for archive, prefix, side in zip(archives, prefixes, sides, strict=True):
         names = {}
         for column in archive.columns:
-            elsewhere = any(column in other.columns for other in archives if other is not archive)
+            elsewhere = times[column] > 1
             names[f"{prefix}.{column}" if elsewhere and column not in of_key else column] = column
         tables.append(_Table(archive, names, side))
     return tables

@@ -68,7 +68,8 @@ class _Text:
         return frame.with_columns(_with_unit(frame[name], unit) for name, unit in stated.items()) if stated else frame
 
     def _load(self, wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
-        others = [name for name in self.columns if name not in set(wanted)]
+        asked_for = set(wanted)
+        others = [name for name in self.columns if name not in asked_for]
         # If polars reads no cell of a column, it does not notice that a row has too many cells, and every later cell of that
         # row would end up in another column. So all columns are parsed, the unwanted ones as text, and dropped in the stream.
         seen = [pl.any_horizontal(pl.col(others).is_null()).alias(f"{RESERVED}seen")] if others else []

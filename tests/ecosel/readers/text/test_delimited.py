@@ -13,6 +13,7 @@ import pytest
 
 from ecosel.errors import ArchiveError
 from ecosel.readers import open_archive
+from ecosel.readers.kinds import SAMPLE_BYTES
 from ecosel.readers.table import ROW
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress}
@@ -146,3 +147,16 @@ def test_other_compressions_are_read(tmp_path: Path, suffix: str, pack: Callable
     (tmp_path / f"t.csv{suffix}").write_bytes(pack(b"a,b\n1,2\n")[:-8])
     with pytest.raises(ArchiveError, match="cannot read"):
         open_archive([str(tmp_path / f"t.csv{suffix}")])
+
+
+def test_a_header_longer_than_the_first_look_at_a_file_is_read_whole(tmp_path: Path) -> None:
+    names = ["model", *(f"c{k}" for k in range(12_000))]
+    wide = tmp_path / "wide.csv"
+    wide.write_text(
+        ";".join(names) + "\n" + ";".join(["a", *["0,5"] * 12_000]) + "\n" + ";".join(["b", *["1,5"] * 12_000]) + "\n"
+    )
+    assert wide.read_text().index("\n") > SAMPLE_BYTES
+    archive = open_archive([str(wide)])
+    frame = archive.read(archive.columns, labels=["model"])
+    assert frame.columns[1:] == names
+    assert frame["c11999"].to_list() == [0.5, 1.5]
