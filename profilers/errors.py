@@ -1,5 +1,14 @@
 """The errors that profilers raises for outside failures; a wrong argument is a ValueError."""
 
+import zipfile
+import zlib
+
+_LZMA = getattr(zipfile, "lzma", None)  # Python can be built without it
+# raised by zipfile for members that are damaged, encrypted or compressed in an unknown way
+DAMAGED_ZIP = (
+    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, *((_LZMA.LZMAError,) if _LZMA else ()),
+)  # fmt: skip
+
 
 class ProfilerError(Exception):
     """A model cannot be opened, run or measured."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profilers.datasets.decoding import ImageSource
-from profilers.errors import DataError
+from profilers.errors import DAMAGED_ZIP, DataError
 
-# raised by zipfile and NumPy for damaged or encrypted files and unknown compression
-_DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError, OverflowError)
+_DAMAGED = (*DAMAGED_ZIP, OSError, ValueError, MemoryError, OverflowError)  # the others are NumPy's
 _IMAGES, _LABELS = ("images", "x", "inputs", "data", "imgs"), ("labels", "y", "targets", "target", "label")
 # Arrays that unpack to more bytes than this, and to more than this many times the size of the file, are a bomb.
 _MOST_BYTES, _MOST_TIMES, _MOST_CLASSES = 4 << 30, 200, 100_000

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from profilers.errors import ModelError
+from profilers.errors import DAMAGED_ZIP, ModelError
 
 Format = Literal[
     "torchscript", "export", "aotinductor", "state_dict", "safetensors", "pickle", "genome", "onnx", "pretrained", "factory"
@@ -134,7 +134,7 @@ def _of_zip(path: Path, file: IO[bytes]) -> Recognised:
                 member = next(name for name in names if name.partition("/")[2] == "data.pkl")
                 with archive.open(member) as pickled:
                     return _classified(_globals(pickled))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGED_ZIP as error:
         raise _cut_short(path) from error
     kind = "NumPy arrays (.npz)" if names and all(name.endswith(".npy") for name in names) else "a ZIP archive without a model"
     if "model.weights.h5" in names:

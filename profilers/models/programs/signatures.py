@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from profilers.errors import DAMAGED_ZIP
 from profilers.models.inputs import DTYPES, Input, Value
 
 
@@ -66,7 +67,7 @@ def traced(file: Path) -> tuple[Recorded, ...] | None:
             with archive.open(member) as content:
                 recorded = _Shapes(content).load()["forward"]
             inputs = tuple(Recorded(None, tuple(shape), _STORAGES[storage]) for shape, storage in recorded if len(shape) > 0)
-        except (pickle.UnpicklingError, KeyError, TypeError, ValueError, AttributeError):
+        except (*DAMAGED_ZIP, pickle.UnpicklingError, KeyError, TypeError, ValueError, AttributeError):
             return None
     return inputs if len(inputs) == len(recorded) else None
 

@@ -183,3 +183,15 @@ def test_a_file_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(tmp_p
             member.write(bytes(1 << 20))
     with pytest.raises(ModelError, match=r"unpacks to 1\.15 GB from 1\.\d+ MB"):
         recognise(bomb)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_is_reported_however_it_is_compressed(method: int, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("m/data.pkl", pickle.dumps({str(number): number for number in range(500)}))
+    content = bytearray(path.read_bytes())
+    data = content.index(b"m/data.pkl") + len("m/data.pkl")
+    content[data + 14 : data + 60] = b"\x07" * 46
+    path.write_bytes(content)
+    assert "damaged" in refused(path)
