@@ -13,9 +13,10 @@ from tests.conftest import ROOT, environment
 
 # the signal comes after the first of two files was written beside its name, before it takes the name
 WRITER = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from ecosel.cli.writing import write
+signal.signal(int(sys.argv[1]), signal.SIG_DFL)  # nohup, for one, starts the tests with SIGHUP ignored
 Path.replace = lambda self, target: os.kill(os.getpid(), int(sys.argv[1]))
 write(("new", "a.csv"), ("new", "b.csv"))
 """
