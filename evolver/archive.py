@@ -13,7 +13,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import astuple, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,6 +148,24 @@ class SearchArchive:
             self._database.rollback()
             raise
         self._write("COMMIT", ())
+        self._check_there()
+
+    def _check_there(self) -> None:
+        """Stop where somebody moved or deleted the file or its folder; what was finished is then written there again."""
+        there = self.path.exists()
+        if there and os.fstat(self._lock).st_nlink:
+            return
+        if not there:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with closing(sqlite3.connect(self.path)) as again:
+                    self._database.backup(again)
+            except (OSError, sqlite3.Error) as error:
+                raise EvolverError(f"{self.path} was moved or deleted, and cannot be written again: {error}") from error
+        raise EvolverError(
+            f"{self.path} was moved or deleted while the search ran; finished work was written there again: run the same command"
+            " again to continue"
+        )
 
     def save_birth(self, birth: Birth[str]) -> None:
         parents = json.dumps([str(parent) for parent in birth.parents])

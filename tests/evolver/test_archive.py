@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -233,3 +234,16 @@ def test_values_that_ecosel_did_not_write_are_named(sql: str, read: Callable[[Se
         archive._database.execute(sql)
         with pytest.raises(EvolverError, match="values that ecosel did not write"):
             read(archive)
+
+
+def test_an_archive_that_was_deleted_while_the_search_ran_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "run.db"
+    path.parent.mkdir()
+    with SearchArchive(path) as archive:
+        fill(archive)
+        shutil.rmtree(path.parent)
+        with pytest.raises(EvolverError, match=r"run\.db was moved or deleted while the search ran"), archive.together():
+            save(archive, [4])
+    with SearchArchive(path) as archive:
+        assert [one.number for one in archive.births()] == [0, 1, 2, 3, 4]
+        assert len(list(archive.outcomes())) == 4
