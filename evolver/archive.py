@@ -84,6 +84,7 @@ class SearchArchive:
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = NORMAL")
                 self._prepare()
+            self._identity = _identity(path)
         except BaseException:
             os.close(self._lock)
             raise
@@ -151,17 +152,21 @@ class SearchArchive:
         self._check_there()
 
     def _check_there(self) -> None:
-        """Stop where somebody moved or deleted the file or its folder; what was finished is then written there again."""
-        there = self.path.exists()
-        if there and os.fstat(self._lock).st_nlink:
+        """Stop where the file was moved, deleted or replaced; if nothing is at its place, write what was finished there again."""
+        try:
+            there = _identity(self.path)
+        except OSError:
+            there = None
+        if there == self._identity:
             return
-        if not there:
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                with closing(sqlite3.connect(self.path)) as again:
-                    self._database.backup(again)
-            except (OSError, sqlite3.Error) as error:
-                raise EvolverError(f"{self.path} was moved or deleted, and cannot be written again: {error}") from error
+        if there is not None:
+            raise EvolverError(f"another file took the place of {self.path} while the search ran; name another --archive")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path)) as again:
+                self._database.backup(again)
+        except (OSError, sqlite3.Error) as error:
+            raise EvolverError(f"{self.path} was moved or deleted, and cannot be written again: {error}") from error
         raise EvolverError(
             f"{self.path} was moved or deleted while the search ran; finished work was written there again: run the same command"
             " again to continue"
@@ -219,6 +224,11 @@ class SearchArchive:
     def _write(self, sql: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
         with one_line_errors(self.path):
             return self._database.execute(sql, values)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    state = path.stat()
+    return state.st_dev, state.st_ino
 
 
 def _now() -> str:

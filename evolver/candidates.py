@@ -20,8 +20,6 @@ APPLICATION = 0x65636F73  # "ecos": identifies such a database, also for `file`
 _TABLES = ("run", "sessions", "births", "outcomes", "reestimates")
 # Settings and genomes are the longest cells; a genome with the most slots that `Genome.from_json` reads is far shorter.
 _LONGEST, _PATIENCE_S = 1_000_000, 10.0
-
-
 _EARLIER = 128  # outcomes of an earlier run for the surrogate: bounded, as settings must remain a readable cell
 
 

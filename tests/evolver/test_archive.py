@@ -247,3 +247,17 @@ def test_an_archive_that_was_deleted_while_the_search_ran_is_written_again(tmp_p
     with SearchArchive(path) as archive:
         assert [one.number for one in archive.births()] == [0, 1, 2, 3, 4]
         assert len(list(archive.outcomes())) == 4
+
+
+def test_only_an_archive_that_was_replaced_stops_a_search_without_being_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    with SearchArchive(path) as archive:
+        fill(archive)
+        Path(f"{path}-lock").unlink()  # somebody tidies up
+        with archive.together():
+            save(archive, [4])
+        path.unlink()
+        path.write_text("another file")
+        with pytest.raises(EvolverError, match=r"another file took the place of .*run\.db"), archive.together():
+            save(archive, [5])
+    assert path.read_text() == "another file"
