@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -172,31 +172,48 @@ def found_by(name: str, problem: Any, seed: int, given: argparse.Namespace) -> l
     return by_search(problem, seed, given.births, ahead=given.in_flight, model=name, population=given.population)
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options(text: str | None, methods: str) -> argparse.ArgumentParser:
+    """Return the options that the benchmarks of a surrogate share."""
+    arguments = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("problem", choices=["cora", "photo", "toy"])
     arguments.add_argument("--in-flight", type=int, default=1)
     arguments.add_argument("--seeds", type=int, default=20)
     arguments.add_argument("--births", type=int, default=300)
-    arguments.add_argument("--population", type=int, default=32)
-    arguments.add_argument("--methods", default="plain,surrogate,shuffled,kept,random,regularized,tpe")
-    given = arguments.parse_args()
+    arguments.add_argument("--methods", default=methods)
+    return arguments
+
+
+def compare(
+    given: argparse.Namespace, what: str, marks: Sequence[int], figures: Callable[[str, Any, int, list[int]], list[float]]
+) -> None:
+    """Print a row for each method: figures(method, problem, seed, numbers of births) gives one figure for each number."""
     table = None if given.problem == "toy" else Graphs(given.problem)
-    at = [births for births in AT if births <= given.births]
-    print(f"{given.problem}, {given.in_flight} in flight, {given.seeds} seeds: best accuracy at, medians\n")
+    at = [births for births in marks if births <= given.births]
+    print(f"{given.problem}, {given.in_flight} in flight, {given.seeds} seeds: {what} at, medians\n")
     print(f"| method | {' | '.join(map(str, at))} | better than plain, worse | core seconds a run |")
     print("| --- " * (len(at) + 3) + "|")
     plain: list[float] = []
     for name in given.methods.split(","):
         began = time.process_time()
-        runs = [found_by(name, Toy(seed) if table is None else table, seed, given) for seed in range(given.seeds)]
+        rows = [figures(name, Toy(seed) if table is None else table, seed, at) for seed in range(given.seeds)]
         took = (time.process_time() - began) / given.seeds
-        best = [[max(run[:births]) for births in at] for run in runs]
-        last = [row[-1] for row in best]
+        last = [row[-1] for row in rows]
         plain = plain or last
         better, worse = (sum(sign * (a - b) > 0 for a, b in zip(last, plain, strict=True)) for sign in (1, -1))
-        cells = " | ".join(f"{median(row[k] for row in best):.4f}" for k in range(len(at)))
+        cells = " | ".join(f"{median(row[k] for row in rows):.4f}" for k in range(len(at)))
         print(f"| {name} | {cells} | {better}, {worse} | {took:.2f} |", flush=True)
+
+
+def main() -> None:
+    arguments = options(__doc__, "plain,surrogate,shuffled,kept,random,regularized,tpe")
+    arguments.add_argument("--population", type=int, default=32)
+    given = arguments.parse_args()
+
+    def best(name: str, problem: Any, seed: int, at: list[int]) -> list[float]:
+        found = found_by(name, problem, seed, given)
+        return [max(found[:births]) for births in at]
+
+    compare(given, "best accuracy", AT, best)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,9 @@ hypervolume to the front of the outcomes. `shuffled` is the control: as `weights
 
 from __future__ import annotations
 
-import argparse
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -26,7 +23,7 @@ from ecosel.dominance import hypervolume, nondominated_mask
 from ecosel.objectives import ACCURACY, Objective
 from evolver.search.optimizer import Search, SearchSettings
 from evolver.search.surrogate import Surrogate
-from tests.benchmarks.surrogate import Graphs, Toy
+from tests.benchmarks.surrogate import Toy, compare, options
 
 AT = (50, 100, 200, 300)
 CHILDREN, UNSCREENED, LEARNT = 16, 4, 32
@@ -132,30 +129,13 @@ def bounds_of(problem: Any) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("problem", choices=["cora", "photo", "toy"])
-    arguments.add_argument("--in-flight", type=int, default=1)
-    arguments.add_argument("--seeds", type=int, default=20)
-    arguments.add_argument("--births", type=int, default=300)
-    arguments.add_argument("--methods", default="plain,surrogate,weights,volume,shuffled")
-    given = arguments.parse_args()
-    table = None if given.problem == "toy" else Graphs(given.problem)
-    at = [births for births in AT if births <= given.births]
-    print(f"{given.problem}, {given.in_flight} in flight, {given.seeds} seeds: hypervolume at, medians\n")
-    print(f"| method | {' | '.join(map(str, at))} | better than plain, worse | core seconds a run |")
-    print("| --- " * (len(at) + 3) + "|")
-    plain, box = list[float](), bounds_of(table or Toy(0))
-    for method in given.methods.split(","):
-        began, rows = time.process_time(), []
-        for seed in range(given.seeds):
-            problem = Toy(seed) if table is None else table
-            found = run(problem, seed, given.births, ahead=given.in_flight, method=method)
-            rows.append([volume(found[:births], box, table is not None) for births in at])
-        took, last = (time.process_time() - began) / given.seeds, [row[-1] for row in rows]
-        plain = plain or last
-        better, worse = (sum(sign * (a - b) > 0 for a, b in zip(last, plain, strict=True)) for sign in (1, -1))
-        cells = " | ".join(f"{median(row[k] for row in rows):.4f}" for k in range(len(at)))
-        print(f"| {method} | {cells} | {better}, {worse} | {took:.2f} |", flush=True)
+    given = options(__doc__, "plain,surrogate,weights,volume,shuffled").parse_args()
+
+    def volumes(method: str, problem: Any, seed: int, at: list[int]) -> list[float]:
+        found = run(problem, seed, given.births, ahead=given.in_flight, method=method)
+        return [volume(found[:births], bounds_of(problem), not isinstance(problem, Toy)) for births in at]
+
+    compare(given, "hypervolume", AT, volumes)
 
 
 if __name__ == "__main__":
