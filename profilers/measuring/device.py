@@ -95,7 +95,7 @@ def reserve(
 
 def rest(sampler: Sampler | Stopwatch, plan: Plan, phase: str, show: Show, /) -> Span | None:
     """Sample an idle device; return None without a meter, or with a declared power."""
-    if isinstance(sampler.meter, NoMeter) or sampler.meter.name.startswith("constant"):
+    if isinstance(sampler.meter, NoMeter) or sampler.meter.capabilities().assumed:
         return None
     start_s = sampler.now()
     show(Progress(phase, 0.0, plan.idle_s))
@@ -150,8 +150,9 @@ def _level(times: Floats, values: Floats, since: float, *, relative: float = 0.0
 
 def find_period(run: Run, sampler: Sampler | Stopwatch, /) -> float | None:
     """Find the update period under load by fast polls, then poll at that period; return None if it cannot be found."""
-    column = sampler.meter.capabilities().column
-    if isinstance(sampler, Stopwatch) or column is None or sampler.meter.name.startswith("constant"):
+    can = sampler.meter.capabilities()
+    column = can.column
+    if isinstance(sampler, Stopwatch) or column is None or can.assumed:
         return None
     usual_s, start_s = sampler.interval_s, sampler.now()
     sampler.poll_every(_FAST_S)

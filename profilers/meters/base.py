@@ -45,6 +45,7 @@ class Capabilities:
     averaging_window_s: float | None = None  # of the power that would be integrated, if known
     gain_error: float | None = None  # gain error of power and counter, as a share, which no repetition reveals
     offset_error_w: float | None = None
+    assumed: bool = False  # a declared power: there is no sensor to wait for
     notes: tuple[str, ...] = ()  # missing quantities and why, or what a number covers ("shared by 3 MIG instances")
 
     @property

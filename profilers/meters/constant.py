@@ -33,6 +33,7 @@ class ConstantMeter:
             energy=False,
             update_period_s=0.0,  # what is declared trails nothing
             averaging_window_s=0.0,
+            assumed=True,
             notes=("the power is assumed, not measured",),
         )
 
