@@ -120,7 +120,9 @@ class Loop:
         if self.request.measure != "none" and not self.interrupted_by:
             self._phase = "measure"
             self._weights.prune(self.course.near_front, running=lambda birth: False)
-            self._want(self.course.near_front if self.request.measure == "front" else (), "measure")
+            # the front first, as a signal may end this phase early
+            near = dict.fromkeys((*self.course.front, *self.course.near_front))
+            self._want(tuple(near) if self.request.measure == "front" else (), "measure")
         if self.request.final and not self.interrupted_by:
             self._phase = "final"
             self._finish(self.request.final)
@@ -141,8 +143,9 @@ class Loop:
             self._want(self.course.winners(count + failed), "final")
 
     def _want(self, numbers: Sequence[int], *tasks: Task) -> None:
+        """Do tasks for births, in the order given."""
         for task in tasks:
-            for birth in self.archive.births_without(numbers, task):
+            for birth in sorted(self.archive.births_without(numbers, task), key=lambda birth: numbers.index(birth.number)):
                 self.course.want(birth, task)
         self._until_done(lambda room: self._waiting(room, *tasks))
 

@@ -30,6 +30,7 @@ from profilers.inference.batches import Batch
 from profilers.inference.running import set_precision
 from profilers.measuring.settings import Plan
 from profilers.meters import NoMeter, find_meter
+from profilers.models.torch_errors import is_out_of_memory
 from profilers.runtimes.module import measure_batches
 from profilers.runtimes.pytorch import find_device
 
@@ -62,8 +63,8 @@ def evaluate(job: Job) -> Outcome:
                 return evaluator.measure(job, genome, known)
             case "final":
                 return evaluator.finish(job, genome, known)
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not _out_of_memory(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
         reason = (str(error).strip().splitlines() or ["out of memory"])[0]
     # outside the except clause, where the traceback would keep the tensors alive
@@ -188,7 +189,7 @@ class Evaluator:
         test = load_dataset(self.settings.dataset, split="test")
         set_precision("fp32")
         correct = count_correct(network, self._resident(test), autocast=False)
-        sample = self.validation.batch(slice(0, 100))[0].cpu()
+        sample = self.validation.batch(slice(0, 100))[0].cpu().contiguous()
         try:
             difference = save(network, sample, Path(job.export))
         except OtherLogitsError as error:
@@ -213,7 +214,8 @@ class Evaluator:
         trained = job.weights is not None and load_weights(network, Path(job.weights))
         size = self.settings.batch_size
         starts = range(0, len(self.validation), size)
-        images = [self.validation.batch(slice(start, start + size))[0].cpu() for start in starts]
+        # on a GPU they are resident with the channels innermost; `ecosel profile` measures the usual layout
+        images = [self.validation.batch(slice(start, start + size))[0].cpu().contiguous() for start in starts]
         cost = measure_batches(
             network,
             [Batch((batch,), {}, len(batch)) for batch in images],
@@ -291,7 +293,3 @@ def _columns(name: str, estimate: Estimate | None) -> dict[str, Any]:
         return {}
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    # PyTorch's CPU allocator raises a plain RuntimeError
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

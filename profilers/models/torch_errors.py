@@ -32,7 +32,13 @@ _REASONS = (
 )  # fmt: skip
 
 
-_NO_MEMORY = re.compile(r"out of memory|allocate memory|bad_alloc")
+# CUDA's libraries have words of their own: CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_..._ALLOCATION_FAILED
+_NO_MEMORY = re.compile(r"out of memory|allocate memory|bad_alloc|_ALLOC_FAILED|_ALLOCATION_FAILED")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of torch, CUDA or Python means that memory was short, on the device or the host."""
+    return isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)) is not None
 
 
 @contextmanager
@@ -46,7 +52,7 @@ def in_one_line(subject: str) -> Iterator[None]:
     except ProfilerError:
         raise
     except (Exception, SystemExit) as error:
-        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+        if is_out_of_memory(error):
             raise OutOfMemory(f"{subject}: out of memory; use a smaller --batch-size, or a smaller model") from error
         raise ModelError(_said(subject, error)) from error
 

@@ -278,6 +278,17 @@ def test_only_candidates_near_the_front_are_measured_and_all_are_on_request(tmp_
             assert set(answer["front"]) <= measured < everyone
 
 
+def test_the_front_is_measured_first_and_the_most_accurate_of_it_before_the_others(tmp_path: Path, engine: Engine) -> None:
+    path, begun_file = tmp_path / "run.db", tmp_path / "begun"
+    search(request(path, begun=begun_file, measure="none", stops=False), engine)
+    with closing(open_engine(None, devices="cpu", workers=1)) as one:
+        answer = search(request(path, begun=begun_file, measure="front", stops=False), one)
+    measured = [str(birth) for task, birth, _ in begun_by(begun_file) if task == "measure"]
+    assert measured[: len(answer["front"])] == answer["front"]
+    assert len(measured) > len(answer["front"]) > 1
+    assert measured != sorted(measured, key=int)
+
+
 def test_an_objective_that_is_measured_guides_the_search(tmp_path: Path, engine: Engine) -> None:
     plan = SearchSettings((ACCURACY, Objective("energy_per_inference_j", "min")), population=8, lifetime=40)
     answer = search(request(tmp_path / "run.db", plan=plan, stops=False), engine)

@@ -17,9 +17,11 @@ from evolver.architectures.normal_form.canonical import canonical, drawing
 from evolver.architectures.shapes import describe, repair
 from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome, Settings
+from evolver.training import evaluation
 from evolver.training.evaluation import Evaluator, evaluate, prepare, split_rows, survey
 from profilers.energy.intervals import share
 from profilers.errors import DataError
+from profilers.inference.batches import Batch
 from profilers.measuring.settings import Plan
 from tests.conftest import SHARED
 from tests.evolver.conftest import convolution, genome_of, max_pool
@@ -160,6 +162,50 @@ def test_measuring_gives_time_and_energy_with_intervals_and_their_source() -> No
     assert (outcome.energy_source, outcome.batch_size, outcome.precision) == ("constant:50", 64, "fp32")
     assert outcome.device
     assert "energy" not in outcome.notes
+
+
+def test_images_that_lie_with_channels_innermost_as_on_a_gpu_are_measured_in_the_usual_layout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Seen(Exception):  # noqa: N818
+        pass
+
+    def see(network: object, batches: list[Batch], **how: object) -> None:
+        raise Seen(*(batch.tensors[0].is_contiguous() for batch in batches))
+
+    evaluator = Evaluator(SETTINGS)
+    images = torch.zeros((200, 3, 8, 8), dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    evaluator.validation = replace(evaluator.validation, images=images, labels=torch.zeros(200, dtype=torch.int64))
+    assert not evaluator.validation.batch(slice(0, 100))[0].is_contiguous()
+    monkeypatch.setattr(evaluation, "measure_batches", see)
+    with pytest.raises(Seen) as seen:
+        evaluator.measure(job(SMALL, task="measure"), SMALL, Outcome("ok"), plan=SHORT)
+    assert seen.value.args == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("CUDA out of memory. Tried to allocate 20.00 GiB", "oom"),
+        ("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported", "oom"),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "oom"),
+        ("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED", "oom"),
+        ("CUDA error: an illegal memory access was encountered", None),
+    ],
+)
+def test_memory_that_a_library_of_cuda_could_not_get_is_out_of_memory(
+    said: str, status: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **how: object) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(evaluation, "train", fail)
+    if status is None:
+        with pytest.raises(RuntimeError, match="illegal"):
+            evaluate(job(SMALL))
+        return
+    outcome = evaluate(job(SMALL))
+    assert (outcome.status, outcome.reason) == (status, said.splitlines()[0])
 
 
 def test_an_energy_that_was_not_measured_is_missing_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from profilers.errors import ModelError
+from profilers.errors import ModelError, OutOfMemory
 from profilers.models.opening import open_model
+from profilers.models.torch_errors import in_one_line
 
 torch = pytest.importorskip("torch")
 
@@ -79,3 +80,12 @@ def test_a_damaged_tensor_is_reported(network: Any, tmp_path: Path) -> None:
     legacy(network, path)
     path.write_bytes(path.read_bytes()[:-100])
     assert "is cut short or damaged" in refused(path, factory=FACTORY)
+
+
+@pytest.mark.parametrize("said", ["CUDA out of memory. Tried", "CUBLAS_STATUS_ALLOC_FAILED when calling", "bad_alloc"])
+def test_memory_that_ran_out_is_told_from_other_errors(said: str) -> None:
+    with pytest.raises(OutOfMemory, match="the model: out of memory"), in_one_line("the model"):
+        raise RuntimeError(said)
+    with pytest.raises(ModelError) as other, in_one_line("the model"):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    assert not isinstance(other.value, OutOfMemory)
