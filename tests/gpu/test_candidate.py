@@ -19,7 +19,7 @@ from tests.evolver.conftest import convolution, genome_of, max_pool
 pytestmark = pytest.mark.gpu
 
 SPACE = Space((3, 32, 32), 10, max_flops=2_000_000_000)
-RECIPE = Training("sgd", 0.05, 5e-4, 512, 3)
+RECIPE = Training("adamw", 2e-3, 1e-4, 512, 3)  # SGD at a rate of 0.05 diverges for some seeds
 
 
 def plain(width: int) -> Genome:

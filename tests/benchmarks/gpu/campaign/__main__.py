@@ -1,0 +1,76 @@
+"""A search on CIFAR-10 on one GPU within one command: lanes, evolution beside random search, front, winners, variants.
+
+python -m tests.benchmarks.gpu.campaign CIFAR10 OUT [--seconds 550]     about --seconds; ends before
+python -m tests.benchmarks.gpu.campaign CIFAR10 OUT --quick             every step once, about 130 s, on 2,500 images
+python -m tests.benchmarks.gpu.campaign --show OUT                      the tables, without a GPU
+python -m tests.benchmarks.gpu.campaign --example cifar10.parquet OUT   the evolution's candidates in a small file for `ecosel select`
+
+CIFAR10 is a folder of Parquet as ../shared/datasets/cifar10. Every step is `ecosel evolve`, `profile` or `compress`, as a user would
+run them, and ends at its time. Into OUT: campaign.json, gpu.parquet (the board every 100 ms), run.db and random.db, rest.tar
+(winners, variants, archives of the lanes), log.txt; all of them after every step.
+  one lane, lanes   the same search with 1 and with several workers, nothing measured
+  campaign          evolution and random search at once, with equally many lanes on the same GPU
+  winners           the best three of the evolution and the best at random: trained twice more (mean of three seeds), then once for
+                    the test images
+  front             time and energy of the networks on the front of the evolution, alone on the GPU
+  variants          two winners: fp32 and bf16 on the GPU, `ecosel compress` on the processor
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from tempfile import mkdtemp
+
+from tests.benchmarks.gpu.campaign.running import Course, Watch
+from tests.benchmarks.gpu.campaign.steps import Plan, facts, go
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, nargs="?")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seconds", type=float, default=550.0)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--device", default="0", help="a GPU's number, or cpu")
+    parser.add_argument("--lanes", type=int, default=6, help="workers in the step `lanes`")
+    parser.add_argument("--each", type=int, default=5, help="workers of each search in the campaign")
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--flops", type=float, default=3e8, help="largest number of FLOPs of an inference")
+    parser.add_argument("--objectives", default="accuracy")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--show", action="store_true")
+    parser.add_argument("--example", type=Path, metavar="FILE.parquet")
+    given = parser.parse_args()
+    if given.show:
+        from tests.benchmarks.gpu.campaign.tables import page
+
+        print(page(given.out))
+        return
+    if given.example is not None:
+        from tests.benchmarks.gpu.campaign.example import write_example
+
+        print(f"{given.example}: {write_example(given.out / 'run.db', given.example)} bytes")
+        return
+    if given.source is None:
+        parser.error("name the folder of CIFAR-10 and the folder to write to")
+    given.out.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    watch = Watch(given.device)
+    watch.start()
+    plan = Plan.of(given)
+    record = {"command": sys.argv, "plan": vars(given), "steps": {}, "no_samples": watch.reason}
+    course = Course(given.out.absolute(), Path(mkdtemp(prefix="campaign-")), began, watch, record)
+    try:
+        record["facts"] = facts(given.device)
+        go(course, plan)
+    finally:
+        watch.stop()
+        course.save()
+        course.say("done")
+
+
+if __name__ == "__main__":
+    main()
