@@ -1,0 +1,1 @@
+"""Measure what a board's readings are worth: its sensors, its energy counter, square waves, short loads."""
