@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -196,6 +198,40 @@ def _mlflow() -> Iterator[bytes]:
         insert into params values ('lr', '0.1', 'a1'), ('lr', '0.2', 'b2');""")
 
 
+def _streamed() -> Iterator[bytes]:
+    records = [{"model": f"m{k}", "acc": [0.9, 1, None, True, "x"][k % 5], "cost": {"ms": k, "j": [k]}} for k in range(7)]
+    yield json.dumps(records).encode()
+    yield json.dumps(records, indent=1).encode()
+    yield "\n".join(map(json.dumps, records)).encode()
+    yield "\r\n".join(json.dumps({"model": "ä\n}", "ms": 2**k, "é": 1e300}, ensure_ascii=False) for k in range(60, 66)).encode()
+
+
+def _pipe() -> Iterator[bytes]:
+    yield from _csv()
+    yield from _json()
+    text = next(_csv())
+    yield from (gzip.compress(text), bz2.compress(text), lzma.compress(text), "a,b\n1,é\n".encode("utf-16"))
+    yield next(_sqlite())
+    yield next(_workbook())
+
+
+def _duckdb() -> Iterator[bytes]:
+    import duckdb
+
+    def made(script: str) -> bytes:
+        def write(path: Path) -> None:
+            with duckdb.connect() as database:
+                database.execute(f"attach '{path}' as d (block_size 16384); use d; {script}; use memory; detach d")
+
+        return _written(write)
+
+    yield made("create table models as from (values ('a', 0.9, 3), ('b', 0.8, 1)) t(model, accuracy, ms)")
+    kinds = "range n, range / 7 x, 'm' || range % 5 model, [range] l, {'a': range} s, date '2026-01-01' d, 1.5::decimal(9, 2) c"
+    yield made(f"create table models as select {kinds}, uuid() u, 'null'::json j from range(3000)")
+    yield made("create view models as select range n, 1.0 / (range + 1) x from range(9) where range % 2 = 0")
+    yield made("create table models (model varchar primary key, ms double check (ms > 0)); insert into models values ('a', 3)")
+
+
 def _genomes() -> Iterator[bytes]:
     from evolver.architectures.space import Space
     from evolver.architectures.variation import random_genome
@@ -223,4 +259,5 @@ _SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "csv": _csv, "json": _json, "sqlite": _sqlite, "parquet": _parquet, "gzip": _gzip, "model": _model,
     "safetensors": _safetensors, "trace": _trace, "replay": _replay, "images": _images, "genome": _genomes, "start": _start,
     "log": _log, "optuna": _optuna, "journal": _journal, "mlflow": _mlflow, "arrays": _arrays, "workbook": _workbook, "onnx": _onnx,
+    "streamed": _streamed, "pipe": _pipe, "duckdb": _duckdb,
 }  # fmt: skip

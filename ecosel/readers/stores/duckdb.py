@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import signal
+import subprocess
+import sys
+import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import polars as pl
 
@@ -16,8 +21,7 @@ from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds, said, size_of
 from ecosel.readers.table import Archive, listed
 
-# Number of rows fetched at once, as each may hold a long text.
-_ROWS = 2048
+_CHILD = Path(__file__).with_name("duckdb_child.py")
 # Lists and structures are neither measures nor names, and may have any length.
 _NESTED = re.compile(r"\]$|^(STRUCT|MAP|UNION)\(")
 
@@ -37,9 +41,7 @@ def open_duckdb(path: str, source: Path | bytes, *, table: str | None, bounds: B
     columns = tuple(name for name, kind in named if not _NESTED.search(kind))
 
     def load(wanted: Sequence[str], _: Sequence[str]) -> pl.DataFrame:
-        rows = int(database.run(f"SELECT count(*) FROM (SELECT 1 FROM {chosen} LIMIT {bounds.rows + 1})").item())
-        bounds.check_frame(path, rows, len(wanted), size_of(source))
-        frame = database.run(f"SELECT {', '.join(map(_name, wanted))} FROM {chosen}")
+        frame = database.run(f"SELECT {', '.join(map(_name, wanted))} FROM {chosen}", counted=chosen)
         return frame.with_columns(pl.col(pl.Decimal).cast(pl.Float64))
 
     return Archive(path, columns, load)
@@ -54,31 +56,73 @@ class _Database:
     bounds: Bounds
 
     @property
-    def _room(self) -> int:
-        """Largest number of bytes for the work of a query, and for its rows."""
-        return self.bounds.max_size // 20 + 2 * size_of(self.file)
+    def _most(self) -> int:
+        """Largest number of bytes of the rows of a query."""
+        return self.bounds.max_size // 10 + 2 * size_of(self.file)
 
-    def _check_length(self, length: int) -> None:
-        if length > self._room:
-            self.bounds.refuse(self.path, f"its rows take more than {said(self._room)}, which is too much for its size")
+    def run(self, sql: str, /, *, counted: str = "") -> pl.DataFrame:
+        """Return the rows of a query; first refuse a table, if one is named, of too many rows."""
+        seconds, is_late = self.bounds.patience(size_of(self.file)), threading.Event()
+        asked = {"file": str(self.file.absolute()), "sql": sql, "counted": counted, "rows": self.bounds.rows,
+                 "memory": self.bounds.max_size // 20 + 2 * size_of(self.file) + 20_000_000}  # fmt: skip
+        command = [sys.executable, "-P", str(_CHILD)]
+        with (
+            tempfile.TemporaryFile() as words,
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words) as child,
+        ):
+            watch = threading.Timer(seconds, _end, (child, is_late))
+            watch.start()
+            try:
+                frame = self._rows(child, json.dumps(asked).encode())
+            except BaseException:
+                child.kill()
+                raise
+            finally:
+                child.wait()
+                watch.cancel()
+            if is_late.is_set():
+                self.bounds.refuse(self.path, f"a query of it (a view?) takes more than {seconds:g} s")
+            words.seek(0)
+            if child.returncode:
+                self._explain(child.returncode, words.read().decode("utf-8", "replace").strip().rpartition("\n")[2])
+        return frame
 
-    def run(self, sql: str, /) -> pl.DataFrame:
-        import duckdb
+    def _rows(self, child: subprocess.Popen[bytes], asked: bytes) -> pl.DataFrame:
+        import pyarrow as pa
 
-        config = {
-            "enable_external_access": "false", "autoload_known_extensions": "false", "lock_configuration": "true",
-            "threads": "2", "temp_directory": "", "memory_limit": f"{self._room // 1000 + 20_000}KB",
-        }  # fmt: skip
-        patience_s = self.bounds.patience(size_of(self.file))
+        assert child.stdin is not None
+        assert child.stdout is not None
+        frames, length = [], 0
         try:
-            with duckdb.connect(str(self.file), read_only=True, config=config) as database:
-                return pl.concat(_in_time(database, sql, patience_s, self._check_length))
-        except (duckdb.Error, MemoryError, OSError, ValueError) as error:  # also raised by Arrow, which returns the rows
-            if isinstance(error, duckdb.InterruptException) or "Interrupted" in str(error):
-                self.bounds.refuse(self.path, f"a query of it (a view?) takes more than {patience_s:g} s")
-            if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)) or "bad_alloc" in str(error):
-                self.bounds.refuse(self.path, "a query of it (a view?) takes more memory than its size and --max-size allow")
-            raise ArchiveError(f"cannot read {self.path}: {str(error).splitlines()[0]}") from error
+            child.stdin.write(asked)
+            child.stdin.close()
+            stream = pa.ipc.open_stream(child.stdout)
+            frames.append(pl.DataFrame(stream.schema.empty_table()))
+            for batch in stream:
+                length += batch.nbytes
+                if length > self._most:
+                    self.bounds.refuse(self.path, f"its rows take more than {said(self._most)}, which is too much for its size")
+                frames.append(pl.DataFrame(batch))
+        except (OSError, pa.ArrowInvalid) as error:  # it ended early
+            child.stdout.close()
+            if child.wait():
+                return pl.DataFrame()
+            raise ArchiveError(f"cannot read {self.path}: {error}") from error
+        return pl.concat(frames)
+
+    def _explain(self, status: int, words: str) -> NoReturn:
+        if words == "memory" or status == -signal.SIGKILL:
+            self.bounds.refuse(self.path, "a query of it (a view?) takes more memory than its size and --max-size allow")
+        if words == "rows":
+            self.bounds.check_rows(self.path, self.bounds.rows + 1)
+        if status < 0:
+            words = f"DuckDB ended by {signal.Signals(-status).name}: the file is damaged, or needs too much memory"
+        raise ArchiveError(f"cannot read {self.path}: {words.removeprefix('error ')}")
+
+
+def _end(child: subprocess.Popen[bytes], is_late: threading.Event) -> None:
+    is_late.set()
+    child.kill()
 
 
 def _table(path: str, database: _Database, named: str | None) -> str:
@@ -91,21 +135,6 @@ def _table(path: str, database: _Database, named: str | None) -> str:
         several = f"holds several tables; name one with --table: {listed(tables)}" if tables else "holds no table"
         raise ArchiveError(f"{path} {several}")
     return named or tables[0]
-
-
-def _in_time(database: Any, sql: str, seconds: float, check: Callable[[int], None]) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a query in parts, checking their total size in bytes."""
-    watch, length = threading.Timer(seconds, database.interrupt), 0
-    watch.start()
-    try:
-        reader = database.sql(sql).to_arrow_reader(_ROWS)
-        yield pl.DataFrame(reader.schema.empty_table())
-        for batch in reader:
-            length += batch.nbytes
-            check(length)
-            yield pl.DataFrame(batch)
-    finally:
-        watch.cancel()
 
 
 def _name(identifier: str) -> str:

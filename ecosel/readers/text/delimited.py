@@ -153,7 +153,7 @@ class _Text:
         if isinstance(self.source, bytes) or self.source.suffix.lower() in (".gz", ".zst"):
             yield io.StringIO("\n".join(pl.read_lines(self.source)["line"].fill_null("")) + "\n")
             return
-        with self.source.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        with self.source.open(encoding="utf-8-sig", errors="replace", newline="\n") as stream:
             yield stream
 
     def _explain(self, message: str) -> str:

@@ -110,7 +110,7 @@ class _Text:
         self._is_split = True  # the rest of this text is decoded one by one
         part = self._text[self._at : cut]
         try:
-            found: list[Any] = json.loads("[" + (part if in_list else part.replace("}\n", "},")) + "]")
+            found: list[Any] = json.loads("[" + (part if in_list else part.replace("}\n", "}\n,")) + "]")
         except (ValueError, RecursionError):
             return []
         self._at = cut

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from ecosel.errors import ArchiveError
 from ecosel.readers import open_archive
 from ecosel.readers.bounds import Bounds
 from tests.ecosel.readers.test_bounds import SMALL, refused
@@ -90,3 +93,32 @@ def test_a_view_of_duckdb_can_neither_hang_nor_fill_the_machine(case: str, tmp_p
         database.execute(f"CREATE VIEW v AS {sql}")
     seconds = 10 if case == "never ends" else 1000  # a busy machine is slow
     assert says in refused(tmp_path / "m.duckdb", Bounds(max_size=10_000_000, seconds=seconds))
+
+
+LISTS = {
+    "a list of a thousand million numbers": "SELECT n acc, len(range(1000000000 + n)) ms FROM range(3) t(n)",
+    "a text of two thousand million letters": "SELECT n acc, length(repeat('x', 2000000000 + n)) ms FROM range(3) t(n)",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is bounded on Linux")
+@pytest.mark.parametrize("case", LISTS)
+def test_what_functions_of_duckdb_allocate_is_bounded_too(case: str, tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    with duckdb.connect(str(tmp_path / "m.duckdb")) as database:
+        database.execute(f"CREATE VIEW v AS {LISTS[case]}")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert "takes more memory than its size and --max-size allow" in refused(tmp_path / "m.duckdb", Bounds(seconds=1000))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert after <= max(before, 300_000)  # kilobytes
+
+
+def test_duckdb_that_dies_ends_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    with duckdb.connect(str(tmp_path / "m.duckdb")) as database:
+        database.execute("CREATE TABLE models AS SELECT 0.5 acc, 1 ms")
+    child = tmp_path / "child.py"
+    child.write_text("import os; os.abort()")
+    monkeypatch.setattr("ecosel.readers.stores.duckdb._CHILD", child)
+    with pytest.raises(ArchiveError, match="DuckDB ended by SIGABRT: the file is damaged, or needs too much memory"):
+        open_archive([str(tmp_path / "m.duckdb")])

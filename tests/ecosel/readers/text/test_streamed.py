@@ -55,6 +55,7 @@ def test_streamed_records_are_those_of_the_whole_document(
         ('[{"a": 1}, {"a": 2}] 3', "text follows the list"),
         ('{"a": 1}\n{"a": oops}\n', "record 1 is not valid JSON"),
         ('{"a": 1}\n7\n', "record 1 is not an object"),
+        ('{"a": 1}\n{"a": "x}\ny"}\n', "record 1 is not valid JSON: Invalid control character"),
         ('[{"a": 1}, {"a": [' + "1," * 1_200_000 + "1]}]", "record 1 is longer than 100 kB"),
     ],
 )

@@ -1,0 +1,68 @@
+"""Query a stranger's DuckDB database in a process of its own, whose memory is bounded and which may be killed.
+
+It is run as a script, without the package: asked by a JSON object on standard input, it writes the rows as an Arrow stream.
+DuckDB's own memory limit knows nothing of what its functions on texts and lists allocate, and its interrupt waits for them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import re
+import signal
+import sys
+from typing import Any
+
+# Number of rows written at once, as each may hold a long text.
+_ROWS = 2048
+# Bytes that DuckDB's threads and allocator take beside its own memory limit.
+_BESIDE = 100_000_000
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    asked = json.load(sys.stdin)
+    if sys.platform == "linux":  # die with the process that asks
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    import duckdb
+
+    try:
+        _write(asked)
+    except (duckdb.Error, MemoryError, OSError, ValueError) as error:  # also raised by Arrow
+        is_memory = isinstance(error, MemoryError) or re.search("bad_alloc|Out of Memory", str(error))
+        sys.exit("memory" if is_memory else f"error {(str(error).splitlines() or ['?'])[0]}")
+
+
+def _write(asked: dict[str, Any]) -> None:
+    import duckdb
+    import pyarrow as pa
+
+    config = {
+        "enable_external_access": "false", "autoload_known_extensions": "false", "lock_configuration": "true",
+        "threads": "2", "temp_directory": "", "memory_limit": f"{asked['memory'] // 1000}KB",
+    }  # fmt: skip
+    _bound(asked["memory"] + _BESIDE)
+    with duckdb.connect(asked["file"], read_only=True, config=config) as database:
+        if asked["counted"]:
+            some = f"SELECT count(*) FROM (SELECT 1 FROM {asked['counted']} LIMIT {asked['rows'] + 1})"
+            if database.execute(some).fetchall()[0][0] > asked["rows"]:
+                sys.exit("rows")
+        reader = database.sql(asked["sql"]).to_arrow_reader(_ROWS)
+        with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as stream:
+            for batch in reader:
+                stream.write_batch(batch)
+
+
+def _bound(more: int) -> None:
+    """Let this process allocate `more` bytes beside what it has."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    with open("/proc/self/status") as status:
+        has = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData:"))
+    resource.setrlimit(resource.RLIMIT_DATA, (has + more, has + more))
+
+
+if __name__ == "__main__":
+    main()
