@@ -1,7 +1,7 @@
 """A search on CIFAR-10 on one GPU within one command: lanes, evolution beside random search, front, winners, variants.
 
 python -m tests.benchmarks.gpu.campaign CIFAR10 OUT [--seconds 550]     about --seconds; ends before
-python -m tests.benchmarks.gpu.campaign CIFAR10 OUT --quick             every step once, about 130 s, on 2,500 images
+python -m tests.benchmarks.gpu.campaign CIFAR10 OUT --quick             every step once, at most 190 s, on 2,500 images
 python -m tests.benchmarks.gpu.campaign --show OUT                      the tables, without a GPU
 python -m tests.benchmarks.gpu.campaign --example cifar10.parquet OUT   the evolution's candidates in a small file for `ecosel select`
 
@@ -28,7 +28,7 @@ from tests.benchmarks.gpu.campaign.running import Course, Watch
 from tests.benchmarks.gpu.campaign.steps import Plan, facts, go
 
 
-def main() -> None:
+def _given() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, nargs="?")
     parser.add_argument("out", type=Path)
@@ -44,6 +44,13 @@ def main() -> None:
     parser.add_argument("--show", action="store_true")
     parser.add_argument("--example", type=Path, metavar="FILE.parquet")
     given = parser.parse_args()
+    if given.source is None and not given.show and given.example is None:
+        parser.error("name the folder of CIFAR-10 and the folder to write to")
+    return given
+
+
+def main() -> None:
+    given = _given()
     if given.show:
         from tests.benchmarks.gpu.campaign.tables import page
 
@@ -54,8 +61,6 @@ def main() -> None:
 
         print(f"{given.example}: {write_example(given.out / 'run.db', given.example)} bytes")
         return
-    if given.source is None:
-        parser.error("name the folder of CIFAR-10 and the folder to write to")
     given.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     watch = Watch(given.device)

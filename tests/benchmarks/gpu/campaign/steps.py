@@ -23,7 +23,7 @@ from tests.benchmarks.gpu.campaign.running import Course, copy_archive
 
 # seconds of each step where --seconds is their sum, 550; in the quick form, where processes start more often than they work
 SHARES = {"one lane": 40, "lanes": 40, "campaign": 222, "winners": 78, "front": 105, "variants": 65}
-QUICK = {"one lane": 14, "lanes": 14, "campaign": 26, "winners": 24, "front": 22, "variants": 30}
+QUICK = {"one lane": 18, "lanes": 18, "campaign": 34, "winners": 40, "front": 30, "variants": 50}
 _SEARCHED, _SEARCHED_QUICK = 0.86, 0.45  # of the campaign: the rest is for starting, and for trainings that run
 _LARGEST_TAR = 12 << 20
 PACKAGES = ("torch", "torchvision", "numpy", "polars", "nvidia-ml-py", "onnx", "onnxruntime", "onnxscript")

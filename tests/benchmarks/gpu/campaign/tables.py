@@ -120,7 +120,7 @@ def _equal_time(folder: Path, rest: Path, record: Row) -> Iterator[str]:
     yield table(("search", "outcomes", "of which", "best of one training after 1/4", "1/2", "all of the time",
                  "best with at most 1.07 M parameters"), rows)  # fmt: skip
     yield "The paper's networks: " + ", ".join(f"{name} {accuracy:.2%} with {count:,} parameters"
-                                               for name, (accuracy, count) in PAPER.items()) + " (validation images)."  # fmt: skip
+                                               for name, (accuracy, count) in PAPER.items()) + " (on the images by which the paper also selects)."  # fmt: skip
 
 
 def _trained(search: Search) -> list[Row]:
