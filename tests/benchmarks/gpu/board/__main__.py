@@ -4,7 +4,7 @@ python -m tests.benchmarks.gpu.board OUT [--seconds 270] [--quick]
 
 Writes OUT/board.json (facts, times of loads, figures of profilers.window) and OUT/board.tar (recordings in the format of
 data/traces), both after every step. `python -m tests.benchmarks.gpu.board.page OUT data/h100` then makes the table and the picture.
---quick tries every step in about 45 s. --standin, for trying the program, runs on the tests' stand-in for NVML: its figures
+--quick tries every step in about 60 s. --standin, for trying the program, runs on the tests' stand-in for NVML: its figures
 say nothing about any board.
 """
 
@@ -43,7 +43,8 @@ def main() -> None:
     options = _options()
     if options.standin and "NVML_STANDIN" not in os.environ:
         sys.exit(_on_standin())
-    run = Run(options.out, options.seconds or (90.0 if options.quick else 270.0), [Path(sys.argv[0]).name, *sys.argv[1:]])
+    seconds = options.seconds or (90.0 if options.quick else 270.0)
+    run = Run(options.out, seconds, ["OUT" if word == str(options.out) else word for word in sys.argv[1:]])
     run.step("machine", 1, lambda: _machine(options))
     load = run.step("load", 8, lambda: _load(options, run))
     if load is None:
@@ -192,7 +193,7 @@ def _squares(run: Run, recorder: Recorder, load: Load, *, tiny: bool) -> list[di
             periods_s = np.full(max(1, int(wave_s / period_s)), period_s)
 
         def work(loads: Loads, periods_s: Any = periods_s) -> None:
-            time.sleep(0.25)
+            time.sleep(0.4)
             square(load, periods_s, loads)
             time.sleep(_AFTER_S)
 

@@ -15,6 +15,7 @@ from tests.benchmarks.gpu.board.polling import COLUMNS, READINGS
 from tests.benchmarks.gpu.board.recordings import Found, Recording, identified
 
 _LONGEST_DELAY_S = 0.57
+_IDLE_S = 0.25  # before each square wave
 _PROBED = {"power_w": "power", "average_power_w": "average_power", "energy_j": "energy"}
 _USUAL = {"power_w": (0.1, 0.025), "average_power_w": (0.1, 1.0), "usage_power_w": (0.1, 1.0), "energy_j": (0.0, 0.0)}
 
@@ -136,12 +137,13 @@ def _levels(found: Found, column: str, known: dict[str, SensorFound]) -> tuple[f
         one = found.recordings.get(facts["recording"])
         if one is not None and len(one.loads) and one.has(column):
             on_s = float(one.loads[0, 0])
-            idle.append(one.mean_w(column, on_s - 0.25, on_s - 0.02, 0.0 if column == "energy_j" else delay_s))
+            idle.append(one.mean_w(column, on_s - _IDLE_S, on_s - 0.02, 0.0 if column == "energy_j" else delay_s))
     steady = found.recordings.get("steady")
     if steady is None or not len(steady.loads) or not steady.has(column):
         return math.nan, math.nan
     on_s, off_s = steady.loads[0]
-    return float(np.nanmedian(idle)) if idle else math.nan, steady.mean_w(column, on_s + 1.5, off_s - 0.1, delay_s)
+    idle = [watts for watts in idle if not math.isnan(watts)]
+    return float(np.median(idle)) if idle else math.nan, steady.mean_w(column, on_s + 1.5, off_s - 0.1, delay_s)
 
 
 def _wave(

@@ -56,7 +56,7 @@ def _notes(found: Found, known: dict[str, SensorFound], seen: list[Wave]) -> lis
     lines = [
         "Measured with " + ", ".join(f"{name} {value}" for name, value in facts.items() if name not in ("standin", "quick")) + "."
     ]
-    lines += [f"`python -m tests.benchmarks.gpu.board {' '.join(found.report['command'][1:])}`"]
+    lines += [f"`python -m tests.benchmarks.gpu.board {' '.join(found.report['command'])}`"]
     lines += [f"Load: {found.report.get('load words')}."]
     lines += [f"Polling in the steady load: {json.dumps(polling)}." if polling else "There is no steady recording."]
     lines += [f"One call: {json.dumps(cost)}."] if cost else []

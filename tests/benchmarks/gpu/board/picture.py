@@ -8,6 +8,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 import polars as pl
+from PIL import Image
 
 from tests.benchmarks.gpu.board.evaluation import SensorFound, Wave
 from tests.benchmarks.gpu.board.polling import COLUMNS
@@ -35,7 +36,10 @@ def picture(found: Found, known: dict[str, SensorFound], seen: list[Wave], short
         .configure_axis(gridOpacity=0.4)
         .configure_title(anchor="start", fontSize=13)
     )
-    chart.resolve_scale(color="independent").save(path, scale_factor=2)
+    chart.resolve_scale(color="independent").save(path, scale_factor=1.5)
+    with Image.open(path) as image:
+        small = image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)  # few colours are used
+    small.save(path, optimize=True)
 
 
 def _lines(one: Recording, columns: tuple[str, ...], start_s: float, end_s: float, zero_s: float) -> pl.DataFrame:
