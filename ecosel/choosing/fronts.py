@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ecosel.choosing.choice import Choice, Restriction, Role
 from ecosel.choosing.cleaning.rows import measured_error
 from ecosel.choosing.question import Mask, Pick, Question, Requirements, near_best, point_of
-from ecosel.choosing.robustness import Resampling, resample, win_shares
-from ecosel.choosing.scoring import distances, knee, nearest, spread
+from ecosel.choosing.robustness import Resampling, WinShares, resample, win_shares
+from ecosel.choosing.scoring import Rule, distances, knee, nearest, spread
 from ecosel.dominance import nondominated_rows, unbeaten_rows
 from ecosel.limits import Within
 from ecosel.objectives import Objective
@@ -45,26 +45,40 @@ def choices(question: Question, rows: pl.DataFrame, errors: Sequence[str], /) ->
             continue
         columns = [o.column for o in some]
         front = unbeaten[nondominated_rows([low[column] for column in columns])]
-        at_front = np.stack([_floats(values[column].gather(front)) for column in columns], axis=1)
-        ideal = rule.ideal_point(some, at_front)
-        scales = rule.scales(some, ideal, at_front, np.array([ranges[column] for column in columns]))
+        ideal, scales = _compass(rule, some, [values[column].gather(front) for column in columns], ranges)
         weights = rule.weight_vector(some)
         chooser = _Chooser(some, values, costs, ideal=ideal, scales=scales, weights=weights)
         front = front if may is None else chooser.front(may)
         front_values = chooser.values(front)
-        deviations = front_values / scales - ideal / scales  # in this order, as a difference of floats may overflow
+        distance, wins = _compared(front_values, ideal, scales, weights, question.seed)
         ideals, divisors, weighting = (
             MappingProxyType(dict(zip(columns, part.tolist(), strict=True))) for part in (ideal, scales, weights)
         )
         used, seed = rows if may is None else rows.filter(pl.Series(may)), question.seed
         member = _resampling(some, used, errors, ideal=ideal, scales=scales, weights=weights, seed=seed) if errors else None
+        named = tuple(numbers[front].tolist())
         last = Choice(
-            kind, some, used.height, tuple(numbers[front].tolist()), front_values, distances(deviations, weights),
-            ideals, divisors, weighting, win_shares(deviations, seed=seed), member, question.top,
-            *_answer(chooser, requirements, kept, numbers, front=front, pick=question.pick),
+            kind, some, used.height, named, front_values, distance, ideals, divisors, weighting, wins, member, question.top,
+            *_answer(chooser, requirements, kept, numbers, front=front, named=named, distance=distance, pick=question.pick),
             {o.column: worst[o.column] for o in some},
         )  # fmt: skip
         yield last
+
+
+def _compass(
+    rule: Rule, some: Sequence[Objective], front: Sequence[pl.Series], ranges: Mapping[str, float]
+) -> tuple[Values, Values]:
+    """Return the ideal and the scale of each objective, from its values on the front."""
+    at_front = np.stack([_floats(cells) for cells in front], axis=1)
+    ideal = rule.ideal_point(some, at_front)
+    return ideal, rule.scales(some, ideal, at_front, np.array([ranges[o.column] for o in some]))
+
+
+def _compared(values: Values, ideal: Values, scales: Values, weights: Values, seed: int) -> tuple[Values, WinShares]:
+    """Return the distances of a front to the ideal, and its win shares."""
+    deviations = values / scales
+    deviations -= ideal / scales  # in this order, as a difference of floats may overflow
+    return distances(deviations, weights), win_shares(deviations, seed=seed)
 
 
 def _floats(cells: pl.Series) -> Values:
@@ -136,12 +150,17 @@ def _answer(
     numbers: NDArray[np.int64],
     *,
     front: Positions,
+    named: tuple[int, ...],
+    distance: Values,
     pick: Pick,
 ) -> tuple[tuple[int, ...], Role, tuple[Restriction, ...]]:
-    """Return the rows to choose, their role, and each restriction with the choice that would be made without it."""
-    trade_off = chooser.trade_off(front)
+    """Return the rows to choose, their role, and each restriction with the choice that would be made without it.
+
+    named and distance are the row numbers of the front, and its distances to the ideal.
+    """
+    trade_off = front[nearest(distance)]
     if not requirements and pick == "distance":
-        return tuple(numbers[trade_off].tolist()), "trade_off", ()
+        return named if len(trade_off) == len(front) else tuple(numbers[trade_off].tolist()), "trade_off", ()
     within = requirements.within
     all_rows = np.ones(len(numbers), dtype=np.bool_)
 

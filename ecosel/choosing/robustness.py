@@ -42,7 +42,7 @@ def win_shares(deviations: Values, /, *, seed: int) -> WinShares:
     lower envelope of the squared distances; for more, the share of SAMPLES seeded draws. Equal rows win together.
     """
     z = np.abs(deviations)
-    z = z / (z.max() or 1.0)  # so that squares stay finite
+    z /= z.max() or 1.0  # so that squares stay finite
     distinct, copy_of = _distinct(z)
     d = z.shape[1]
     if d == 1 or len(distinct) == 1:

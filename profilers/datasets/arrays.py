@@ -17,7 +17,7 @@ from profilers.errors import DAMAGED_ZIP, DataError
 _DAMAGED = (*DAMAGED_ZIP, OSError, ValueError, MemoryError, OverflowError)  # the others are NumPy's
 _IMAGES, _LABELS = ("images", "x", "inputs", "data", "imgs"), ("labels", "y", "targets", "target", "label")
 # Arrays that unpack to more bytes than this, and to more than this many times the size of the file, are a bomb.
-_MOST_BYTES, _MOST_TIMES, _MOST_CLASSES = 4 << 30, 200, 100_000
+_MOST_BYTES, _MOST_TIMES, _MOST_CLASSES = 1 << 30, 200, 100_000
 _SPLITS = {"train": "train", "test": "test", "val": "valid", "valid": "valid"}
 
 
