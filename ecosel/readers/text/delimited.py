@@ -7,6 +7,7 @@ import io
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,6 +23,8 @@ from ecosel.readers.text.preamble import Layout, layout_of
 # Rows from which polars infers the type of a column; a later cell of another type makes it text.
 _INFER_ROWS = 1000
 _LAST = f"{RESERVED}last"
+# polars takes 8 kB for each column that it parses; of wider tables, only the wanted columns are parsed where that is safe.
+_WIDE = 1000
 
 
 def open_delimited(path: str, source: Path | bytes, sample: str, *, decimal: Mark | None = None) -> Archive:
@@ -72,7 +75,8 @@ class _Text:
         others = [name for name in self.columns if name not in asked_for]
         # If polars reads no cell of a column, it does not notice that a row has too many cells, and every later cell of that
         # row would end up in another column. So all columns are parsed, the unwanted ones as text, and dropped in the stream.
-        seen = [pl.any_horizontal(pl.col(others).is_null()).alias(f"{RESERVED}seen")] if others else []
+        skips = len(self.columns) > _WIDE and self._is_rectangular()
+        seen = [pl.any_horizontal(pl.col(others).is_null()).alias(f"{RESERVED}seen")] if others and not skips else []
         # polars pads a row with too few cells; then its last cell is missing
         asked = [*wanted, *seen, pl.col(self.columns[-1]).is_null().alias(_LAST)]
         if self.layout.separator == "," and self._decimal is None:
@@ -120,15 +124,22 @@ class _Text:
             raise ArchiveError(f"{self.path}: a carriage return (\\r) or a quote stands inside a line, so its rows are unclear")
         return blank
 
+    def _is_rectangular(self) -> bool:
+        """Tell whether each line has as many cells as the header, so that no cell has to be parsed to know that."""
+        return self._separators == (len(self.columns) - 1,) * 2
+
     def _has_no_short_line(self) -> bool:
-        """Count the separators of all lines at once, unless quoted cells may contain some."""
+        return self._separators is not None and self._separators[0] >= len(self.columns) - 1
+
+    @cached_property
+    def _separators(self) -> tuple[int, int] | None:
+        """Count the separators of all lines at once, the fewest and the most; None if quoted cells may contain some."""
         line = pl.col("line").fill_null("")
-        counts = pl.scan_lines(self.source).select(
-            least=line.str.count_matches(self.layout.separator, literal=True).slice(self.layout.skipped).min(),
-            quotes=line.str.contains('"', literal=True).any(),
-        )
-        least, quotes = counts.collect(engine="streaming").row(0)
-        return not quotes and least is not None and least >= len(self.columns) - 1
+        count = line.str.count_matches(self.layout.separator, literal=True).slice(self.layout.skipped)
+        quotes = line.str.contains('"', literal=True).any()
+        counts = pl.scan_lines(self.source).select(least=count.min(), most=count.max(), quotes=quotes)
+        least, most, has_quotes = counts.collect(engine="streaming").row(0)
+        return None if has_quotes or least is None else (least, most)
 
     def _records(self) -> Iterator[list[str]]:
         """Return the cells of each line, from the header on."""

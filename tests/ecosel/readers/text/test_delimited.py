@@ -19,6 +19,12 @@ from ecosel.readers.table import ROW
 PACKED: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress}
 
 
+@pytest.fixture(params=[1000, 0], ids=["", "wide"])
+def as_wide(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read each table also as those of thousands of columns are read."""
+    monkeypatch.setattr("ecosel.readers.text.delimited._WIDE", request.param)
+
+
 def read(folder: Path, text: str, *, packed: str = "", name: str = "t.csv", **options: Any) -> dict[str, list[Any]]:
     file = folder / f"{name}{packed}"
     file.write_bytes(PACKED[packed](text.encode()))
@@ -79,6 +85,7 @@ def test_one_column_with_both_marks_is_refused(tmp_path: Path) -> None:
         read(tmp_path, "acc;ms\n0,81;1\n0.9;2\n")
 
 
+@pytest.mark.usefixtures("as_wide")
 @pytest.mark.parametrize("packed", PACKED)
 @pytest.mark.parametrize(
     ("text", "words"),
@@ -96,6 +103,7 @@ def test_a_row_of_another_length_is_named(tmp_path: Path, text: str, words: str,
         read(tmp_path, text, packed=packed)
 
 
+@pytest.mark.usefixtures("as_wide")
 @pytest.mark.parametrize("packed", PACKED)
 @pytest.mark.parametrize(
     "text",
@@ -117,6 +125,7 @@ def test_lines_around_the_table_are_not_rows(tmp_path: Path, text: str, packed: 
     assert {name: [int(cell) for cell in cells] for name, cells in frame.items()} == {"a": [1, 4], "b": [2, 5], "c": [3, 6]}
 
 
+@pytest.mark.usefixtures("as_wide")
 def test_an_empty_last_cell_is_a_missing_value_and_a_row_of_separators_a_row(tmp_path: Path) -> None:
     assert read(tmp_path, "a,b,c\n1,2,\n,,\n4,5,6\n")["c"] == [None, None, 6]
     assert read(tmp_path, 'a,b,c\n"1, 2",2,\n\n4,5,6\n')["b"] == [2, 5]
