@@ -27,8 +27,8 @@ _CHUNK = 1 << 20
 _TIMES = 200
 # Bytes that a cell takes in Python while a database or document is read, and bytes allowed beyond the file's own size.
 _CELL_IN_MEMORY, _BESIDE = 32, 200_000_000
-# Bytes that a value of a JSON document takes, including its share of the lists and objects around it.
-_VALUE_IN_MEMORY = 120
+# Bytes that a value of a JSON document takes, including its share of the lists and objects around it, and one in a long list.
+_VALUE_IN_MEMORY, _LISTED_IN_MEMORY = 120, 40
 _SEPARATORS = re.compile(rb"[,;\t|\n]")
 
 
@@ -76,9 +76,9 @@ class Bounds:
         """Return the total number of values that records from a file of `size` bytes may have."""
         return self.cells(size) // 8 + size // 5
 
-    def check_values(self, path: str, count: int, size: int) -> None:
-        """Refuse a document to be read whole if its values take far more memory than its `size` bytes."""
-        if count * _VALUE_IN_MEMORY > _BESIDE * (self.max_size / 10**9) + 4 * size:
+    def check_values(self, path: str, count: int, size: int, *, listed: bool) -> None:
+        """Refuse a document to be read whole if its values, `listed` in columns or not, take far more memory than its size."""
+        if count * (_LISTED_IN_MEMORY if listed else _VALUE_IN_MEMORY) > _BESIDE * (self.max_size / 10**9) + 4 * size:
             self.refuse(path, f"its {count:,} values need too much memory for its size; write one record a line (NDJSON)")
 
     def check_content(self, path: str, length: int, size: int) -> None:

@@ -174,6 +174,21 @@ def from_records(
     return Archive(path, tuple(names), load, **stated)
 
 
+def from_columns(path: str, cells: Mapping[str, list[Any]], /, *, bounds: Bounds, size: int) -> Archive:
+    """Return columns of equal length, without empty names, as an archive."""
+    bounds.check_columns(path, len(cells))
+    rows = max(map(len, cells.values()), default=0)
+    bounds.check_rows(path, rows)
+
+    def load(columns: Sequence[str], _: Sequence[str]) -> pl.DataFrame:
+        if rows * len(columns) > bounds.cells(size):
+            bounds.refuse(path, f"{rows:,} values in each of {len(columns):,} columns are too much for its size")
+        with one_line_halves(path):
+            return pl.DataFrame({name: column_of(name, cells[name]) for name in columns})
+
+    return Archive(path, tuple(cells) if rows else (), load)
+
+
 def counted_names(
     path: str, records: Iterable[Mapping[str, Any]], *, bounds: Bounds, size: int, names: Sequence[str] = (),
     kept: list[Mapping[str, Any]] | None = None,

@@ -1,6 +1,6 @@
 """Meet commands with signals, full disks, few descriptors and many at once, and count what was lost or left behind.
 
-python -m tests.benchmarks.faults signals|disk|descriptors|archive [--times 20] [--only "profile|evolve"]
+python -m tests.benchmarks.faults signals|disk|descriptors|archive|crowd [--times 20] [--only "profile|evolve"]
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -216,6 +217,29 @@ def archive(times: int, only: str) -> None:
               f"{rows} rows, {distinct} distinct; {len(failed)} FAILED {failed[:2]}; files: {left}")  # fmt: skip
 
 
+def crowd(times: int, only: str) -> None:
+    """Profile a tiny model in many whole processes at once, beside a quarter as many `select`, all on one archive."""
+    from tests.profilers.models.onnx import files
+
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(times + times // 4) as pool:
+        path, net = Path(name) / "runs.db", files.save(files.network(), Path(name) / "net.onnx")
+        profile = [*ECOSEL, "profile", str(net), "--meter", "constant:5", "--quick", "--max-seconds", "2", "--archive", str(path)]
+        select = [*ECOSEL, "select", str(path), "--minimize", "energy_per_inference_j", "--minimize", "inference_time_s"]
+        begin = time.monotonic()
+        first = _ran(profile)
+        alone_s, begin = time.monotonic() - begin, time.monotonic()
+        runs = list(pool.map(_ran, random.Random(3).sample([profile] * times + [select] * (times // 4), times + times // 4)))
+        with sqlite3.connect(path) as database:
+            names = [name for (name,) in database.execute("SELECT candidate_id FROM archive")]
+        said = [found[1] for run in (first, *runs) if (found := re.search("appended (.*) to ", run.stderr))]
+        failed = [run for run in runs if run.returncode]
+        unclear = [run.stderr[-300:] for run in failed if run.stderr.count("\n") != 1 or run.returncode != 1]
+        print(f"{times} profile and {times // 4} select at once in {time.monotonic() - begin:.0f} s (one alone {alone_s:.1f} s): "
+              f"{len(names)} rows, {len(set(names))} distinct, {len(set(said) - set(names))} LOST, {len(set(names) - set(said))} "
+              f"UNSAID; {len(failed)} failed, {len(unclear)} of them NOT IN A LINE {unclear[:2]}: "
+              f"{Counter(run.stderr.strip()[-120:] for run in failed)}; files: {sorted(os.listdir(name))}")  # fmt: skip
+
+
 def _ran(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
 
@@ -225,6 +249,7 @@ PARTS: dict[str, Callable[[int, str], None]] = {
     "disk": disk,
     "descriptors": descriptors,
     "archive": archive,
+    "crowd": crowd,
 }
 
 if __name__ == "__main__":

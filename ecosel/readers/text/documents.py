@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
 from typing import Any
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds
-from ecosel.readers.table import Archive, flatten, from_records
+from ecosel.readers.table import Archive, flatten, from_columns, from_records
 from ecosel.readers.tools.journal import is_journal, read_journal
 from ecosel.readers.tools.shapes import records_of_tool, unpacked_texts
 
@@ -25,12 +26,24 @@ def open_json(
         records = _records(path, text, table, {name.lower() for name in names})
     except OverflowError:
         bounds.refuse(path, "the names of objects in objects are too long")
+    if isinstance(records, _Columns):
+        return from_columns(path, records.cells, bounds=bounds, size=len(text))
     if isinstance(records, list) and is_journal(records):
         try:
             return read_journal(path, records, study, bounds=bounds, size=len(text))
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise ArchiveError(f"{path}: the operations of the journal are inconsistent ({error})") from error
     return from_records(path, map(unpacked_texts, records), bounds=bounds, size=len(text), separator=".")
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """A table of columns, whose rows need not be made."""
+
+    cells: dict[str, list[Any]]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (dict(zip(self.cells, row, strict=True)) for row in zip(*self.cells.values(), strict=True))
 
 
 # Some forms state a value once for many records; these records are made one by one, so that they can be counted.
@@ -117,7 +130,9 @@ def _table_of(document: dict[str, Any], names: Set[str]) -> Iterable[dict[str, A
     if cells and all(isinstance(cell, list) for cell in cells):
         if len({len(cell) for cell in cells}) != 1 or any(isinstance(one, (list, dict)) for cell in cells for one in cell):
             return None
-        return [dict(zip(document, row, strict=True)) for row in zip(*cells, strict=True)]
+        found = _Columns(document)
+        # objects in texts are spread over columns, record by record
+        return list(found) if any(one[:1] == "{" for cell in cells for one in cell if type(one) is str) else found
     if len(cells) < 2 or not all(isinstance(cell, dict) and cell for cell in cells):
         return None
     if _is_by_column(document, names):

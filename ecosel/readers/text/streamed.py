@@ -19,6 +19,8 @@ from ecosel.readers.tools.shapes import unpacked_texts
 
 # Number of records held at once.
 _AT_ONCE = 20_000
+# Lists are long if they hold this many values for each list, object and name of a document.
+_LONG = 5000
 _BLANKS = re.compile(r"[ \t\n\r]*")
 
 
@@ -183,11 +185,13 @@ def _joined(parts: Sequence[pl.Series]) -> pl.Series:
                       for part in parts])  # fmt: skip
 
 
-def measured(source: Path | bytes, *, compressed: bool) -> tuple[int, int]:
-    """Return the length of a document, and the number of values it may hold."""
-    length = values = 0
+def measured(source: Path | bytes, *, compressed: bool) -> tuple[int, int, bool]:
+    """Return the length of a document, the number of values it may hold, and whether nearly all stand in long lists."""
+    length = values = others = 0
     with pieces_of(source, compressed=compressed) as pieces:
         for piece in pieces:
             length += len(piece)
-            values += sum(map(piece.count, (b",", b"[", b"{")))
-    return length, values
+            values += piece.count(b",")
+            begun = sum(map(piece.count, (b"[", b"{")))
+            values, others = values + begun, others + begun + piece.count(b":")
+    return length, values, others * _LONG < values

@@ -71,6 +71,16 @@ def test_records_that_cannot_be_read_are_refused_in_a_line(
 
 
 def test_values_that_take_far_more_memory_than_their_text_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "m.json").write_text('{"acc": [' + ",".join("1" * 50_000) + "]}")
-    with pytest.raises(ArchiveError, match=r"50,001 values need too much memory .* raise --max-size"):
+    (tmp_path / "m.json").write_text('{"results": [' + ",".join(['{"a":1}'] * 50_000) + "]}")
+    with pytest.raises(ArchiveError, match=r"100,001 values need too much memory .* raise --max-size"):
+        open_archive([str(tmp_path / "m.json")], bounds=Bounds(max_size=10_000_000))
+
+
+def test_long_lists_by_column_take_less_memory_and_are_read(tmp_path: Path) -> None:
+    cells = [1, 0.5, None, "a"] * 10_000
+    (tmp_path / "m.json").write_text(json.dumps({"acc": cells, "ms": cells}))
+    archive = open_archive([str(tmp_path / "m.json")], bounds=Bounds(max_size=10_000_000))
+    assert archive.read(["ms"], labels=["ms"])["ms"].to_list() == ["1", "0.5", None, "a"] * 10_000
+    (tmp_path / "m.json").write_text('{"acc": [' + ",".join("1" * 100_000) + "]}")
+    with pytest.raises(ArchiveError, match=r"100,001 values need too much memory .* raise --max-size"):
         open_archive([str(tmp_path / "m.json")], bounds=Bounds(max_size=10_000_000))
