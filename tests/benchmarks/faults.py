@@ -78,7 +78,8 @@ def commands(archive: Path, outputs: Path, only: str = "") -> dict[str, Command]
              "--plain", "--archive", str(found)], [],
         ),
         "compress": Command(
-            [*ECOSEL, "compress", *network, "--limit", "50", "--variants", "fold,bf16", "--ci", "20%", "-o", str(variants)], [],
+            [*ECOSEL, "compress", *network, "--limit", "50", "--variants", "fold,bf16", "--quick", "--max-seconds", "0.5",
+             "-o", str(variants)], [],
         ),
     }  # fmt: skip
     return {name: each[name] for name in each if not only or name in only.split("|")}
