@@ -30,7 +30,7 @@ def features(genome: Genome, space: Space, /) -> Sequence[float]:
         math.log(last[0]), math.log(last[1] * last[2]), _first_kernel(layers),
         *(float(sum(isinstance(layer, Activation) and layer.kind == kind for layer in layers)) for kind in _ACTIVATIONS),
         float(isinstance(layers[-2], Activation)) if len(layers) > 1 else 0.0,
-        sum(layer.rate for layer in layers if isinstance(layer, Dropout)), _shallow(layers),
+        math.fsum(layer.rate for layer in layers if isinstance(layer, Dropout)), _shallow(layers),
         float(training.optimizer == "adamw"), share, share**2, math.log10(training.weight_decay), math.log2(training.batch_size),
         float(training.epochs),
     )  # fmt: skip

@@ -172,7 +172,7 @@ class Search(Generic[G]):
             self._screen.add(self._features(birth.genome), birth.known, values or {})
         if values is not None:
             every = {**birth.known, **{column: value for column, value in values.items() if value is not None}}
-            violation = sum(limit.violation(every.get(limit.column)) for limit in self.plan.limits)
+            violation = math.fsum(limit.violation(every.get(limit.column)) for limit in self.plan.limits)
             complete = all(limit.column in every for limit in self.plan.limits)
             self._recent.append(_Member(number, birth.genome, self.told, violation, self._costs(every) if complete else None))
         while self._recent and self.told - self._recent[0].told >= self.plan.lifetime:
@@ -216,7 +216,7 @@ class Search(Generic[G]):
             if key in self._keys:
                 continue
             known = self.problem.known(genome)
-            violation = 0.0 if given else sum(limit.violation(known.get(limit.column)) for limit in self.plan.limits)
+            violation = 0.0 if given else math.fsum(limit.violation(known.get(limit.column)) for limit in self.plan.limits)
             if violation == 0:
                 return genome, key, parents, known
             if nearest is None or violation < nearest[0]:

@@ -292,4 +292,3 @@ def _columns(name: str, estimate: Estimate | None) -> dict[str, Any]:
     if estimate is None:
         return {}
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-

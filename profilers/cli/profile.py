@@ -124,7 +124,7 @@ if TYPE_CHECKING:
               help="Append a row for ecosel select: .db (SQLite) or .ndjson.")  # fmt: skip
 @click.option("--trace", type=click.Path(path_type=Path), metavar="FILE", help="Keep every sample in a Parquet file.")
 @click.option("--verify", type=click.Path(path_type=Path), metavar="TRACE",
-              help="Derive every figure of a recorded trace again, bit for bit.")  # fmt: skip
+              help="Derive every figure of a recorded trace again, and compare.")  # fmt: skip
 def profile(models: tuple[str, ...], manifest: Path | None, verify: Path | None, **options: Any) -> int:
     """Measure the accuracy, energy per inference, time and size of a saved MODEL, or of several in turn.
 
@@ -237,8 +237,8 @@ def _verify(path: Path, format_: str) -> int:
     found, differing = verify(*read_trace(path))
     _print(found, format_)
     if differing:
-        raise ProfilerError(f"{path}: {', '.join(differing)} differ from the recording; the file was changed")
-    click.echo(f"{path}: every figure matches the recording, bit for bit", err=True)
+        raise ProfilerError(f"{path}: {', '.join(differing)} do not match the recording; the file was changed")
+    click.echo(f"{path}: every figure matches the recording", err=True)
     return 0
 
 

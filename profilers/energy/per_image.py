@@ -44,7 +44,7 @@ def derive(trace: PowerTrace, marks: Windows, /, *, no_meter: str | None = None)
     disagreement = counter.value / power.value - 1 if counter and power else None
     suspect = disagreement is not None and abs(disagreement) > _SUSPECT
     chosen, source = (counter, "counter") if counter and not suspect else (power, "power")
-    busy_s = sum(group.duration_s for group in marks.groups)
+    busy_s = math.fsum(group.duration_s for group in marks.groups)
     images = sum(group.images for group in marks.groups)
     warm_w = idle["idle_warm"]
     found = Energy(
@@ -144,7 +144,7 @@ def _naive(trace: PowerTrace, marks: Windows) -> float | None:
     times, watts = trace.series(marks.column, edges=False)
     each = [naive_energy(times, watts, group.start_s, group.end_s) for group in marks.groups]
     known = [joules for joules in each if joules is not None]
-    return sum(known) / sum(group.images for group in marks.groups) if len(known) == len(each) else None
+    return math.fsum(known) / sum(group.images for group in marks.groups) if len(known) == len(each) else None
 
 
 def _idle(trace: PowerTrace, marks: Windows, span: Span | None) -> float | None:

@@ -193,7 +193,7 @@ class _Near:
             - (time_s - age_s - self.end_s) * idle_w
             for time_s, watts in zip(self.t[first : last + 1].tolist(), self.w[first : last + 1].tolist(), strict=True)
         ]
-        return Part(sum(joules) / len(joules), 1.5 * error_j, idle_w) if joules else None
+        return Part(math.fsum(joules) / len(joules), 1.5 * error_j, idle_w) if joules else None
 
     def start(self, since_s: float | None) -> Part | None:
         """Return the first part: from idleness since a given time, or as the readings show."""

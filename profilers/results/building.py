@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,7 @@ def build(facts: Metadata, raw: RawFigures, trace: PowerTrace, /, *, no_meter: s
         latency_s=percentiles,
         energy=energy,
         groups=len(groups),
-        measured_s=sum(group.duration_s for group in groups),
+        measured_s=math.fsum(group.duration_s for group in groups),
     )
     return _with_compilation(profile, raw.compilation, trace)
 
@@ -106,12 +107,13 @@ def _with_compilation(profile: InferenceProfile, compilation: Compilation | None
     )
 
 
+_ROUNDED = 1e-12
 # Figures that an older version derived differently from the same readings.
 _OF_ENERGY = {"energy", "warnings", "status", "compile_energy_j", "break_even_images"}
 
 
 def verify(trace: PowerTrace, header: Mapping[str, Any], /) -> tuple[InferenceProfile, list[str]]:
-    """Derive a recorded profile again; return it, and the names of the figures that differ in any bit."""
+    """Derive a recorded profile again; return it, and the names of the figures that differ in their first 12 digits."""
     try:
         facts = Metadata(**{**header["facts"], "notes": tuple(header["facts"]["notes"])})
         profile = build(facts, RawFigures.from_dict(header["raw"]), trace, no_meter=header["no_meter"])
@@ -120,4 +122,13 @@ def verify(trace: PowerTrace, header: Mapping[str, Any], /) -> tuple[InferencePr
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ProfilerError(f"the trace's record is not complete: {type(error).__name__} {error}") from None
     names = sorted({*again, *stored} - (_OF_ENERGY if header.get("schema") == ENERGY_ANEW else set()))
-    return profile, [name for name in names if again.get(name) != stored.get(name)]
+    return profile, [name for name in names if _differ(again.get(name), stored.get(name))]
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Compare figures, also those of an interval; versions of Python and numpy round sums differently in the last digit."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() != other.keys() or any(_differ(each, other[name]) for name, each in one.items())
+    if isinstance(one, float) and isinstance(other, float):
+        return not (math.isclose(one, other, rel_tol=_ROUNDED) or (math.isnan(one) and math.isnan(other)))
+    return bool(one != other)

@@ -547,3 +547,8 @@ def test_the_loop_around_a_tiny_model_is_in_the_interval(weights: Path, monkeypa
         assert estimate is not None
         assert estimate.low is None or estimate.low <= 0
     assert any("the loop around the model takes up to 100.0% of the time" in warning for warning in found.warnings)
+
+
+def test_a_trace_of_another_python_verifies() -> None:
+    """Recorded by Python 3.12 and numpy 2.5 on an H200; the sum() of Python 3.12 rounds otherwise than that of 3.11."""
+    assert verify(*read_trace(ROOT / "data" / "h200" / "h200_resnet18.trace.parquet"))[1] == []
