@@ -3,7 +3,7 @@
 python -m tests.benchmarks.gpu.board OUT [--seconds 270] [--quick]
 
 Writes OUT/board.json (facts, times of loads, figures of profilers.window) and OUT/board.tar (recordings in the format of
-data/traces), both after every step. `python -m tests.benchmarks.gpu.board.page OUT data/h100` then makes the table and the picture.
+data/traces), both after every step. `python -m tests.benchmarks.gpu.board.page OUT data/h200` then makes the table and the picture.
 --quick tries every step in about 60 s. --standin, for trying the program, runs on the tests' stand-in for NVML: its figures
 say nothing about any board.
 """

@@ -15,7 +15,6 @@ from tests.benchmarks.gpu.board.polling import COLUMNS, READINGS
 from tests.benchmarks.gpu.board.recordings import Found, Recording, identified
 
 _LONGEST_DELAY_S = 0.57
-_IDLE_S = 0.25  # before each square wave
 _PROBED = {"power_w": "power", "average_power_w": "average_power", "energy_j": "energy"}
 _USUAL = {"power_w": (0.1, 0.025), "average_power_w": (0.1, 1.0), "usage_power_w": (0.1, 1.0), "energy_j": (0.0, 0.0)}
 
@@ -108,47 +107,25 @@ def against_counter(found: Found, known: dict[str, SensorFound], length_s: float
 
 @dataclass(frozen=True)
 class Wave:
-    """One square wave: mean power of each reading over whole cycles of about a second each, against the expected one."""
+    """One square wave: mean power of each reading, in watts, over whole cycles of about a second each."""
 
     kind: str
     period_s: float | None
     duty: float
-    expected_w: float
-    deviation: dict[str, float]  # over all of the windows
+    watts: dict[str, float]  # over all of the windows
     each: dict[str, Floats]  # window by window
-    at_s: Floats
 
 
 def waves(found: Found, known: dict[str, SensorFound]) -> list[Wave]:
-    levels = {column: _levels(found, column, known) for column in COLUMNS}
     answers = []
     for facts in found.report.get("waves", []):
         one = found.recordings.get(facts["recording"])
         if one is not None and len(one.loads) > 3:
-            answers.append(_wave(one, facts, levels, known, lead_s=0.5 if found.step("machine")["quick"] else 1.1))
+            answers.append(_wave(one, facts, known, lead_s=0.5 if found.step("machine")["quick"] else 1.1))
     return answers
 
 
-def _levels(found: Found, column: str, known: dict[str, SensorFound]) -> tuple[float, float]:
-    """Return idle and load power of a reading; averages over a second do not reach the first between waves, so take instant power."""
-    column = "power_w" if column in ("average_power_w", "usage_power_w") else column
-    idle, delay_s = [], sensor_of(column, known).delay_s
-    for facts in found.report.get("waves", []):
-        one = found.recordings.get(facts["recording"])
-        if one is not None and len(one.loads) and one.has(column):
-            on_s = float(one.loads[0, 0])
-            idle.append(one.mean_w(column, on_s - _IDLE_S, on_s - 0.02, 0.0 if column == "energy_j" else delay_s))
-    steady = found.recordings.get("steady")
-    if steady is None or not len(steady.loads) or not steady.has(column):
-        return math.nan, math.nan
-    on_s, off_s = steady.loads[0]
-    idle = [watts for watts in idle if not math.isnan(watts)]
-    return float(np.median(idle)) if idle else math.nan, steady.mean_w(column, on_s + 1.5, off_s - 0.1, delay_s)
-
-
-def _wave(
-    one: Recording, facts: dict[str, Any], levels: dict[str, tuple[float, float]], known: dict[str, SensorFound], *, lead_s: float
-) -> Wave:
+def _wave(one: Recording, facts: dict[str, Any], known: dict[str, SensorFound], *, lead_s: float) -> Wave:
     starts_s = one.loads[:, 0]
     bounds = [float(starts_s[np.searchsorted(starts_s, starts_s[0] + lead_s)])] if starts_s[-1] > starts_s[0] + lead_s else []
     starts_s = starts_s[starts_s < float(one.rows["time_s"][-1]) - _LONGEST_DELAY_S]
@@ -156,18 +133,11 @@ def _wave(
         bounds.append(float(starts_s[np.argmin(np.abs(starts_s - bounds[-1] - 1.0))]))
     if len(bounds) == 1 and bounds[0] < starts_s[-1]:
         bounds.append(float(starts_s[-1]))
-    deviation, each = {}, {}
+    watts, each = {}, {}
     spans = list(itertools.pairwise(bounds))
     for column in (name for name in COLUMNS if one.has(name)):
         delay_s = sensor_of(column, known).delay_s if column != "energy_j" else 0.0
-        deviation[column] = _against(one, column, bounds[0], bounds[-1], levels[column], delay_s) if spans else math.nan
-        each[column] = np.array([_against(one, column, *span, levels[column], delay_s) for span in spans])
-    idle_w, load_w = levels["power_w"] if math.isnan(levels["energy_j"][0]) else levels["energy_j"]
+        watts[column] = one.mean_w(column, bounds[0], bounds[-1], delay_s) if spans else math.nan
+        each[column] = np.array([one.mean_w(column, *span, delay_s) for span in spans])
     duty = one.on_share(bounds[0], bounds[-1]) if spans else math.nan
-    at_s = np.array([(begin + end) / 2 - float(starts_s[0]) for begin, end in spans])
-    return Wave(facts["kind"], facts["period_s"], duty, idle_w + duty * (load_w - idle_w), deviation, each, at_s)
-
-
-def _against(one: Recording, column: str, start_s: float, end_s: float, levels: tuple[float, float], delay_s: float) -> float:
-    expected_w = levels[0] + one.on_share(start_s, end_s) * (levels[1] - levels[0])
-    return one.mean_w(column, start_s, end_s, delay_s) / expected_w - 1
+    return Wave(facts["kind"], facts["period_s"], duty, watts, each)

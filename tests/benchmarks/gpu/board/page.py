@@ -2,7 +2,7 @@
 
 python -m tests.benchmarks.gpu.board.page OUT FOLDER [--standin]
 
-FOLDER receives board.md, board.png, board.json and h100_*.parquet; no GPU is needed.
+FOLDER receives board.md, board.png, board.json and a recording of each step, named after the folder; no GPU is needed.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def table(found: Found, known: dict[str, SensorFound], seen: list[Wave], short: 
     rows = [*_sensor_rows(known), *_counter_rows(found, known), *_wave_rows(seen), *_short_rows(short)]
     lines = ["| | instant power | average power | nvmlDeviceGetPowerUsage | energy counter |", "| --- | --- | --- | --- | --- |"]
     lines += [f"| {name} | {' | '.join(cells.get(column, _NONE) for column in COLUMNS)} |" for name, cells in rows]
-    return "\n".join([*lines, "", *_notes(found, known, seen)]) + "\n"
+    return "\n".join([*lines, "", *_notes(found, known)]) + "\n"
 
 
-def _notes(found: Found, known: dict[str, SensorFound], seen: list[Wave]) -> list[str]:
+def _notes(found: Found, known: dict[str, SensorFound]) -> list[str]:
     cost = found.report.get("cost of one call", {})
     polling = found.report["recordings"].get("steady", {}).get("polling", {})
     facts = found.step("machine") or {}
@@ -64,11 +64,6 @@ def _notes(found: Found, known: dict[str, SensorFound], seen: list[Wave]) -> lis
         lines += [f"{column}: {reason}." for reason in dict.fromkeys(one.reasons) if one.lacks(reason)]
     for name, step in found.report["steps"].items():
         lines += [f"{name}: {step['reason']}."] if step.get("reason") else []
-    lines += (
-        ["The expected power of a square wave is idle power plus duty times the rest; nobody metered the board from outside."]
-        if seen
-        else []
-    )
     return lines
 
 
@@ -119,15 +114,17 @@ def _wave_rows(seen: list[Wave]) -> list[Row]:
     for one in sorted(seen, key=lambda wave: wave.period_s or 0.0):
         name = "random periods, 20 to 300 ms" if one.period_s is None else f"{one.period_s * 1e3:.4g} ms"
         cells = {}
-        for column, whole in one.deviation.items():
+        for column, whole in one.watts.items():
             each = one.each[column]
-            span = f" ({100 * each.min():+.1f} to {100 * each.max():+.1f})" if len(each) > 1 else ""
-            cells[column] = f"{100 * whole:+.1f}{span}" if np.isfinite(whole) else _NONE
-        rows.append((f"square wave, {name}: power against {one.expected_w:.0f} W, % (its seconds)", cells))
+            span = f" ({each.min():.0f} to {each.max():.0f})" if len(each) > 1 else ""
+            cells[column] = f"{whole:.0f}{span}" if np.isfinite(whole) else _NONE
+        rows.append((f"square wave, {name}, {one.duty:.0%} of the time on: W (its seconds)", cells))
     steady = [one for one in seen if one.period_s is not None]
     if len(steady) > 1:
         spread = {
-            column: f"{100 * np.nanstd([one.deviation.get(column, np.nan) for one in steady], ddof=1):.2f}" for column in COLUMNS
+            column: f"{100 * np.nanstd(each, ddof=1) / np.nanmean(each):.1f}"
+            for column in COLUMNS
+            if len(each := [one.watts[column] for one in steady if column in one.watts]) > 1
         }
         rows.append((f"standard deviation over {len(steady)} periods, %", spread))
     return rows
@@ -167,7 +164,10 @@ def write_recordings(found: Found, folder: Path) -> int:
         first_s = float(rows["time_s"][0])
         rows = rows.with_columns((pl.col("time_s") - first_s).round(5))
         loads = loads.with_columns((pl.all() - first_s).round(5))
-        for path, frame in ((folder / f"h100_{name}.parquet", rows), (folder / f"h100_{name}.loads.parquet", loads)):
+        for path, frame in (
+            (folder / f"{folder.name}_{name}.parquet", rows),
+            (folder / f"{folder.name}_{name}.loads.parquet", loads),
+        ):
             frame.write_parquet(path, compression="zstd", compression_level=19)
             size += path.stat().st_size
     return size

@@ -84,8 +84,9 @@ def _step(found: Found) -> Any:
 
 
 def _wave(found: Found, seen: list[Wave]) -> Any:
-    """Draw the wave in which instant power is farthest from the expected."""
-    waves = [(abs(one.deviation.get("power_w", 0.0)), place) for place, one in enumerate(seen) if one.period_s is not None]
+    """Draw the wave in which instant power is farthest from the counter."""
+    waves = [(abs(one.watts["power_w"] / one.watts["energy_j"] - 1), place) for place, one in enumerate(seen)
+             if one.period_s is not None and {"power_w", "energy_j"} <= one.watts.keys()]  # fmt: skip
     if not waves:
         return None
     place = max(waves)[1]
@@ -103,13 +104,13 @@ def _wave(found: Found, seen: list[Wave]) -> Any:
 def _periods(seen: list[Wave]) -> Any:
     rows: list[dict[str, Any]] = []
     for one in (wave for wave in seen if wave.period_s is not None):
-        for column in (name for name in ("power_w", "energy_j") if name in one.deviation and len(one.each[name])):
-            each = 100 * one.each[column]
+        for column in (name for name in ("power_w", "energy_j") if name in one.watts and len(one.each[name])):
+            each = one.each[column]
             rows.append(
                 {
                     "ms": 1e3 * (one.period_s or 0),
                     "reading": _NAMES[column],
-                    "all": 100 * one.deviation[column],
+                    "all": one.watts[column],
                     "low": each.min(),
                     "high": each.max(),
                 }
@@ -125,7 +126,7 @@ def _periods(seen: list[Wave]) -> Any:
             "reading:N", scale=_COLOURS, title=None, legend=alt.Legend(orient="top", values=["instant power", "energy counter"])
         ),
     )
-    bars = base.mark_rule(strokeWidth=2, opacity=0.5).encode(y=alt.Y("low:Q", title="error of the mean power, %"), y2="high:Q")
+    bars = base.mark_rule(strokeWidth=2, opacity=0.5).encode(y=alt.Y("low:Q", title="mean power, W"), y2="high:Q")
     return alt.layer(bars, base.mark_point(filled=True, size=45).encode(y="all:Q")).properties(
         width=_WIDTH, height=_HEIGHT, title="Square waves: mean of 3 s (points) and single seconds (bars)"
     )
