@@ -28,9 +28,9 @@ _NESTED = re.compile(r"\]$|^(STRUCT|MAP|UNION)\(")
 
 def open_duckdb(path: str, source: Path | bytes, *, table: str | None, bounds: Bounds) -> Archive:
     """Read one table or view, which cannot access other files."""
-    if not find_spec("duckdb"):
+    if missing := [name for name in ("duckdb", "pyarrow") if not find_spec(name)]:
         raise ArchiveError(
-            f"{path} is a DuckDB database, which needs duckdb: pip install 'ecosel[duckdb]';"
+            f"{path} is a DuckDB database, which needs {' and '.join(missing)}: pip install 'ecosel[duckdb]';"
             " or write the table as Parquet: COPY t TO 't.parquet'"
         )
     if isinstance(source, bytes):

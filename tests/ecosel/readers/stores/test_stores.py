@@ -58,9 +58,10 @@ def test_a_duckdb_table_is_read_and_reaches_no_other_file(tmp_path: Path, monkey
     with pytest.raises(ArchiveError, match=r"cannot read .*t\.duckdb"):
         open_archive([str(tmp_path / "t.duckdb")], table="stolen")
     assert open_archive([f"duckdb:///{tmp_path / 't.duckdb'}"], table="models").columns == ("model", "acc", "ms")
-    monkeypatch.setitem(sys.modules, "duckdb", None)
-    with pytest.raises(ArchiveError, match=r"needs duckdb: pip install 'ecosel\[duckdb\]'"):
-        open_archive([str(tmp_path / "t.duckdb")])
+    for missing, named in (("pyarrow", "pyarrow"), ("duckdb", "duckdb and pyarrow")):
+        monkeypatch.setitem(sys.modules, missing, None)
+        with pytest.raises(ArchiveError, match=rf"needs {named}: pip install 'ecosel\[duckdb\]'"):
+            open_archive([str(tmp_path / "t.duckdb")])
 
 
 @pytest.mark.parametrize(
