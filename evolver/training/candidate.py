@@ -18,6 +18,7 @@ from evolver.architectures.space import Space
 from evolver.candidates import candidate, weights_of
 from evolver.errors import EvolverError
 from evolver.training.network import build
+from profilers.models.programs.loading import load_exported
 
 SAME = 1e-4
 """Largest difference of logits, or share of the largest logit if that is above 1."""
@@ -128,7 +129,7 @@ def save(network: nn.Module, sample: torch.Tensor, path: Path, /) -> float:
 
 
 def _difference(network: nn.Module, sample: torch.Tensor, program: Path, weights: Path) -> float:
-    loaded = torch.export.load(program).module()
+    loaded = load_exported(program).module()
     with torch.no_grad():
         logits = network(sample)
         # also with another batch size, as the program must not be fixed to one

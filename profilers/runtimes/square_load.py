@@ -15,7 +15,7 @@ def square_load(device: str) -> Iterator[Callable[[bool], None]]:
 
     Raises ProfilerError if torch is not installed or has no such device. The thread is gone at the end.
     """
-    load = _Load(_products(device))
+    load = _Load(*_products(device))
     load.thread.start()
     try:
         yield lambda on: load.switch(on, device)
@@ -23,8 +23,8 @@ def square_load(device: str) -> Iterator[Callable[[bool], None]]:
         load.leave()
 
 
-def _products(device: str) -> Callable[[], None]:
-    """Return a round of matrix products that lasts about a millisecond, which makes the edges of the load equally sharp."""
+def _products(device: str) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Return what a thread does first, and a round of matrix products of about a millisecond: the edges are equally sharp."""
     try:
         import torch
     except ImportError as error:
@@ -40,20 +40,25 @@ def _products(device: str) -> Callable[[], None]:
         if on_gpu:
             torch.cuda.synchronize(device)
 
+    def begin() -> None:
+        if on_gpu:  # without a kernel first, cuBLAS finds no context in a new thread and warns
+            torch.cuda.set_device(device)
+            torch.zeros(1, device=device).add_(1)
+
     try:
         matrix = torch.randn(size, size, device=device)
         result = torch.empty_like(matrix)
         run()  # the first one includes setting up
     except RuntimeError as error:
         raise ProfilerError(f"the load failed on {device}: {error}") from error
-    return run
+    return begin, run
 
 
 class _Load:
     """A thread that runs rounds while the load is switched on."""
 
-    def __init__(self, run: Callable[[], None]) -> None:
-        self._run = run
+    def __init__(self, begin: Callable[[], None], run: Callable[[], None]) -> None:
+        self._begin, self._run = begin, run
         self._wanted, self._ended, self._leaving = threading.Event(), threading.Event(), threading.Event()
         self._failures: list[RuntimeError] = []
         self.thread = threading.Thread(target=self._work, name="square-load", daemon=True)
@@ -74,6 +79,10 @@ class _Load:
         self.thread.join()
 
     def _work(self) -> None:
+        try:
+            self._begin()
+        except RuntimeError as error:
+            self._failures.append(error)
         while self._wanted.wait() and not self._leaving.is_set():
             try:
                 while self._wanted.is_set():

@@ -113,9 +113,10 @@ def _opened_onnx(path: Path, threads: int) -> tuple[Callable[[Images], Images], 
 def _opened_program(path: Path, sample: Images, threads: int) -> tuple[Callable[[Images], Images], Execution]:
     import torch
 
+    from profilers.models.programs.loading import load_exported
+
     torch.set_num_threads(threads)
-    with path.open("rb") as content:
-        module = torch.export.load(content).module()
+    module = load_exported(path).module()
 
     def run(images: Images) -> Images:
         with torch.inference_mode():

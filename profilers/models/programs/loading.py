@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,13 +47,27 @@ def torchscript(file: Path, device: str, batch_axis: Sequence[int] | None) -> Pr
     return _with_inputs(module, signatures.traced(file), (*notes, f"forward takes ({taken})"), batch_axis, device)
 
 
+def load_exported(file: Path, /) -> Any:
+    """Load a program saved by torch.export.
+
+    torch warns that the bytes of the file, over which it lays its tensors, are not writable; it never writes to them.
+    """
+    import torch
+
+    with file.open("rb") as content, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
+        return torch.export.load(content)
+
+
 def export(file: Path, device: str, batch_axis: Sequence[int] | None) -> Program:
     import torch
     from torch.export.pt2_archive._package import load_pt2
 
-    with file.open("rb") as content:
-        # torch.export.load hides the failure
-        programs = {"model": torch.export.load(content)} if before_2_8(file) else load_pt2(content).exported_programs
+    if before_2_8(file):
+        programs = {"model": load_exported(file)}
+    else:
+        with file.open("rb") as content:
+            programs = load_pt2(content).exported_programs  # torch.export.load hides the failure
     if len(programs) != 1:
         raise ModelError(f"{file} holds {len(programs)} programs ({some(tuple(programs))}); save the one to measure alone")
     (program,) = programs.values()

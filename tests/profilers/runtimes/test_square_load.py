@@ -8,7 +8,7 @@ import time
 import pytest
 
 from profilers.errors import ProfilerError
-from profilers.runtimes.square_load import square_load
+from profilers.runtimes.square_load import _Load, square_load
 
 pytest.importorskip("torch")
 
@@ -35,3 +35,33 @@ def test_a_load_works_while_it_is_on_and_ends_with_its_block() -> None:
 def test_a_device_that_torch_does_not_have_gives_one_line() -> None:
     with pytest.raises(ProfilerError, match="torch cannot use nvml:1"), square_load("nvml:1"):
         pass
+
+
+def test_the_thread_of_a_load_meets_the_device_before_its_first_product() -> None:
+    done: list[tuple[str, int]] = []
+    load = _Load(lambda: done.append(("begin", threading.get_ident())), lambda: done.append(("run", threading.get_ident())))
+    load.thread.start()
+    load.switch(True, "cuda:0")
+    while len(done) < 2:
+        load.thread.join(0.001)
+    load.switch(False, "cuda:0")
+    load.leave()
+    assert [what for what, _ in done[:2]] == ["begin", "run"]
+    assert {thread for _, thread in done} == {load.thread.ident}
+
+
+def test_a_device_that_fails_in_the_thread_gives_one_line() -> None:
+    def fail() -> None:
+        raise RuntimeError("CUDA is gone")
+
+    def switched() -> None:
+        while True:
+            load.switch(True, "cuda:0")
+            load.thread.join(0.001)
+            load.switch(False, "cuda:0")
+
+    load = _Load(fail, lambda: None)
+    load.thread.start()
+    with pytest.raises(ProfilerError, match="the load failed on cuda:0: CUDA is gone"):
+        switched()
+    load.leave()
