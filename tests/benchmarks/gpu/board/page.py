@@ -122,9 +122,9 @@ def _wave_rows(seen: list[Wave]) -> list[Row]:
     steady = [one for one in seen if one.period_s is not None]
     if len(steady) > 1:
         spread = {
-            column: f"{100 * np.nanstd(each, ddof=1) / np.nanmean(each):.1f}"
+            column: f"{100 * np.nanstd(every, ddof=1) / np.nanmean(every):.1f}"
             for column in COLUMNS
-            if len(each := [one.watts[column] for one in steady if column in one.watts]) > 1
+            if len(every := [one.watts[column] for one in steady if column in one.watts]) > 1
         }
         rows.append((f"standard deviation over {len(steady)} periods, %", spread))
     return rows
