@@ -1,4 +1,4 @@
-"""Measure windows around your own code: joules with an interval, from a meter sampled in the background."""
+"""Measure windows around your own code: joules with an interval, from a counter or a power that is read in the background."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import math
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 
 from profilers.energy.intervals import Estimate
-from profilers.energy.per_image import Window, Windows, derive
+from profilers.energy.per_image import Counted, Window, Windows, derive
+from profilers.energy.readings import sensor_of
 from profilers.energy.sampling.sampler import Sampler
-from profilers.errors import MeterError, ProfilerError
+from profilers.energy.sampling.trace import PowerTrace
+from profilers.energy.ticks import TAIL_S, window_by_ticks
+from profilers.errors import MeterError, ProfilerError, WindowTooShort
 from profilers.meters import NoMeter, find_meter
 from profilers.meters.base import Reading
 
 _TICK_S = 0.1  # the slowest counters of boards; those of processors tick every millisecond
 _LEVEL_READINGS = 4
+_LONGEST_S = 2.2  # two ticks of the slowest known counters
+_REMEMBERED = 1000  # ends of windows
 _running: dict[tuple[str, str | None], _Running] = {}
 _lock = threading.Lock()
 
@@ -37,7 +43,7 @@ class Measured:
         self._leave.atexit = False
         self._asking = threading.Lock()
         self._first = self._shared.sampler.read()
-        self.start_s = self._shared.sampler.now()
+        self.start_s = self._shared.mark(0.0)
         self.end_s: float | None = None
         self._last: Reading | None = None
         self._found: Estimate | ProfilerError | None = None
@@ -53,7 +59,7 @@ class Measured:
         """End the window; a second call changes nothing."""
         if self.end_s is None:
             _synchronise(self._device)
-            self.end_s = self._shared.sampler.now()
+            self.end_s = self._shared.mark(TAIL_S)
             self._last = self._shared.sampler.read()
         return self
 
@@ -106,6 +112,9 @@ class _Running:
         if isinstance(found, NoMeter):
             raise MeterError(found.reason)
         self._key, self._meter, self._open = key, found, 0
+        # RAPL ticks every millisecond: the difference of two readings is exact enough
+        self._ticks = found.capabilities().energy and found.name != "rapl"
+        self._edges_s: deque[float] = deque(maxlen=_REMEMBERED)
         self.sampler = Sampler(found)
         self.sampler.__enter__()
 
@@ -126,26 +135,47 @@ class _Running:
                 self.sampler.__exit__(None, None, None)
                 self._meter.close()
 
+    def mark(self, later_s: float) -> float:
+        """Return the time, at which a window begins or ends, and let the next ticks of the counter be seen after it."""
+        now_s = self.sampler.now()
+        self._edges_s.append(now_s)
+        if self._ticks:
+            self.sampler.watch_ticks(now_s + later_s)
+        return now_s
+
     def energy(
         self, start_s: float, end_s: float, first: Reading | None, last: Reading | None
     ) -> tuple[Estimate, tuple[str, ...]]:
-        from profilers.energy.readings import sensor_of
-
         column, sensor = sensor_of(self._meter)
-        if column is None:
+        can, interval_s = self._meter.capabilities(), self.sampler.interval_s
+        if column is None and not self._ticks:
             return _counted(self._meter.name, end_s - start_s, first, last), ()
-        interval_s = self.sampler.interval_s
-        self.sampler.wait(end_s + sensor.settled_s + _LEVEL_READINGS * interval_s - self.sampler.now())
-        can = self._meter.capabilities()
-        group = Window(start_s, end_s, 1)
-        marks = Windows((group,), self._meter.name, column, False, sensor, interval_s, None, None, None)
-        found = derive(self.sampler.trace(), marks)
-        if found.power is None:
-            raise MeterError("; ".join(found.reasons) or "the meter gave no power readings in this window")
+        settled_s = end_s + sensor.settled_s + _LEVEL_READINGS * interval_s
+        self.sampler.wait(settled_s - self.sampler.now())
+        while self._ticks and not self.sampler.seen_ticks(end_s + TAIL_S) and self.sampler.now() < end_s + _LONGEST_S:
+            self.sampler.wait(interval_s / 10)
+        trace = self.sampler.trace()
+        counted = self._by_ticks(trace, start_s, end_s)
+        if column is None and counted.estimate is None:
+            return _counted(self._meter.name, end_s - start_s, first, last), (str(counted.reason),)
+        marks = Windows((Window(start_s, end_s, 1),), self._meter.name, column, can.energy, sensor, interval_s)
+        found = derive(trace, marks, counted=counted)
+        if found.per_inference is None:
+            raise MeterError("; ".join(found.reasons) or "the meter gave no readings in this window")
         gain = () if can.gain_error is None else (
             f"the error of the board's sensor is additional: gain ± {can.gain_error:.0%} and ± {can.offset_error_w:g} W",
         )  # fmt: skip
-        return found.power, (*found.warnings, *gain)
+        instead = () if not self._ticks or counted.reason is None else (f"{counted.reason}; power was integrated instead",)
+        return found.per_inference, (*found.warnings, *instead, *gain)
+
+    def _by_ticks(self, trace: PowerTrace, start_s: float, end_s: float) -> Counted:
+        if not self._ticks:
+            return Counted(None, "energy by counter: the meter has none")
+        column, sensor = sensor_of(self._meter)
+        try:
+            return window_by_ticks(trace, start_s, end_s, column=column, sensor=sensor, edges_s=tuple(self._edges_s))
+        except WindowTooShort as error:
+            return Counted(None, f"energy by counter: {error}")
 
 
 def _counted(name: str, seconds: float, first: Reading | None, last: Reading | None) -> Estimate:

@@ -97,6 +97,15 @@ class Windows:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """Energy by a counter, or the reason why there is none."""
+
+    estimate: Estimate | None = None
+    reason: str | None = None
+    beside: float | None = None  # counter divided by power beside the load, minus 1, if both are known there
+
+
+@dataclass(frozen=True)
 class Energy:
     """Joules per image from each source, with 95 % intervals; `reasons` explains every None."""
 

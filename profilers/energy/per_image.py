@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from profilers.energy.intervals import Estimate, ratio
-from profilers.energy.marks import PHASES, Energy, Span, Window, Windows
+from profilers.energy.marks import PHASES, Counted, Energy, Span, Window, Windows
 from profilers.energy.sampling.trace import PowerTrace
 from profilers.energy.window import Floats, counter_energy, naive_energy, power_estimate
 from profilers.errors import WindowTooShort
 
-__all__ = ["PHASES", "Energy", "Span", "Window", "Windows", "derive", "joules_of", "time_per_image"]
+__all__ = ["PHASES", "Counted", "Energy", "Span", "Window", "Windows", "derive", "joules_of", "time_per_image"]
 
 # Differences worth a warning, and those that make a counter implausible (Zeus issue 181: half the energy).
 _DISAGREEMENT = 0.02
@@ -28,21 +28,27 @@ _CLOCK_SPREAD = 0.05
 # Half an interval, and the spread of the readings, as shares, above which the interval is wide and the load swings.
 _WIDE, _SWING = 0.01, 0.1
 _FEW_GROUPS = 8
+_SEES, _LONG_IDLE_S = 0.9, 2.0  # a sensor that sees this share of the time is not blind to a part of a load
+_FLAT, _FEW_READINGS = 0.05, 4  # readings that spread less than this share of their mean show a load that does not swing
 _STARVED = 3  # sampling intervals without a reading
 
 
-def derive(trace: PowerTrace, marks: Windows, /, *, no_meter: str | None = None) -> Energy:
-    """Derive all figures; the same trace and marks give the same bits. Without readings, the reason is `no_meter`."""
+def derive(trace: PowerTrace, marks: Windows, /, *, no_meter: str | None = None, counted: Counted | None = None) -> Energy:
+    """Derive all figures; the same trace and marks give the same bits. Without readings, the reason is `no_meter`.
+
+    `counted` replaces the energy by counter between awaited ticks.
+    """
     if not len(trace):
         return Energy(reasons=(no_meter or "there is no meter",))
     if not marks.groups:
         return Energy(reasons=("nothing was measured",))
     idle = {name: _idle(trace, marks, getattr(marks, name)) for name in ("idle_cold", "idle_warm", "idle_after")}
     edge_w = idle["idle_after"] or idle["idle_warm"] or 0.0
-    counter, no_counter = _by_counter(trace, marks, edge_w)
+    counted = counted or Counted(*_by_counter(trace, marks, edge_w), _counter_beside(trace, marks))
+    counter, no_counter = counted.estimate, counted.reason
     power, no_power = _by_power(trace, marks)
     disagreement = counter.value / power.value - 1 if counter and power else None
-    suspect = disagreement is not None and abs(disagreement) > _SUSPECT
+    suspect = _is_suspect(trace, marks, disagreement, power, counted.beside)
     chosen, source = (counter, "counter") if counter and not suspect else (power, "power")
     busy_s = math.fsum(group.duration_s for group in marks.groups)
     images = sum(group.images for group in marks.groups)
@@ -64,7 +70,7 @@ def derive(trace: PowerTrace, marks: Windows, /, *, no_meter: str | None = None)
         invalid=_invalid(trace, marks),
         gain_error=marks.gain_error,
         offset_error_w=marks.offset_error_w,
-        warnings=(*trace.warnings, *_remarks(trace, marks, disagreement), *_in_step(trace, marks, chosen, power)),
+        warnings=(*trace.warnings, *_remarks(trace, marks, disagreement, power, suspect), *_in_step(trace, marks, chosen, power)),
     )
     return found if marks.calibration is None else found.calibrated(marks.calibration, busy_s / images)
 
@@ -99,6 +105,38 @@ def _by_counter(trace: PowerTrace, marks: Windows, edge_w: float) -> tuple[Estim
     except WindowTooShort as error:
         return None, f"energy by counter: {error}"
     return _per_image(each, marks.groups, "the energy counter")
+
+
+def _is_suspect(
+    trace: PowerTrace, marks: Windows, disagreement: float | None, power: Estimate | None, beside: float | None
+) -> bool:
+    """Tell whether a counter looks faulty: it differs from the integrated power by more than that may err.
+
+    Where a sensor that sees only part of the time reads a load that swings, the power may be wrong by half: there, the counter is
+    suspect only if it differs beside the load too.
+    """
+    if disagreement is None or power is None or marks.column is None or abs(disagreement) <= _SUSPECT + _doubt(power):
+        return False
+    times, watts = trace.series(marks.column, edges=False)
+    lag_s, early_s = marks.sensor.clean_s, marks.interval_s / 2
+    clean = [dataclasses.replace(one, start_s=one.start_s + lag_s, end_s=one.end_s - early_s) for one in marks.groups]
+    inside = watts[_within(times, clean)]
+    steady = len(inside) > _FEW_READINGS and float(inside.std()) <= _FLAT * float(inside.mean())
+    return steady or marks.sensor.seen(marks.interval_s) >= _SEES or (beside is not None and abs(beside) > _SUSPECT)
+
+
+def _doubt(power: Estimate) -> float:
+    return power.relative if math.isfinite(power.relative) else 0.0
+
+
+def _counter_beside(trace: PowerTrace, marks: Windows) -> float | None:
+    """Return the counter divided by the power in the longest span of idleness, minus 1."""
+    spans = [span for span in (marks.idle_cold, marks.idle_warm, marks.idle_after) if span and span[1] - span[0] >= _LONG_IDLE_S]
+    if not spans or not marks.counter or marks.column is None:
+        return None
+    span = max(spans, key=lambda one: one[1] - one[0])
+    power_w, counter_w = _idle(trace, marks, span), _idle(trace, dataclasses.replace(marks, column=None), span)
+    return None if power_w is None or counter_w is None else counter_w / power_w - 1
 
 
 def _by_power(trace: PowerTrace, marks: Windows) -> tuple[Estimate | None, str | None]:
@@ -203,10 +241,12 @@ def _invalid(trace: PowerTrace, marks: Windows) -> str | None:
     return "clocks were throttled: " + ", ".join(f"{name} in {part:.0%} of the checks" for name, part in held.items())
 
 
-def _remarks(trace: PowerTrace, marks: Windows, disagreement: float | None) -> Iterable[str]:
-    if disagreement is not None and abs(disagreement) > _SUSPECT:
+def _remarks(
+    trace: PowerTrace, marks: Windows, disagreement: float | None, power: Estimate | None, suspect: bool
+) -> Iterable[str]:
+    if suspect:
         yield f"the board's counter looks faulty: it differs by {disagreement:+.1%} from the integrated power, used instead"
-    elif disagreement is not None and abs(disagreement) > _DISAGREEMENT:
+    elif disagreement is not None and power is not None and abs(disagreement) > _DISAGREEMENT + _doubt(power):
         yield f"counter and integrated power disagree by {disagreement:+.1%}"
     during = _during(trace, marks)
     times, _ = trace.series(marks.column or "energy_j", edges=False)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +21,7 @@ from profilers.errors import MeterError
 from profilers.live import _running
 from profilers.meters import NoMeter, find_meter
 from tests.conftest import ROOT, environment
+from tests.profilers.conftest import run_child
 
 
 @pytest.fixture
@@ -132,3 +136,100 @@ def test_importing_the_package_loads_nothing() -> None:
     code = "import sys, profilers; print(sorted({'numpy', 'torch', 'polars', 'pynvml'} & set(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
     assert said.stdout == "[]\n"
+
+
+BOARD = "\nboard GPU-1\nname NVIDIA H200\ncc 9 0\npower 75\nperiod 0.1012\nwindow 0.025\ntick 0.1\n"
+_MEASURE = """
+import json, os, time
+import profilers
+
+def until(at_s):
+    while (left_s := at_s - time.monotonic()) > 0:
+        time.sleep(min(left_s, 0.01))
+
+def load_from(origin_s, steps, more=""):
+    with open(os.environ["NVML_STANDIN"], "w") as file:
+        file.write(f"clock real\\norigin {origin_s}" + BOARD + "".join(f"step {at} {watts}\\n" for at, watts in steps) + more)
+
+def true_j(origin_s, steps, start_s, end_s):
+    ends = [at for at, _ in steps[1:]] + [1e9]
+    return sum(w * max(0, min(end_s - origin_s, end) - max(start_s - origin_s, at)) for (at, w), end in zip(steps, ends))
+
+def told(measured, origin_s, steps):
+    return [measured.joules, measured.low, measured.high, true_j(origin_s, steps, measured.start_s, measured.end_s), measured.warnings]
+"""
+
+
+def on_the_standin(nvml_standin: Callable[..., dict[str, str]], code: str, *, more: str = "") -> Any:
+    """Run code beside a board whose counter ticks every 100 ms, and return the JSON that it prints."""
+    return run_child(nvml_standin(f"clock real{BOARD}{more}"), f"BOARD = {BOARD!r}\n{_MEASURE}{code}")
+
+
+def test_short_windows_are_measured_by_the_counter_of_a_board(nvml_standin: Callable[..., dict[str, str]]) -> None:
+    """One from idle to idle, one that ends in a load, one within a load, and one around all; the truth is between two ticks."""
+    code = """
+origin_s = time.monotonic() + 0.1
+steps = [(0, 75), (0.7, 300), (1.0, 75), (1.65, 320), (9, 75)]
+load_from(origin_s, steps)
+whole = profilers.window("cpu", meter="nvml:0")
+until(origin_s + 0.7)
+with profilers.window("cpu", meter="nvml:0") as first:
+    until(origin_s + 1.0)
+until(origin_s + 1.55)
+with profilers.window("cpu", meter="nvml:0") as second:
+    until(origin_s + 1.95)
+with profilers.window("cpu", meter="nvml:0") as third:
+    until(origin_s + 2.2)
+whole.end()
+print(json.dumps([told(one, origin_s, steps) for one in (first, second, third, whole)]))
+"""
+    for joules, low, high, true_j, warnings in on_the_standin(nvml_standin, code):
+        assert joules == pytest.approx(true_j, rel=0.05)
+        assert low - 0.01 * true_j <= true_j <= high + 0.01 * true_j
+        assert high - low < 0.1 * true_j
+        assert not [warning for warning in warnings if "instead" in warning or "faulty" in warning]
+
+
+def test_beginning_and_ending_a_window_waits_for_no_tick(nvml_standin: Callable[..., dict[str, str]]) -> None:
+    code = """
+with profilers.window("cpu", meter="nvml:0"):
+    times = [time.monotonic()]
+    for _ in range(5):
+        profilers.window("cpu", meter="nvml:0").end()
+        times.append(time.monotonic())
+print(json.dumps([after - before for before, after in zip(times, times[1:])]))
+"""
+    assert min(on_the_standin(nvml_standin, code)) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds", "words"),
+    [
+        ("tick 30", 0.7, "energy by counter: no two ticks of the counter in a row were seen closely; power was integrated instead"),
+        ("tick 30", 0.05, "energy by counter: no two ticks .*; energy by integrated power: a window of 0.05 s is too short"),
+        ("fail nvmlDeviceGetTotalEnergyConsumption 3\nfail field:186:0 3\nfail field:83:0 3\nfail field:191:0 3", 0.05,
+         "energy by counter: the meter has none; energy by integrated power: a window of 0.05 s is too short"),
+    ],
+    ids=["power instead", "neither", "no counter"],
+)  # fmt: skip
+def test_the_reasons_name_the_counter_and_the_power(
+    nvml_standin: Callable[..., dict[str, str]], fault: str, seconds: float, words: str
+) -> None:
+    code = f"""
+profilers.window.__globals__["_LONGEST_S"] = 0.8
+load_from(time.monotonic() - 1, [(0, 200)], "" if "tick" in {fault!r} else {fault!r})
+if "tick" not in {fault!r}:
+    measured = profilers.window("cpu", meter="nvml:0")
+else:
+    measured = profilers.window("cpu", meter="nvml:0")
+    load_from(time.monotonic() - 1, [(0, 200)], {fault!r})
+until(measured.start_s + {seconds})
+measured.end()
+try:
+    print(json.dumps([*measured.warnings, measured.joules / measured.seconds]))
+except profilers.errors.ProfilerError as error:
+    print(json.dumps([str(error), 200]))
+"""
+    *found, watts = on_the_standin(nvml_standin, code)
+    assert watts == pytest.approx(200, rel=0.02)
+    assert [one for one in found if re.search(words, one)]

@@ -1,4 +1,4 @@
-"""Read a meter every 100 ms from a background thread into a power trace."""
+"""Read a meter every 100 ms, and densely where ticks of its counter are wanted, from a background thread into a power trace."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import weakref
-from collections import Counter
+from collections import Counter, deque
 from types import TracebackType
 
 import numpy as np
@@ -21,6 +21,8 @@ from profilers.meters.calibration import Calibration
 _SPIN_S = 0.002
 _EARLY = 0.01  # share of an interval: a wait may end early
 _FIRST_CAPACITY = 1024
+_TICKS, _DENSE_S = 2, 0.35  # ticks to see after a moment, and the longest time of dense readings for them
+_LEARN_TICKS, _LEARN_S = 5, 0.75  # the same once a sampler: they tell the period of the ticks
 _live: weakref.WeakSet[Sampler] = weakref.WeakSet()
 
 
@@ -45,7 +47,8 @@ class Sampler:
 
     def _clear(self) -> None:
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._stop, self._wake = threading.Event(), threading.Event()
+        self._dense = _Dense()
         self._rows = np.full((_FIRST_CAPACITY, len(COLUMNS)), np.nan)
         self._edges: list[bool] = []
         self._slowdowns: list[str | None] = []
@@ -64,6 +67,7 @@ class Sampler:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._running = False
         self._stop.set()
+        self._wake.set()
         self._thread.join()
 
     def _after_fork(self) -> None:
@@ -82,6 +86,17 @@ class Sampler:
     def read(self) -> Reading | None:
         """Take one reading now, in addition to the regular ones; None if the meter failed."""
         return self._record(edge=True)
+
+    def watch_ticks(self, since_s: float, /) -> None:
+        """Let the thread read every 2 ms until the counter has ticked twice after a moment; return at once."""
+        with self._lock:
+            self._dense.begin(since_s)
+        self._wake.set()
+
+    def seen_ticks(self, since_s: float, /) -> bool:
+        """Tell whether the counter was seen to tick twice after a moment for which ticks were to be watched."""
+        with self._lock:
+            return self._dense.seen(since_s)
 
     def await_tick(self, timeout_s: float = 0.3) -> bool:
         """Read every 2 ms until the energy counter changes; return False if it has not by the timeout, or if there is none."""
@@ -115,15 +130,22 @@ class Sampler:
         self.interval_s = seconds
 
     def _sample(self) -> None:
-        start_s, stop = self._started_s, self._stop  # a fork replaces it
+        start_s, stop, wake = self._started_s, self._stop, self._wake  # a fork replaces them
         while True:
             # the next deadline not yet over: a late reading does not shift later ones
             tick = math.floor((self.now() - start_s) / self.interval_s + _EARLY) + 1
-            if stop.wait(max(0.0, start_s + tick * self.interval_s - self.now())):
+            deadline_s = start_s + tick * self.interval_s
+            while (left_s := deadline_s - self.now()) > 0 and not stop.is_set():
+                dense = self._dense.wanted(self.now())
+                wake.wait(min(left_s, _SPIN_S) if dense else left_s)
+                wake.clear()
+                if dense and not stop.is_set() and deadline_s - self.now() > _SPIN_S:
+                    self._record(edge=True, dense=True)
+            if stop.is_set():
                 return
             self._record(edge=False)
 
-    def _record(self, *, edge: bool) -> Reading | None:
+    def _record(self, *, edge: bool, dense: bool = False) -> Reading | None:
         with self._lock:  # only one thread at a time reads a meter
             try:
                 reading = self.meter.read()
@@ -131,6 +153,8 @@ class Sampler:
             except MeterError as error:
                 self._append(Reading(self.now(), 0.0, warnings=(str(error),)), None, edge=edge)
                 return None
+            if self._dense.again(reading, dense=dense):
+                del self._edges[-1:], self._slowdowns[-1:]  # of equal readings in a row, the first and the last tell all
             self._append(reading, conditions, edge=edge)
             return reading
 
@@ -169,6 +193,39 @@ class Sampler:
             return None
         self._last_energy_j = energy_j
         return energy_j
+
+
+class _Dense:
+    """Keeps account of the ticks that are wanted and seen, and of dense readings that may be replaced."""
+
+    def __init__(self) -> None:
+        self._since_s = self._until_s = -math.inf
+        self._learn_until_s, self._learned = math.inf, 0
+        self._ticks_s: deque[float] = deque(maxlen=_TICKS)
+        self._energy_j: float | None = None
+        self._equal = 0  # dense readings in a row with this energy
+
+    def begin(self, since_s: float) -> None:
+        self._since_s, self._until_s = max(self._since_s, since_s), max(self._until_s, since_s + _DENSE_S)
+        self._learn_until_s = min(self._learn_until_s, since_s + _LEARN_S)
+
+    def seen(self, since_s: float) -> bool:
+        return len(self._ticks_s) == _TICKS and self._ticks_s[0] >= since_s
+
+    def wanted(self, now_s: float) -> bool:
+        if now_s < self._until_s and not self.seen(self._since_s):
+            return True
+        return self._learned < _LEARN_TICKS and now_s < self._learn_until_s < math.inf
+
+    def again(self, reading: Reading, *, dense: bool) -> bool:
+        """Note a reading; tell whether it replaces the one before: both and the one before that are dense and equal."""
+        if reading.energy_j is not None and self._energy_j is not None and reading.energy_j > self._energy_j:
+            self._ticks_s.append(reading.time_s)
+            self._learned += dense
+        equal = dense and reading.energy_j is not None and reading.energy_j == self._energy_j
+        self._equal = self._equal + 1 if equal else int(dense)
+        self._energy_j = reading.energy_j if reading.energy_j is not None else self._energy_j
+        return self._equal > 2
 
 
 class Stopwatch:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from profilers.energy.per_image import Energy, Window, Windows, derive
+from profilers.energy.intervals import Estimate
+from profilers.energy.per_image import Counted, Energy, Window, Windows, derive
 from profilers.energy.sampling.trace import PowerTrace
 from profilers.energy.window import Sensor
 from profilers.meters.calibration import Calibration
@@ -164,3 +165,25 @@ def test_a_wide_interval_from_few_groups_is_explained() -> None:
     wide = derive(trace(power_w=watts), replace(MARKS, counter=False))
     assert "the interval is wide because only 3 groups of batches were measured: measure longer" in wide.warnings
     assert not [one for one in derive(trace(), replace(MARKS, counter=False)).warnings if "wide" in one]
+
+
+BLIND = replace(MARKS, groups=MARKS.groups[:1], sensor=Sensor(0.1, 0.025), pause_s=None)
+
+
+def test_a_counter_is_suspect_if_it_differs_from_a_steady_power_or_beside_the_load() -> None:
+    half, power = Counted(Estimate.around(1.0, 0.01)), trace().power_w
+    steady = derive(trace(), BLIND, counted=half)
+    assert steady.source == "nvml-power"
+    assert any("looks faulty" in warning for warning in steady.warnings)
+    swings = trace(power_w=np.where(power == 200, power * np.where(np.arange(71) % 2, 1.2, 0.8), power))
+    trusted = derive(swings, BLIND, counted=half)
+    assert trusted.source == "nvml-counter"
+    assert any("disagree" in warning for warning in trusted.warnings)
+    assert derive(swings, BLIND, counted=replace(half, beside=-0.5)).source == "nvml-power"
+
+
+def test_a_counter_within_the_interval_of_the_power_does_not_disagree() -> None:
+    power = derive(trace(), BLIND, counted=Counted(None, "none")).power
+    assert power is not None
+    close = Counted(Estimate.around(power.value * (1 + power.relative + 0.015), 0.01))
+    assert not any("disagree" in warning for warning in derive(trace(), BLIND, counted=close).warnings)

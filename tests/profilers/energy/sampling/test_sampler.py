@@ -132,6 +132,33 @@ def test_a_tick_is_awaited_and_its_absence_is_not_endless() -> None:
         assert not without.await_tick(timeout_s=30)
 
 
+def test_two_ticks_are_watched_in_the_background_and_equal_readings_between_are_dropped() -> None:
+    """The counter ticks at every twentieth reading; the sampler reads densely until five ticks were seen, then until two were."""
+    meter = Source(energy_j=lambda count: float(count // 20), enough=100)
+    with Sampler(meter, interval_s=10.0) as sampler:
+        start_s = sampler.now()
+        sampler.watch_ticks(start_s)
+        assert meter.done.wait(30) or sampler.seen_ticks(start_s)
+        assert sampler.seen_ticks(start_s)
+        assert not sampler.seen_ticks(sampler.now())
+        trace = sampler.trace()
+    times, joules = trace.series("energy_j")
+    ticks = np.flatnonzero(np.diff(joules)) + 1
+    assert len(ticks) >= 2
+    assert len(times) <= 3 * (len(ticks) + 2)  # of each value, the first two readings and the last
+    assert (np.diff(joules) <= 1).all()
+    assert trace.edge.tolist() == [False] + [True] * (len(times) - 1)
+
+
+def test_without_ticks_the_dense_readings_end() -> None:
+    meter = Source(energy_j=lambda count: 1.0)
+    with Sampler(meter, interval_s=10.0) as sampler:
+        sampler.watch_ticks(sampler.now() - 60)
+        sampler.wait(0.01)
+        assert not sampler.seen_ticks(0.0)
+        assert meter.count <= 2
+
+
 def test_the_thread_ends_where_the_body_raises() -> None:
     def fail() -> None:
         with Sampler(Source(), interval_s=0.01):
