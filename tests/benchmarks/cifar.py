@@ -5,7 +5,7 @@ python -m tests.benchmarks.cifar --show FOLDER
 
 CIFAR10 is a folder of Parquet as ../shared/datasets/cifar10; 5,000 training images are drawn from its training split by class,
 2,000 others to validate, and its test split is taken whole. Each search is `ecosel evolve` with --time, one after the other;
---together runs both at once, so that other work on the machine takes as much from one as from the other.
+--together runs both at once, each on half of the cores, so that other work on the machine takes as much from one as from the other.
 """
 
 from __future__ import annotations
@@ -46,11 +46,13 @@ def subset(source: Path, folder: Path) -> None:
     )
 
 
-def search(folder: Path, name: str, *, limit: str, seed: int, workers: int, more: list[str]) -> subprocess.Popen[bytes]:
+def search(
+    folder: Path, name: str, *, limit: str, seed: int, workers: int, cores: set[int], more: list[str]
+) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "ecosel", "evolve", "--dataset", str(folder / "cifar-5000"), "--archive", str(folder / name),
                "--time", limit, "--seed", str(seed), "--workers", str(workers), "--devices", "cpu", "--max-epochs", "9",
                "--measure", "none", "--final", "1", "--plain", *more]  # fmt: skip
-    return subprocess.Popen(command)
+    return subprocess.Popen(["taskset", "--cpu-list", ",".join(map(str, sorted(cores))), *command])
 
 
 def ended(folder: Path, name: str, process: subprocess.Popen[bytes]) -> None:
@@ -129,9 +131,10 @@ def main() -> None:
             subset(given.source, given.folder / "cifar-5000")
         common = {"limit": given.time, "seed": given.seed, "workers": given.workers}
         searches = {"random.db": ["--population", "100000", "--lifetime", "100000"], "evolved.db": ["--population", "16"]}
-        running = []
-        for name, more in searches.items():
-            running.append(search(given.folder, name, **common, more=more))
+        running, cores = [], sorted(os.sched_getaffinity(0))
+        for place, (name, more) in enumerate(searches.items()):
+            own = cores[place::2] if given.together else cores
+            running.append(search(given.folder, name, **common, cores=set(own), more=more))
             if not given.together:
                 ended(given.folder, name, running.pop())
         for name, process in zip(searches, running, strict=False):
