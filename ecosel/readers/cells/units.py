@@ -202,7 +202,6 @@ def _of_two_kinds(cells: pl.Series, units: pl.Series, kinds: dict[str, str], row
 
 def _example(cells: pl.Series, units: pl.Series, unit: str, rows: pl.Series) -> str:
     number = re.compile(_NUMBER)
-    at = next(
-        k for k, (cell, own) in enumerate(zip(cells, units, strict=True)) if own == unit and cell and number.match(cell.strip())
-    )
-    return f"{cells[at]!r} in row {rows[at]}"
+    at = [k for k, (cell, own) in enumerate(zip(cells, units, strict=True)) if own == unit and cell]
+    best = next((k for k in at if number.match(cells[k].strip())), at[0])  # "$2" is also a number
+    return f"{cells[best]!r} in row {rows[best]}"

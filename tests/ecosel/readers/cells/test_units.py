@@ -56,6 +56,7 @@ def test_one_unit_is_kept_and_several_of_one_kind_become_the_largest(
     [
         (["12 ms", "3 mJ"], "column 'x': '12 ms' in row 0 and '3 mJ' in row 1 are units of different kinds"),
         (["12 ms", "13"], "'12 ms' in row 0 and '13' in row 1 are units of different kinds"),
+        (["$2", "3 ms"], "'$2' in row 0 and '3 ms' in row 1 are units of different kinds"),
         (["3 layers", "4 blocks"], "'3 layers' in row 0 and '4 blocks' in row 1 are units of different kinds"),
         (["12 ms", "OOM"], "'OOM' in row 1 is not a number"),
         (["12 ms", "12 %"], "is not a number"),
