@@ -58,6 +58,7 @@ def compress(model: str, variants: str, finetune: int, folder: Path, archive: Pa
     other load affects them equally. Needs ecosel[compress].
     """
     from profilers.cli.common import stdout_aside
+    from profilers.machine.ending import clean_ends
     from profilers.measuring.settings import ProfileSettings
     from profilers.results.archive import done
     from profilers.variants.settings import CompressSettings, check_settings
@@ -69,7 +70,7 @@ def compress(model: str, variants: str, finetune: int, folder: Path, archive: Pa
     check_settings(settings)
     if archive is not None:
         done(archive)  # find out before the work whether the archive accepts rows
-    with stdout_aside(), progress_bar() as show:
+    with clean_ends(), stdout_aside(), progress_bar() as show:  # a signal leaves no unfinished variant beside the others
         try:
             from profilers.variants.session import compress as run
         except ModuleNotFoundError as error:
