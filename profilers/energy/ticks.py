@@ -27,7 +27,7 @@ _BESIDE_S = 0.5  # time beside a window whose power is taken for that between th
 _FLAT = 0.05  # spread of power readings of idleness
 _STEADY = 0.25  # spread of a steady power beside a window, as a share
 _SURGE = 1.3  # a load may begin with this many times the power that it draws later (H200: 1.27)
-_APART_S = 0.002  # ends of nested windows this close count as one
+_APART_S = 0.01  # ends of nested windows, or of one and the next, may be this far apart in a busy process
 _NOISE = 0.006  # least spread of the power between ticks, as a share (H200, idle: 1.1 %)
 _SINGLE = 0.04  # error of a power known from one reading or rate, as a share
 _RESOLUTION_J = 1e-3
@@ -97,18 +97,19 @@ def _end(seen: Seen, grid: Grid, at_s: float, outward: int, known: Beside | None
         tick, rates = outside[1], rates[1:]
     away_s = outward * (float(grid.at(tick)) - at_s)
     beside = _beside(rates, known)
-    between = any(_APART_S < outward * (edge_s - at_s) < away_s - _APART_S for edge_s in edges)
-    if between and not loads:
+    between_s = [outward * (edge_s - at_s) for edge_s in edges if 0 < outward * (edge_s - at_s) < away_s - _APART_S]
+    if max(between_s, default=0.0) > _APART_S and not loads:
         raise WindowTooShort(
             f"another window begins or ends between the same two ticks of the counter, {grid.period_s * 1e3:.0f} ms apart"
         )
+    every = [*rates, *loads, *([] if known is None else [known.power_w])]
     if beside is None and not loads:
         raise WindowTooShort(f"the power {'before' if outward < 0 else 'after'} {at_s:.3f} s is not known")
-    if beside is None or between:  # anything between the powers seen
-        every = [*rates, *loads, *([] if known is None else [known.power_w])]
-        middle_w = (min(every) + max(every)) / 2
-        beside = Beside(middle_w if beside is None else beside.power_w, max(max(every) - middle_w, _SINGLE * middle_w))
+    if beside is None:  # anything between the powers seen
+        beside = Beside((min(every) + max(every)) / 2, max((max(every) - min(every)) / 2, _SINGLE * max(every)))
     others_j, error_j = beside.joules(max(away_s, 0.0), grid.period_s)
+    # nothing is known about the time between two windows in one tick
+    error_j = math.hypot(error_j, max(between_s, default=0.0) * (max(every) - min(every)) / 2)
     surplus_j = 0.0
     if loads:
         part_j = abs(counted[inside[0]] - counted[tick]) - others_j

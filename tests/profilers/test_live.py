@@ -166,27 +166,28 @@ def on_the_standin(nvml_standin: Callable[..., dict[str, str]], code: str, *, mo
 
 
 def test_short_windows_are_measured_by_the_counter_of_a_board(nvml_standin: Callable[..., dict[str, str]]) -> None:
-    """One from idle to idle, one that ends in a load, one within a load, and one around all; the truth is between two ticks."""
+    """Three in a row: idle at both ends, at the beginning, and at none; and one around all. A load begins and ends within them."""
     code = """
-origin_s = time.monotonic() + 0.1
-steps = [(0, 75), (0.7, 300), (1.0, 75), (1.65, 320), (9, 75)]
+profilers.window("cpu", meter="constant:65").end().joules  # everything is imported
+origin_s = time.monotonic()
+steps = [(0, 75), (0.75, 300), (1.05, 75), (1.75, 320), (99, 75)]
 load_from(origin_s, steps)
 whole = profilers.window("cpu", meter="nvml:0")
-until(origin_s + 0.7)
+until(origin_s + 0.65)
 with profilers.window("cpu", meter="nvml:0") as first:
-    until(origin_s + 1.0)
-until(origin_s + 1.55)
+    until(origin_s + 1.15)
+until(origin_s + 1.65)
 with profilers.window("cpu", meter="nvml:0") as second:
-    until(origin_s + 1.95)
+    until(origin_s + 2.25)
 with profilers.window("cpu", meter="nvml:0") as third:
-    until(origin_s + 2.2)
+    until(origin_s + 2.5)
 whole.end()
 print(json.dumps([told(one, origin_s, steps) for one in (first, second, third, whole)]))
 """
     for joules, low, high, true_j, warnings in on_the_standin(nvml_standin, code):
         assert joules == pytest.approx(true_j, rel=0.05)
         assert low - 0.01 * true_j <= true_j <= high + 0.01 * true_j
-        assert high - low < 0.1 * true_j
+        assert high - low < 0.5 * true_j
         assert not [warning for warning in warnings if "instead" in warning or "faulty" in warning]
 
 
