@@ -207,9 +207,9 @@ print(json.dumps([after - before for before, after in zip(times, times[1:])]))
     ("fault", "seconds", "words"),
     [
         ("tick 30", 0.7, "energy by counter: no two ticks of the counter in a row were seen closely; power was integrated instead"),
-        ("tick 30", 0.05, "energy by counter: no two ticks .*; energy by integrated power: a window of 0.05 s is too short"),
-        ("fail nvmlDeviceGetTotalEnergyConsumption 3\nfail field:186:0 3\nfail field:83:0 3\nfail field:191:0 3", 0.05,
-         "energy by counter: the meter has none; energy by integrated power: a window of 0.05 s is too short"),
+        ("tick 30", 0.01, "energy by counter: no two ticks .*; energy by integrated power: a window of 0.\\d\\d s is too short"),
+        ("fail nvmlDeviceGetTotalEnergyConsumption 3\nfail field:186:0 3\nfail field:83:0 3\nfail field:191:0 3", 0.01,
+         "energy by counter: the meter has none; energy by integrated power: a window of 0.\\d\\d s is too short"),
     ],
     ids=["power instead", "neither", "no counter"],
 )  # fmt: skip
@@ -233,4 +233,4 @@ except profilers.errors.ProfilerError as error:
 """
     *found, watts = on_the_standin(nvml_standin, code)
     assert watts == pytest.approx(200, rel=0.02)
-    assert [one for one in found if re.search(words, one)]
+    assert [one for one in found if re.search(words, one)], found
