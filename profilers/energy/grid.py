@@ -30,8 +30,8 @@ class Seen:
     ticks: NDArray[np.intp]  # the first reading after each tick
 
     @classmethod
-    def of(cls, trace: PowerTrace, /) -> Seen:
-        chosen = ~np.isnan(trace.energy_j)
+    def of(cls, trace: PowerTrace, /, since_s: float) -> Seen:
+        chosen = ~np.isnan(trace.energy_j) & (trace.time_s >= since_s)
         energy_j = trace.energy_j[chosen]
         ticks = np.flatnonzero(energy_j[1:] > energy_j[:-1]) + 1
         return cls(trace.time_s[chosen], energy_j, trace.duration_s[chosen], ticks)

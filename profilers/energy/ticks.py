@@ -23,6 +23,7 @@ from profilers.errors import WindowTooShort
 
 # The counter of a real board shows the end of a load up to 7 ms late (H200).
 TAIL_S = 0.02
+_PAST_S = 600.0  # ticks longer ago tell nothing more about their period
 _BESIDE_S = 0.5  # time beside a window whose power is taken for that between the window and the tick
 _FLAT = 0.05  # spread of power readings of idleness
 _STEADY = 0.25  # spread of a steady power beside a window, as a share
@@ -68,7 +69,7 @@ def window_by_ticks(
     `edges_s` are the ends of other windows. The power beside the window is the counter's own rate there, or else the mean of the
     power readings. Raise WindowTooShort if the counter has no regular ticks there, or if they do not determine the energy.
     """
-    seen = Seen.of(trace)
+    seen = Seen.of(trace, start_s - _PAST_S)
     first, last = Grid.near(seen, start_s, end_s)
     power = _Power.of(trace, column, sensor)
     edges = sorted(edge_s for edge_s in edges_s if edge_s not in (start_s, end_s))
