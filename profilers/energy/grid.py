@@ -1,4 +1,4 @@
-"""Find the times at which an energy counter ticks, and its values there, from readings that see each tick between two of them."""
+"""Find the times at which an energy counter ticks, and its values there; each tick lies between two readings."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from profilers.energy.readings import Floats
 from profilers.energy.sampling.trace import PowerTrace
 from profilers.errors import WindowTooShort
 
-# As shares of a period: a tick is seen closely if the two readings around it are nearer than the first; the second: ticks farther
-# from the grid are not regular.
+# As shares of a period: a tick is seen closely if the two readings around it are nearer to each other than the first; ticks
+# farther from the grid than the second are not regular.
 _CLOSE, _IRREGULAR = 0.25, 0.02
-_CLEAR = 0.1  # ... and the doubt above which ticks far away have no clear number on the grid
-_NEAR_S = 2.0  # ticks this near an end of a window give the grid there
+_CLEAR = 0.1  # also a share: with more uncertainty than this, distant ticks have no clear number on the grid
+_NEAR_S = 2.0  # ticks this near to an end of a window determine the grid there
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Seen:
 
     @property
     def error_s(self) -> Floats:
-        """Return the standard error: a tick is anywhere between two readings, each of which is taken anywhere in its call."""
+        """Return the standard errors: a tick may be anywhere between two readings, and each reading anywhere within its call."""
         calls = np.square(self.duration_s[self.ticks]) + np.square(self.duration_s[self.ticks - 1])
         return np.asarray(np.sqrt(np.square(self.gap_s) / 12 + calls / 24), np.float64)
 
     def closely(self) -> tuple[float, float, Seen]:
-        """Return the period of the ticks, its standard error, and the ticks seen closely; raise WindowTooShort without any."""
+        """Return the period of the ticks, its standard error, and the ticks seen closely; raise WindowTooShort if none were."""
         gap_s, tick_s = self.gap_s, self.tick_s
         apart_s = np.diff(tick_s)
         pairs = gap_s[:-1] + gap_s[1:] < 2 * _CLOSE * apart_s
@@ -62,7 +62,7 @@ class Seen:
         return *_period(close.tick_s, close.error_s, first_s), close
 
     def counted(self, grid: Grid, since_s: float, until_s: float, /) -> dict[int, float]:
-        """Return the counter at each tick that is known for certain, by the tick's number on the grid."""
+        """Return the counter's value after each tick for which it is certain, by the tick's number on the grid."""
         first, last = np.searchsorted(self.time_s, (since_s, until_s))
         times, joules = self.time_s[first:last], self.energy_j[first:last]
         place = (times - grid.tick_s) / grid.period_s
@@ -78,20 +78,20 @@ class Seen:
 
 @dataclass(frozen=True)
 class Grid:
-    """Regular times of ticks near a moment: their period, the time of tick 0, and the standard errors of both."""
+    """Regular times of ticks near one moment: their period, the time of tick 0, and the standard errors of both."""
 
     period_s: float
     period_error_s: float
     tick_s: float
     error_s: float
-    parts: Floats  # weights of the ticks seen closely, each with its standard error
-    errors_s: Floats
+    parts: Floats  # weights of the ticks seen closely
+    errors_s: Floats  # standard errors of the same ticks
 
     def at(self, number: Any, /) -> Any:
         return self.tick_s + number * self.period_s
 
     def shared(self, other: Grid, /) -> float:
-        """Return the covariance of ticks on two grids, as far as both rest on the same ticks seen."""
+        """Return the covariance of ticks on two grids that comes from the observed ticks that both are based on."""
         return float((self.parts * other.parts * np.square(self.errors_s)).sum())
 
     @classmethod
@@ -123,7 +123,7 @@ class Grid:
 
 
 def _period(tick_s: Floats, error_s: Floats, first_s: float) -> tuple[float, float]:
-    """Refine a period by ever longer gaps between ticks, as long as the number of periods in them is clear."""
+    """Refine a period with ever longer gaps between ticks, as long as it is clear how many periods they contain."""
     apart_s = np.diff(tick_s)
     errors = np.hypot(error_s[1:], error_s[:-1])
     whole, weight = 0.0, 0.0

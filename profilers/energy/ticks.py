@@ -1,7 +1,7 @@
-"""Find the joules of a window by a counter that ticks at regular times, whatever runs beside the window.
+"""Find the joules of a window from a counter that ticks at regular times, whatever runs before and after the window.
 
-A window ends anywhere between two ticks. The counter is taken at the ticks around it, and the energy between these and the
-window, at the power beside it, is subtracted.
+The ends of a window may lie anywhere between two ticks. The counter is read at the ticks around the window, and the energy used
+between these ticks and the window, at the power beside it, is subtracted.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from profilers.errors import WindowTooShort
 
 # The counter of a real board shows the end of a load up to 7 ms late (H200).
 TAIL_S = 0.02
-_PAST_S = 600.0  # ticks longer ago tell nothing more about their period
-_BESIDE_S = 0.5  # time beside a window whose power is taken for that between the window and the tick
-_FLAT = 0.05  # spread of power readings of idleness
-_STEADY = 0.25  # spread of a steady power beside a window, as a share
-_SURGE = 1.3  # a load may begin with this many times the power that it draws later (H200: 1.27)
-_APART_S = 0.01  # ends of nested windows, or of one and the next, may be this far apart in a busy process
-_NOISE = 0.006  # least spread of the power between ticks, as a share (H200, idle: 1.1 %)
-_SINGLE = 0.04  # error of a power known from one reading or rate, as a share
+_PAST_S = 600.0  # older ticks tell nothing more about the period
+_BESIDE_S = 0.5  # the power over this time beside a window stands for that between the window and the tick
+_FLAT = 0.05  # largest spread of power readings, as a share, that counts as flat
+_STEADY = 0.25  # largest spread of the power beside a window, as a share, that counts as steady
+_SURGE = 1.3  # a load may start at this multiple of its later power (H200: 1.27)
+_APART_S = 0.01  # in a busy process, ends that belong together (of nested or successive windows) may be this far apart
+_NOISE = 0.006  # the spread of the power from tick to tick is at least this share (H200, idle: 1.1 %)
+_SINGLE = 0.04  # error, as a share, of a power known from a single reading or rate
 _RESOLUTION_J = 1e-3
-_Z, _FEW = 1.96, 1.5  # the second: in place of Student's t, as other errors are known
-_VAGUE = 0.5  # half an interval, as a share of the energy, above which nothing is known
+_Z, _FEW = 1.96, 1.5  # the second replaces Student's t for few rates, as other errors are known
+_VAGUE = 0.5  # half an interval above this share of the energy tells nothing
 
 
 @dataclass(frozen=True)
@@ -45,29 +45,30 @@ class Beside:
     spread_w: float = 0.0
 
     def joules(self, seconds: float, period_s: float, /) -> tuple[float, float]:
-        """Return the joules of a time beside the window, and their standard error."""
+        """Return the joules used in some seconds beside the window, and their standard error."""
         return self.power_w * seconds, math.hypot(self.error_w * seconds, self.spread_w * math.sqrt(seconds * period_s))
 
 
 @dataclass(frozen=True)
 class _End:
-    """The counter at a tick beside a window, the joules of others between the two, and the errors of these."""
+    """The counter at a tick beside a window, the joules used by others between the two, and the errors of these joules."""
 
     counter_j: float
     others_j: float
     others_w: float
     error_j: float
-    surplus_j: float
+    surplus_j: float  # beyond what the window's own power explains
     ratio: float | None  # counter divided by power beside the window, minus 1
 
 
 def window_by_ticks(
     trace: PowerTrace, /, start_s: float, end_s: float, *, column: str | None, sensor: Sensor, edges_s: Iterable[float] = ()
 ) -> Counted:
-    """Return the joules in a window with their 95 % interval, from a counter read densely after both ends.
+    """Return the joules in a window with their 95 % interval, from a counter read densely after the start and after the end.
 
-    `edges_s` are the ends of other windows. The power beside the window is the counter's own rate there, or else the mean of the
-    power readings. Raise WindowTooShort if the counter has no regular ticks there, or if they do not determine the energy.
+    `edges_s` are the starts and ends of other windows. The power beside the window is the counter's own rate there or, if that is
+    unknown, the mean of the power readings. Raise WindowTooShort if no regular ticks are seen there, or if they do not determine
+    the energy.
     """
     seen = Seen.of(trace, start_s - _PAST_S)
     first, last = Grid.near(seen, start_s, end_s)
@@ -76,7 +77,7 @@ def window_by_ticks(
     begin = _end(seen, first, start_s, -1, power.before(start_s), edges, end_s)
     stop = _end(seen, last, end_s, 1, power.after(end_s), edges, start_s)
     joules = stop.counter_j - begin.counter_j - begin.others_j - stop.others_j
-    shared = 2 * stop.others_w * begin.others_w * first.shared(last)  # an error of both ticks shifts the window
+    shared = 2 * stop.others_w * begin.others_w * first.shared(last)  # an error common to both ends only shifts the window
     ticks_j = math.sqrt(max(0.0, (stop.others_w * last.error_s) ** 2 + (begin.others_w * first.error_s) ** 2 - shared))
     error_j = _Z * math.hypot(begin.error_j, stop.error_j, ticks_j, _RESOLUTION_J)
     half = math.hypot(error_j, begin.surplus_j, stop.surplus_j)
@@ -106,7 +107,7 @@ def _end(seen: Seen, grid: Grid, at_s: float, outward: int, known: Beside | None
     every = [*rates, *loads, *([] if known is None else [known.power_w])]
     if beside is None and not loads:
         raise WindowTooShort(f"the power {'before' if outward < 0 else 'after'} {at_s:.3f} s is not known")
-    if beside is None:  # anything between the powers seen
+    if beside is None:  # the power may be anywhere between those seen
         beside = Beside((min(every) + max(every)) / 2, max((max(every) - min(every)) / 2, _SINGLE * max(every)))
     others_j, error_j = beside.joules(max(away_s, 0.0), grid.period_s)
     # nothing is known about the time between two windows in one tick
@@ -137,7 +138,7 @@ def _ticks(seen: Seen, grid: Grid, at_s: float, outward: int, other_s: float) ->
 
 
 def _is_tail(rates: list[float], loads: list[float], period_s: float) -> bool:
-    """Tell whether the power is steady after a window, but for the rest of the load that a counter shows late."""
+    """Tell whether the power after a window is steady except for the end of the load, which the counter shows late."""
     if len(rates) < 3 or not loads:
         return False
     later = rates[1:]
@@ -153,7 +154,7 @@ def _rates(counted: dict[int, float], grid: Grid, numbers: list[int], at_s: floa
 
 
 def _beside(rates: list[float], known: Beside | None) -> Beside | None:
-    """Return the power beside a window: of the rates nearest to it that are alike, or of the power readings without any."""
+    """Return the power beside a window: from the nearest rates that are alike or, without rates, from the power readings."""
     if not rates:
         return known
     if len(rates) == 1:
@@ -163,7 +164,7 @@ def _beside(rates: list[float], known: Beside | None) -> Beside | None:
         alike += 1
     if alike == 1:
         return Beside(rates[0], abs(rates[1] - rates[0]))
-    spread_w = (1 + _FEW / alike) * max(float(np.std(rates[:alike], ddof=1)), _NOISE * rates[0])  # a few show too little of it
+    spread_w = (1 + _FEW / alike) * max(float(np.std(rates[:alike], ddof=1)), _NOISE * rates[0])  # a few rates show too little
     return Beside(sum(rates[:alike]) / alike, spread_w / math.sqrt(alike), spread_w)
 
 

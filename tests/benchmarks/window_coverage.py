@@ -1,9 +1,10 @@
-"""Bias, error and coverage of simulated windows of `profilers.window` on a board whose counter ticks every 100 ms.
+"""Measure bias, error and coverage of simulated windows of `profilers.window` on a board whose counter ticks every 100 ms.
 
 python -m tests.benchmarks.window_coverage [WINDOWS]
 
-Idle power is 130 W with a spread of 1.1 % between ticks, that of a load 700 W with 2 % (as measured on an H200), 15 % more in its
-first 50 ms. Readings take 2.4 ms (95 %: 5.7, at most 17) as on its driver; phases of counter, sensor and polls are drawn.
+Power is 130 W when idle, with a spread of 1.1 % from tick to tick, and 700 W under load with 2 % (as measured on an H200), 15 %
+more in the first 50 ms. Readings take 2.4 ms (95 %: 5.7, at most 17), as with its driver; the phases of counter, sensor and polls
+are random.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _IDLE_W, _LOAD_W, _OTHER_W = 130.0, 700.0, 400.0
 
 @dataclass(frozen=True)
 class Experiment:
-    """Relative error and half interval of one window; None where it was refused."""
+    """Relative error of one window and half of its interval, also relative."""
 
     error: float
     half: float
@@ -79,7 +80,7 @@ def _powers(place: str, start_s: float, length_s: float, rng: np.random.Generato
 
 
 def _noisy(seconds: float, watts: float, rng: np.random.Generator) -> Iterator[tuple[float, float]]:
-    """Yield steps whose mean over a tick spreads by 1.1 % in idleness and 2 % under load."""
+    """Yield steps of power whose means from tick to tick vary by 1.1 % when idle and by 2 % under load."""
     spread = (0.011 if watts == _IDLE_W else 0.02) * np.sqrt(0.1 / _STEP_S)
     whole = int(seconds / _STEP_S)
     for factor in 1 + spread * rng.standard_normal(whole):
@@ -88,14 +89,14 @@ def _noisy(seconds: float, watts: float, rng: np.random.Generator) -> Iterator[t
 
 
 def _read(board: Board, start_s: float, end_s: float, rng: np.random.Generator, since_s: float) -> PowerTrace:
-    """Read as the sampler does: every 100 ms, once at either end, and every 2 ms from there until two ticks were seen; at first, five."""
+    """Read as the sampler does: every 100 ms, at both ends, and from there every 2 ms until two ticks are seen (five the first time)."""
     regular = np.arange(since_s, end_s + 0.7, 0.1) + rng.uniform(0, 0.001)
     wanted = ((since_s, since_s, 5), (start_s - 0.0025, start_s, 2), (end_s, end_s + TAIL_S, 2))
     times = np.sort(np.concatenate((regular, *(_dense(board, *one, rng) for one in wanted))))
     times = times[np.diff(times, prepend=-1.0) > 0.0024]  # one call at a time
     calls = _calls(len(times), rng)
     columns: dict[str, Any] = {name: np.full(len(times), np.nan) for name in COLUMNS}
-    inside = times + calls * rng.uniform(-0.5, 0.5, len(times))  # when within its call a reading is taken
+    inside = times + calls * rng.uniform(-0.5, 0.5, len(times))  # the moment within its call at which a reading is taken
     joules = np.maximum.accumulate(np.round(board.counted(inside), 3))
     columns |= {"time_s": times, "duration_s": calls, "power_w": board.sensed(inside), "energy_j": joules}
     return PowerTrace(**columns, edge=~np.isin(times, regular), slowdowns=(None,) * len(times))

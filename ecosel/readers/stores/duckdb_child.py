@@ -1,7 +1,7 @@
-"""Query a stranger's DuckDB database in a process of its own, whose memory is bounded and which may be killed.
+"""Query a stranger's DuckDB database in a separate process, which has limited memory and may be killed.
 
-It is run as a script, without the package: asked by a JSON object on standard input, it writes the rows as an Arrow stream.
-DuckDB's own memory limit knows nothing of what its functions on texts and lists allocate, and its interrupt waits for them.
+This runs as a script, without the package: it reads a request, a JSON object, from standard input and writes the rows as an Arrow
+stream. DuckDB's own memory limit does not cover what its functions on texts and lists allocate, and its interrupt waits for them.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import signal
 import sys
 from typing import Any
 
-# Number of rows written at once, as each may hold a long text.
+# Rows written at a time; each may hold a long text.
 _ROWS = 2048
-# Bytes that DuckDB's threads and allocator take beside its own memory limit.
+# Bytes that DuckDB's threads and allocator take on top of its own memory limit.
 _BESIDE = 100_000_000
 _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     asked = json.load(sys.stdin)
-    if sys.platform == "linux":  # die with the process that asks
+    if sys.platform == "linux":  # end when the parent process ends
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     import duckdb
 
     try:
         _write(asked)
-    except (duckdb.Error, MemoryError, OSError, ValueError) as error:  # also raised by Arrow
+    except (duckdb.Error, MemoryError, OSError, ValueError) as error:  # Arrow raises some of these, too
         is_memory = isinstance(error, MemoryError) or re.search("bad_alloc|Out of Memory", str(error))
         sys.exit("memory" if is_memory else f"error {(str(error).splitlines() or ['?'])[0]}")
 
@@ -54,7 +54,7 @@ def _write(asked: dict[str, Any]) -> None:
 
 
 def _bound(more: int) -> None:
-    """Let this process allocate `more` bytes beside what it has."""
+    """Let this process allocate at most `more` bytes in addition to what it has."""
     if sys.platform != "linux":
         return
     import resource

@@ -1,1 +1,1 @@
-"""Energy per inference by ecosel, Zeus and CodeCarbon in one run on one board."""
+"""Compare the energy per inference by ecosel, Zeus and CodeCarbon in one run on one board."""

@@ -1,4 +1,4 @@
-"""Read the counter, temperature and clock of a board by NVML, without any of the tools compared."""
+"""Read the counter, temperature and clock of a board through NVML, without any of the tools being compared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Board:
         return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) / 1e3
 
     def tick(self) -> tuple[float, float]:
-        """Wait for the counter to change; return the time and the joules read then, or now if it stands still."""
+        """Wait for the counter to change; return the time and the joules read then, or those at the timeout if it does not change."""
         first, end_s = self.energy_j(), time.perf_counter() + _TICK_TIMEOUT_S
         while True:
             joules, now_s = self.energy_j(), time.perf_counter()
@@ -32,7 +32,7 @@ class Board:
             time.sleep(_SPIN_S)
 
     def state(self) -> dict[str, int | None]:
-        """Return temperature, clock, and the bits of what slows the board down; None for what it does not tell."""
+        """Return temperature, clock, and the bits for what slows the board down; None for each that the board does not report."""
         calls: dict[str, Callable[[], Any]] = {
             "temperature_c": lambda: pynvml.nvmlDeviceGetTemperature(self._handle, pynvml.NVML_TEMPERATURE_GPU),
             "sm_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(self._handle, pynvml.NVML_CLOCK_SM),
@@ -42,7 +42,7 @@ class Board:
         for name, call in calls.items():
             try:
                 found[name] = int(call())
-            except (pynvml.NVMLError, AttributeError):  # an older binding lacks some
+            except (pynvml.NVMLError, AttributeError):  # older bindings lack some calls
                 found[name] = None
         return found
 
@@ -64,16 +64,16 @@ class Board:
 
 @dataclass(frozen=True)
 class Counted:
-    """A loop between two ticks of the counter; the idle energy between its end and the last tick is subtracted."""
+    """A loop between two ticks of the counter, less the idle energy between its end and the last tick."""
 
     images: int
     seconds: float
-    counter_j: float  # as read right before and right after, whatever the ticks
+    counter_j: float  # from readings just before and just after, regardless of ticks
     joules: float
 
 
 def rest(board: Board, seconds: float, /) -> float:
-    """Let the board idle between two ticks of its counter; return its power in watts."""
+    """Leave the board idle between two ticks of its counter; return its power in watts."""
     start_s, start_j = board.tick()
     time.sleep(seconds)
     end_s, end_j = board.tick()
@@ -81,7 +81,7 @@ def rest(board: Board, seconds: float, /) -> float:
 
 
 def between_ticks(board: Board, run: Callable[[], int], /, *, idle_w: float) -> Counted:
-    """Run a load from one tick of the counter to the first after its end."""
+    """Run a load from one tick of the counter to the first tick after its end."""
     _, start_j = board.tick()
     start_s = time.perf_counter()
     images = run()

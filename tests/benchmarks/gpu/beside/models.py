@@ -1,4 +1,4 @@
-"""Build the networks that are compared, save their weights, and open each as `ecosel profile` does."""
+"""Build the networks to be measured, save their weights, and open each as `ecosel profile` does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WARM_S = 0.4
 
 @dataclass(frozen=True)
 class Network:
-    """A network on the device, and the settings with which `ecosel profile` measures the same one."""
+    """A network on the device, and the settings with which `ecosel profile` measures it."""
 
     name: str
     settings: ProfileSettings

@@ -1,4 +1,4 @@
-"""Run the loops of every network under each tool in turn, `ecosel profile` beside them, and the short loops."""
+"""Run the loops of every network under each tool in turn, `ecosel profile`, and the short loops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.benchmarks.gpu.beside.board import Board, between_ticks, rest
 from tests.benchmarks.gpu.beside.models import Network
 from tests.benchmarks.gpu.beside.tools import Tool
 
-PAUSE_S = (0.05, 0.25)  # drawn before each loop, so that it begins at any phase of the counter
+PAUSE_S = (0.05, 0.25)  # a random pause before each loop, so that it begins at any phase of the counter
 IDLE_S = 0.6  # before a short loop under profilers.window
 BARE = "bare"
 
@@ -24,7 +24,7 @@ BARE = "bare"
 def loop(
     network: Network, batches: int, tool: Tool, board: Board, rng: np.random.Generator, *, idle_s: float = 0.0
 ) -> dict[str, Any]:
-    """Run a loop inside a tool's measurement; the counter is read right before and after it."""
+    """Run a loop inside a tool's measurement; the counter is read just before and just after it."""
     time.sleep(idle_s + rng.uniform(*PAUSE_S))
     begin_s, failed = time.perf_counter(), None
     try:
@@ -64,7 +64,7 @@ def bare_loop(network: Network, batches: int, board: Board, rng: np.random.Gener
 def block(
     network: Network, tools: Sequence[Tool], board: Board, rng: np.random.Generator, *, seconds: float, visit: int, idle_w: float
 ) -> Iterator[dict[str, Any]]:
-    """Run loops as bare, tools, tools backwards, bare (ABBA for each tool); in later visits, bare and each tool once."""
+    """Run loops in the order bare, tools, tools in reverse, bare (ABBA for each tool); in later visits, bare and each tool once."""
     batches = network.batches(seconds)
     there = [None, *tools]
     order = [*there, *reversed(there)] if visit == 1 else there if visit % 2 else there[::-1]
@@ -74,7 +74,7 @@ def block(
 
 
 def profiled(network: Network, traces: Path, visit: int) -> dict[str, Any]:
-    """Measure by `ecosel profile`'s own function; add its trace to an archive of traces."""
+    """Measure with the function behind `ecosel profile`; add its trace to an archive of traces."""
     begin_s = time.perf_counter()
     result = profile(network.settings)
     wall_s = time.perf_counter() - begin_s
@@ -104,11 +104,11 @@ def short_loops(
     rest_s: float,
     until_s: float,
 ) -> dict[str, Any]:
-    """Measure one short loop after the other by the tools in turn, and all of them by the counter.
+    """Measure one short loop after another with the tools in turn, and all of them with the counter.
 
-    The truth is the counter over the whole series, less the idle power (the mean of a rest before and one after it) in the
-    pauses; a board's counter of a long series has no error of ticks. `profilers.window` gets idleness before its loops, which it
-    needs for short ones and says so; another of its windows, open over the series, shows it.
+    The true energy is the counter's over the whole series, less that in the pauses at the idle power (the mean of a rest before
+    and one after the series); over a long series, ticks cause hardly any error. `profilers.window` gets idle time before its
+    loops, as it needs it for short ones when it integrates power; another window, open over the whole series, records it.
     """
     batches = network.batches(seconds)
     before_w = rest(board, rest_s)
@@ -133,6 +133,6 @@ def short_loops(
 
 
 def long_loop(network: Network, board: Board, *, seconds: float, idle_w: float) -> dict[str, Any]:
-    """Return the joules per image of a long loop between two ticks of the counter."""
+    """Run a long loop between two ticks of the counter; return its joules per image."""
     one = between_ticks(board, lambda: network.run(network.batches(seconds)), idle_w=idle_w)
     return {"model": network.name, "seconds": one.seconds, "images": one.images, "joules_per_image": one.joules / one.images}

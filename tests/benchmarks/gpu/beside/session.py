@@ -1,4 +1,4 @@
-"""Take every step in turn within the seconds given; keep what there is after each, and go on after a failure."""
+"""Run every step in turn within a time limit; save the results after each, and continue after a failure."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from tests.benchmarks.gpu.beside.tools import (
 
 T = TypeVar("T")
 TRACES = "beside-traces.tar"
-_LAST_S = 3.0  # kept free for the end
+_LAST_S = 3.0  # reserved for the end
 _PLAN = Plan(ci=0.01, min_s=2.0, max_s=3.0, warm_up_s=0.8, flat_s=0.5, idle_s=0.4, group_s=0.3)
 _TINY = Plan(ci=0.05, min_s=0.4, max_s=0.8, warm_up_s=0.2, flat_s=0.1, idle_s=0.1, group_s=0.1)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How long and how often."""
+    """How long each part takes and how often it is repeated."""
 
     starts: int = 2
     loop_s: float = 1.0
@@ -74,7 +74,7 @@ class Session:
             "notes": [], "starts": [], "loops": [], "profiles": [], "alone": [], "short": [], "long": None, "skipped": [], "errors": [],
         }  # fmt: skip
         out.mkdir(parents=True, exist_ok=True)
-        (out / TRACES).unlink(missing_ok=True)  # of an earlier run; those of this one are added one by one
+        (out / TRACES).unlink(missing_ok=True)  # from an earlier run; the traces of this one are appended one by one
 
     @property
     def left_s(self) -> float:
@@ -170,7 +170,7 @@ class Session:
             self._step(f"short loops of {seconds:g} s", partial(series, seconds))
 
     def _step(self, name: str, work: Callable[[], T], visit: int = 0) -> T | None:
-        """Take one step; record how long it took, or its traceback."""
+        """Run one step; record how long it took, and the traceback if it fails."""
         begin_s, found = time.perf_counter(), None
         try:
             found = work()

@@ -34,8 +34,8 @@ def _head(found: Row) -> Iterator[str]:
 
 def _energy(found: Row) -> Iterator[str]:
     yield (
-        "| network | by | n | mJ per inference | lowest to highest | sd | against the counter | against the same loop's counter "
-        "| against `ecosel profile` | overhead | its own interval |"
+        "| network | measured by | n | mJ per inference (median) | range | sd | difference from the counter between ticks "
+        "| from the counter in the same loops | from `ecosel profile` | extra time | its own 95 % interval |"
     )
     yield "| --- | --- " + "| ---: " * 9 + "|"
     for network in dict.fromkeys(one["model"] for one in [*found["loops"], *found["profiles"]]):
@@ -74,7 +74,7 @@ def _same_loop(loops: Sequence[Row], tool: str) -> str:
 
 
 def _overhead(loops: Sequence[Row], profiles: Sequence[Row], tool: str) -> str:
-    """Return the additional time of a loop under the tool, beside bare loops of the same visit."""
+    """Return the extra time of loops under the tool, relative to bare loops of the same visit."""
 
     def rate(visit: int, of: str) -> float | None:
         chosen = [one for one in loops if one["visit"] == visit and one["tool"] == of]
@@ -103,8 +103,8 @@ def _interval(rows: Sequence[Row], tool: str) -> str:
 
 def _start(found: Row) -> Iterator[str]:
     yield (
-        "| tool | import, in a fresh process | constructor to running, there | begin, in a running process | loop's end to the figure "
-        "| one figure in all |"
+        "| tool | import in a fresh process | from constructor to measuring in that process | start of a measurement in a running process "
+        "| from the end of the loop to the figure | total time for one figure |"
     )
     yield "| --- " + "| ---: " * 5 + "|"
     for tool in _TOOLS:
@@ -127,7 +127,10 @@ def _middle(values: Sequence[float]) -> str:
 
 
 def _short(found: Row) -> Iterator[str]:
-    yield ("| network | loop | by | n | mean error | sd | largest error | against a long loop | intervals that hold the truth |")
+    yield (
+        "| network | loop | measured by | n | mean error | sd | largest error | difference from a long loop "
+        "| intervals that contain the truth |"
+    )
     yield "| --- | --- | --- " + "| ---: " * 6 + "|"
     long = found.get("long") or {}
     for series in found["short"]:

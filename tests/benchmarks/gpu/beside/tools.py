@@ -1,4 +1,4 @@
-"""Drive Zeus, CodeCarbon and `profilers.window` alike: begin, end, and the joules of the board that each reports."""
+"""Drive Zeus, CodeCarbon and `profilers.window` in the same way: begin, end, and the joules of the board that each reports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Figure:
-    """What a tool reports; the interval is None for one that gives none."""
+    """The figure that a tool reports; low and high are None if it gives no interval."""
 
     joules: float
     low: float | None = None
@@ -50,12 +50,12 @@ class Tool(Protocol):
 
 
 class Zeus:
-    """ZeusMonitor with one window after the other, of the board only."""
+    """A ZeusMonitor of the board only, with one window after another."""
 
     name = "zeus"
 
     def __init__(self, place: Place) -> None:
-        self._waits = place.device != "cpu"  # by torch.cuda.synchronize
+        self._waits = place.device != "cpu"  # with torch.cuda.synchronize
         monitor = importlib.import_module("zeus.monitor")
         self._monitor: Any = monitor.ZeusMonitor(gpu_indices=[0], cpu_indices=[])
         self._found: Any = None
@@ -81,7 +81,7 @@ class CodeCarbon:
 
     def begin(self) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of save_to_file
+            warnings.simplefilter("ignore", DeprecationWarning)  # about save_to_file
             self._tracker = self._make(
                 country_iso_code="USA", measure_power_secs=1, tracking_mode="machine", gpu_ids=[0], save_to_file=False,
                 log_level="error", allow_multiple_runs=True,
@@ -103,7 +103,7 @@ class CodeCarbon:
 
 
 class Window:
-    """`profilers.window`, which samples power and states an interval."""
+    """`profilers.window`, which gives an interval."""
 
     name = "window"
 
@@ -126,7 +126,7 @@ class Window:
 
 @contextmanager
 def keep_sampling(place: Place) -> Iterator[None]:
-    """Hold a window open, so that those within see the idleness before them; go on without it if it cannot be had."""
+    """Hold a window open, so that windows within it know the idle time before them; continue without it if it cannot be opened."""
     outer = Window(place)
     try:
         outer.begin()
@@ -152,9 +152,9 @@ def versions() -> dict[str, str | None]:
 
 
 def stand_by_for_codecarbon() -> str | None:
-    """Put an nvidia-smi that does nothing on the PATH if there is none; return a note of that.
+    """Put an nvidia-smi that does nothing on the PATH if there is none; return a note about it.
 
-    CodeCarbon only asks whether `nvidia-smi --help` runs; its readings come from NVML.
+    CodeCarbon only checks whether `nvidia-smi --help` runs; its readings come from NVML.
     """
     if shutil.which("nvidia-smi"):
         return None
@@ -180,7 +180,7 @@ _MODULES = {"zeus": "zeus.monitor", "codecarbon": "codecarbon", "window": "profi
 
 
 def cold_start(name: str, place: Place, /, *, timeout_s: float = 40.0) -> dict[str, Any]:
-    """Start a tool in a fresh process: seconds to import it, and from its constructor to a running measurement."""
+    """Start a tool in a fresh process; return the seconds to import it, and from its constructor to a running measurement."""
     arguments = json.dumps([place.device, place.meter])
     begin_s = time.perf_counter()
     done = subprocess.run(

@@ -1,1 +1,1 @@
-"""Measure what a board's readings are worth: its sensors, its energy counter, square waves, short loads."""
+"""Measure how far a board's readings can be trusted: its sensors, its energy counter, square waves, short loads."""

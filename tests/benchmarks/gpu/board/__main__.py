@@ -1,11 +1,11 @@
-"""What a board's readings are worth: its sensors, its energy counter, square waves, short loads. Needs an NVIDIA board.
+"""Measure how far an NVIDIA board's readings can be trusted: its sensors, its energy counter, square waves, short loads.
 
 python -m tests.benchmarks.gpu.board OUT [--seconds 270] [--quick]
 
-Writes OUT/board.json (facts, times of loads, figures of profilers.window) and OUT/board.tar (recordings in the format of
+Writes OUT/board.json (facts, times of loads, figures from profilers.window) and OUT/board.tar (recordings in the format of
 data/traces), both after every step. `python -m tests.benchmarks.gpu.board.page OUT data/h200` then makes the table and the picture.
---quick tries every step in about 60 s. --standin, for trying the program, runs on the tests' stand-in for NVML: its figures
-say nothing about any board.
+--quick runs every step briefly, in about 60 s. --standin tries out the program on the tests' stand-in for NVML; its figures say
+nothing about any board.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from tests.benchmarks.gpu.board.run import Loads, Recorder, Run
 
 PERIODS_MS = (100.0, 101.0, 99.0, 150.0, 20.0, 95.0, 50.0, 105.0, 200.0, 110.0, 400.0)
 SHARES = (1.0, 1.01, 0.99, 0.5)
-_AFTER_S = 0.45  # averages show the end of a load half a second later
-_ALIKE = 0.003  # periods nearer than this are one
+_AFTER_S = 0.45  # an average shows the end of a load half a second late
+_ALIKE = 0.003  # periods that differ by a smaller share count as the same
 LENGTHS = {0.3: 10, 1.0: 8, 3.0: 4, 10.0: 2}
 _ZEROS, _OF_LIMIT = (0.0, 0.5, 0.75, 0.9), 0.8
 _GAP_S = 0.6  # profilers.window waits 0.7 s before, and an average takes a second to settle
-_SHORT_S = 84.0  # what all short loads take
+_SHORT_S = 84.0  # time that all short loads take
 
 
 def main() -> None:
@@ -109,7 +109,7 @@ def _machine(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _load(options: argparse.Namespace, run: Run) -> Load:
-    """Take the load of the highest power that the board's limit leaves alone."""
+    """Choose the load with the highest power that stays below the board's limit."""
     if options.standin:
         run.report["load words"] = StandinLoad.words
         return StandinLoad()
@@ -139,7 +139,7 @@ def _load(options: argparse.Namespace, run: Run) -> Load:
 
 
 def _probe(*, quick: bool) -> dict[str, Any]:
-    """Let `ecosel devices --probe` find the sensors of the first device, by its own load."""
+    """Let `ecosel devices --probe` identify the sensors of the first device with its own load."""
     from profilers.cli.devices import PROBE_S, survey
     from profilers.meters.nvml.boards import machine
 
@@ -155,7 +155,7 @@ def _step(run: Run, recorder: Recorder, load: Load, idle_s: float, load_s: float
 
     recording = recorder.record("step", work)
     found = {}
-    for name in ("power_w", "energy_j"):  # the periods of the squares depend on them
+    for name in ("power_w", "energy_j"):  # the square waves use periods near these
         period = identified(recording, name, None).update_period_s if recording.has(name) else None
         found[f"{name} period_s"] = None if period is None else period.value
     run.say(f"periods {found}")
@@ -203,7 +203,7 @@ def _squares(run: Run, recorder: Recorder, load: Load, *, tiny: bool) -> list[di
 
 
 def _periods(run: Run) -> list[float]:
-    """Return the periods to try, in seconds: fixed ones, and some beside the update periods that the step showed."""
+    """Return the periods to try, in seconds: fixed ones, and some close to the update periods that the step showed."""
     found = run.report["steps"].get("step", {}).get("found") or {}
     own = [value for value in found.values() if value is not None and value >= 0.015]
     periods: list[float] = []
@@ -214,7 +214,7 @@ def _periods(run: Run) -> list[float]:
 
 
 def _short(run: Run, recorder: Recorder, load: Load, *, tiny: bool) -> list[dict[str, Any]]:
-    """Measure loads of several lengths at random phases through profilers.window, while the poller records."""
+    """Measure loads of several lengths at random phases with profilers.window, while the poller records."""
     from profilers import window
 
     device, meter = ("cpu", "nvml:0") if isinstance(load, StandinLoad) else ("cuda:0", None)

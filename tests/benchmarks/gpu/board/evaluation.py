@@ -1,4 +1,4 @@
-"""Evaluate the recordings of board.py: sensors, counter against integral, square waves."""
+"""Evaluate the recordings of a run: sensors, the counter compared with integrated power, square waves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _USUAL = {"power_w": (0.1, 0.025), "average_power_w": (0.1, 1.0), "usage_power_w
 
 @dataclass(frozen=True)
 class SensorFound:
-    """One reading's sensor, by the probe of ecosel and by the recordings; the time until it shows a step."""
+    """The sensor behind one reading, as ecosel's probe and as the recordings show it, and the time it takes to show a step."""
 
     probed: dict[str, Any] | None
     period_s: Estimate | None
@@ -31,7 +31,7 @@ class SensorFound:
     reasons: tuple[str, ...]
 
     def lacks(self, reason: str) -> bool:
-        """Tell whether a reason why one recording did not show a number is why none did."""
+        """Tell whether a number is still missing for which one recording gave this reason."""
         if "unknown without the update period" in reason:
             return False
         return self.period_s is None if "update period:" in reason else self.window_s is None and self.constant_s is None
@@ -78,7 +78,7 @@ def _settled(found: Found, column: str) -> float | None:
 
 
 def sensor_of(column: str, found: dict[str, SensorFound]) -> Sensor:
-    """Return what the recordings show, or else the usual figures."""
+    """Return the sensor that the recordings show, with usual figures where they show none."""
     one, (period_s, window_s) = found[column], _USUAL[column]
     period = period_s if one.period_s is None else one.period_s.value
     if one.constant_s is not None:
@@ -87,7 +87,7 @@ def sensor_of(column: str, found: dict[str, SensorFound]) -> Sensor:
 
 
 def against_counter(found: Found, known: dict[str, SensorFound], length_s: float) -> dict[str, Floats]:
-    """Return integral / counter - 1 over successive windows of one steady load, between ticks of the counter."""
+    """Return integral / counter - 1 for successive windows of one steady load, each between two ticks of the counter."""
     one = found.recordings.get("steady")
     if one is None or not len(one.loads) or not one.has("energy_j"):
         return {}

@@ -1,4 +1,4 @@
-"""Loads of a board with sharp edges, whose beginning and end are known on the host's clock."""
+"""Put loads with sharp edges on a board; their start and end are known on the host's clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VARIES_S = 0.08
 
 
 class Load(Protocol):
-    """Draws power until a time; returns when it began and ended."""
+    """Draws power until a given time; returns when it began and ended."""
 
     words: str
 
@@ -28,9 +28,9 @@ class Load(Protocol):
 
 
 class MatrixProducts:
-    """Products of bf16 matrices on a GPU, each of about half a millisecond, of which a share of entries is 0.
+    """Products of bf16 matrices on a GPU, each taking about half a millisecond; a share of the entries is 0.
 
-    Zeros lower the power at the same speed: a load at the board's power limit is throttled, and then has no steady power.
+    Zeros lower the power without changing the speed: at the board's power limit a load is throttled and its power is not steady.
     """
 
     def __init__(self, zeros: float = 0.0, *, size: int | None = None, device: str = "cuda:0") -> None:
@@ -52,7 +52,7 @@ class MatrixProducts:
         self._result = torch.empty_like(self._left)
 
     def _best_size(self, sizes: Sequence[int]) -> tuple[int, float]:
-        """Return the size, and the seconds of a product, that come closest to half a millisecond."""
+        """Return the size whose products take closest to half a millisecond, and the seconds that one takes."""
         found = []
         for size in sizes:
             self._make(size, 0.5)
@@ -78,7 +78,7 @@ class MatrixProducts:
             count += 1
             if len(flying) >= _IN_FLIGHT:
                 flying.popleft().synchronize()
-            # the last product ends within half a product of the time
+            # so the last product ends within half a product of end_s
             if time.monotonic() + (len(flying) + 0.5) * self.product_s > end_s:
                 break
         torch.cuda.synchronize(self._device)
@@ -86,7 +86,7 @@ class MatrixProducts:
 
 
 class StandinLoad:
-    """Writes steps of power to the file of the tests' stand-in for NVML: for trying the programs only."""
+    """Writes power steps to the file of the tests' stand-in for NVML, only to try out the program."""
 
     words = "steps of power in the stand-in for NVML"
 
@@ -98,7 +98,7 @@ class StandinLoad:
         self._origin_s = float(origin.split()[1])
 
     def until(self, end_s: float, /) -> tuple[float, float]:
-        """Write both edges ahead of time, as a counter that is read meanwhile must not fall; the power varies by 1 %."""
+        """Write both edges in advance, so that the counter never falls while it is read; the power varies by 1 %."""
         on_s = time.monotonic() + 0.003
         end_s = max(end_s, on_s + 0.001)
         for at_s in np.arange(on_s, end_s, _VARIES_S).tolist():
@@ -119,7 +119,7 @@ def wait_until(time_s: float) -> None:
 
 
 def square(load: Load, periods_s: Floats, loads: list[tuple[float, float]]) -> None:
-    """Run one load in the first half of each period; begin each at its own time, however late the last one ended."""
+    """Run one load in the first half of each period; each starts on schedule, however late the last one ended."""
     begin_s = time.monotonic() + 0.002
     for period_s in periods_s.tolist():
         wait_until(begin_s)

@@ -1,8 +1,8 @@
-"""Turn what board.py left into one table, one picture, and recordings to commit.
+"""Turn the files of a run into one table, one picture, and recordings to commit.
 
 python -m tests.benchmarks.gpu.board.page OUT FOLDER [--standin]
 
-FOLDER receives board.md, board.png, board.json and a recording of each step, named after the folder; no GPU is needed.
+This writes board.md, board.png, board.json and a recording of each step, named after the folder, into FOLDER. It needs no GPU.
 """
 
 from __future__ import annotations
@@ -80,15 +80,15 @@ def _sensor_rows(known: dict[str, SensorFound]) -> list[Row]:
         return {column: _ms(one.probed.get(name)) for column, one in known.items() if one.probed}
 
     rows = [
-        ("update period or tick, ms, `ecosel devices --probe`", probed("update_period_s")),
-        ("update period or tick, ms, fast recording", {column: _ms(one.period_s) for column, one in known.items()}),
-        ("averaging window, ms, `ecosel devices --probe`", probed("averaging_window_s")),
-        ("averaging window, ms, fast recording", {column: _ms(one.window_s) for column, one in known.items()}),
+        ("update period or tick, ms, from `ecosel devices --probe`", probed("update_period_s")),
+        ("update period or tick, ms, from fast polls", {column: _ms(one.period_s) for column, one in known.items()}),
+        ("averaging window, ms, from `ecosel devices --probe`", probed("averaging_window_s")),
+        ("averaging window, ms, from fast polls", {column: _ms(one.window_s) for column, one in known.items()}),
     ]
     constants = {column: _ms(one.constant_s) for column, one in known.items() if one.constant_s}
-    rows += [("time constant, ms, fast recording", constants)] if constants else []
+    rows += [("time constant, ms, from fast polls", constants)] if constants else []
     settled = {column: f"{one.settled_s * 1e3:.0f}" for column, one in known.items() if one.settled_s is not None}
-    return [*rows, ("a step shows by 95 % after, ms", settled)]
+    return [*rows, ("time until 95 % of a step is shown, ms", settled)]
 
 
 def _percent(each: Floats) -> str:
@@ -105,7 +105,8 @@ def _counter_rows(found: Found, known: dict[str, SensorFound]) -> list[Row]:
         each = against_counter(found, known, length_s)
         count = max((len(one) for one in each.values()), default=0)
         cells = {column: _percent(one) for column, one in each.items()}
-        rows.append((f"integral against the counter over {length_s:.0f} s, % (n = {count})", cells | {"energy_j": "reference"}))
+        name = f"integral of power compared with the counter over {length_s:.0f} s, % (n = {count})"
+        rows.append((name, cells | {"energy_j": "reference"}))
     return rows
 
 
@@ -118,7 +119,7 @@ def _wave_rows(seen: list[Wave]) -> list[Row]:
             each = one.each[column]
             span = f" ({each.min():.0f} to {each.max():.0f})" if len(each) > 1 else ""
             cells[column] = f"{whole:.0f}{span}" if np.isfinite(whole) else _NONE
-        rows.append((f"square wave, {name}, {one.duty:.0%} of the time on: W (its seconds)", cells))
+        rows.append((f"square wave, {name}, {one.duty:.0%} of the time on: mean W (range of single seconds)", cells))
     steady = [one for one in seen if one.period_s is not None]
     if len(steady) > 1:
         spread = {
@@ -126,16 +127,17 @@ def _wave_rows(seen: list[Wave]) -> list[Row]:
             for column in COLUMNS
             if len(every := [one.watts[column] for one in steady if column in one.watts]) > 1
         }
-        rows.append((f"standard deviation over {len(steady)} periods, %", spread))
+        rows.append((f"standard deviation of the mean power over {len(steady)} periods, %", spread))
     return rows
 
 
 def _short_rows(short: list[Short]) -> list[Row]:
     rows: dict[str, dict[str, str]] = {}
     words = {
-        "steady power x time": "power of a long load x time, by the counter itself",
-        "between ticks": "ours, counter_energy between ticks", "mean x time": "the paper's recipe, mean x time",
-        "trapezoid": "the paper's recipe, trapezoid", "ours, replayed": "ours on the same polls", "ours": "ours, profilers.window",
+        "steady power x time": "power of the longest load x time, both from the counter",
+        "between ticks": "`counter_energy` between ticks", "mean x time": "the paper's recipe, mean x time",
+        "trapezoid": "the paper's recipe, trapezoid", "ours, replayed": "`power_estimate` from the same polls",
+        "ours": "`profilers.window`",
     }  # fmt: skip
     for one in short:
         each, times = one.errors, "" if one.method in ("ours", "steady power x time", "between ticks") else f" x {PHASES} phases"
@@ -145,13 +147,13 @@ def _short_rows(short: list[Short]) -> list[Row]:
         if len(each):
             cell = f"{100 * each.mean():+.2f}, {100 * each.std():.2f}, {100 * np.abs(each).max():.2f}"
         cell += f"; {one.refused} refused" if one.refused else ""
-        cell += f"; interval holds {one.holds} of {one.of}" if one.holds is not None else ""
+        cell += f"; interval contains the truth in {one.holds} of {one.of}" if one.holds is not None else ""
         rows.setdefault(name, {})[one.column] = cell
     return list(rows.items())
 
 
 def write_recordings(found: Found, folder: Path) -> int:
-    """Write one recording a step, the square waves as one, with time 0 at the first row; return the bytes."""
+    """Write one recording per step, all square waves in one, with time 0 at the first row; return the size in bytes."""
     groups = {name: [name] for name in found.recordings if not name.startswith("squares")}
     if waved := sorted(name for name in found.recordings if name.startswith("squares")):
         groups["squares"] = waved

@@ -1,4 +1,4 @@
-"""Draw what was found on a board: a step, a square wave beside the sensor's period, all periods, short loads."""
+"""Draw the findings about a board: a step, a square wave near the sensor's period, all periods, short loads."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def picture(found: Found, known: dict[str, SensorFound], seen: list[Wave], short
 
 
 def _lines(one: Recording, columns: tuple[str, ...], start_s: float, end_s: float, zero_s: float) -> pl.DataFrame:
-    """Return the power of each reading over time; of a counter, its mean power between ticks."""
+    """Return the power of each reading over time; for a counter, its mean power between ticks."""
     parts = []
     for column in (name for name in columns if one.has(name)):
         times, watts = one.series(column)

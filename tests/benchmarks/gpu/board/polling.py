@@ -1,4 +1,4 @@
-"""Poll a board as fast as NVML answers, from a process of its own, while another process makes the load."""
+"""Poll a board as fast as NVML answers, in a separate process, while another process runs the load."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from profilers.meters import NoMeter, find_meter
 
 READINGS = ("power_w", "average_power_w", "usage_power_w")
 COLUMNS = (*READINGS, "energy_j")
-_GRID_S = 0.02  # rows in which nothing changed are kept this far apart
-_LOOK = 16  # polls between two looks for a message
+_GRID_S = 0.02  # of rows in which nothing changed, one is kept in this time
+_LOOK = 16  # polls between two checks for a message
 _TIMEOUT_S = 30.0
 
 
 class Poller:
-    """A process that polls between start() and stop(); times are those of time.monotonic(), which all processes share."""
+    """A process that polls between start() and stop(), with the times of time.monotonic(), which all processes share."""
 
     def __init__(self, spec: str) -> None:
         context = multiprocessing.get_context("spawn")
@@ -48,7 +48,7 @@ class Poller:
         self._here.send("start")
 
     def cut(self) -> tuple[Floats, dict[str, Any]]:
-        """Return the rows [n, 1 + columns] since the start or the last cut, and what polling cost."""
+        """Return the rows [n, 1 + columns] since the start or the last cut, and the time that polls took."""
         return self._ask("cut")
 
     def stop(self) -> tuple[Floats, dict[str, Any]]:
@@ -100,7 +100,7 @@ def _usage(uuid: str) -> Callable[[], float | None]:
 
 
 def _record(connection: Connection, meter: Any, usage: Callable[[], float | None]) -> None:
-    """Poll until a message says stop; answer each message with the rows and costs so far."""
+    """Poll until a message says stop; answer each message with the rows and the cost so far."""
     while True:
         kept, costs, message = _Kept(), array("d"), ""
         refused, stamps = 0, set()
@@ -123,7 +123,7 @@ def _record(connection: Connection, meter: Any, usage: Callable[[], float | None
 
 
 class _Kept:
-    """Keeps the rows of which a number changed, the poll before each of them, and one every 20 ms."""
+    """Keeps the rows in which a number changed, the poll before each of them, and one row every 20 ms."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[float, tuple[float | None, ...]]] = []
@@ -161,7 +161,7 @@ def _cost(table: Floats, refused: int, stamps: int) -> dict[str, Any]:
 
 
 def quantiles(values: Floats) -> dict[str, float]:
-    """Return median, 95 % point and maximum in milliseconds."""
+    """Return the median, the 95 % quantile and the maximum in milliseconds."""
     found = (float(np.quantile(values, share)) * 1e3 for share in (0.5, 0.95, 1.0))
     return dict(zip(("median_ms", "p95_ms", "max_ms"), (round(one, 4) for one in found), strict=True))
 
@@ -191,7 +191,7 @@ def _costs(meter: Any) -> dict[str, Any]:
 
 
 def frame_of(rows: Floats, origin_s: float) -> pl.DataFrame:
-    """Return rows as a recording: times in steps of 10 µs from the origin, numbers that the board lacks left out."""
+    """Return rows as a recording: times from the origin, rounded to 10 µs, without the columns that the board lacks."""
     frame = pl.DataFrame({name: rows[:, place] for place, name in enumerate(("time_s", *COLUMNS))})
     frame = frame.with_columns((pl.col("time_s") - origin_s).round(5), pl.all().exclude("time_s").round(3).fill_nan(None))
     frame = frame.unique("time_s", keep="last", maintain_order=True)

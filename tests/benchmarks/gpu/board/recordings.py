@@ -1,4 +1,4 @@
-"""Read what board.py left: a report, and recordings of readings over loads."""
+"""Read the files of a run: a report, and recordings of the board's readings under loads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DENSE_S = 0.0005
 
 @dataclass(frozen=True)
 class Recording:
-    """Readings of a board over loads, on the clock of the run."""
+    """Readings of a board, and the times of its loads, on the clock of the run."""
 
     rows: pl.DataFrame
     loads: Floats
@@ -43,7 +43,7 @@ class Recording:
         return found
 
     def spent(self, column: str, delay_s: float = 0.0) -> tuple[Floats, Floats]:
-        """Return times and joules from any origin: of a power held between changes, or of the ticks of a counter."""
+        """Return times and joules from an arbitrary origin: those of a power held between changes, or of a counter at its ticks."""
         times, values = self.series(column)
         last = np.flatnonzero(np.diff(values) != 0)
         changed_s, fresh = (times[last] + times[last + 1]) / 2, values[last + 1]
@@ -66,7 +66,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Found:
-    """What a run left: its report and its recordings."""
+    """The files of a run: its report and its recordings."""
 
     report: dict[str, Any]
     recordings: dict[str, Recording]
@@ -88,7 +88,7 @@ class Found:
 
 
 def identified(one: Recording, column: str, loads: Floats | None) -> IdentifiedSensor:
-    """Identify a sensor from a recording, whose rows without a change were left out, as if polled every half millisecond."""
+    """Identify a sensor from a recording that lacks most unchanged rows, as if it had been polled every half millisecond."""
     times = one.rows["time_s"]
     dense_s = np.arange(float(times[0]), float(times[-1]), _DENSE_S)
     return identify(dense_s, one.held(column, dense_s), loads)

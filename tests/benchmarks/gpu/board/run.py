@@ -1,4 +1,4 @@
-"""Run steps within a time limit, and keep what they found after each: a report in JSON, recordings in one tar file."""
+"""Run steps within a time limit, and save the results after each: a report in JSON, recordings in one tar file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Loads = list[tuple[float, float]]  # on_s, off_s
 
 
 class Run:
-    """The clock and the report; a step that fails leaves its traceback and does not end the run."""
+    """The clock and the report of a run; a step that fails leaves its traceback in the report and does not end the run."""
 
     def __init__(self, out: Path, seconds: float, command: list[str]) -> None:
         out.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class Run:
 
 
 class Recorder:
-    """Records the board, from another process, while some work makes loads; a poller that fails is replaced."""
+    """Records the board from another process while this one runs loads; a poller that fails is replaced."""
 
     def __init__(self, run: Run, spec: str) -> None:
         self._run, self._spec = run, spec
@@ -98,7 +98,7 @@ class Recorder:
         self._meter.close()
 
     def record(self, name: str, work: Callable[[Loads], None]) -> Recording:
-        """Record, and keep the recording with the loads that the work lists; a recording is kept even if the work fails."""
+        """Record while `work` runs; keep the recording and the loads that `work` lists, even if it fails."""
         if self._poller is None:
             self._poller = Poller(self._spec)
             self._run.report["cost of one call"] = self._poller.costs

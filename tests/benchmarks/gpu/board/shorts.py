@@ -1,4 +1,4 @@
-"""Compare the energy of short loads by several methods with what the counter of the board says."""
+"""Compare the energy of short loads by several methods with that from the board's counter."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _SETTLE_S = 0.25
 
 @dataclass(frozen=True)
 class Short:
-    """Relative errors of one method on loads of one length; what it refused, and how often its interval holds the truth."""
+    """Relative errors of one method on loads of one length, how many it refused, and how often its interval holds the truth."""
 
     length_s: float
     method: str
     column: str
     errors: Floats
     refused: int = 0
-    holds: int | None = None  # of the loads, after the gain against the counter
+    holds: int | None = None  # number of loads, with the gain against the counter removed
     of: int = 0
 
 
 def shorts(found: Found, known: dict[str, SensorFound]) -> list[Short]:
-    """Compare each method with the counter between its ticks around the load."""
+    """Compare each method with the counter between the ticks around each load."""
     one, facts = found.recordings.get("short"), found.report.get("short loads", [])
     if one is None or not len(one.loads) or not one.has("energy_j"):
         return []
@@ -58,8 +58,8 @@ def shorts(found: Found, known: dict[str, SensorFound]) -> list[Short]:
 def _truth(one: Recording, place: int) -> tuple[float, float, float]:
     """Return the joules of a load by the counter, by its power in the longest load times duration, and by ecosel's counter_energy.
 
-    The first is taken from the last tick before the load to the first one _SETTLE_S after it, less the idle energy: a counter
-    that lags has counted the whole load by then.
+    The first is the counter's difference from the last tick before the load to the first tick _SETTLE_S after it, less the idle
+    energy; by then, even a counter that lags has counted the whole load.
     """
     on_s, off_s = (float(at) for at in one.loads[place])
     ticks_s, counted_j = one.spent("energy_j")
@@ -89,7 +89,7 @@ def _polled(one: Recording, column: str, place: int, phase: int) -> tuple[Floats
 def _recipes(
     one: Recording, column: str, places: list[int], truths: list[tuple[float, float, float]], length_s: float
 ) -> list[Short]:
-    """Poll every 100 ms at many phases: mean times duration, and the trapezoid between the first and last samples inside."""
+    """Poll every 100 ms at many phases; return mean times duration, and the trapezoidal sum from the first to the last sample inside."""
     means, areas = [], []
     for place in places:
         on_s, off_s = (float(at) for at in one.loads[place])
@@ -110,7 +110,7 @@ def _replayed(
     sensor: Sensor,
     gain: float,
 ) -> Short:
-    """Use ecosel's estimate on the same polls, with the sensor that was found."""
+    """Apply ecosel's estimate to the same polls, with the sensor that the recordings show."""
     errors, refused, holds = [], 0, 0
     for place in places:
         on_s, off_s = (float(at) for at in one.loads[place])
@@ -128,7 +128,7 @@ def _replayed(
 def _live(
     facts: list[dict[str, Any]], places: list[int], truths: list[tuple[float, float, float]], length_s: float, gain: float
 ) -> Short:
-    """Take the figures of profilers.window from the run itself."""
+    """Take the figures that profilers.window gave during the run."""
     ours = [(facts[place]["ours"], truths[place][0]) for place in places]
     errors = [one["joules"] / truth - 1 for one, truth in ours if one["joules"] is not None]
     holds = sum(_holds(one["low"], one["high"], truth * gain) for one, truth in ours if one["joules"] is not None)

@@ -1,1 +1,1 @@
-"""Drive a search on CIFAR-10 on one GPU, and turn what it left into tables: see `__main__`."""
+"""Run a search on CIFAR-10 on one GPU, and turn its files into tables: see `__main__`."""

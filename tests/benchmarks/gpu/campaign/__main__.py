@@ -1,19 +1,19 @@
-"""A search on CIFAR-10 on one GPU within one command: lanes, evolution beside random search, front, winners, variants.
+"""Run a search on CIFAR-10 on one GPU in one command: lanes, evolution beside random search, winners, front, variants.
 
-python -m tests.benchmarks.gpu.campaign CIFAR10 OUT [--seconds 550]     about --seconds; ends before
+python -m tests.benchmarks.gpu.campaign CIFAR10 OUT [--seconds 550]     takes just under --seconds
 python -m tests.benchmarks.gpu.campaign CIFAR10 OUT --quick             every step once, at most 190 s, on 2,500 images
 python -m tests.benchmarks.gpu.campaign --show OUT                      the tables, without a GPU
 python -m tests.benchmarks.gpu.campaign --example cifar10.parquet OUT   the evolution's candidates in a small file for `ecosel select`
 
-CIFAR10 is a folder of Parquet as ../shared/datasets/cifar10. Every step is `ecosel evolve`, `profile` or `compress`, as a user would
-run them, and ends at its time. Into OUT: campaign.json, gpu.parquet (the board every 100 ms), run.db and random.db, rest.tar
-(winners, variants, archives of the lanes), log.txt; all of them after every step.
+CIFAR10 is a folder of Parquet files like ../shared/datasets/cifar10. Every step runs `ecosel evolve`, `profile` or `compress` as a
+user would, and is ended at its time. After every step these files are written into OUT: campaign.json, gpu.parquet (the board every
+100 ms), run.db and random.db, rest.tar (winners, variants, archives of the lanes) and log.txt. A lane is one worker of a search.
   one lane, lanes   the same search with 1 and with several workers, nothing measured
-  campaign          evolution and random search at once, with equally many lanes on the same GPU
-  winners           the best three of the evolution and the best at random: trained twice more (mean of three seeds), then once for
-                    the test images
-  front             time and energy of the networks on the front of the evolution, alone on the GPU
-  variants          two winners: fp32 and bf16 on the GPU, `ecosel compress` on the processor
+  campaign          evolution and random search at the same time on the same GPU, with the same number of lanes
+  winners           the best three of the evolution and the best of random search: trained twice more (mean of three seeds), then
+                    once more and tested
+  front             time and energy of the networks on evolution's front, with nothing else on the GPU
+  variants          two winners in fp32 and bf16 on the GPU, and their variants from `ecosel compress` on the processor
 """
 
 from __future__ import annotations

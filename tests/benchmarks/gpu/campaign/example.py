@@ -10,7 +10,7 @@ import polars as pl
 
 
 def write_example(archive: Path, target: Path, *, without: tuple[str, ...] = ()) -> int:
-    """Write the view `archive`, all columns but those named; return the size in bytes. The SQLite file is ten times as large."""
+    """Write the view `archive` without some columns; return the size in bytes. The SQLite file is ten times as large."""
     with closing(sqlite3.connect(f"file:{archive}?immutable=1", uri=True)) as database:
         cursor = database.execute("SELECT * FROM archive")
         names = [column[0] for column in cursor.description]

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Search:
-    """One archive: its trained candidates in order of their end, and when its first session began (seconds since 1970)."""
+    """One archive: its trained candidates in the order in which they ended, and when its first session began (seconds since 1970)."""
 
     rows: tuple[Row, ...]
     began: float
@@ -28,7 +28,7 @@ class Search:
         return [row for row in self.rows if row["end"] <= end]
 
     def best(self, end: float) -> float | None:
-        """Return the best accuracy of one training until then."""
+        """Return the best accuracy of a single training until `end`."""
         return max((row["first_accuracy"] for row in self.by(end) if row["first_accuracy"] is not None), default=None)
 
 
@@ -48,10 +48,10 @@ def search_of(path: Path) -> Search:
 
 
 def lanes_of(search: Search, step: Row) -> Row:
-    """Return what lanes did from the first birth to the notice to stop: rates, and the shares of their time.
+    """Return rates, and the shares of the lanes' time, from the first birth to the signal to stop.
 
-    A job lasts from its birth to its outcome. `before` is what the first job of each lane has beyond its training (starting a
-    process, importing, decoding and copying the images); `beside` is that of the others (building, keeping weights, messages).
+    A job lasts from its birth to its outcome. `share_starting` is the time beyond training in the first job of each lane (starting
+    a process, importing, decoding and copying the images), `share_beside` that in the others (building, saving weights, messages).
     """
     lanes, end = step["workers"], float(step.get("stopped_at") or step["end"])
     done = search.by(end)
@@ -81,7 +81,7 @@ def lanes_of(search: Search, step: Row) -> Row:
 
 
 def board_of(samples: pl.DataFrame | None, window: list[float] | None) -> Row:
-    """Return what the board did in a window: busy share, power, energy by its counter, memory at most."""
+    """Return figures of the board in a window: busy share, mean power, energy from its counter, most memory."""
     if samples is None or window is None:
         return {}
     found = samples.filter(pl.col("time").is_between(window[0], window[1]))
@@ -106,7 +106,7 @@ def record_of(folder: Path) -> Row:
 
 
 def spread_of(path: Path, candidate: str) -> list[float]:
-    """Return the validation accuracies of all trainings of one candidate: the search's, then those with other seeds."""
+    """Return the validation accuracies of all trainings of one candidate: first that of the search, then those with other seeds."""
     with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as database:
         rows = database.execute(
             "SELECT accuracy FROM outcomes WHERE birth = ? AND task IN ('train', 'again-1', 'again-2') ORDER BY task = 'train' "

@@ -1,4 +1,4 @@
-"""Run commands within a budget of seconds, watch the GPU beside them, and keep what they leave."""
+"""Run commands within a time limit, watch the GPU meanwhile, and keep the files that they write."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from typing import Any
 import polars as pl
 
 ROOT = Path(__file__).parents[4]
-_NOTICE_S, _LAST_NOTICE_S = 6.0, 3.0  # before the end of a step: no new work, then stop at once
+_NOTICE_S, _LAST_NOTICE_S = 6.0, 3.0  # seconds before the end of a step: first start no new work, then stop at once
 _PACK_S = 20.0
 
 
 @dataclass
 class Watch:
-    """Samples of the board every 100 ms: utilisation, power, energy counter, memory; a reason where there is no board."""
+    """Samples of the board every 100 ms (utilisation, power, energy counter, memory), or the reason why there are none."""
 
     device: str
     samples: list[dict[str, Any]] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Course:
             log.write(line + "\n")
 
     def save(self) -> None:
-        """Write the record, the samples and the archives as they are now; a failure here must not end the campaign."""
+        """Write the record, the samples and the archives in their present state; a failure here must not end the campaign."""
         try:
             text = json.dumps(self.record, indent=1, default=str)
             _replace(self.out / "campaign.json", lambda path: path.write_text(text + "\n"))
@@ -107,7 +107,7 @@ class Course:
 
     @contextmanager
     def step(self, name: str, end_s: float) -> Iterator[dict[str, Any]]:
-        """Note when a step ran and how it failed; the campaign goes on."""
+        """Record when a step ran and whether it failed; the campaign continues."""
         found: dict[str, Any] = {"begin": time.time(), "budget_s": round(end_s - (time.monotonic() - self.began), 1)}
         self.record["steps"][name] = found
         self.watch.step = name
@@ -122,7 +122,7 @@ class Course:
         self.save()
 
     def run(self, found: dict[str, Any], commands: Sequence[Sequence[str]], end_s: float) -> None:
-        """Run commands of ecosel side by side until they end, or are ended: SIGTERM, again, SIGKILL at `end_s`."""
+        """Run commands of ecosel side by side until they end; shortly before `end_s` send SIGTERM twice, then SIGKILL at `end_s`."""
         children = [self._start(command) for command in commands]
         notices, packed = 0, time.monotonic()
         while any(child.poll() is None for child, _ in children):
@@ -174,7 +174,7 @@ def _replace(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def copy_archive(source: Path, target: Path) -> None:
-    """Copy an archive as it is now, also while a search writes it, into one small file."""
+    """Copy an archive, even while a search is writing to it, into one small file."""
     if not source.exists():
         return
 

@@ -1,4 +1,4 @@
-"""The steps of the campaign: which commands each runs, and until when."""
+"""The steps of the campaign: which commands each step runs, and when it ends."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ import polars as pl
 from tests.benchmarks import cifar
 from tests.benchmarks.gpu.campaign.running import Course, copy_archive
 
-# seconds of each step where --seconds is their sum, 550; in the quick form, where processes start more often than they work
+# seconds of each step if --seconds is 550, their sum; and with --quick, where most of the time goes into starting processes
 SHARES = {"one lane": 40, "lanes": 40, "campaign": 222, "winners": 78, "front": 105, "variants": 65}
 QUICK = {"one lane": 18, "lanes": 18, "campaign": 34, "winners": 40, "front": 30, "variants": 50}
-_SEARCHED, _SEARCHED_QUICK = 0.86, 0.45  # of the campaign: the rest is for starting, and for trainings that run
+_SEARCHED, _SEARCHED_QUICK = 0.86, 0.45  # share of the campaign's time for the search; the rest: starts, trainings under way
 _LARGEST_TAR = 12 << 20
 PACKAGES = ("torch", "torchvision", "numpy", "polars", "nvidia-ml-py", "onnx", "onnxruntime", "onnxscript")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the steps need to know."""
+    """The settings that all steps share."""
 
     source: Path
     quick: bool
@@ -56,7 +56,7 @@ class Plan:
 
 
 def facts(device: str) -> dict[str, Any]:
-    """Name hardware, driver and versions."""
+    """Return hardware, driver and versions."""
     found: dict[str, Any] = {"python": platform.python_version(), "host": platform.platform(), "versions": {}}
     for name in PACKAGES:
         try:
@@ -79,7 +79,7 @@ def facts(device: str) -> dict[str, Any]:
 
 
 def go(course: Course, plan: Plan) -> None:
-    """Walk all steps; each ends at its time, and one that fails costs only itself."""
+    """Run all steps; each ends on time, and one that fails does not stop the others."""
     course.pack = partial(_pack, course)
     data = plan.source
     if plan.quick:
@@ -120,12 +120,12 @@ def _campaign(course: Course, plan: Plan, data: Path, name: str, found: dict[str
     course.run(found, both, plan.ends[name])
 
 
-# resume for what follows a search; trainings that did not end in time stay unfinished
+# resume only for what follows a search; trainings that did not end in time stay unfinished
 _NO_SEARCH = ("--time", "0.0001s")
 
 
 def _winners(course: Course, plan: Plan, data: Path, name: str, found: dict[str, Any]) -> None:
-    """Train the best of both again at once: three of the evolution, and for comparison the one of random search."""
+    """Train the best of both again at the same time: three from the evolution and, for comparison, one from random search."""
     few = 1 if plan.quick else 3
     course.run(
         found, [_final(plan, data, "run.db", few, plan.each), _final(plan, data, "random.db", 1, plan.each)], plan.ends[name]
@@ -149,7 +149,7 @@ def _final(plan: Plan, data: Path, archive: str, few: int, workers: int, *, conf
 
 
 def _front(course: Course, plan: Plan, data: Path, name: str, found: dict[str, Any]) -> None:
-    """Measure with one worker, and nothing else on the GPU."""
+    """Measure with one worker while nothing else runs on the GPU."""
     more = ("--workers", "1", "--measure", "front", "--confirm", "0", *_NO_SEARCH)
     course.run(found, [_evolve(plan, data, "run.db", *_EVOLVED, *more)], plan.ends[name])
 
@@ -163,7 +163,7 @@ def saved(work: Path) -> list[str]:
 
 def _variants(course: Course, plan: Plan, data: Path, name: str, found: dict[str, Any]) -> None:
     end_s = plan.ends["front"]
-    if not saved(course.work):  # the time of the winners was too short
+    if not saved(course.work):  # the step for the winners was too short
         end_s += (plan.ends[name] - end_s) / 2
         course.run(found, [_final(plan, data, "run.db", 1, 1, confirm=False)], end_s)
     chosen = saved(course.work)[: 1 if plan.quick else 2]
@@ -195,7 +195,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def _pack(course: Course) -> None:
-    """Copy the archives; and into one tar, smallest first, what else fits into it."""
+    """Copy the archives, and pack as many other files as fit into one tar, the smallest first."""
     work = course.work
     for name in ("run.db", "random.db"):
         copy_archive(work / name, course.out / name)

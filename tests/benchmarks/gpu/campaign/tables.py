@@ -99,8 +99,9 @@ def _lanes(folder: Path, rest: Path, record: Row) -> Iterator[str]:
                 *(number(found.get(f"share_{part}"), ".0%") for part in ("starting", "training", "beside", "unfinished")),
             ])  # fmt: skip
     yield table(
-        ("step", "lanes", "outcomes", "per hour", "per hour, all lanes ready", "median full training (s)", "GPU busy", "W", "GB",
-         "all ready after (s)", "starting", "training and validation", "rest of jobs", "jobs not ended"), rows,
+        ("step", "lanes", "outcomes", "outcomes per hour", "per hour once all lanes were ready", "median full training (s)", "GPU busy",
+         "mean power (W)", "most memory (GB)", "all lanes ready after (s)", "time spent starting", "in training and validation",
+         "in the rest of the jobs", "in unfinished jobs"), rows,
     )  # fmt: skip
 
 
@@ -137,8 +138,8 @@ def _winners(folder: Path, rest: Path, record: Row) -> Iterator[str]:
             seeds = ", ".join(f"{accuracy:.2%}" for accuracy in spread_of(path, row["candidate_id"]))
             rows.append([{"run": "evolution"}.get(name, name), row["candidate_id"], f"{row['parameters']:,}", f"{row['flops'] / 1e6:.1f}",
                          interval(row, "accuracy", ".2%"), seeds, of_images(row["test_accuracy"], tests)])  # fmt: skip
-    yield table(("search", "candidate", "parameters", "MFLOPs", "mean validation accuracy (95 %)", "of the seeds",
-                 "test accuracy, once (95 %)"), rows)  # fmt: skip
+    yield table(("search", "candidate", "parameters", "MFLOPs", "mean validation accuracy (95 %)", "with each seed",
+                 "test accuracy, tested once (95 %)"), rows)  # fmt: skip
 
 
 def _front(folder: Path, rest: Path, record: Row) -> Iterator[str]:
@@ -173,7 +174,7 @@ def _variants(folder: Path, rest: Path, record: Row) -> Iterator[str]:
          row.get("remarks") or ""]
         for row in record.get("variants") or ()
     ]  # fmt: skip
-    yield table(("model", "variant", "status", "test accuracy (95 %)", "share of the parent's time", "s per pass", "device", "remarks"),
+    yield table(("model", "variant", "status", "test accuracy (95 %)", "time divided by the parent's", "s per pass", "device", "remarks"),
                 rows)  # fmt: skip
 
 
