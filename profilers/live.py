@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 
+from profilers.energy.counter.ticks import TAIL_S, window_by_ticks
 from profilers.energy.intervals import Estimate
 from profilers.energy.per_image import Counted, Window, Windows, derive
 from profilers.energy.readings import sensor_of
 from profilers.energy.sampling.sampler import Sampler
 from profilers.energy.sampling.trace import PowerTrace
-from profilers.energy.ticks import TAIL_S, window_by_ticks
 from profilers.errors import MeterError, ProfilerError, WindowTooShort
 from profilers.meters import NoMeter, find_meter
 from profilers.meters.base import Reading

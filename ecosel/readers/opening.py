@@ -229,10 +229,9 @@ def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, pac
         return open_workbook(name, source, table=asked.table, bounds=asked.bounds)
     if holds == "JSON":
         length, values, listed = measured(source, compressed=packed)
-        if length > _LARGE and asked.table is None:
-            streamed = open_streamed(name, source, length=length, compressed=packed, bounds=asked.bounds)
-            if streamed is not None:
-                return streamed
+        is_long = length > _LARGE and asked.table is None
+        if is_long and (streamed := open_streamed(name, source, length=length, compressed=packed, bounds=asked.bounds)):
+            return streamed
         asked.bounds.check_values(name, values, length, listed=listed)
         text = _whole(name, source, packed=packed)
         return open_json(name, text, table=asked.table, study=asked.study, bounds=asked.bounds, names=asked.names)

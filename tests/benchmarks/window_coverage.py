@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from profilers.energy.counter.ticks import TAIL_S, window_by_ticks
 from profilers.energy.readings import Floats, Sensor
 from profilers.energy.sampling.trace import COLUMNS, PowerTrace
-from profilers.energy.ticks import TAIL_S, window_by_ticks
 from profilers.errors import WindowTooShort
 from tests.profilers.simulated import Board
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from profilers.energy.grid import Grid, Seen
+from profilers.energy.counter.grid import Grid, Seen
 from profilers.energy.readings import Floats
 from profilers.errors import WindowTooShort
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from profilers.energy.grid import Grid, Seen
+from profilers.energy.counter.grid import Grid, Seen
 from profilers.energy.intervals import Estimate
 from profilers.energy.marks import Counted
 from profilers.energy.readings import Floats, Sensor

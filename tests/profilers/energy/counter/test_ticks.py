@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from profilers.energy.counter.ticks import TAIL_S, window_by_ticks
 from profilers.energy.sampling.trace import COLUMNS, PowerTrace
-from profilers.energy.ticks import TAIL_S, window_by_ticks
 from profilers.errors import WindowTooShort
 from tests.benchmarks.gpu.board.recordings import Recording
 from tests.benchmarks.gpu.board.shorts import _truth
