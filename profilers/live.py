@@ -13,14 +13,14 @@ from types import TracebackType
 from profilers.energy.counter.ticks import TAIL_S, window_by_ticks
 from profilers.energy.intervals import Estimate
 from profilers.energy.per_image import Counted, Window, Windows, derive
-from profilers.energy.readings import sensor_of
+from profilers.energy.readings import Sensor, sensor_of
 from profilers.energy.sampling.sampler import Sampler
 from profilers.energy.sampling.trace import PowerTrace
 from profilers.errors import MeterError, ProfilerError, WindowTooShort
 from profilers.meters import NoMeter, find_meter
 from profilers.meters.base import Reading
 
-_TICK_S = 0.1  # the slowest counters of boards; those of processors tick every millisecond
+_TICK_S, _RAPL_TICK_S = 0.1, 0.002  # of the slowest counters of boards, and at most of processors
 _LEVEL_READINGS = 4
 _LONGEST_S = 2.2  # two ticks of the slowest known counters
 _REMEMBERED = 1000  # ends of windows
@@ -112,8 +112,9 @@ class _Running:
         if isinstance(found, NoMeter):
             raise MeterError(found.reason)
         self._key, self._meter, self._open = key, found, 0
-        # RAPL ticks every millisecond: the difference of two readings is exact enough
-        self._ticks = found.capabilities().energy and found.name != "rapl"
+        self._tick_s = _RAPL_TICK_S if found.name == "rapl" else _TICK_S
+        # between fast ticks, the difference of two readings is exact enough
+        self._ticks = found.capabilities().energy and self._tick_s == _TICK_S
         self._edges_s: deque[float] = deque(maxlen=_REMEMBERED)
         self.sampler = Sampler(found)
         self.sampler.__enter__()
@@ -149,15 +150,15 @@ class _Running:
         column, sensor = sensor_of(self._meter)
         can, interval_s = self._meter.capabilities(), self.sampler.interval_s
         if column is None and not self._ticks:
-            return _counted(self._meter.name, end_s - start_s, first, last), ()
+            return self._counted(end_s - start_s, first, last), ()
         settled_s = end_s + sensor.settled_s + _LEVEL_READINGS * interval_s
         self.sampler.wait(settled_s - self.sampler.now())
         while self._ticks and not self.sampler.seen_ticks(end_s + TAIL_S) and self.sampler.now() < end_s + _LONGEST_S:
             self.sampler.wait(interval_s / 10)
         trace = self.sampler.trace()
-        counted = self._by_ticks(trace, start_s, end_s)
-        if column is None and counted.estimate is None:
-            return _counted(self._meter.name, end_s - start_s, first, last), (str(counted.reason),)
+        counted = self._by_ticks(trace, start_s, end_s, column, sensor) if self._ticks else None
+        if column is None and counted is not None and counted.estimate is None:
+            return self._counted(end_s - start_s, first, last), (str(counted.reason),)
         marks = Windows((Window(start_s, end_s, 1),), self._meter.name, column, can.energy, sensor, interval_s)
         found = derive(trace, marks, counted=counted)
         if found.per_inference is None:
@@ -165,28 +166,24 @@ class _Running:
         gain = () if can.gain_error is None else (
             f"the error of the board's sensor is additional: gain ± {can.gain_error:.0%} and ± {can.offset_error_w:g} W",
         )  # fmt: skip
-        instead = () if not self._ticks or counted.reason is None else (f"{counted.reason}; power was integrated instead",)
+        instead = () if counted is None or counted.reason is None else (f"{counted.reason}; power was integrated instead",)
         return found.per_inference, (*found.warnings, *instead, *gain)
 
-    def _by_ticks(self, trace: PowerTrace, start_s: float, end_s: float) -> Counted:
-        if not self._ticks:
-            return Counted(None, "energy by counter: the meter has none")
-        column, sensor = sensor_of(self._meter)
+    def _by_ticks(self, trace: PowerTrace, start_s: float, end_s: float, column: str | None, sensor: Sensor) -> Counted:
         try:
             return window_by_ticks(trace, start_s, end_s, column=column, sensor=sensor, edges_s=tuple(self._edges_s))
         except WindowTooShort as error:
             return Counted(None, f"energy by counter: {error}")
 
-
-def _counted(name: str, seconds: float, first: Reading | None, last: Reading | None) -> Estimate:
-    """Return the difference of a counter, with an error of at most one tick at either end."""
-    if first is None or last is None or first.energy_j is None or last.energy_j is None:
-        raise MeterError(f"{name}: the energy counter could not be read at both ends of the window")
-    joules = last.energy_j - first.energy_j
-    if not joules > 0:
-        raise MeterError(f"{name}: the energy counter did not move within {seconds:.3f} s; take a longer window")
-    half = joules / seconds * (0.002 if name == "rapl" else _TICK_S) * math.sqrt(2)
-    return Estimate(joules, joules - half, joules + half)
+    def _counted(self, seconds: float, first: Reading | None, last: Reading | None) -> Estimate:
+        """Return the difference of a counter, with an error of at most one tick at either end."""
+        if first is None or last is None or first.energy_j is None or last.energy_j is None:
+            raise MeterError(f"{self._meter.name}: the energy counter could not be read at both ends of the window")
+        joules = last.energy_j - first.energy_j
+        if not joules > 0:
+            raise MeterError(f"{self._meter.name}: the energy counter did not move within {seconds:.3f} s; take a longer window")
+        half = joules / seconds * self._tick_s * math.sqrt(2)
+        return Estimate(joules, joules - half, joules + half)
 
 
 def _in_a_thread(leave: Callable[[], None]) -> None:

@@ -1,8 +1,9 @@
-"""Measure bias, error and coverage of simulated windows of `profilers.window` on a board whose counter ticks every 100 ms.
+"""Measure bias, error and coverage of windows of `profilers.window` on a board whose counter ticks every 100 ms.
 
-python -m tests.benchmarks.window_coverage [WINDOWS]
+python -m tests.benchmarks.window_coverage [WINDOWS]     simulated windows
+python -m tests.benchmarks.window_coverage recorded      windows over the loads recorded on an H200, in data/h200
 
-Power is 130 W when idle, with a spread of 1.1 % from tick to tick, and 700 W under load with 2 % (as measured on an H200), 15 %
+In simulation, power is 130 W when idle, with a spread of 1.1 % from tick to tick, and 700 W under load with 2 % (as measured on an H200), 15 %
 more in the first 50 ms. Readings take 2.4 ms (95 %: 5.7, at most 17), as with its driver; the phases of counter, sensor and polls
 are random.
 """
@@ -15,11 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from profilers.energy.counter.ticks import TAIL_S, window_by_ticks
 from profilers.energy.readings import Floats, Sensor
 from profilers.energy.sampling.trace import COLUMNS, PowerTrace
 from profilers.errors import WindowTooShort
+from tests.benchmarks.gpu.board.recordings import Recording
+from tests.benchmarks.gpu.board.shorts import truth
+from tests.conftest import ROOT
 from tests.profilers.simulated import Board
 
 SENSOR = Sensor(0.1012, 0.025)
@@ -27,6 +32,8 @@ LENGTHS_S = (0.03, 0.1, 0.3, 1.0, 10.0)
 PLACES = ("idle around", "idle, first window", "inside a load", "load before", "load after", "load of 101.7 ms in step")
 _STEP_S = 0.005
 _IDLE_W, _LOAD_W, _OTHER_W = 130.0, 700.0, 400.0
+_CALL_S = 0.0024  # of one reading on the H200, median
+_PHASES = 20
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,54 @@ def _dense(board: Board, first_s: float, since_s: float, ticks: int, rng: np.ran
     return np.asarray(times[times <= until_s], np.float64)
 
 
+def h200_loads() -> Recording:
+    """Return the recording of 24 loads of 0.3 to 10 s."""
+    path = ROOT / "data" / "h200" / "h200_short.parquet"
+    return Recording(pl.read_parquet(path), pl.read_parquet(path.with_suffix(".loads.parquet")).to_numpy())
+
+
+def sampled(one: Recording, start_s: float, end_s: float, *, since_s: float) -> PowerTrace:
+    """Return the recorded readings that the sampler of a window would have taken: near its polls every 100 ms, and dense ones."""
+    times, joules = one.series("energy_j")
+    ticks_s = times[1:][np.diff(joules) > 0]
+    polls = times[np.searchsorted(times, np.arange(since_s, end_s + 0.7, 0.1))]
+    wanted = [polls, times[[np.searchsorted(times, start_s) - 1, np.searchsorted(times, end_s)]]]
+    for moment_s, later_s, count in ((since_s, since_s, 5), (start_s, start_s, 2), (end_s, end_s + TAIL_S, 2)):
+        until_s = ticks_s[np.searchsorted(ticks_s, later_s) + count - 1]
+        wanted.append(times[(times >= moment_s) & (times <= until_s)])
+    read = np.unique(np.concatenate(wanted))
+    columns: dict[str, Any] = {name: np.full(len(read), np.nan) for name in COLUMNS}
+    columns |= {"time_s": read, "duration_s": np.full(len(read), _CALL_S)}
+    columns |= {name: one.held(name, read) for name in ("power_w", "energy_j")}
+    return PowerTrace(**columns, edge=~np.isin(read, polls), slowdowns=(None,) * len(read))
+
+
+def recorded() -> None:
+    loads, by_length = h200_loads(), dict[float, list[Experiment]]()
+    for place, (on_s, off_s) in enumerate(loads.loads.tolist()):
+        truth_j = truth(loads, place)[0]
+        for phase in range(_PHASES):
+            trace = sampled(loads, on_s, off_s, since_s=on_s - 1 - 0.1 * phase / _PHASES)
+            found = window_by_ticks(trace, on_s, off_s, column="power_w", sensor=SENSOR).estimate
+            assert found is not None
+            each = by_length.setdefault(round(off_s - on_s, 1), [])
+            each.append(Experiment(found.value / truth_j - 1, found.half / truth_j))
+    print(f"| load s | windows, of {_PHASES} phases | bias, sd, max % | half interval % | holds the truth |")
+    print("| --- | --- | --- | --- | --- |")
+    for length_s, every in sorted(by_length.items()):
+        print(f"| {length_s:g} | {len(every)} | {' | '.join(_cells(every))} |")
+
+
+def _cells(found: list[Experiment]) -> tuple[str, str, str]:
+    errors = 100 * np.array([one.error for one in found])
+    half, holds = 100 * np.mean([one.half for one in found]), np.mean([one.holds for one in found])
+    return f"{errors.mean():+.2f}, {errors.std():.2f}, {np.abs(errors).max():.2f}", f"{half:.2f}", f"{holds:.1%}"
+
+
 def main() -> None:
+    if sys.argv[1:] == ["recorded"]:
+        recorded()
+        return
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     print("| window | length s | bias, sd, max % | half interval % | holds the truth | refused |")
     print("| --- | --- | --- | --- | --- | --- |")
@@ -125,10 +179,7 @@ def main() -> None:
             if not found:
                 print(f"| {place} | {length_s:g} | – | – | – | {count} |", flush=True)
                 continue
-            errors = 100 * np.array([one.error for one in found])
-            half, holds = 100 * np.mean([one.half for one in found]), np.mean([one.holds for one in found])
-            words = f"{errors.mean():+.2f}, {errors.std():.2f}, {np.abs(errors).max():.2f}"
-            print(f"| {place} | {length_s:g} | {words} | {half:.2f} | {holds:.1%} | {count - len(found)} |", flush=True)
+            print(f"| {place} | {length_s:g} | {' | '.join(_cells(found))} | {count - len(found)} |", flush=True)
 
 
 if __name__ == "__main__":

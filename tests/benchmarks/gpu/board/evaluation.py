@@ -109,7 +109,6 @@ def against_counter(found: Found, known: dict[str, SensorFound], length_s: float
 class Wave:
     """One square wave: mean power of each reading, in watts, over whole cycles of about a second each."""
 
-    kind: str
     period_s: float | None
     duty: float
     watts: dict[str, float]  # over all of the windows
@@ -140,4 +139,4 @@ def _wave(one: Recording, facts: dict[str, Any], known: dict[str, SensorFound], 
         watts[column] = one.mean_w(column, bounds[0], bounds[-1], delay_s) if spans else math.nan
         each[column] = np.array([one.mean_w(column, *span, delay_s) for span in spans])
     duty = one.on_share(bounds[0], bounds[-1]) if spans else math.nan
-    return Wave(facts["kind"], facts["period_s"], duty, watts, each)
+    return Wave(facts["period_s"], duty, watts, each)

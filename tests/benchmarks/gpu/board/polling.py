@@ -47,15 +47,9 @@ class Poller:
     def start(self) -> None:
         self._here.send("start")
 
-    def cut(self) -> tuple[Floats, dict[str, Any]]:
-        """Return the rows [n, 1 + columns] since the start or the last cut, and the time that polls took."""
-        return self._ask("cut")
-
     def stop(self) -> tuple[Floats, dict[str, Any]]:
-        return self._ask("stop")
-
-    def _ask(self, message: str) -> tuple[Floats, dict[str, Any]]:
-        self._here.send(message)
+        """Return the rows [n, 1 + columns] since the start, and the time that polls took."""
+        self._here.send("stop")
         rows, cost = self._answer()
         return rows, cost
 
@@ -100,26 +94,22 @@ def _usage(uuid: str) -> Callable[[], float | None]:
 
 
 def _record(connection: Connection, meter: Any, usage: Callable[[], float | None]) -> None:
-    """Poll until a message says stop; answer each message with the rows and the cost so far."""
-    while True:
-        kept, costs, message = _Kept(), array("d"), ""
-        refused, stamps = 0, set()
-        while not message:
-            for _ in range(_LOOK):
-                try:
-                    one = meter.read()
-                except MeterError:
-                    refused += 1
-                    continue
-                before_s = time.monotonic()
-                used_w = usage()
-                costs.extend((one.time_s, one.duration_s, time.monotonic() - before_s))
-                kept.add(one.time_s, (one.power_w, one.average_power_w, used_w, one.energy_j))
-                stamps.add(one.power_time_s)
-            message = connection.recv() if connection.poll() else ""
-        connection.send((kept.table(), _cost(np.array(costs).reshape(-1, 3), refused, len(stamps))))
-        if message == "stop":
-            return
+    """Poll until a message comes; answer it with the rows and the cost."""
+    kept, costs, refused, stamps = _Kept(), array("d"), 0, set()
+    while not connection.poll():
+        for _ in range(_LOOK):
+            try:
+                one = meter.read()
+            except MeterError:
+                refused += 1
+                continue
+            before_s = time.monotonic()
+            used_w = usage()
+            costs.extend((one.time_s, one.duration_s, time.monotonic() - before_s))
+            kept.add(one.time_s, (one.power_w, one.average_power_w, used_w, one.energy_j))
+            stamps.add(one.power_time_s)
+    connection.recv()
+    connection.send((kept.table(), _cost(np.array(costs).reshape(-1, 3), refused, len(stamps))))
 
 
 class _Kept:

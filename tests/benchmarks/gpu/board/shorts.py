@@ -38,7 +38,7 @@ def shorts(found: Found, known: dict[str, SensorFound]) -> list[Short]:
     if one is None or not len(one.loads) or not one.has("energy_j"):
         return []
     gain = {column: 1 + float(np.mean(each)) for column, each in against_counter(found, known, 10.0).items() if len(each)}
-    truths = [_truth(one, place) for place in range(len(one.loads))]
+    truths = [truth(one, place) for place in range(len(one.loads))]
     lengths = [round(fact["length_s"], 3) for fact in facts]
     answers = []
     for length_s in sorted(set(lengths)):
@@ -55,7 +55,7 @@ def shorts(found: Found, known: dict[str, SensorFound]) -> list[Short]:
     return answers
 
 
-def _truth(one: Recording, place: int) -> tuple[float, float, float]:
+def truth(one: Recording, place: int) -> tuple[float, float, float]:
     """Return the joules of a load by the counter, by its power in the longest load times duration, and by ecosel's counter_energy.
 
     The first is the counter's difference from the last tick before the load to the first tick _SETTLE_S after it, less the idle

@@ -21,8 +21,8 @@ import polars as pl
 from tests.benchmarks import cifar
 from tests.benchmarks.gpu.campaign.running import Course, copy_archive
 
-# seconds of each step if --seconds is 550, their sum; and with --quick, where most of the time goes into starting processes
-SHARES = {"one lane": 40, "lanes": 40, "campaign": 222, "winners": 78, "front": 105, "variants": 65}
+# seconds of each step if --seconds is 570, their sum; and with --quick, where most of the time goes into starting processes
+SHARES = {"one lane": 36, "lanes": 36, "campaign": 200, "winners": 72, "front": 125, "variants": 101}
 QUICK = {"one lane": 18, "lanes": 18, "campaign": 34, "winners": 40, "front": 30, "variants": 50}
 _SEARCHED, _SEARCHED_QUICK = 0.86, 0.45  # share of the campaign's time for the search; the rest: starts, trainings under way
 _LARGEST_TAR = 12 << 20

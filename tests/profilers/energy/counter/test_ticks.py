@@ -6,48 +6,26 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 
-from profilers.energy.counter.ticks import TAIL_S, window_by_ticks
+from profilers.energy.counter.ticks import window_by_ticks
 from profilers.energy.sampling.trace import COLUMNS, PowerTrace
 from profilers.errors import WindowTooShort
 from tests.benchmarks.gpu.board.recordings import Recording
-from tests.benchmarks.gpu.board.shorts import _truth
-from tests.benchmarks.window_coverage import PLACES, SENSOR, experiment
-from tests.conftest import ROOT
-
-H200 = ROOT / "data" / "h200"
-_CALL_S = 0.0024  # of one reading there, median
+from tests.benchmarks.gpu.board.shorts import truth
+from tests.benchmarks.window_coverage import PLACES, SENSOR, experiment, h200_loads, sampled
 
 
 @pytest.fixture(scope="module")
 def loads() -> Recording:
-    rows = pl.read_parquet(H200 / "h200_short.parquet")
-    return Recording(rows, pl.read_parquet(H200 / "h200_short.loads.parquet").to_numpy())
-
-
-def sampled(one: Recording, start_s: float, end_s: float, *, since_s: float) -> PowerTrace:
-    """Return the recorded readings that the sampler of a window would have taken: near its polls every 100 ms, and dense ones."""
-    times, joules = one.series("energy_j")
-    ticks_s = times[1:][np.diff(joules) > 0]
-    polls = times[np.searchsorted(times, np.arange(since_s, end_s + 0.7, 0.1))]
-    wanted = [polls, times[[np.searchsorted(times, start_s) - 1, np.searchsorted(times, end_s)]]]
-    for moment_s, later_s, count in ((since_s, since_s, 5), (start_s, start_s, 2), (end_s, end_s + TAIL_S, 2)):
-        until_s = ticks_s[np.searchsorted(ticks_s, later_s) + count - 1]
-        wanted.append(times[(times >= moment_s) & (times <= until_s)])
-    read = np.unique(np.concatenate(wanted))
-    columns: dict[str, Any] = {name: np.full(len(read), np.nan) for name in COLUMNS}
-    columns |= {"time_s": read, "duration_s": np.full(len(read), _CALL_S)}
-    columns |= {name: one.held(name, read) for name in ("power_w", "energy_j")}
-    return PowerTrace(**columns, edge=~np.isin(read, polls), slowdowns=(None,) * len(read))
+    return h200_loads()
 
 
 @pytest.mark.parametrize("fresh", [False, True], ids=["sampled for a second before", "the first window of a sampler"])
 def test_windows_over_loads_of_an_h200_hold_the_truth(loads: Recording, fresh: bool) -> None:
     holds, count = 0, 0
     for place, (on_s, off_s) in enumerate(loads.loads.tolist()):
-        truth_j = _truth(loads, place)[0]
+        truth_j = truth(loads, place)[0]
         for phase in range(1 if fresh else 5):
             since_s = on_s - (0.003 if fresh else 1.0 + 0.02 * phase)
             trace = sampled(loads, on_s, off_s, since_s=since_s)
