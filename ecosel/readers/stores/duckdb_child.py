@@ -11,7 +11,10 @@ import json
 import re
 import signal
 import sys
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
 
 # Rows written at a time; each may hold a long text.
 _ROWS = 2048
@@ -25,32 +28,36 @@ def main() -> None:
     if sys.platform == "linux":  # end when the parent process ends
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     import duckdb
+    import pyarrow  # noqa: F401  # takes memory for each core, which is not part of the bound
 
     try:
-        _write(asked)
+        _bound(asked["memory"] + _BESIDE)
+        with duckdb.connect(asked["file"], read_only=True, config=config(asked["memory"])) as database:
+            write(database, asked, sys.stdout.buffer)
     except (duckdb.Error, MemoryError, OSError, ValueError) as error:  # Arrow raises some of these, too
         is_memory = isinstance(error, MemoryError) or re.search("bad_alloc|Out of Memory", str(error))
         sys.exit("memory" if is_memory else f"error {(str(error).splitlines() or ['?'])[0]}")
 
 
-def _write(asked: dict[str, Any]) -> None:
-    import duckdb
+def config(memory: int) -> dict[str, str]:
+    return {
+        "enable_external_access": "false", "autoload_known_extensions": "false", "lock_configuration": "true",
+        "threads": "2", "temp_directory": "", "memory_limit": f"{memory // 1000}KB",
+    }  # fmt: skip
+
+
+def write(database: duckdb.DuckDBPyConnection, asked: dict[str, Any], out: IO[bytes]) -> None:
+    """Write the rows that a request asks for."""
     import pyarrow as pa
 
-    config = {
-        "enable_external_access": "false", "autoload_known_extensions": "false", "lock_configuration": "true",
-        "threads": "2", "temp_directory": "", "memory_limit": f"{asked['memory'] // 1000}KB",
-    }  # fmt: skip
-    _bound(asked["memory"] + _BESIDE)
-    with duckdb.connect(asked["file"], read_only=True, config=config) as database:
-        if asked["counted"]:
-            some = f"SELECT count(*) FROM (SELECT 1 FROM {asked['counted']} LIMIT {asked['rows'] + 1})"
-            if database.execute(some).fetchall()[0][0] > asked["rows"]:
-                sys.exit("rows")
-        reader = database.sql(asked["sql"]).to_arrow_reader(_ROWS)
-        with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as stream:
-            for batch in reader:
-                stream.write_batch(batch)
+    if asked["counted"]:
+        some = f"SELECT count(*) FROM (SELECT 1 FROM {asked['counted']} LIMIT {asked['rows'] + 1})"
+        if database.execute(some).fetchall()[0][0] > asked["rows"]:
+            sys.exit("rows")
+    reader = database.sql(asked["sql"]).to_arrow_reader(_ROWS)
+    with pa.ipc.new_stream(out, reader.schema) as stream:
+        for batch in reader:
+            stream.write_batch(batch)
 
 
 def _bound(more: int) -> None:
