@@ -21,9 +21,10 @@ from ecosel.readers.cells.numerals import Mark, with_points
 from ecosel.readers.derived.combining import stack
 from ecosel.readers.kinds import PACKED, SAMPLE_BYTES, SAMPLE_LINES, UTF_16, WIDEST_BYTES, Kind, check_promise, kind_of
 from ecosel.readers.pipes import drained
+from ecosel.readers.stores.columnar import Columnar, open_columnar
 from ecosel.readers.stores.sqlite import open_sqlite
 from ecosel.readers.stores.zipped import unzipped
-from ecosel.readers.table import RESERVED, Archive, from_lazy, without_blanks
+from ecosel.readers.table import RESERVED, Archive, without_blanks
 from ecosel.readers.text.aligned import is_aligned, is_markdown, open_markdown, with_tabs
 from ecosel.readers.text.delimited import open_delimited
 from ecosel.readers.text.documents import open_json
@@ -210,13 +211,8 @@ def _finished(archive: Archive, name: str, asked: _Asked, *, is_text: bool) -> A
 
 def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, packed: bool, asked: _Asked) -> Archive:
     if holds in ("Parquet", "Arrow"):
-        asked.bounds.check_footer(name, source)
-    if holds == "Parquet":
-        return _bounded(name, pl.scan_parquet(source, glob=False), source, asked.bounds)
-    if holds == "Arrow":
-        if sample.startswith(b"ARROW1"):
-            return _bounded(name, pl.scan_ipc(source, glob=False), source, asked.bounds)
-        return _bounded(name, pl.read_ipc_stream(source).lazy(), source, asked.bounds)
+        kind: Columnar = "Arrow stream" if holds == "Arrow" and not sample.startswith(b"ARROW1") else holds
+        return open_columnar(name, source, kind, bounds=asked.bounds)
     if holds == "SQLite":
         return open_sqlite(name, source, table=asked.table, study=asked.study, bounds=asked.bounds)
     if holds == "DuckDB":
@@ -248,23 +244,6 @@ def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, pac
         source, text = tabs.encode(), tabs[: len(sample)]
     archive = open_delimited(name, source, text, decimal=asked.decimal)
     return spread_dicts(archive) if "{" in text else archive
-
-
-def _bounded(name: str, frame: pl.LazyFrame, source: Path | bytes, bounds: Bounds) -> Archive:
-    """Return a columnar file as an archive, bounded because a few bytes in it can declare any number of equal cells."""
-    archive = from_lazy(name, frame)
-
-    def load(columns: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
-        rows = frame.select(pl.len()).collect().item()
-        bounds.check_frame(name, rows, len(columns), size_of(source))
-        read = archive.load(columns, labels)
-        # one text in the file can serve as the cell of any number of rows
-        texts = [read[column].cat.len_bytes() if dtype == pl.Categorical else read[column].str.len_bytes()
-                 for column, dtype in read.schema.items() if dtype in (pl.String, pl.Categorical)]  # fmt: skip
-        bounds.check_length(name, sum(int(lengths.cast(pl.Int64).sum()) for lengths in texts), size_of(source))
-        return read
-
-    return Archive(name, archive.columns, load)
 
 
 def _head(source: Path | bytes, size: int = SAMPLE_BYTES) -> bytes:

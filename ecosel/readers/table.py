@@ -142,10 +142,6 @@ def as_header(cell: Any) -> str:
     return "" if cell is None else str(cell).strip()
 
 
-def from_lazy(path: str, frame: pl.LazyFrame) -> Archive:
-    return Archive(path, tuple(frame.collect_schema().names()), lambda columns, _: frame.select(columns).collect())
-
-
 def from_records(
     path: str, records: Iterable[Mapping[str, Any]], *, bounds: Bounds, size: int, columns: Sequence[str] = (),
     separator: str | None = None, **stated: Any,

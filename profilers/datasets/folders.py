@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from profilers.datasets.arrays import of_npz
 from profilers.datasets.decoding import Fit, ImageSource, decode
 from profilers.errors import DataError
+from profilers.parquet import UnreadableParquet, read_parquet
 
 _SPLIT_OF = {
     "train": "train", "training": "train", "test": "test",
@@ -23,7 +24,7 @@ _SPLIT_OF = {
 }  # fmt: skip
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"}
 _IMAGE_COLUMNS, _LABEL_COLUMNS = ("img", "image"), ("label", "labels", "fine_label")
-_MOST_ROWS = 20_000_000  # a few bytes of Parquet can declare any number of equal rows
+_MOST_ROWS = 20_000_000
 _TRAIN_SHARE = 0.8
 
 
@@ -124,16 +125,13 @@ def _table(files: list[Path]) -> tuple[pl.DataFrame, str, tuple[str, ...] | None
     frames, label, names = [], "", None
     for file in files:
         try:
-            schema = pl.read_parquet_schema(file)
-            image = _column(file, schema, _IMAGE_COLUMNS, "image")
-            label = _column(file, schema, _LABEL_COLUMNS, "label")
-            if (rows := pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()) > _MOST_ROWS:
-                raise DataError(f"{file} declares {rows:,} images; at most {_MOST_ROWS:,} are read")
-            frames.append(pl.read_parquet(file, columns=[image, label]).rename({image: "image"}))
-            names = _class_names(pl.read_parquet_metadata(file), label)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-            raise DataError(f"{file} is not a readable Parquet file ({str(error).splitlines()[0][:100]})") from error
-        content = schema[image]
+            frame, beside = read_parquet(file, most=_MOST_ROWS, columns=partial(_images_and_labels, file))
+        except (UnreadableParquet, OSError) as error:
+            raise DataError(f"{file} cannot be read as a Parquet file: {str(error)[:100]}") from error
+        image, label = frame.columns
+        content = frame[image].dtype
+        frames.append(frame.rename({image: "image"}))
+        names = _class_names(beside, label)
         if isinstance(content, pl.Struct) and "bytes" in {field.name for field in content.fields}:
             frames[-1] = frames[-1].with_columns(pl.col("image").struct.field("bytes").alias("image"))
         if frames[-1]["image"].dtype != pl.Binary:
@@ -143,6 +141,10 @@ def _table(files: list[Path]) -> tuple[pl.DataFrame, str, tuple[str, ...] | None
         if missing := frames[-1][label].null_count():
             raise DataError(f"{file}: {missing} images have no label")
     return pl.concat(frames), label, names
+
+
+def _images_and_labels(file: Path, schema: Iterable[str]) -> list[str]:
+    return [_column(file, schema, _IMAGE_COLUMNS, "image"), _column(file, schema, _LABEL_COLUMNS, "label")]
 
 
 def _column(file: Path, schema: Iterable[str], names: tuple[str, ...], what: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from profilers.errors import MeterError
 from profilers.logs.nvidia_smi import Cells, cells_of, is_stamp, power_columns, seconds_of, states_zone
 from profilers.meters.calibration import Calibration
 from profilers.meters.known_boards import GAIN_ERROR, OFFSET_ERROR_W, known_lag
+from profilers.parquet import UnreadableParquet, read_parquet
 
 _ASSUMED = Sensor(0.1, 0.1, assumed=True)
 _AVERAGE = Sensor(0.1, 1.0)
@@ -118,15 +118,13 @@ def _trace(path: Path, raw: bytes, gpu: str | None) -> PowerLog:
     if gpu is not None:
         raise MeterError(f"{path} is a trace of one board; leave out --gpu")
     try:
-        if (samples := pl.scan_parquet(io.BytesIO(raw)).select(pl.len()).collect().item()) > MOST_SAMPLES:
-            raise MeterError(f"{path} declares {samples:,} samples; a trace has at most {MOST_SAMPLES:,}")
-        frame = pl.read_parquet(io.BytesIO(raw))
+        frame, _ = read_parquet(raw, most=MOST_SAMPLES)
         columns = [name for name in ("power_w", "average_power_w") if name in frame.columns and frame[name].drop_nulls().len()]
         if "time_s" not in frame.columns or not columns:
             raise MeterError(f"{path} has no columns time_s and power_w (it has {', '.join(frame.columns)})")
         frame = frame.filter(~pl.col("edge")) if "edge" in frame.columns else frame
         times, watts = (frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in ("time_s", columns[0]))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except (UnreadableParquet, pl.exceptions.PolarsError) as error:
         raise MeterError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
     if not len(times):
         raise MeterError(f"{path} is empty")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import time
 from bisect import bisect_right
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from profilers.errors import MeterError
 from profilers.meters.base import Capabilities, Conditions, Reading
 from profilers.meters.counter import GrowingCounter
+from profilers.parquet import UnreadableParquet, read_parquet
 
 if TYPE_CHECKING:
     import polars as pl
@@ -105,12 +105,11 @@ def _frame(path: Path) -> pl.DataFrame:
     if raw.startswith(_COMPRESSED):
         raise MeterError(f"the trace {path} is compressed; unpack it first")
     is_parquet = raw.startswith(b"PAR1")
-    rows = pl.scan_parquet(io.BytesIO(raw)).select(pl.len()).collect().item() if is_parquet else raw.count(b"\n")
-    if rows > _MOST_SAMPLES or len(raw) > _MOST_BYTES:
+    if len(raw) > _MOST_BYTES or (not is_parquet and raw.count(b"\n") > _MOST_SAMPLES):
         raise MeterError(
             f"the trace {path} has more than {_MOST_SAMPLES:,} rows or {_MOST_BYTES:,} bytes; cut it to the part to replay"
         )
-    return pl.read_parquet(io.BytesIO(raw)) if is_parquet else pl.read_csv(raw, comment_prefix="#")
+    return read_parquet(raw, most=_MOST_SAMPLES)[0] if is_parquet else pl.read_csv(raw, comment_prefix="#")
 
 
 def _load(path: Path) -> tuple[list[float], dict[str, list[float | None]]]:
@@ -124,7 +123,7 @@ def _load(path: Path) -> tuple[list[float], dict[str, list[float | None]]]:
         frame = frame.select(
             pl.col(name).cast(pl.Float64).fill_nan(None) for name in ("time_s", *_NUMBERS) if name in frame.columns
         )
-    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except (UnreadableParquet, OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise MeterError(f"the trace {path} cannot be read: {' '.join(str(error).split())}") from error
     times: list[float] = []
     for row, time_s in enumerate(frame["time_s"]):

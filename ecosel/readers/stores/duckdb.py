@@ -19,6 +19,7 @@ import polars as pl
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds, said, size_of
+from ecosel.readers.patience import Patience
 from ecosel.readers.table import Archive, listed
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def open_duckdb(path: str, source: Path | bytes, *, table: str | None, bounds: B
         )
     if isinstance(source, bytes):
         raise ArchiveError(f"{path}: a DuckDB database cannot be read from a pipe; name its file")
-    database = _Database(path, source, bounds)
+    database = _Database(path, source, bounds, Patience(path, size_of(source), bounds))
     chosen = _name(_table(path, database, table))
     named = database.run(f"DESCRIBE {chosen}").select("column_name", "column_type").iter_rows()
     columns = tuple(name for name, kind in named if not _NESTED.search(kind))
@@ -63,6 +64,8 @@ class _Database:
     path: str
     file: Path
     bounds: Bounds
+    patience: Patience
+    """Of all its queries together."""
 
     @property
     def _most(self) -> int:
@@ -71,13 +74,14 @@ class _Database:
 
     def run(self, sql: str, /, *, counted: str = "") -> pl.DataFrame:
         """Return the rows of a query; first refuse a table, if one is named, of too many rows."""
-        seconds, is_late, asked = self.bounds.patience(size_of(self.file)), threading.Event(), self.request(sql, counted)
+        is_late, asked = threading.Event(), self.request(sql, counted)
         command = [sys.executable, "-P", str(_CHILD)]
         with (
+            self.patience.spent(),
             tempfile.TemporaryFile() as words,
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words) as child,
         ):
-            watch = threading.Timer(seconds, _end, (child, is_late))
+            watch = threading.Timer(self.patience.left, _end, (child, is_late))
             watch.start()
             try:
                 frame = self._rows(child, json.dumps(asked).encode())
@@ -88,7 +92,7 @@ class _Database:
                 child.wait()
                 watch.cancel()
             if is_late.is_set():
-                self.bounds.refuse(self.path, f"a query of it (a view?) takes more than {seconds:g} s")
+                self.patience.refuse("a query of it (a view?)")
             words.seek(0)
             if child.returncode:
                 self._explain(child.returncode, words.read().decode("utf-8", "replace").strip().rpartition("\n")[2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,8 +12,11 @@ import altair as alt
 import numpy as np
 import polars as pl
 
+from ecosel.errors import ArchiveError
 from ecosel.output.sentences import number
+from ecosel.readers.bounds import BOUNDS, Bounds
 from ecosel.readers.cells.numbers import read_numbers
+from ecosel.readers.stores.columnar import metadata_of, open_columnar
 from ecosel.readers.table import ROW
 from ecosel.report.charts.themes import layered, marked, with_data
 from ecosel.report.sections.html import Chart, Drawing, columns_of
@@ -43,13 +46,14 @@ def trace_charts(rows: pl.DataFrame, views: Sequence[GroupView], /, *, folder: P
         return []
     letters = {model.row: model for view in views for model in view.letters}
     named = rows.select(ROW, "trace").filter(pl.col(ROW).is_in(list(letters)), pl.col("trace").is_not_null()).sort(ROW)
-    return [_charted(letters[row], f"trace-{row}", str(name), folder) for row, name in named.iter_rows()]
+    bounds = replace(BOUNDS, seconds=max(1.0, BOUNDS.seconds / max(1, named.height)))  # of each
+    return [_charted(letters[row], f"trace-{row}", str(name), folder, bounds) for row, name in named.iter_rows()]
 
 
-def _charted(model: Lettered, id_: str, name: str, folder: Path) -> Chart:
+def _charted(model: Lettered, id_: str, name: str, folder: Path, bounds: Bounds) -> Chart:
     try:
-        trace = read_trace(name, folder=folder)
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        trace = read_trace(name, folder=folder, bounds=bounds)
+    except (ArchiveError, OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = (str(error).splitlines() or [""])[0]
         return Chart(None, f"{name} cannot be read: {reason}", model.letter, model.group)
     spec = power_chart(trace, data=False).to_dict(validate=False)
@@ -57,12 +61,12 @@ def _charted(model: Lettered, id_: str, name: str, folder: Path) -> Chart:
     return Chart(Drawing(id_, spec, data, model.group), _compared(trace), model.letter, model.group)
 
 
-def read_trace(name: str, /, *, folder: Path) -> DrawnTrace:
+def read_trace(name: str, /, *, folder: Path, bounds: Bounds = BOUNDS) -> DrawnTrace:
     """Read a Parquet trace, as `ecosel profile --trace` writes it, named relative to a folder.
 
     It has columns time_s and power_w, and under the metadata key `ecosel` JSON with raw.marks.groups [{start_s, end_s}] and
     profile.energy.counter and .power, each {value} in joules per inference. Times count from the first reading.
-    Raises ValueError for other files, and for one outside the folder (the name comes from a stranger).
+    Raises ValueError or ArchiveError for other files, and for one outside the folder (the name comes from a stranger).
     """
     inside = PurePosixPath(name.replace("\\", "/"))
     path = (folder / inside).resolve()
@@ -70,12 +74,13 @@ def read_trace(name: str, /, *, folder: Path) -> DrawnTrace:
         raise ValueError("it lies outside the folder of the archive")
     if not path.is_file():
         raise ValueError("there is no such file")
-    frame = pl.read_parquet(path, glob=False)
+    archive = open_columnar(name, path, "Parquet", bounds=bounds)
     for column in ("time_s", "power_w"):
-        if column not in frame.columns:
+        if column not in archive.columns:
             raise ValueError(f"it has no column {column}")
+    frame = archive.load(("time_s", "power_w"), ())
     readings = frame.select(read_numbers(frame[column])[0].cast(pl.Float64) for column in ("time_s", "power_w")).drop_nulls()
-    facts = _object(pl.read_parquet_metadata(path).get("ecosel"))
+    facts = _object(metadata_of(path, bounds=bounds).get("ecosel"))
     groups = _at(facts, "raw", "marks", "groups")
     windows = [group for group in groups if _are_numbers(group, "start_s", "end_s")] if isinstance(groups, list) else []
     first = float(readings["time_s"][0]) if readings.height else 0.0

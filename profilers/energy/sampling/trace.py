@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from profilers.energy.window import Floats
 from profilers.errors import ProfilerError
+from profilers.parquet import UnreadableParquet, read_parquet
 
 # Increased whenever a reader of an older version would misread the file.
 SCHEMA = 2
@@ -64,7 +65,7 @@ class PowerTrace:
 COLUMNS = tuple(field.name for field in fields(PowerTrace) if field.name not in ("edge", "slowdowns", "warnings"))
 
 
-# A few bytes of Parquet can declare any number of equal rows.
+# 23 days at 10 Hz.
 MOST_SAMPLES = 20_000_000
 
 
@@ -87,17 +88,12 @@ def write_trace(target: Path, trace: PowerTrace, record: Mapping[str, Any], /) -
 def read_trace(path: Path, /) -> tuple[PowerTrace, dict[str, Any]]:
     """Read a file written by `write_trace`; raise ProfilerError for any other file."""
     try:
-        text = pl.read_parquet_metadata(path).get("ecosel")
-        header = json.loads(text) if text else None
-        lazy = pl.scan_parquet(path, glob=False)
-        rows = lazy.select(pl.len()).collect().item()
-        if rows > MOST_SAMPLES:
-            raise ProfilerError(f"{path} declares {rows:,} samples; a trace has at most {MOST_SAMPLES:,} (23 days at 10 Hz)")
-        frame = lazy.head(0 if header is None else rows).collect()
+        frame, beside = read_parquet(path, most=MOST_SAMPLES)
+        header = json.loads(beside["ecosel"]) if "ecosel" in beside else None
     except FileNotFoundError:
         raise ProfilerError(f"{path} does not exist") from None
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        raise ProfilerError(f"{path} is not a trace written by ecosel: {str(error).splitlines()[0]}") from None
+    except (UnreadableParquet, OSError, ValueError) as error:
+        raise ProfilerError(f"{path} is not a trace written by ecosel: {error}") from None
     if not isinstance(header, dict) or not {*COLUMNS, "edge", "slowdowns"} <= set(frame.columns):
         raise ProfilerError(f"{path} is not a trace written by ecosel (--trace FILE writes one)")
     if header.get("schema") not in (ENERGY_ANEW, SCHEMA):

@@ -59,7 +59,7 @@ def test_objects_which_are_pickles_are_not_opened(tmp_path: Path) -> None:
 def test_rows_without_end_are_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("profilers.datasets.folders._MOST_ROWS", 5)
     pl.DataFrame({"image": [b"x"] * 6, "label": [0, 1] * 3}).write_parquet(tmp_path / "a.parquet")
-    assert "declares 6 images; at most 5 are read" in refused(tmp_path / "a.parquet")
+    assert "it declares 6 rows; at most 5 are read" in refused(tmp_path / "a.parquet")
 
 
 def test_one_image_in_many_rows_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

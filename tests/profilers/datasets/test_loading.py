@@ -227,7 +227,7 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
         lambda root: (tree(root), tree(root, splits=("valid",), classes=("cat", "emu")))[0],
         "differ ('dog', 'emu')",
     ),
-    ("no Parquet", lambda root: write(root / "test.parquet", b"PAR1 and no more"), "is not a readable Parquet file"),
+    ("no Parquet", lambda root: write(root / "test.parquet", b"PAR1 and no more"), "cannot be read as a Parquet file"),
     ("no label", lambda root: parquet(root / "test.parquet", rows(0, 1), label="target"), "has no label column (label or labels"),
     (
         "no image",

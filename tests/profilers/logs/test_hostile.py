@@ -45,4 +45,4 @@ def test_a_log_larger_than_any_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 def test_samples_that_a_trace_declares_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(power_log, "MOST_SAMPLES", 3)
     pl.DataFrame({"time_s": [0.0, 1, 2, 3], "power_w": [1.0] * 4}).write_parquet(tmp_path / "log.parquet")
-    assert "declares 4 samples" in refused(tmp_path / "log.parquet")
+    assert "declares 4 rows" in refused(tmp_path / "log.parquet")

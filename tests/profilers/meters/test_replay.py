@@ -114,7 +114,7 @@ def test_a_recording_without_end_is_refused_before_it_is_read(tmp_path: Path, mo
     (tmp_path / "a.csv").write_text(whole + "2,1\n")
     (tmp_path / "b.csv").write_bytes(gzip.compress(whole.encode()))
     cases = {"a.csv": "more than 3 rows", "b.csv": "is compressed; unpack it first"}
-    cases[parquet(tmp_path, time_s=[0.0, 1, 2, 3], power_w=[1.0] * 4).name] = "more than 3 rows"
+    cases[parquet(tmp_path, time_s=[0.0, 1, 2, 3], power_w=[1.0] * 4).name] = "declares 4 rows; at most 3 are read"
     for name, says in cases.items():
         with pytest.raises(MeterError, match=says):
             ReplayMeter(tmp_path / name)
