@@ -34,6 +34,8 @@ COMMANDS = {
 # Errors by name: importing these packages only for their error classes would take too long.
 _SAID_IN_ONE_LINE = {"PolarsError", "ProfilerError", "EvolverError"}
 _HELP = {"-h", "--help"}
+# Longest error message in characters; the middle of a longer one is left out.
+_LONGEST = 2000
 # Commands in which nothing but file-reading libraries could write to stderr.
 _READS_ONLY = {"select", "why", "report", "energy"}
 
@@ -123,5 +125,8 @@ def _guarded(arguments: list[str]) -> Iterator[None]:
 def _fail(message: str, status: int) -> int:
     from ecosel.output.characters import printable
 
-    click.echo(f"ecosel: {printable(' '.join(message.split()))}", err=True)
+    words = " ".join(message.split())
+    if len(words) > _LONGEST:  # it quotes a stranger's long name
+        words = f"{words[: _LONGEST // 2]} ... {words[-_LONGEST // 2 :]}"
+    click.echo(f"ecosel: {printable(words)}", err=True)
     return status

@@ -5,24 +5,24 @@ All bounds follow from one size, 1 GB unless `--max-size` states another, so tha
 
 from __future__ import annotations
 
-import gzip
+import csv
 import io
 import re
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
 from ecosel.errors import ArchiveError
+from ecosel.readers.packing import opened, pieces
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_CHUNK = 1 << 20
 # A text that unpacks to more than this many times the size of its file is a bomb, if it is also large.
 _TIMES = 200
 # Bytes that a cell takes in Python while a database or document is read, and bytes allowed beyond the file's own size.
@@ -36,10 +36,6 @@ class Query(Protocol):
     """A query of a study, with its rows counted."""
 
     def __call__(self, sql: str, values: Sequence[object] = (), /) -> Iterator[tuple[Any, ...]]: ...
-
-
-class _Readable(Protocol):
-    def read(self, size: int = -1, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,7 @@ class Bounds:
 
     def check_footer(self, path: str, source: Path | bytes) -> None:
         """Refuse a columnar file whose metadata is too long: libraries need ten times its size to read it."""
-        with _opened(source) as file:
+        with opened(source) as file:
             file.seek(max(0, size_of(source) - 10))
             tail = file.read()
         length = int.from_bytes(tail[-8:-4] if tail.endswith(b"PAR1") else tail[:4], "little")
@@ -121,7 +117,7 @@ class Bounds:
         size = size_of(source)
         if not compressed and size <= self.cell:  # too small for too many rows, too
             return
-        with _opened(source) as file:
+        with opened(source) as file:
             most = max(self.max_size, _TIMES * size) if compressed else sys.maxsize
             reason = f"it unpacks to more than {_TIMES} times its size and {said(self.max_size)}"
             for _ in self._checked(path, pieces(file, compressed=compressed), most, reason):
@@ -137,7 +133,7 @@ class Bounds:
 
     def _checked(self, path: str, pieces: Iterable[bytes], most: int, reason: str, *, is_text: bool = True) -> Iterator[bytes]:
         """Yield pieces of a text; refuse more than `most` bytes for the reason given, too many rows, and too long a cell."""
-        length = rows = 0
+        length = rows = blank = 0
         for piece in pieces:
             length += len(piece)
             if length > most:
@@ -145,6 +141,9 @@ class Bounds:
             if is_text:
                 rows += int(np.count_nonzero(np.frombuffer(piece, dtype=np.uint8) == ord("\n")))
                 self.check_rows(path, rows)
+                blank += piece.count(b"\n\n") + piece.count(b"\n\r\n")  # half of those in a row
+                if blank > self.cell:
+                    self.refuse(path, f"it has more than {self.cell:,} blank lines")
                 if len(piece) >= self.cell and not _SEPARATORS.search(piece):
                     self.refuse(path, f"a cell near byte {length - len(piece):,} is longer than {said(self.cell)}")
             yield piece
@@ -209,20 +208,18 @@ def _length(row: tuple[Any, ...]) -> int:
     return sum(len(cell) for cell in row if type(cell) in (str, bytes))
 
 
+@contextmanager
+def long_cells() -> Iterator[None]:
+    """Let the csv module read cells of any length, which are bounded by `check_text`."""
+    before = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
 def size_of(source: Path | bytes, /) -> int:
     return len(source) if isinstance(source, bytes) else source.stat().st_size
-
-
-def unpacked_head(source: Path | bytes, size: int, /) -> bytes:
-    """Return the first `size` bytes of a compressed text, without unpacking the rest."""
-    with _opened(source) as file:
-        return next(pieces(file, compressed=True, size=size), b"")
-
-
-def unpacked(source: Path | bytes, /) -> bytes:
-    """Unpack a compressed text; its size has been checked before."""
-    with _opened(source) as file:
-        return b"".join(pieces(file, compressed=True))
 
 
 def parse_size(text: str, /) -> int:
@@ -238,53 +235,3 @@ def said(size: int) -> str:
         if size >= _UNITS[unit[0].upper()]:
             return f"{size / _UNITS[unit[0].upper()]:.4g} {unit}"
     return f"{size} bytes"
-
-
-@contextmanager
-def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-        yield file
-
-
-def pieces(file: BinaryIO, *, compressed: bool, size: int = _CHUNK, head: bytes | None = None) -> Iterator[bytes]:
-    """Yield the text in pieces of at most 1 MB, unpacking them one by one; head is the part of a pipe already read."""
-    unpacked: _Readable = file
-    if compressed:
-        if head is None:
-            head = file.read(6)
-            file.seek(0)
-        opener = next((opener for magic, opener in _OPENERS.items() if head.startswith(magic)), None)
-        unpacked = file if opener is None else opener(file)
-    yield from iter(lambda: unpacked.read(size), b"")
-
-
-@contextmanager
-def pieces_of(source: Path | bytes, *, compressed: bool) -> Iterator[Iterator[bytes]]:
-    with _opened(source) as file:
-        yield pieces(file, compressed=compressed)
-
-
-def _zstd(file: BinaryIO) -> _Readable:
-    if sys.version_info >= (3, 14):
-        from compression.zstd import ZstdFile
-    else:
-        from backports.zstd import ZstdFile
-    return ZstdFile(file)
-
-
-def _bz2(file: BinaryIO) -> _Readable:
-    from bz2 import BZ2File
-
-    return BZ2File(file)
-
-
-def _xz(file: BinaryIO) -> _Readable:
-    from lzma import LZMAFile
-
-    return LZMAFile(file)
-
-
-# by the first bytes of the file
-_OPENERS: dict[bytes, Callable[[BinaryIO], _Readable]] = {
-    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file), b"\x28\xb5\x2f\xfd": _zstd, b"BZh": _bz2, b"\xfd7zXZ\x00": _xz,
-}  # fmt: skip

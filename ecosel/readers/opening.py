@@ -16,10 +16,11 @@ from pathlib import Path
 import polars as pl
 
 from ecosel.errors import ArchiveError
-from ecosel.readers.bounds import BOUNDS, Bounds, size_of, unpacked, unpacked_head
+from ecosel.readers.bounds import BOUNDS, Bounds, size_of
 from ecosel.readers.cells.numerals import Mark, with_points
 from ecosel.readers.derived.combining import stack
 from ecosel.readers.kinds import PACKED, SAMPLE_BYTES, SAMPLE_LINES, UTF_16, WIDEST_BYTES, Kind, check_promise, kind_of
+from ecosel.readers.packing import unpacked, unpacked_head
 from ecosel.readers.pipes import drained
 from ecosel.readers.stores.columnar import Columnar, open_columnar
 from ecosel.readers.stores.sqlite import open_sqlite
@@ -242,7 +243,7 @@ def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, pac
             return open_markdown(name, whole, bounds=asked.bounds)
         tabs = with_tabs(whole)
         source, text = tabs.encode(), tabs[: len(sample)]
-    archive = open_delimited(name, source, text, decimal=asked.decimal)
+    archive = open_delimited(name, source, text, decimal=asked.decimal, bounds=asked.bounds)
     return spread_dicts(archive) if "{" in text else archive
 
 

@@ -6,8 +6,9 @@ import io
 from itertools import chain
 from typing import Any, BinaryIO
 
-from ecosel.readers.bounds import Bounds, pieces
+from ecosel.readers.bounds import Bounds
 from ecosel.readers.kinds import PACKED, SAMPLE_BYTES, UTF_16, kind_of
+from ecosel.readers.packing import pieces
 
 
 def drained(name: str, stream: BinaryIO, bounds: Bounds, /) -> bytes:

@@ -85,7 +85,7 @@ def without_blanks(archive: Archive, /) -> Archive:
 
     Text cells are stripped when they are read.
     """
-    stripped = [re.sub(r"\s*[\r\n]+\s*", " ", column).strip() for column in archive.columns]
+    stripped = [" ".join(filter(None, map(str.strip, re.split(r"[\r\n]", column)))) for column in archive.columns]
     times = Counter(stripped)
     own = {name: column for name, column in zip(stripped, archive.columns, strict=True) if name and times[name] == 1}
     names = tuple(name if name in own else column for name, column in zip(stripped, archive.columns, strict=True))
@@ -119,6 +119,7 @@ def refuse_twice(path: str, wanted: Sequence[str], header: Sequence[str], /) -> 
 
 def from_rows(path: str, rows: Sequence[Sequence[Any]], /, *, bounds: Bounds, size: int, remarks: Sequence[str] = ()) -> Archive:
     """Return the rows of a sheet or a table as an archive; the first row names the columns."""
+    bounds.check_columns(path, len(rows[0]))
     heading = heading_of([as_header(cell) for cell in rows[0]], [[as_header(c) for c in row] for row in rows[1:_LOOKED_AT]])
     columns = distinct(heading.names)
     units = [heading.units.get(name, "") for name in heading.names]

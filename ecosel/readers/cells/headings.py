@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from ecosel.readers.cells.numbers import MISSING
 from ecosel.readers.cells.units import factor_of
 
-_NUMBER = re.compile(r"\s*[+\-−~<>$€£]?\s*[\d.,]*\d.*", re.DOTALL)
-_BRACKETS = re.compile(r"[\[({]\s*(.*?)\s*[\])}]")
+# possessive (*+) where a long run of one character would otherwise be tried from each of its places
+_NUMBER = re.compile(r"\s*+[+\-−~<>$€£]?\s*+[.,]*+\d.*", re.DOTALL)
+_BRACKETS = re.compile(r"[\[({](.*)[\])}]")
 # types that exports write below the names, and words for "no unit"
 _NO_UNIT = frozenset(("string", "str", "text", "float", "float32", "float64", "double", "real", "int", "int32", "int64",
                       "integer", "bool", "boolean", "number", "numeric", "object", "count", "none", "unit", "units",
@@ -19,6 +20,7 @@ _NO_UNIT = frozenset(("string", "str", "text", "float", "float32", "float64", "d
 _OTHER_UNITS = frozenset(("%", "fps", "points", "pts", "pp", "px", "€", "$", "°c", "k", "b"))
 # a number without a unit of its own
 PLAIN_NUMBER = r"^\s*[+\-−]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?\s*$"
+_PLAIN = re.compile(r"\s*+[+\-−]?[.,]*+\d[\d.,]*+([eE][+-]?\d++)?\s*+")
 _RATE = re.compile(r"[A-Za-zµμ€$%]{1,12}\s?(/|per|\*|·)\s?[A-Za-zµμ0-9²]{1,12}")
 _UNNAMED = re.compile(r"Unnamed: \d+(_level_\d+)?")
 # rows of a sample in which columns of numbers are looked for
@@ -61,7 +63,7 @@ def heading_of(header: Sequence[str], rows: Sequence[Sequence[str]], /) -> Headi
 
 def with_unit(cell: str | float | None, unit: str) -> str | float | None:
     """Add the unit of its column to a cell that is a number without one."""
-    return f"{cell} {unit}" if cell is not None and re.match(PLAIN_NUMBER, f"{cell}") else cell
+    return f"{cell} {unit}" if cell is not None and _PLAIN.fullmatch(f"{cell}") else cell
 
 
 def _joined(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
@@ -120,7 +122,7 @@ def _unit(cells: Sequence[str]) -> list[str] | None:
     units = []
     for cell in map(_cell, cells):
         bracketed = _BRACKETS.fullmatch(cell)
-        unit = bracketed[1] if bracketed else cell
+        unit = bracketed[1].strip() if bracketed else cell
         if unit.lower() in _NO_UNIT or unit.lower() in MISSING:
             units.append("")
         elif (bracketed and cell[0] == "[") or factor_of(unit) or unit.lower() in _OTHER_UNITS or _RATE.fullmatch(unit):

@@ -8,12 +8,12 @@ from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds
 from ecosel.readers.table import Archive, from_rows
 
-_RULE = re.compile(r"[ =-]*(--|==)[ =-]*|\[\d+ rows x \d+ columns\]")
+_RULE = re.compile(r"(?=[ =-]*?(--|==))[ =-]*+|\[\d+ rows x \d+ columns\]")
 _NUMBER = re.compile(r"[+-]?[\d.,]*\d\S*")
 
 
 # the line under the header, | --- | :---: |, also as terminals show it, +-----+-----+
-_BARS = re.compile(r"^[ \t]*[|+]?[ \t]*:?[-=]{2,}:?[ \t]*([|+][ \t]*:?[-=]{2,}:?[ \t]*)+[|+]?[ \t]*$")
+_BARS = re.compile(r"^[ \t]*+[|+]?[ \t]*+:?[-=]{2,}+:?[ \t]*+([|+][ \t]*+:?[-=]{2,}+:?[ \t]*+)++[|+]?[ \t]*+$")
 # of bounded length, as otherwise each opening sign without an end would be searched for through the whole cell
 _MARKUP = (
     (re.compile(r"!?\[([^\[\]]{0,300})\]\([^()]{0,2000}\)"), r"\1"), (re.compile(r"(\*\*|__|~~|`)(.{1,100}?)\1"), r"\2"),

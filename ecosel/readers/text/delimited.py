@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from ecosel.errors import ArchiveError
+from ecosel.readers.bounds import BOUNDS, Bounds, long_cells
 from ecosel.readers.cells.headings import PLAIN_NUMBER
 from ecosel.readers.cells.numerals import Mark, decimal_mark, with_points
 from ecosel.readers.table import RESERVED, Archive, distinct, refuse_twice
@@ -27,8 +28,10 @@ _LAST = f"{RESERVED}last"
 _WIDE = 1000
 
 
-def open_delimited(path: str, source: Path | bytes, sample: str, *, decimal: Mark | None = None) -> Archive:
-    layout = layout_of(sample)
+def open_delimited(
+    path: str, source: Path | bytes, sample: str, *, decimal: Mark | None = None, bounds: Bounds = BOUNDS
+) -> Archive:
+    layout = layout_of(sample, check_columns=lambda count: bounds.check_columns(path, count))
     options: dict[str, Any] = {"separator": layout.separator, "skip_lines": layout.skipped, "glob": False}
     if layout.has_comments:
         options["comment_prefix"] = "#"
@@ -143,7 +146,7 @@ class _Text:
 
     def _records(self) -> Iterator[list[str]]:
         """Return the cells of each line, from the header on."""
-        with self._open() as stream:
+        with self._open() as stream, long_cells():
             for _ in range(self.layout.skipped):
                 stream.readline()
             records = csv.reader(stream, delimiter=self.layout.separator)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ecosel.readers.bounds import long_cells
 from ecosel.readers.cells.headings import Heading, heading_of
 
 _SEPARATORS = ",;\t|"
 # Lines above a header that are examined.
 _ABOVE = 50
-_NUMBER = re.compile(r"\s*[+-]?[\d.,]*\d[\d.,]*\s*%?\s*")
+_NUMBER = re.compile(r"\s*+[+-]?[.,]*+\d[\d.,]*+\s*+%?\s*+")
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,13 @@ class Layout:
     remarks: tuple[str, ...] = ()
 
 
-def layout_of(sample: str, /) -> Layout:
+def layout_of(sample: str, /, *, check_columns: Callable[[int], None] = lambda _: None) -> Layout:
+    """Find the layout; check_columns gets the number of columns before the header is split into them."""
     lines = sample.splitlines()
     stated = re.fullmatch(r'\s*"?sep=(.|\\t)"?\s*', lines[0], re.IGNORECASE) if lines else None
     skipped = 1 if stated else 0
     separator = stated[1].replace("\\t", "\t") if stated else find_separator("\n".join(lines))
-    widths = [len(_cells(line, separator)) if line.strip() else 0 for line in lines]
+    widths = [_width(line, separator) if line.strip() else 0 for line in lines]
     below = [width for width, line in zip(widths, lines, strict=True) if width > 1 and not line.startswith("#")]
     usual = max(set(below), key=below.count) if below else 1
     # in a table of three or more columns, a title has one cell, perhaps followed by separators for the others
@@ -60,6 +62,8 @@ def layout_of(sample: str, /) -> Layout:
         first += 1
     comments = [k for k in range(first + 1, len(lines)) if lines[k].startswith("#")]
     has_comments = bool(comments) and all(widths[k] != usual for k in comments)
+    if first < len(lines):
+        check_columns(widths[first])
     header = _cells(lines[first], separator) if first < len(lines) else []
     if hidden:
         header[0] = header[0].lstrip("# ") or header[0]
@@ -99,5 +103,12 @@ def _is_header(lines: list[str], widths: list[int], at: int, separator: str) -> 
     return not any(map(_NUMBER.fullmatch, names)) and any(map(_NUMBER.fullmatch, cells))
 
 
+def _width(line: str, separator: str) -> int:
+    return len(_cells(line, separator)) if '"' in line else line.count(separator) + 1
+
+
 def _cells(line: str, separator: str) -> list[str]:
-    return next(csv.reader(io.StringIO(line), delimiter=separator), [])
+    if '"' not in line:
+        return line.split(separator) if line else []
+    with long_cells():
+        return next(csv.reader(io.StringIO(line), delimiter=separator), [])

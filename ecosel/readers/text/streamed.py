@@ -13,7 +13,8 @@ from typing import Any
 import polars as pl
 
 from ecosel.errors import ArchiveError
-from ecosel.readers.bounds import Bounds, pieces_of, said, size_of
+from ecosel.readers.bounds import Bounds, said, size_of
+from ecosel.readers.packing import pieces_of
 from ecosel.readers.table import Archive, as_text, column_of, counted_names, flatten, one_line_halves
 from ecosel.readers.tools.shapes import unpacked_texts
 

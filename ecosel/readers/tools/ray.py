@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ecosel.readers.bounds import long_cells
 from ecosel.readers.table import Archive, from_records
 from ecosel.readers.tools.folder_reading import FolderReading
 
@@ -83,9 +84,10 @@ def _is_after_errors(last: dict[str, Any], errors: Path, reading: FolderReading)
 def _last_record(file: Path, reading: FolderReading) -> dict[str, Any] | None:
     # truncated while it was written: the last line is not a record, but the one before holds the last full result
     if file.suffix == ".csv":
-        header = next(csv.reader([next(reading.lines(file), "")]), [])
+        with long_cells():
+            header = next(csv.reader([next(reading.lines(file), "")]), [])
         for line in reading.last_lines(file):
-            with suppress(csv.Error):
+            with suppress(csv.Error), long_cells():
                 cells = next(csv.reader([line]), [])
                 if len(cells) == len(header) and cells != header:
                     return dict(zip(header, cells, strict=True))

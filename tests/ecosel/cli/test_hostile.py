@@ -65,6 +65,12 @@ FILES: dict[str, tuple[str, bytes | str, int, str]] = {
     "column twice": ("a.csv", "acc,acc,cost\n1,2,3\n", 1, "'acc' appears more than once in the header"),
     "unknown column": ("a.csv", "model,accuracy,cost\na,0.9,10\n", 2, "did you mean 'accuracy'"),
     "10,000 columns": ("a.csv", WIDE, 2, "and 9988 more"),
+    "a header of commas": ("a.csv", "," * 200_000, 1, "more than 100,000 columns; if this is intended, raise --max-size"),
+    "a table of bars": ("a.md", "|-" * 200_000 + "\n" + "|-" * 200_000, 1, "more than 100,000 columns"),
+    "a long cell": ("a.csv", GOOD + f"c,{'[' * 200_000},3\n", 1, "... in row 2 is not a number"),
+    "a long quoted cell": ("a.csv", GOOD + f'\n"c","{"[" * 200_000}",3\n', 1, "... in row 2 is not a number"),
+    "a long name": ("a.csv", f"model,acc{'.' * 200_000},cost\na,1,2\n", 2, "no column 'acc'; did you mean 'acc..."),
+    "blank lines without end": ("a.csv", GOOD + "\n" * 2_000_010, 1, "has more than 1,000,000 blank lines"),
     "binary": ("a.csv", bytes(range(256)) * 20, 1, "is a binary file"),
     "latin-1": ("a.csv", GOOD.replace("a,", "ä,").encode("latin-1"), 1, "not UTF-8"),
     "half of a character of utf-16": ("a.csv", GOOD.encode("utf-16")[:-1], 1, "begins as UTF-16 text and is none"),
@@ -150,6 +156,7 @@ def test_a_hostile_file_ends_in_one_clear_line(case: str, tmp_path: Path, ecosel
         assert (outcome.status, outcome.out) == (status, "")
         assert outcome.err.count("\n") == 1, outcome.err
         assert outcome.err.startswith("ecosel: ")
+        assert len(outcome.err) < 2100
         assert says in outcome.err
     no_files_but(tmp_path, file)
 

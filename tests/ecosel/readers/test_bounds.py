@@ -242,6 +242,30 @@ def test_the_streams_of_all_packers_are_counted(tmp_path: Path) -> None:
             SMALL.check_text("m", pack(content), compressed=True)
 
 
+def test_parts_without_number_that_unpack_to_nothing_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecosel.readers.packing._MOST_PARTS", 100)
+    for name, pack in (
+        ("m.csv.gz", gzip.compress),
+        ("m.csv.zst", zstd),
+        ("m.csv.bz2", bz2.compress),
+        ("m.csv.xz", lzma.compress),
+    ):
+        (tmp_path / name).write_bytes(pack(b"acc,cost\n1,2\n") + pack(b"") * 100)
+        with pytest.raises(ArchiveError, match="more than 100 compressed parts; unpack it first"):
+            open_archive([str(tmp_path / name)])
+
+
+@pytest.mark.parametrize("run", [" " * 200_000, "1" * 200_000 + "x", "." * 200_000, "[" + " " * 200_000 + "x"])
+def test_a_long_run_of_one_character_is_looked_at_once(run: str, tmp_path: Path) -> None:
+    begin = time.process_time()
+    for text in (f"model,acc{run}b,ms\na,1,2\n", f"model,acc,ms\n,{run},\na,1,2\n", f"#model,{run},ms\n\na,1,2\n"):
+        (tmp_path / "m.csv").write_text(text)
+        open_archive([str(tmp_path / "m.csv")]).read([])
+    (tmp_path / "m.txt").write_text(f"model acc ms\n{'-' * 200_000}x 1 2\n{' ' * 200_000}x 1 2\n")
+    assert open_archive([str(tmp_path / "m.txt")]).read(["ms"])["ms"].to_list() == [2, 2]
+    assert time.process_time() - begin < 10
+
+
 @pytest.mark.parametrize("cell", ["[" * 100_000, "*a " * 30_000, "`" + "a_" * 50_000])
 def test_signs_without_an_end_in_markdown_are_not_looked_for_again_and_again(cell: str, tmp_path: Path) -> None:
     (tmp_path / "m.md").write_text(f"| acc | ms |\n|---|---|\n| 1 | {cell} |\n")
