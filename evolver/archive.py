@@ -13,7 +13,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,21 +75,28 @@ class SearchArchive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        new = not path.exists()
         self._lock = _locked(path)
         try:
             with one_line_errors(path):
                 self._database = sqlite3.connect(path, isolation_level=None)
-                self._database.execute("PRAGMA trusted_schema = OFF")
-                self._database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10_000_000)
-                self._database.execute("PRAGMA journal_mode = WAL")
-                self._database.execute("PRAGMA synchronous = NORMAL")
-                self._prepare()
+                try:
+                    self._prepare()
+                except BaseException:
+                    self._database.close()
+                    raise
             self._identity = _identity(path)
         except BaseException:
+            if new:  # a full disk has room for empty files
+                _remove(path)
             os.close(self._lock)
             raise
 
     def _prepare(self) -> None:
+        self._database.execute("PRAGMA trusted_schema = OFF")
+        self._database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10_000_000)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")
         (application,) = self._database.execute("PRAGMA application_id").fetchone()
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         (tables,) = self._database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
@@ -118,8 +125,7 @@ class SearchArchive:
     def discard(self) -> None:
         """Remove the files of an archive to which nothing was written."""
         self._database.close()
-        for suffix in ("", "-wal", "-shm", "-lock"):
-            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        _remove(self.path)
 
     @property
     def settings(self) -> dict[str, Any] | None:
@@ -226,6 +232,12 @@ class SearchArchive:
             return self._database.execute(sql, values)
 
 
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-lock"):
+        with suppress(OSError):
+            Path(f"{path}{suffix}").unlink()
+
+
 def _identity(path: Path) -> tuple[int, int]:
     state = path.stat()
     return state.st_dev, state.st_ino
@@ -249,8 +261,9 @@ def _locked(path: Path) -> int:
         raise EvolverError(
             f"{path} is being written by {owner or 'another search'}; stop it, or name another --archive"
         ) from error
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+    with suppress(OSError):  # the name of the owner is a courtesy: a full disk is met where it matters
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
     return lock
 
 
@@ -276,5 +289,8 @@ def one_line_errors(path: Path) -> Iterator[None]:
 
 
 def _has_room(path: Path) -> bool:
-    state = os.statvfs(path.parent)
+    try:
+        state = os.statvfs(path.parent)
+    except OSError:  # the folder is gone
+        return True
     return state.f_bavail * state.f_frsize > 1 << 20

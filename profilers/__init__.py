@@ -19,7 +19,11 @@ The rooms, in the order of the flow:
 From Python, or in a notebook: `from profilers import measure_module, measure_callable, window`.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# ONNX Runtime 1.32 otherwise keeps records of its use in the user's cache and the folder for temporary files, to send them.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from profilers.library import Cost, measure_callable, measure_module

@@ -219,8 +219,7 @@ class Loop:
 
     def _take_in(self) -> list[_Order]:
         """Wait briefly for outcomes, and save all that have arrived; return the jobs to run again."""
-        again = []
-        wait_s = _TICK_S
+        again, wait_s = list[_Order](), _TICK_S
         with suppress(queue.Empty):
             while True:
                 item = self._done.get(timeout=wait_s)
@@ -231,6 +230,8 @@ class Loop:
     def _keep(self, number: int, task: Task, future: Future[Outcome]) -> list[_Order]:
         attempt = self._running.pop((number, task))
         outcome = outcome_of(future)
+        if "unsaved" in outcome.notes:  # trained well; it is finished once there is room
+            raise EvolverError(f"{outcome.reason}; finished work is kept: free some space and run the same command again")
         self._see_faults(outcome)
         unready = "place" in outcome.notes
         if outcome.status == "lost" and (unready or attempt < _TRIES or self.interrupted_by):

@@ -50,9 +50,16 @@ def evolve(request: SearchRequest, work: Work, engine: Engine, *, progress: Mode
             loop = Loop(request, work.module, engine, archive, course, settings, watch, meter)
             loop.run()
             watch(loop.progress())
-    for birth in sorted(loop.saved):
-        write_manifest(request.archive, birth, course.finals[birth], request.exported(birth))
+    for birth, outcome in sorted(course.finals.items()):
+        if outcome.status == "ok" and (birth in loop.saved or _lacks_manifest(request.exported(birth))):
+            write_manifest(request.archive, birth, outcome, request.exported(birth))
     return _summary(request, loop, course)
+
+
+def _lacks_manifest(stem: Path) -> bool:
+    """Tell whether a winner was saved by an earlier command that could not finish, as the disk was full."""
+    saved, manifest = (stem.with_name(f"{stem.name}{suffix}") for suffix in (".pt2", ".json"))
+    return saved.exists() and not manifest.exists()
 
 
 def one_thread(surrogate: bool) -> AbstractContextManager[object]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -76,10 +78,13 @@ def keep_weights(network: nn.Module, path: Path) -> str:
     try:
         if not path.parent.is_dir():
             return "not kept: the archive's folder is not visible from this machine"
-        torch.save({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, part)
+        content = BytesIO()  # torch reports a full disk as an error of its own
+        torch.save({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, content)
+        part.write_bytes(content.getbuffer())
         os.replace(part, path)
-    except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk
-        part.unlink(missing_ok=True)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
         return f"not kept: {' '.join(str(error).split())[:200]}"
     return "kept"
 
@@ -106,11 +111,15 @@ class OtherLogitsError(EvolverError):
     """A saved network differs from the trained one."""
 
 
+class UnsavedError(EvolverError):
+    """The disk took no network; that says nothing about the candidate."""
+
+
 def save(network: nn.Module, sample: torch.Tensor, path: Path, /) -> float:
     """Write `path`.pt2 (torch.export, any batch size) and `path`.pt (state_dict); return the largest difference of logits.
 
     `sample` is normalised images, float32 [2 or more, channels, height, width], on the CPU, to which the network is moved.
-    Both files appear whole or not at all. Raises EvolverError if they cannot be written, or give other logits.
+    Both files appear whole or not at all. Raises UnsavedError if they cannot be written, OtherLogitsError if they differ.
     """
     network = network.to("cpu", memory_format=torch.contiguous_format).eval()
     try:
@@ -118,13 +127,16 @@ def save(network: nn.Module, sample: torch.Tensor, path: Path, /) -> float:
         with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             program, weights = Path(folder, f"{path.name}.pt2"), Path(folder, f"{path.name}.pt")
             dynamic = ({0: torch.export.Dim("batch")},)
-            torch.export.save(torch.export.export(network, (sample,), dynamic_shapes=dynamic), program)
-            torch.save(network.state_dict(), weights)
+            # through memory, as torch reports a full disk as an error of its own
+            torch.export.save(torch.export.export(network, (sample,), dynamic_shapes=dynamic), content := BytesIO())
+            program.write_bytes(content.getbuffer())
+            torch.save(network.state_dict(), content := BytesIO())
+            weights.write_bytes(content.getbuffer())
             difference = _difference(network, sample, program, weights)
             for file in (program, weights):
                 os.replace(file, path.parent / file.name)
     except OSError as error:
-        raise EvolverError(f"{path}: the network cannot be saved ({error.strerror or error})") from error
+        raise UnsavedError(f"{path}: the network cannot be saved ({error.strerror or error})") from error
     return difference
 
 

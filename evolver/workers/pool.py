@@ -120,7 +120,8 @@ def _failed(death: Died) -> Outcome:
         return Outcome("lost", f"a worker could not start: {death}", notes={"place": socket.gethostname()})
     if death.kind != "error":
         return Outcome(death.kind, str(death))
-    return Outcome("lost" if _WORLD.intersection(death.names) else "crash", str(death))
+    notes = {"unsaved": True} if "UnsavedError" in death.names else {}
+    return Outcome("lost" if _WORLD.intersection(death.names) else "crash", str(death), notes=notes)
 
 
 def look_up(entry: str, settings: str) -> Survey:

@@ -60,7 +60,7 @@ def compress(model: str, variants: str, finetune: int, folder: Path, archive: Pa
     from profilers.cli.common import stdout_aside
     from profilers.machine.ending import clean_ends
     from profilers.measuring.settings import ProfileSettings
-    from profilers.results.archive import done
+    from profilers.results.archive import append, done
     from profilers.variants.settings import CompressSettings, check_settings
 
     plan = plan_of(options.pop("ci"), quick=options.pop("quick"), max_s=options.pop("max_seconds"))
@@ -78,6 +78,13 @@ def compress(model: str, variants: str, finetune: int, folder: Path, archive: Pa
         found = run(settings, show=show)
     from profilers.variants.rows import compression_text, named_rows
 
-    rows = named_rows(found, archive)
-    click.echo(json.dumps(rows, indent=1) if format_ == "json" else compression_text(found, rows), nl=format_ == "json")
-    return 0 if found.variants else 1
+    rows = named_rows(found)
+    try:
+        if archive is not None:
+            rows = append(archive, *rows)
+    finally:  # a full disk must not cost the answer
+        click.echo(json.dumps(rows, indent=1) if format_ == "json" else compression_text(found, rows), nl=format_ == "json")
+    if not found.variants:
+        reasons = "; ".join(f"{failure.variant.name}: {failure.reason}" for failure in found.failures)
+        raise ProfilerError(f"no variant could be made ({reasons})")
+    return 0

@@ -59,17 +59,20 @@ def energy(
     spans = read_spans(table) if table is not None else [Span(start or "", end or "", label, inferences)]
     corrected = None if calibration is None else read_calibration(calibration)
     found = energies(read, spans, calibration=corrected)
-    if archive is not None:
-        _append(archive, log, read if corrected is None else read.calibrated(corrected), found, gpu=gpu)
-    if format_ == "json":
-        click.echo(json.dumps({"windows": [one.to_dict() for one in found]}, indent=1, allow_nan=False))
-    else:
-        click.echo("\n".join(_lines(found)))
+    try:
+        if archive is not None:
+            _append(archive, log, read if corrected is None else read.calibrated(corrected), found, gpu=gpu)
+    finally:  # a full disk must not cost the answer
+        if format_ == "json":
+            click.echo(json.dumps({"windows": [one.to_dict() for one in found]}, indent=1, allow_nan=False))
+        else:
+            click.echo("\n".join(_lines(found)))
 
 
 def _append(archive: Path, log: Path, read: PowerLog, found: list[WindowEnergy], *, gpu: str | None) -> None:
     from profilers.results.archive import COLUMNS, append
 
+    rows = []
     for one in found:
         count = one.inferences
         low, high = (None if count is None or bound is None else bound / count for bound in (one.energy_j_low, one.energy_j_high))
@@ -90,8 +93,9 @@ def _append(archive: Path, log: Path, read: PowerLog, found: list[WindowEnergy],
             "configuration": json.dumps({"log": str(log), "start_s": one.start_s, "end_s": one.end_s, "label": one.label}),
             "remarks": "; ".join(one.warnings) or None,
         }
-        row = dict.fromkeys(COLUMNS) | {name: value for name, value in values.items() if name in COLUMNS}
-        click.echo(f"appended {append(archive, row)} to {archive}", err=True)
+        rows.append(dict.fromkeys(COLUMNS) | {name: value for name, value in values.items() if name in COLUMNS})
+    for row in append(archive, *rows):
+        click.echo(f"appended {row['candidate_id']} to {archive}", err=True)
 
 
 def _lines(found: list[WindowEnergy]) -> list[str]:

@@ -181,7 +181,7 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
         raise ProfilerError(f"{trace} exists; name another file for the trace")
     if trace is not None and not os.access(trace.absolute().parent, os.W_OK | os.X_OK):
         raise ProfilerError(f"cannot write {trace}: {trace.absolute().parent} is not a writable folder")
-    failed: Uncompiled | None = None
+    failed: ProfilerError | None = None
     with stdout_aside(), progress_bar() as show:
         try:
             profiled = run(request, show=show)
@@ -190,13 +190,16 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
     found = profiled.profile
     try:
         if trace is not None:
-            with clean_ends():
-                profiled.write_trace(trace)
+            try:
+                with clean_ends():
+                    profiled.write_trace(trace)
+            except ProfilerError as error:  # the archive may be on another disk
+                failed, trace = failed or error, None
         if archive is not None:
             # relative to the archive, so that the two can move together
             kept = os.path.relpath(trace.absolute(), archive.absolute().parent) if trace is not None else None
             row = row_of(found, candidate=request.candidate, configuration=request.configuration, trace=kept)
-            click.echo(f"appended {append(archive, row)} to {archive}", err=True)
+            click.echo(f"appended {append(archive, row)[0]['candidate_id']} to {archive}", err=True)
     finally:  # a full disk must not cost the answer
         _print(found, format_)
     if failed is not None:
@@ -222,7 +225,7 @@ def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, form
                 row = row_of(point.profile, **names)
             else:
                 row = failed_row(point.request, **names, status=point.status, reason=point.reason)
-            rows.append(row | {"candidate_id": append(archive, row)})
+            rows += append(archive, row)
             if format_ == "text":
                 click.echo(row_line(rows[-1]))
     if format_ == "json":

@@ -83,15 +83,15 @@ def measure_several(requests: Sequence[ProfileSettings], *, archive: Path | None
     with stdout_aside(), progress_bar() as show:
         points = profile_together(requests, show=show)
     rows: list[dict[str, Any]] = []
+    for point in points:
+        names = {"candidate": _apart(point.request.candidate, rows), "configuration": point.request.configuration}
+        if point.profile is not None:
+            rows.append(row_of(point.profile, **names))
+        else:
+            rows.append(failed_row(point.request, **names, status=point.status, reason=point.reason))
     try:
-        for point in points:
-            names = {"candidate": _apart(point.request.candidate, rows), "configuration": point.request.configuration}
-            if point.profile is not None:
-                rows.append(row_of(point.profile, **names))
-            else:
-                rows.append(failed_row(point.request, **names, status=point.status, reason=point.reason))
-            if archive is not None:
-                rows[-1] |= {"candidate_id": append(archive, rows[-1])}
+        if archive is not None:
+            rows = append(archive, *rows)
     finally:  # a full disk must not cost the answer
         click.echo(json.dumps(rows, indent=1) if format_ == "json" else "\n".join(map(row_line, rows)))
 

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -45,16 +45,15 @@ def failed_row(settings: object, /, *, candidate: str, configuration: str, statu
     return row | {"candidate_id": candidate, "configuration": configuration, "status": status, "remarks": reason}
 
 
-def append(path: Path, row: Row, /) -> str:
-    """Append one row and return its candidate_id, made unique; nothing else in the archive changes.
+def append(path: Path, *rows: Row) -> list[dict[str, Any]]:
+    """Append all rows, or none, and return them, their candidate_id made unique; nothing else in the archive changes.
 
+    A row whose `parent` is one before it follows that to its new name.
     Another process may append at the same time, and a crash at any moment leaves all earlier rows intact.
     Raise ProfilerError if the file is not an archive that profiles can be appended to.
     """
     try:
-        if _is_sqlite(path):
-            return _append_sqlite(path, row)
-        return _append_line(path, row)
+        return _append_sqlite(path, rows) if _is_sqlite(path) else _append_lines(path, rows)
     except (OSError, MemoryError, sqlite3.Error) as error:
         raise ProfilerError(
             f"cannot append to {path}: {getattr(error, 'strerror', None) or str(error) or 'it is damaged'}"
@@ -106,7 +105,7 @@ def _is_sqlite(path: Path) -> bool:
     raise ProfilerError(f"{path}: name the archive .db (SQLite) or .ndjson (one record per line)")
 
 
-def _append_sqlite(path: Path, row: Row) -> str:
+def _append_sqlite(path: Path, rows: Sequence[Row]) -> list[dict[str, Any]]:
     with closing(sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
@@ -117,11 +116,11 @@ def _append_sqlite(path: Path, row: Row) -> str:
         for column in _check(database, path):
             database.execute(f"ALTER TABLE profile ADD COLUMN {column} {_TYPES[column]}")
         taken = {name for (name,) in database.execute("SELECT candidate_id FROM profile")}
-        name = _unique(row["candidate_id"], taken)
-        values = [name, *(row.get(column) for column in COLUMNS[1:])]
-        database.execute(f"INSERT INTO profile ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})", values)
+        named = _named(rows, taken)
+        values = [[row.get(column) for column in COLUMNS] for row in named]
+        database.executemany(f"INSERT INTO profile ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})", values)
         database.execute("COMMIT")
-    return name
+    return named
 
 
 def _check(database: sqlite3.Connection, path: Path) -> list[str]:
@@ -141,12 +140,12 @@ def _check(database: sqlite3.Connection, path: Path) -> list[str]:
     return [name for name in COLUMNS if name not in columns]
 
 
-def _append_line(path: Path, row: Row) -> str:
+def _append_lines(path: Path, rows: Sequence[Row]) -> list[dict[str, Any]]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     with os.fdopen(handle, "r+b") as file:
         fcntl.flock(handle, fcntl.LOCK_EX)
         content = file.read()
-        name = _unique(row["candidate_id"], {str(old.get("candidate_id")) for old in _lines(content, path)})
+        named = _named(rows, {str(old.get("candidate_id")) for old in _lines(content, path)})
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             # the last writer died: a whole record only lacks its line end; anything else was never finished
@@ -155,16 +154,16 @@ def _append_line(path: Path, row: Row) -> str:
             else:
                 os.ftruncate(handle, whole)
         begin = os.fstat(handle).st_size
-        line = (json.dumps({**row, "candidate_id": name}, allow_nan=False) + "\n").encode()
+        lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in named).encode()
         try:
             written = 0
-            while written < len(line):  # a nearly full disk accepts a part, and reports this only at the next attempt
-                written += os.write(handle, line[written:])
+            while written < len(lines):  # a nearly full disk accepts a part, and reports this only at the next attempt
+                written += os.write(handle, lines[written:])
             os.fsync(handle)
         except OSError:
             os.ftruncate(handle, begin)
             raise
-    return name
+    return named
 
 
 def _lines(content: bytes, path: Path) -> list[dict[str, Any]]:
@@ -185,6 +184,23 @@ def _is_record(line: bytes) -> bool:
         return isinstance(json.loads(line), dict)
     except ValueError:
         return False
+
+
+def _named(rows: Sequence[Row], taken: set[str]) -> list[dict[str, Any]]:
+    """Return the rows under names that none has yet."""
+    names: dict[str, str] = {}
+    named = []
+    for row in rows:
+        wanted, parent = row["candidate_id"], row.get("parent")
+        renamed = {}
+        if parent in names:
+            renamed = {"parent": names[parent]}
+            wanted = wanted.replace(parent, names[parent], 1) if wanted.startswith(parent) else wanted
+        name = _unique(wanted, taken)
+        taken.add(name)
+        names[row["candidate_id"]] = name
+        named.append({**row, **renamed, "candidate_id": name})
+    return named
 
 
 def _unique(name: str, taken: set[str]) -> str:

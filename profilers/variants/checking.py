@@ -11,7 +11,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from profilers.errors import ModelError
+from profilers.errors import ModelError, ProfilerError
 from profilers.machine.child import ChildProcess, DeviceSlot, Died
 from profilers.variants.execution import Execution, execution_of_module, execution_of_onnx
 
@@ -48,7 +48,7 @@ class Checker:
         self._child = ChildProcess(DeviceSlot(), shows=True)
         self._folder = TemporaryDirectory()
         self._how = (self._folder.name, batch, threads)
-        np.save(Path(self._folder.name, _GIVEN), images)
+        _save(Path(self._folder.name, _GIVEN), images)
 
     def __enter__(self) -> Checker:
         return self
@@ -86,8 +86,19 @@ def tolerance(parent: Images, /) -> float:
 def run_apart(path: Path, folder: str, batch: int, threads: int, /) -> Execution:
     """Run the images in a folder through a file, and save the scores there; `check` calls this in its process."""
     found = _checked(path, np.load(Path(folder, _GIVEN)), batch, threads)
-    np.save(Path(folder, _FOUND), found.scores)
+    _save(Path(folder, _FOUND), found.scores)
     return found.execution
+
+
+def _save(path: Path, array: Images) -> None:
+    array = np.ascontiguousarray(array)
+    try:
+        with path.open("wb") as file:  # np.save does not always notice that a disk is full
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+            file.write(array.data)
+    except OSError as error:
+        advice = "free some space, or name another folder by TMPDIR"
+        raise ProfilerError(f"cannot write to {path.parent} ({error.strerror or error}); {advice}") from None
 
 
 def _checked(path: Path, images: Images, batch: int, threads: int) -> Checked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -152,9 +153,10 @@ def _calibration(training: LabelledImages, material: Material) -> NDArray[np.flo
 
 
 def _save(network: nn.Module, sample: Tensor, file: Path) -> None:
-    with in_one_line("saving"), quiet(), file.open("wb") as target:
+    with in_one_line("saving"), quiet():
         program = torch.export.export(network, (sample,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-        torch.export.save(program, target)
+        torch.export.save(program, content := BytesIO())  # on a full disk, torch ends the process
+        file.write_bytes(content.getbuffer())
 
 
 def _verified(written: _Written, material: Material, file: Path, check: Check) -> Made:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from profilers.energy.intervals import Estimate
-from profilers.results.archive import append, failed_row, row_of
+from profilers.results.archive import failed_row, row_of
 from profilers.results.units import si
 from profilers.variants.rewriting.onnx_files import has_vnni
 from profilers.variants.session import Compression, Failure, Model
@@ -16,20 +15,13 @@ from profilers.variants.session import Compression, Failure, Model
 _WIDTH = 100
 
 
-def named_rows(found: Compression, archive: Path | None, /) -> list[dict[str, Any]]:
-    """Return the rows of the parent and its variants; append them to an archive if one is given."""
-    rows = [_row(found.parent) | _redundant(found)]
-    if archive is not None:
-        rows[0]["candidate_id"] = append(archive, rows[0])
-    parent = rows[0]["candidate_id"]
+def named_rows(found: Compression, /) -> list[dict[str, Any]]:
+    """Return the rows of the parent and its variants."""
+    first = _row(found.parent) | _redundant(found)
+    parent = first["candidate_id"]
     variants = [(_name(model), _row(model)) for model in found.variants]
     variants += [(failure.variant.name, _failed(failure, found.parent)) for failure in found.failures]
-    for name, row in variants:
-        row |= {"candidate_id": f"{parent}-{name}", "variant": name, "parent": parent}
-        if archive is not None:
-            row["candidate_id"] = append(archive, row)
-        rows.append(row)
-    return rows
+    return [first, *(row | {"candidate_id": f"{parent}-{name}", "variant": name, "parent": parent} for name, row in variants)]
 
 
 def _name(model: Model) -> str:

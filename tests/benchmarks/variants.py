@@ -90,7 +90,7 @@ def _enlarge(folder: Path) -> None:
 
 def _show(settings: CompressSettings) -> None:
     found = compress(settings)
-    print(f"\n{compression_text(found, named_rows(found, None))}")
+    print(f"\n{compression_text(found, named_rows(found))}")
     for model in found.variants:
         name = model.made.variant.name if model.made else ""
         bound, ratio = _EXPECTED.get(name), model.time_ratio

@@ -143,6 +143,16 @@ def test_a_full_disk_is_reported_and_loses_nothing(tmp_path: Path) -> None:
     assert rows(tmp_path / "run.db", "PRAGMA integrity_check") == [("ok",)]
 
 
+def test_a_disk_with_room_for_nothing_leaves_no_empty_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(archive: SearchArchive) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(SearchArchive, "_prepare", full)
+    with pytest.raises(EvolverError, match="disk is full"):
+        SearchArchive(tmp_path / "run.db")
+    assert list(tmp_path.iterdir()) == []
+
+
 WRITER = """
 import sys
 from pathlib import Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def write_manifest(archive: Path, birth: int, outcome: Outcome, stem: Path) -> N
         _write(stem.with_name(f"{stem.name}.genome.json"), found.genome)
         _write(stem.with_name(f"{stem.name}.json"), json.dumps(manifest, indent=1))
     except OSError as error:
-        raise EvolverError(f"{stem}.json: the manifest cannot be written ({error.strerror or error})") from error
+        said = f"{stem}.json: the manifest cannot be written ({error.strerror or error})"
+        raise EvolverError(f"{said}; finished work is kept: free some space and run the same command again") from error
 
 
 def _digest(stem: Path, suffix: str) -> str | None:
@@ -56,5 +58,9 @@ def _digest(stem: Path, suffix: str) -> str | None:
 
 def _write(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
-    part.write_text(text + "\n", "utf-8")
-    os.replace(part, path)
+    try:
+        part.write_text(text + "\n", "utf-8")
+        os.replace(part, path)
+    finally:
+        with suppress(OSError):
+            part.unlink()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,12 @@ def write_trace(target: Path, trace: PowerTrace, record: Mapping[str, Any], /) -
     header = {"schema": SCHEMA, "warnings": list(trace.warnings), **record}
     partial = target.with_name(f".{target.name}.partial")
     try:
-        frame.write_parquet(partial, metadata={"ecosel": json.dumps(header, allow_nan=False)})
+        content = BytesIO()  # on a full disk, polars reports only that it failed
+        frame.write_parquet(content, metadata={"ecosel": json.dumps(header, allow_nan=False)})
+        partial.write_bytes(content.getbuffer())
         partial.replace(target)
-    except (OSError, pl.exceptions.PolarsError) as error:  # on a full disk, polars reports only that it failed
-        raise ProfilerError(f"cannot write {target} (is the disk full?): {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise ProfilerError(f"cannot write {target}: {error.strerror or error}") from None
     finally:
         with suppress(OSError):
             partial.unlink()

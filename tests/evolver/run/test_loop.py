@@ -407,6 +407,27 @@ def test_winners_are_named_with_their_test_accuracy_and_their_files(tmp_path: Pa
     assert "final: candidate 7: oom (too large), nothing was saved" in as_text({**answer, "final": [failed]})
 
 
+def test_a_manifest_that_a_full_disk_refused_is_written_by_the_next_command(
+    tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, written = request(tmp_path / "run.db", final=1), Path.write_text
+
+    def full(path: Path, *arguments: str) -> int:
+        written(path, "{")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(EvolverError, match=r"No space left on device.*run the same command"):
+        search(asked, engine)
+    monkeypatch.undo()
+    assert not list(tmp_path.glob(".*"))
+    answer = search(asked, engine)
+    stem = tmp_path / f"run-{answer['final'][0]['candidate_id']}"
+    stem.with_suffix(".pt2").touch()  # the toy saves nothing
+    search(asked, engine)
+    assert json.loads(stem.with_suffix(".json").read_text())["candidate_id"] == answer["final"][0]["candidate_id"]
+
+
 def test_a_fault_of_the_place_ends_the_run_and_is_not_the_fault_of_a_candidate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

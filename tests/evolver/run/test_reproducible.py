@@ -16,6 +16,7 @@ import pytest
 
 from ecosel.objectives import ACCURACY, Objective
 from evolver.archive import SearchArchive
+from evolver.errors import EvolverError
 from evolver.jobs import Job, Outcome
 from evolver.run import loop as loop_module
 from evolver.run import session
@@ -186,6 +187,23 @@ def test_the_next_best_takes_the_place_of_a_winner_whose_last_training_fails(tmp
     best = sorted((row for row in content(tmp_path / "run.db") if row[5] > 1), key=lambda row: -row[2])
     assert [str(birth) for birth in finals] == [row[0] for row in best[:2]]
     assert {final["candidate_id"]: final["status"] for final in answer["final"]} == {best[0][0]: "collapsed", best[1][0]: "ok"}
+
+
+def test_a_winner_that_the_disk_does_not_take_is_retrained_once_there_is_room(tmp_path: Path) -> None:
+    room = False
+
+    def full(job: Job) -> Outcome:
+        if job.task == "final" and not room:
+            return Outcome("lost", "run-3: the network cannot be saved (No space left on device)", notes={"unsaved": True})
+        return noisy(job)
+
+    asked = request(tmp_path / "run.db", measure="none", confirm=0, final=1, budget=Budget(births=8))
+    with pytest.raises(EvolverError, match=r"No space left on device\); finished work is kept: free some space"):
+        run(asked, workers=1, seed=1, outcome=full)
+    room = True
+    answer, _ = run(asked, workers=1, seed=1, outcome=full)
+    best = max(content(tmp_path / "run.db"), key=lambda row: row[2] or 0.0)
+    assert [(final["candidate_id"], final["status"]) for final in answer["final"]] == [(best[0], "ok")]
 
 
 def test_weights_are_kept_of_candidates_near_the_front_and_of_no_others(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from torch import nn
 
 from evolver.architectures.genome import Genome
 from evolver.errors import EvolverError
-from evolver.training.candidate import save
+from evolver.training.candidate import UnsavedError, keep_weights, save
 from evolver.training.network import build
 from profilers.models.opening import open_model
+from tests.conftest import files_up_to
 from tests.evolver.conftest import DIGITS
 
 
@@ -47,6 +48,16 @@ def test_a_file_that_gives_other_logits_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(EvolverError, match=r"the saved network's logits differ by 1"):
         save(Forgetful(), torch.randn(4, 3), tmp_path / "winner")
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("winner.pt2", "an earlier one")]
+
+
+@pytest.mark.parametrize("size", [100, 10_000])  # the program, or the weights, which are larger
+def test_a_full_disk_is_no_fault_of_the_candidate_and_leaves_nothing(size: int, tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(60, 60))
+    with files_up_to(size), pytest.raises(UnsavedError, match=r"winner: the network cannot be saved \(File too large\)"):
+        save(network, torch.randn(4, 60), tmp_path / "winner")
+    with files_up_to(size):
+        assert keep_weights(network, tmp_path / "1.pt").startswith("not kept: [Errno 27] File too large")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_gives_one_line(tmp_path: Path) -> None:

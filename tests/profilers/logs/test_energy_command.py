@@ -12,9 +12,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from profilers.errors import MeterError
+from profilers.errors import MeterError, ProfilerError
 from profilers.logs.power_log import read_log
 from profilers.meters.calibration import read_calibration
+from profilers.results import archive as archive_module
 from tests.benchmarks.boards import SHIPPED
 
 Ecosel = Callable[..., Any]
@@ -125,6 +126,19 @@ def test_a_trace_and_windows_of_a_file_become_rows_of_an_archive(tmp_path: Path,
         ).fetchall()
     meter = f"log {SHIPPED / 'a100_step.parquet'}"
     assert found == [("load", load["energy_j"] / 500, "log", 0.07, 22.0, meter), ("idle", None, "log", 0.07, 22.0, meter)]
+
+
+def test_an_archive_that_takes_no_row_does_not_cost_the_answer(
+    tmp_path: Path, ecosel: Ecosel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise ProfilerError("cannot append to runs.db: database or disk is full")
+
+    monkeypatch.setattr(archive_module, "append", full)
+    options = ("--start", START_S, "--end", END_S, "--archive", tmp_path / "runs.db")
+    outcome = ecosel("energy", SHIPPED / "a100_step.parquet", *options)
+    assert (outcome.status, outcome.err) == (1, "ecosel: cannot append to runs.db: database or disk is full\n")
+    assert " J" in outcome.out
 
 
 def test_several_boards_are_asked_for(tmp_path: Path, ecosel: Ecosel) -> None:

@@ -474,9 +474,11 @@ def test_neither_what_a_model_prints_nor_a_trace_that_cannot_be_written_spoils_t
     (tmp_path / "talkative.py").write_text(TALKATIVE)
     trace = tmp_path / ("t" * 250)  # with what is added to it while it is written, too long for a name
     command = ["profile", weights, "--factory", f"{tmp_path / 'talkative.py'}:network", "--dataset", "digits", "--quick"]
-    outcome = ecosel(*command, "--max-seconds", "0.1", "--format", "json", "--trace", trace)
+    archive = tmp_path / "runs.ndjson"
+    outcome = ecosel(*command, "--max-seconds", "0.1", "--format", "json", "--trace", trace, "--archive", archive)
     assert outcome.status == 1
-    assert f"ecosel: cannot write {trace} " in outcome.err
+    assert f"ecosel: cannot write {trace}: File name too long" in outcome.err
+    assert json.loads(archive.read_text())["trace"] is None
     assert json.loads(outcome.out)["status"] == "ok"
     for words in PRINTED:
         assert words in outcome.err

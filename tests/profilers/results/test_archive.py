@@ -33,11 +33,8 @@ APPEND = "from profilers.results.archive import append"
 @pytest.mark.parametrize("name", ["runs.db", "runs.ndjson"])
 def test_rows_are_appended_named_apart_and_read_by_select(name: str, tmp_path: Path, ecosel: Callable[..., Outcome]) -> None:
     path = tmp_path / name
-    assert [append(path, row()), append(path, row(parameters=5)), append(path, row("other", accuracy=0.5))] == [
-        "net",
-        "net-2",
-        "other",
-    ]
+    named = [append(path, one)[0]["candidate_id"] for one in (row(), row(parameters=5), row("other", accuracy=0.5))]
+    assert named == ["net", "net-2", "other"]
     assert done(path) == {"net": "ok", "other": "ok"}
     outcome = ecosel("select", path, "--format", "json")
     assert outcome.status == 0, outcome.err
@@ -50,8 +47,8 @@ def test_processes_that_append_at_once_lose_nothing(name: str, tmp_path: Path) -
     code = f"import json; from pathlib import Path; {APPEND}\nfor _ in range(15): append(Path({str(path)!r}), json.loads({json.dumps(row())!r}))"
     writers = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment()) for _ in range(4)]
     assert [writer.wait(60) for writer in writers] == [0] * 4
-    names = [append(path, row())]
-    assert names == ["net-61"]
+    (last,) = append(path, row())
+    assert last["candidate_id"] == "net-61"
 
 
 @pytest.mark.parametrize("cut", [1, 30, 400])
@@ -177,6 +174,24 @@ except ProfilerError as error:
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
     assert said.stdout == f"cannot append to {path}: File too large\n"
     assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["runs.db", "runs.ndjson"])
+def test_rows_that_belong_together_are_appended_together_under_a_new_name(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    family = (row("net"), row("net-fold", parent="net", variant="fold"), row("other"))
+    append(path, *family)
+    again = append(path, *family)
+    assert [one["candidate_id"] for one in again] == ["net-2", "net-2-fold", "other-2"]
+    assert [one.get("parent") for one in again] == [None, "net-2", None]
+
+
+def test_of_rows_that_belong_together_a_full_disk_takes_none(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    append(path, row("a"))
+    with pytest.raises(ProfilerError, match="cannot append"):
+        append(path, row("b"), row("c", status=None))  # a database refuses the second
+    assert done(path) == {"a": "ok"}
 
 
 def test_an_archive_of_an_older_version_takes_new_rows_and_gets_the_new_columns(tmp_path: Path) -> None:

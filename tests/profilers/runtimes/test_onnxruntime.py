@@ -54,6 +54,14 @@ def refused(path: Path, **more: Any) -> str:
     return str(error.value)
 
 
+def test_the_runtime_keeps_no_records_of_its_use(tmp_path: Path) -> None:
+    places = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    code = "import profilers.runtimes.onnxruntime"
+    without = {name: value for name, value in environment(**places).items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=without, cwd=ROOT)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_every_figure_is_measured_and_the_row_says_how(net: Path) -> None:
     found = measured(net, dataset="digits", meter="constant:10").profile
     facts = found.facts

@@ -12,9 +12,10 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor, nn  # noqa: E402
 
-from profilers.errors import ModelError  # noqa: E402
+from profilers.errors import ModelError, ProfilerError  # noqa: E402
 from profilers.variants import checking  # noqa: E402
 from profilers.variants.checking import Checker, compare_scores, tolerance  # noqa: E402
+from tests.conftest import files_up_to  # noqa: E402
 from tests.profilers.variants.networks import seeded  # noqa: E402  needs torch
 
 IMAGES = torch.randn(7, 1, 8, 8, generator=torch.Generator().manual_seed(2))
@@ -58,6 +59,11 @@ class _OfTheBatch(nn.Module):  # type: ignore[misc]
     def forward(self, images: Tensor) -> Tensor:
         scores: Tensor = self.head(images.flatten(1))
         return scores - scores.mean(0)
+
+
+def test_a_full_folder_for_temporary_files_is_named() -> None:
+    with files_up_to(1000), pytest.raises(ProfilerError, match=r"cannot write to /.*; free some space, or .* by TMPDIR"):
+        Checker(IMAGES.numpy(), batch=4, threads=1)
 
 
 def test_scores_that_hang_on_the_batch_are_refused(tmp_path: Path) -> None:

@@ -167,4 +167,5 @@ def test_a_variant_that_cannot_be_measured_leaves_no_file(
     found = ecosel("compress", weights, *COMMON, "--variants", "fold", "-o", tmp_path / "out")
     assert found.status == 1
     assert "fold failed: it cannot be opened twice" in found.out
+    assert found.err.endswith("ecosel: no variant could be made (fold: it cannot be opened twice)\n")
     assert list((tmp_path / "out").iterdir()) == []
