@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from ecosel.choosing.question import Requirements
 from ecosel.choosing.robustness import Resampling, WinShares
+from ecosel.choosing.row_numbers import RowNumbers
 from ecosel.choosing.scoring import Rule, nearest, smallest
 from ecosel.objectives import Objective
 from ecosel.readers.table import ROW
@@ -36,7 +36,7 @@ class Restriction:
     text: str
     kept: int
     """Number of models that meet it."""
-    without: tuple[int, ...]
+    without: RowNumbers
     """Row numbers of the answer without it; empty if the answer is the same, so the limit does not bind."""
     values: tuple[float, ...]
     """Objectives of the first of these."""
@@ -50,7 +50,7 @@ class Choice:
     objectives: tuple[Objective, ...]
     used: int
     """Number of models among which the front was found: those that meet all limits."""
-    front: tuple[int, ...]
+    front: RowNumbers
     """Row numbers of the nondominated models, ascending; copies included."""
     values: Values
     """Objectives [m, d] of the front, in their own units."""
@@ -63,7 +63,7 @@ class Choice:
     resampling: Resampling | None
     """None if the archive has no measurement errors."""
     top: int
-    answer: tuple[int, ...]
+    answer: RowNumbers
     """Row numbers of the models to choose, ties in row order: the best trade-off, unless another was asked for."""
     role: Role = "trade_off"
     """The role of the answer."""
@@ -72,7 +72,7 @@ class Choice:
     """The worst value of each objective among all models used, the reference point of the hypervolume."""
 
     @cached_property
-    def picks(self) -> dict[str, tuple[int, ...]]:
+    def picks(self) -> dict[str, RowNumbers]:
         """Row numbers by role: `best:<column>` for each objective, `trade_off`, and the answer's; ties in row order."""
         picks = {}
         for k, objective in enumerate(self.objectives):
@@ -83,13 +83,13 @@ class Choice:
         return {**picks, "trade_off": self._rows(nearest(self.distance)), self.role: self.answer}
 
     @property
-    def nearest(self) -> tuple[int, ...]:
+    def nearest(self) -> RowNumbers:
         """Row numbers of the `top` models nearest to the ideal point, nearest first; never fewer than the ties at the top."""
         return self._rows(smallest(self.distance, max(self.top, len(self.picks["trade_off"]))))
 
     def at(self, row: int, /) -> int:
         """Return the position on the front of the model with that row number."""
-        position = bisect_left(self.front, row)
+        position = int(np.searchsorted(self.front.array, row))
         if position == len(self.front) or self.front[position] != row:
             raise ValueError(f"row {row} is not on the front")
         return position
@@ -123,10 +123,10 @@ class Choice:
         largest = int(others.argmax())
         return (self.front[largest], float(others[largest])) if others[largest] > 0 else None
 
-    def _rows(self, positions: NDArray[np.int64]) -> tuple[int, ...]:
-        if len(positions) == len(self.front) and (np.diff(positions) > 0).all():
-            return self.front
-        return tuple(map(self.front.__getitem__, positions.tolist()))  # for a million ties, one set of numbers instead of ten
+    def _rows(self, positions: NDArray[np.int64]) -> RowNumbers:
+        if len(positions) == len(self.front) and (positions[1:] > positions[:-1]).all():
+            return self.front  # millions of ties share one array
+        return RowNumbers(self.front.array[positions])
 
 
 @dataclass(frozen=True, eq=False)

@@ -167,7 +167,7 @@ def _explain(choice: Choice, models: pl.DataFrame, at: int, *, breaks: tuple[str
     weighting = choice.wins.weightings[on_front]
     if np.isnan(weighting).any() and len(columns) > 2:
         weighting = _search_weighting(np.abs(choice.values / scale - ideal / scale), on_front, np.random.default_rng(seed))
-    front = np.flatnonzero(np.isin(numbers, choice.front))
+    front = np.flatnonzero(np.isin(numbers, choice.front.array))
     return Explanation(
         choice, row, shown, float(distance[at]), (), (), float(choice.wins.shares[on_front]),
         None if np.isnan(weighting).any() else dict(zip(columns, weighting.tolist(), strict=True)),

@@ -15,6 +15,7 @@ from ecosel.choosing.choice import Choice, Restriction, Role
 from ecosel.choosing.cleaning.rows import measured_error
 from ecosel.choosing.question import Mask, Pick, Question, Requirements, near_best, point_of
 from ecosel.choosing.robustness import Resampling, WinShares, resample, win_shares
+from ecosel.choosing.row_numbers import RowNumbers
 from ecosel.choosing.scoring import Rule, distances, knee, nearest, spread
 from ecosel.dominance import nondominated_rows, unbeaten_rows
 from ecosel.limits import Within
@@ -37,26 +38,29 @@ def choices(question: Question, rows: pl.DataFrame, errors: Sequence[str], /) ->
     kept = requirements.kept(rows)
     may = np.logical_and.reduce(kept) if kept else None
     unbeaten = unbeaten_rows(list(costs.values()))
-    low = {column: cells[unbeaten] for column, cells in costs.items()}
+    low = costs if len(unbeaten) == len(numbers) else {column: cells[unbeaten] for column, cells in costs.items()}
     last: Choice | None = None
     for kind, some in _wanted(question):
         if last is not None and last.objectives == some:
             yield replace(last, kind=kind)  # the only pair is all there is
             continue
         columns = [o.column for o in some]
-        front = unbeaten[nondominated_rows([low[column] for column in columns])]
-        ideal, scales = _compass(rule, some, [values[column].gather(front) for column in columns], ranges)
+        front = nondominated_rows([low[column] for column in columns])
+        front = front if len(unbeaten) == len(numbers) else unbeaten[front]
+        front_values = _at(front, [values[column] for column in columns])
+        ideal, scales = _compass(rule, some, front_values, ranges)
         weights = rule.weight_vector(some)
         chooser = _Chooser(some, values, costs, ideal=ideal, scales=scales, weights=weights)
-        front = front if may is None else chooser.front(may)
-        front_values = chooser.values(front)
+        if may is not None:
+            front = chooser.front(may)
+            front_values = chooser.values(front)
         distance, wins = _compared(front_values, ideal, scales, weights, question.seed)
         ideals, divisors, weighting = (
             MappingProxyType(dict(zip(columns, part.tolist(), strict=True))) for part in (ideal, scales, weights)
         )
         used, seed = rows if may is None else rows.filter(pl.Series(may)), question.seed
         member = _resampling(some, used, errors, ideal=ideal, scales=scales, weights=weights, seed=seed) if errors else None
-        named = tuple(numbers[front].tolist())
+        named = RowNumbers(numbers[front])
         last = Choice(
             kind, some, used.height, named, front_values, distance, ideals, divisors, weighting, wins, member, question.top,
             *_answer(chooser, requirements, kept, numbers, front=front, named=named, distance=distance, pick=question.pick),
@@ -65,13 +69,10 @@ def choices(question: Question, rows: pl.DataFrame, errors: Sequence[str], /) ->
         yield last
 
 
-def _compass(
-    rule: Rule, some: Sequence[Objective], front: Sequence[pl.Series], ranges: Mapping[str, float]
-) -> tuple[Values, Values]:
-    """Return the ideal and the scale of each objective, from its values on the front."""
-    at_front = np.stack([_floats(cells) for cells in front], axis=1)
-    ideal = rule.ideal_point(some, at_front)
-    return ideal, rule.scales(some, ideal, at_front, np.array([ranges[o.column] for o in some]))
+def _compass(rule: Rule, some: Sequence[Objective], front: Values, ranges: Mapping[str, float]) -> tuple[Values, Values]:
+    """Return the ideal and the scale of each objective, from the values [n, d] of the front."""
+    ideal = rule.ideal_point(some, front)
+    return ideal, rule.scales(some, ideal, front, np.array([ranges[o.column] for o in some]))
 
 
 def _compared(values: Values, ideal: Values, scales: Values, weights: Values, seed: int) -> tuple[Values, WinShares]:
@@ -79,6 +80,15 @@ def _compared(values: Values, ideal: Values, scales: Values, weights: Values, se
     deviations = values / scales
     deviations -= ideal / scales  # in this order, as a difference of floats may overflow
     return distances(deviations, weights), win_shares(deviations, seed=seed)
+
+
+def _at(positions: Positions, columns: Sequence[pl.Series]) -> Values:
+    """Return the values [n, d] at some positions."""
+    found = np.empty((len(positions), len(columns)))
+    for k, column in enumerate(columns):
+        found[:, k] = _floats(column if len(positions) == len(column) else column.gather(positions))
+    found.setflags(write=False)
+    return found
 
 
 def _floats(cells: pl.Series) -> Values:
@@ -107,9 +117,7 @@ class _Chooser:
         self._reference = next((k for k, o in enumerate(some) if o.is_quality), 0)
 
     def values(self, positions: Positions) -> Values:
-        found = np.stack([_floats(column.gather(positions)) for column in self._values], axis=1)
-        found.setflags(write=False)
-        return found
+        return _at(positions, self._values)
 
     def front(self, may: Mask) -> Positions:
         """Return the front of the models within the limits."""
@@ -150,17 +158,17 @@ def _answer(
     numbers: NDArray[np.int64],
     *,
     front: Positions,
-    named: tuple[int, ...],
+    named: RowNumbers,
     distance: Values,
     pick: Pick,
-) -> tuple[tuple[int, ...], Role, tuple[Restriction, ...]]:
+) -> tuple[RowNumbers, Role, tuple[Restriction, ...]]:
     """Return the rows to choose, their role, and each restriction with the choice that would be made without it.
 
     named and distance are the row numbers of the front, and its distances to the ideal.
     """
     trade_off = front[nearest(distance)]
     if not requirements and pick == "distance":
-        return named if len(trade_off) == len(front) else tuple(numbers[trade_off].tolist()), "trade_off", ()
+        return named if len(trade_off) == len(front) else RowNumbers(numbers[trade_off]), "trade_off", ()
     within = requirements.within
     all_rows = np.ones(len(numbers), dtype=np.bool_)
 
@@ -172,9 +180,9 @@ def _answer(
         return found if len(found) else chooser.trade_off(front)
 
     def restriction(text: str, mask: Mask, without: Positions) -> Restriction:
-        binds = set(without.tolist()) != set(chosen.tolist())
+        binds = not np.array_equal(without, chosen)
         values = tuple(chooser.values(without[:1])[0].tolist()) if binds else ()
-        return Restriction(text, int(mask.sum()), tuple(numbers[without].tolist()) if binds else (), values)
+        return Restriction(text, int(mask.sum()), RowNumbers(numbers[without] if binds else numbers[:0]), values)
 
     may = np.logical_and.reduce([all_rows, *kept])
     chosen = answer(may)
@@ -187,7 +195,7 @@ def _answer(
     if within is not None:
         near, text = chooser.near_best(within, may)
         restrictions.append(restriction(text, near & may, trade_off))
-    return tuple(numbers[chosen].tolist()), role, tuple(restrictions)
+    return RowNumbers(numbers[chosen]), role, tuple(restrictions)
 
 
 def _resampling(

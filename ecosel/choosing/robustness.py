@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ Values = NDArray[np.float64]
 SAMPLES = 10_000
 RESAMPLES = 1_000
 _DRAWS, _ROWS = 250, 1024
+# Rows whose lower hull is found at once.
+_BLOCK = 1 << 16
 # A resampled measurement lies within this many standard deviations; rows that cannot reach the front so are left out.
 _REACH = 4.5
 # Number of values drawn at once, so that they fit into the second-level cache.
@@ -26,13 +30,31 @@ _VALUES = 1 << 15
 
 @dataclass(frozen=True)
 class WinShares:
-    """Share [n] of all weightings under which each front row is the best trade-off."""
+    """How often each row of a front is the best trade-off: held for the distinct rows that ever are, as millions may tie."""
 
-    shares: Values
+    winners: NDArray[np.int64]
+    """The distinct rows that win under some weighting."""
+    of_winners: Values
+    weightings_of_winners: Values
+    copy_of: NDArray[np.int32]
+    """For each row, the distinct one that it equals."""
     error: float
     """95 % half-width of a share; 0 if the shares are exact."""
-    weightings: Values
-    """A weighting [n, d] under which the row is the pick, as far inside its region as was found; NaN if none was found."""
+
+    @cached_property
+    def shares(self) -> Values:
+        """Share [n] of all weightings under which each row is the best trade-off."""
+        return self._of_all(self.of_winners, 0.0)
+
+    @cached_property
+    def weightings(self) -> Values:
+        """A weighting [n, d] under which the row is the pick, as far inside its region as was found; NaN if none was found."""
+        return self._of_all(self.weightings_of_winners, np.nan)
+
+    def _of_all(self, values: Values, other: float) -> Values:
+        distinct = np.full((int(self.copy_of.max()) + 1, *values.shape[1:]), other)
+        distinct[self.winners] = values
+        return distinct[self.copy_of]
 
 
 def win_shares(deviations: Values, /, *, seed: int) -> WinShares:
@@ -46,52 +68,57 @@ def win_shares(deviations: Values, /, *, seed: int) -> WinShares:
     distinct, copy_of = _distinct(z)
     d = z.shape[1]
     if d == 1 or len(distinct) == 1:
-        shares = np.zeros(len(distinct))
-        shares[np.argmin(distinct[:, 0]) if d == 1 else 0] = 1.0
-        weightings = np.where(shares[:, None] > 0, 1.0 / d, np.nan)
-        return WinShares(shares[copy_of], 0.0, np.broadcast_to(weightings, distinct.shape)[copy_of])
+        return WinShares(distinct[:, :1].argmin(axis=0), np.ones(1), np.full((1, d), 1.0 / d), copy_of, 0.0)
     if d == 2:
-        low, high = _winning_intervals(distinct)
-        centre = np.where(high > low, (low + high) / 2, np.nan)
-        return WinShares((high - low)[copy_of], 0.0, np.stack([centre, 1 - centre], axis=1)[copy_of])
-    shares, weightings = _sampled(distinct, np.random.default_rng(seed))
-    return WinShares(shares[copy_of], float(Z95 * 0.5 / np.sqrt(SAMPLES)), weightings[copy_of])
+        winners, low, high = _winning_intervals(distinct)
+        centre = (low + high) / 2
+        return WinShares(winners, high - low, np.stack([centre, 1 - centre], axis=1), copy_of, 0.0)
+    winners, shares, weightings = _sampled(distinct, np.random.default_rng(seed))
+    return WinShares(winners, shares, weightings, copy_of, float(Z95 * 0.5 / np.sqrt(SAMPLES)))
 
 
-def _distinct(z: Values) -> tuple[Values, NDArray[np.int64]]:
+def _distinct(z: Values) -> tuple[Values, NDArray[np.int32]]:
     """Return the distinct rows by first, then second column, and for each row the distinct one that it equals."""
+    if all((column == column[0]).all() for column in z.T):
+        return z[:1], np.zeros(len(z), dtype=np.int32)
     order = np.lexsort(z.T[::-1])
-    ordered = z[order]
-    is_new = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])
-    copy_of = np.empty(len(z), dtype=np.int64)
-    copy_of[order] = np.cumsum(is_new) - 1
-    return ordered[is_new], copy_of
+    is_new = np.zeros(len(z), dtype=np.bool_)
+    is_new[0] = True
+    for column in z.T:
+        ordered = column[order]
+        is_new[1:] |= ordered[1:] != ordered[:-1]
+    copy_of = np.empty(len(z), dtype=np.int32)
+    copy_of[order] = np.cumsum(is_new, dtype=np.int32) - np.int32(1)
+    return z[order[is_new]], copy_of
 
 
-def _winning_intervals(z: Values) -> tuple[Values, Values]:
-    """Return the interval [low, high] of the first weight t, second 1 - t, on which each row wins; rows as of `_distinct`.
+def _winning_intervals(z: Values) -> tuple[NDArray[np.int64], Values, Values]:
+    """Return the rows that win, and the interval [low, high] of the first weight t, second 1 - t, on which each does.
 
     t²a + (1-t)²b is smallest where s·a + b is, with s = (t / (1-t))²: the lower hull of the points (a, b).
+    z: rows as of `_distinct`.
     """
-    a, b = np.ascontiguousarray((z**2).T)
-    hull = _lower_hull(a, b)
-    low, high = np.zeros(len(z)), np.zeros(len(z))
-    corners = np.array(hull)
-    s = (b[corners[:-1]] - b[corners[1:]]) / (a[corners[1:]] - a[corners[:-1]])
+    # a corner of the hull of all is one of its block, which takes less memory
+    corners = np.concatenate([start + _lower_hull(*(z[start : start + _BLOCK] ** 2).T) for start in range(0, len(z), _BLOCK)])
+    corners = corners[_lower_hull(*(z[corners] ** 2).T)]
+    a, b = (z[corners] ** 2).T
+    s = (b[:-1] - b[1:]) / (a[1:] - a[:-1])
     t = np.sqrt(s) / (1 + np.sqrt(s))
     # the smallest a wins where the first weight is large
-    high[corners], low[corners] = np.concatenate([[1.0], t]), np.concatenate([t, [0.0]])
-    return low, high
+    low, high = np.concatenate([t, [0.0]]), np.concatenate([[1.0], t])
+    wins = high > low
+    return corners[wins], low[wins], high[wins]
 
 
-def _lower_hull(a: Values, b: Values) -> list[int]:
+def _lower_hull(a: Values, b: Values) -> NDArray[np.int64]:
     """Return the corners of the lower left hull of the points (a, b), in order of a."""
     order = np.lexsort((b, a))
     falling = b[order]
     # the others are never better than a row that is at least as good in the first column
     falls = np.concatenate([[True], falling[1:] < np.minimum.accumulate(falling)[:-1]])
-    x, y = a.data, b.data  # Python floats, one by one, as lists would take four times the memory
-    hull: list[int] = []
+    x, y = a.copy().data, b.copy().data  # Python floats, one by one, as lists would take four times the memory
+    del falling
+    hull = array("q")
     for k in order[falls].data:
         while len(hull) > 1:
             i, j = hull[-2], hull[-1]
@@ -99,28 +126,28 @@ def _lower_hull(a: Values, b: Values) -> list[int]:
                 break
             hull.pop()
         hull.append(k)
-    return hull
+    return np.frombuffer(hull, dtype=np.int64)
 
 
-def _sampled(z: Values, rng: np.random.Generator) -> tuple[Values, Values]:
-    squares = (z**2).T
+def _sampled(z: Values, rng: np.random.Generator) -> tuple[NDArray[np.int64], Values, Values]:
+    """Return the rows that win, their shares [k], and a weighting [k, d] of each."""
     weights = rng.dirichlet(np.ones(z.shape[1]), SAMPLES) ** 2
     smallest, winner = np.full(SAMPLES, np.inf), np.zeros(SAMPLES, dtype=np.int64)
     # blocks of draws times blocks of rows, so that the products fit into the second-level cache
     for first in range(0, len(z), _ROWS):
+        squares = (z[first : first + _ROWS] ** 2).T
         for draw in range(0, SAMPLES, _DRAWS):
             block = slice(draw, draw + _DRAWS)
-            distance = weights[block] @ squares[:, first : first + _ROWS]
+            distance = weights[block] @ squares
             nearest_here = distance.argmin(axis=1)
             value = distance[np.arange(len(distance)), nearest_here]
             better = value < smallest[block]
             smallest[block][better], winner[block][better] = value[better], first + nearest_here[better]
-    wins = np.bincount(winner, minlength=len(z))
-    inside = np.stack([np.bincount(winner, weights=column, minlength=len(z)) for column in weights.T], axis=1)
+    winners, winner, wins = np.unique(winner, return_inverse=True, return_counts=True)
+    inside = np.stack([np.bincount(winner, weights=column) for column in weights.T], axis=1)
     # The set of *squared* weights under which a row wins is convex, so their mean lies inside it.
-    with np.errstate(invalid="ignore"):
-        weightings = np.sqrt(inside / wins[:, None])
-    return wins / SAMPLES, weightings / weightings.sum(axis=1, keepdims=True)
+    weightings = np.sqrt(inside / wins[:, None])
+    return winners, wins / SAMPLES, weightings / weightings.sum(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)

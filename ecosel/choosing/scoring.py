@@ -102,12 +102,18 @@ class Rule:
         return weights
 
 
+# Rows whose distances are computed at once, so that what lies between takes little memory.
+_AT_ONCE = 1 << 15
+
+
 def distances(deviations: Values, weights: Values, /) -> Values:
     """Return the weighted Euclidean norm [n] of deviations [n, d], (x - ideal) / scale, without overflow."""
-    weighted = np.abs(deviations * weights)
-    largest = weighted.max(axis=1, initial=0.0)
-    safe = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
-    norms: Values = largest * np.sqrt(np.sum((weighted / safe[:, None]) ** 2, axis=1))
+    norms = np.empty(len(deviations))
+    for start in range(0, len(norms), _AT_ONCE):
+        weighted = np.abs(deviations[start : start + _AT_ONCE] * weights)
+        largest = weighted.max(axis=1, initial=0.0)
+        safe = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+        norms[start : start + _AT_ONCE] = largest * np.sqrt(np.sum((weighted / safe[:, None]) ** 2, axis=1))
     return norms
 
 

@@ -71,6 +71,8 @@ def eliminate(columns: list[Costs], /, *, everywhere: bool = False) -> tuple[NDA
                 for value, column in zip(pivot[1:], block[1:], strict=True):
                     worse &= (column > value) if everywhere else (column >= value)
                 mine |= worse
+        if not beaten.any():
+            break
         keep = np.flatnonzero(~beaten)
         rows = keep if rows is None else rows[keep]
         columns = [column[keep] for column in columns]

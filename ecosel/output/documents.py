@@ -150,7 +150,7 @@ def _picks(selection: Chosen, group: Group, choice: Choice) -> pl.DataFrame:
     near = {f"nearest:{k}": (row,) for k, row in enumerate(choice.nearest, start=1)} if choice.top > 1 else {}
     roles = {**choice.picks, **near}
     rows = np.array([row for rows in roles.values() for row in rows], np.int64)
-    at = np.searchsorted(np.array(choice.front), rows)
+    at = np.searchsorted(choice.front.array, rows)
     members = [(None, None)] * len(rows) if choice.resampling is None else [choice.resampling.of(row) for row in rows.tolist()]
     measured = {o.column: [None] * len(rows) for o in selection.objectives}
     measured |= dict(zip(named, choice.values[at].T.tolist(), strict=True))

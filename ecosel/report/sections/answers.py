@@ -30,7 +30,7 @@ class Pick:
 
     title: str
     """The objectives, in words."""
-    rows: tuple[int, ...]
+    rows: Sequence[int]
     letter: str
     name: str
     numbers: tuple[Number, ...]

@@ -57,7 +57,7 @@ def heat_rows(view: GroupView, panel: Panel, *, zoom: bool, log: bool) -> pl.Dat
 def error_rows(view: GroupView, panel: Panel) -> pl.DataFrame:
     """Return a line for each 95 % interval of a model on the front; none if there are too many, or no errors."""
     x, y = (field(view, a.objective.column) for a in (panel.x, panel.y))
-    rows = view.models.filter(pl.col(ROW).is_in(pl.Series(panel.choice.front).implode()))
+    rows = view.models.filter(pl.col(ROW).is_in(pl.Series(panel.choice.front.array).implode()))
     columns: dict[str, list[float]] = {f"v{x}": [], "x2": [], f"v{y}": [], "y2": []}
     if rows.height <= _MOST_ERRORS:
         at = {k: rows[view.objectives[k].column].cast(pl.Float64).to_numpy() for k in (x, y)}

@@ -171,7 +171,7 @@ def group_views(selection: Selection, /, rows: pl.DataFrame | None = None) -> tu
 
 
 def _shipped_front(choice: Choice) -> Rows:
-    rows = np.array(choice.front, dtype=np.int64)
+    rows = choice.front.array
     if len(rows) <= _LARGEST_FRONT:
         return rows
     # exact for two objectives; for more, the winners under the sampled weightings

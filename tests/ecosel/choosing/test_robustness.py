@@ -38,6 +38,17 @@ def test_two_mirrored_rows_share_the_weightings_equally() -> None:
     assert win_shares(np.array([[0.2, 0.8], [0.8, 0.2]]), seed=0).shares == pytest.approx([0.5, 0.5])
 
 
+def test_shares_of_many_rows_are_found_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    angles = np.random.default_rng(0).uniform(0, np.pi / 2, 300)
+    z = np.column_stack([np.cos(angles), np.sin(angles)]) ** np.linspace(0.4, 1.8, 300)[:, None]
+    at_once = win_shares(z, seed=0)
+    monkeypatch.setattr("ecosel.choosing.robustness._BLOCK", 7)
+    in_blocks = win_shares(z, seed=0)
+    assert (at_once.shares == in_blocks.shares).all()
+    assert np.array_equal(at_once.weightings, in_blocks.weightings, equal_nan=True)
+    assert 2 < len(at_once.winners) < 300
+
+
 def test_a_row_above_the_hull_never_wins() -> None:
     # (0.75, 0.75) is nondominated; its squares lie above the line between (0, 1) and (1, 0)
     result = win_shares(np.array([[0.0, 1.0], [1.0, 0.0], [0.75, 0.75]]), seed=0)
