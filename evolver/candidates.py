@@ -120,7 +120,7 @@ def candidate(path: Path, candidate_id: str) -> Candidate:
         with foreign(path) as database:
             row = database.execute("SELECT * FROM archive WHERE candidate_id = ?", (candidate_id,)).fetchone()
             settings = json.loads(database.execute("SELECT settings FROM run").fetchone()[0])
-    except (sqlite3.Error, TypeError, ValueError) as error:
+    except (sqlite3.Error, TypeError, ValueError, RecursionError) as error:
         raise EvolverError(f"{path}: not an archive of `ecosel evolve` ({error})") from None
     if row is None or row["genome"] is None:
         raise EvolverError(f"{path}: has no candidate {candidate_id}; its column candidate_id lists its candidates")

@@ -8,6 +8,8 @@ _LZMA = getattr(zipfile, "lzma", None)  # Python can be built without it
 DAMAGED_ZIP = (
     zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, *((_LZMA.LZMAError,) if _LZMA else ()),
 )  # fmt: skip
+# bzip2 and LZMA unpack a whole member at once, however large it is
+BOUNDED_ZIP = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class ProfilerError(Exception):

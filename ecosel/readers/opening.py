@@ -34,7 +34,7 @@ from ecosel.readers.tools.folders import open_folder
 from ecosel.readers.tools.wandb import spread_dicts
 
 # Larger JSON is read record by record, if it consists of records.
-_LARGE = 8_000_000
+_LARGE = 2_000_000
 # polars panics (which is not an Exception in Python) on some damaged Parquet and Arrow files
 _RAISED = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
@@ -244,7 +244,7 @@ def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, pac
         tabs = with_tabs(whole)
         source, text = tabs.encode(), tabs[: len(sample)]
     archive = open_delimited(name, source, text, decimal=asked.decimal, bounds=asked.bounds)
-    return spread_dicts(archive) if "{" in text else archive
+    return spread_dicts(archive, bounds=asked.bounds, size=size_of(source)) if "{" in text else archive
 
 
 def _head(source: Path | bytes, size: int = SAMPLE_BYTES) -> bytes:

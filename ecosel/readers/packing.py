@@ -53,7 +53,7 @@ class _Watched(io.RawIOBase):
     """A compressed file whose parts, which begin with the same bytes, are counted."""
 
     def __init__(self, file: BinaryIO, magic: bytes) -> None:
-        self._file, self._magic, self._parts = file, magic, 0
+        self._file, self._magic, self._parts, self._zeros = file, magic, 0, 0
 
     def readable(self) -> bool:
         return True
@@ -63,6 +63,9 @@ class _Watched(io.RawIOBase):
         self._parts += piece.count(self._magic)
         if self._parts > _MOST_PARTS:
             raise OSError(f"it consists of more than {_MOST_PARTS:,} compressed parts; unpack it first")
+        self._zeros = 0 if piece.strip(b"\0") else self._zeros + len(piece)
+        if self._zeros > _CHUNK:  # which some formats allow behind a part
+            raise OSError("it consists of zeros after some place; unpack it first")
         buffer[: len(piece)] = piece
         return len(piece)
 

@@ -23,7 +23,7 @@ ROW = f"{RESERVED}row"
 # Number of characters of a name that take as much memory as a value.
 _NAME = 32
 # Rows in which columns of numbers are looked for.
-_LOOKED_AT = 60
+LOOKED_AT = 60
 
 
 @dataclass(frozen=True)
@@ -117,26 +117,29 @@ def refuse_twice(path: str, wanted: Sequence[str], header: Sequence[str], /) -> 
         raise ArchiveError(f"{path}: column {again!r} appears more than once in the header; rename one of them")
 
 
-def from_rows(path: str, rows: Sequence[Sequence[Any]], /, *, bounds: Bounds, size: int, remarks: Sequence[str] = ()) -> Archive:
+def from_rows(path: str, rows: Sequence[Sequence[Any]], /, *, bounds: Bounds, remarks: Sequence[str] = ()) -> Archive:
     """Return the rows of a sheet or a table as an archive; the first row names the columns."""
     bounds.check_columns(path, len(rows[0]))
-    heading = heading_of([as_header(cell) for cell in rows[0]], [[as_header(c) for c in row] for row in rows[1:_LOOKED_AT]])
+    heading = heading_of([as_header(cell) for cell in rows[0]], [[as_header(c) for c in row] for row in rows[1 : 1 + LOOKED_AT]])
     columns = distinct(heading.names)
-    units = [heading.units.get(name, "") for name in heading.names]
-    records = [
-        {name: with_unit(cell, unit) if unit else cell for name, cell, unit in zip(columns, row, units, strict=False)}
-        for row in rows[heading.rows :]
-    ]
-    said = (*remarks, *filter(None, [heading.remark]))
-    archive = from_records(path, records, bounds=bounds, size=size, columns=columns, remarks=said)
+    bounds.check_rows(path, len(rows))
 
-    def load(wanted: Sequence[str], labels: Sequence[str]) -> pl.DataFrame:
+    def cells(name: str) -> list[Any]:
+        place, unit = columns.index(name), heading.units.get(name, "")
+        found = [row[place] if place < len(row) else None for row in rows[heading.rows :]]
+        return [with_unit(cell, unit) for cell in found] if unit else found
+
+    def load(wanted: Sequence[str], _: Sequence[str]) -> pl.DataFrame:
         refuse_twice(path, wanted, heading.names)
-        return archive.load(wanted, labels)
+        with one_line_halves(path):
+            return pl.DataFrame([column_of(name, cells(name)) for name in wanted])
 
-    # only the first of the columns without a name can be the index of a frame
-    named = tuple(name for k, name in enumerate(columns) if (name or k == 0) and not name.startswith("_duplicated_"))
-    return replace(archive, columns=named, load=load)
+    return Archive(path, named(columns), load, remarks=(*remarks, *filter(None, [heading.remark])))
+
+
+def named(columns: Sequence[str], /) -> tuple[str, ...]:
+    """Return the names of a table's columns: only the first of those without a name can be the index of a frame."""
+    return tuple(name for k, name in enumerate(columns) if (name or k == 0) and not name.startswith("_duplicated_"))
 
 
 def as_header(cell: Any) -> str:

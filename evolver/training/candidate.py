@@ -97,7 +97,7 @@ def from_manifest(path: str | Path) -> nn.Module:
     except FileNotFoundError:
         named = '--factory-args \'{"manifest": "run-22.json"}\''
         raise EvolverError(f"{path}: no such manifest; `ecosel evolve --final` saves it beside the weights; or {named}") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise EvolverError(f"{path}: not a manifest of `ecosel evolve --final` ({type(error).__name__}: {error})") from None
     return network
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profilers.datasets.decoding import ImageSource
-from profilers.errors import DAMAGED_ZIP, DataError
+from profilers.errors import BOUNDED_ZIP, DAMAGED_ZIP, DataError
 
 _DAMAGED = (*DAMAGED_ZIP, OSError, ValueError, MemoryError, OverflowError)  # the others are NumPy's
 _IMAGES, _LABELS = ("images", "x", "inputs", "data", "imgs"), ("labels", "y", "targets", "target", "label")
@@ -43,7 +43,10 @@ def of_npz(file: Path) -> dict[str, ImageSource]:
 
 def _check_size(file: Path) -> None:
     with zipfile.ZipFile(file) as members:
+        odd = [member.filename for member in members.infolist() if member.compress_type not in BOUNDED_ZIP]
         unpacked = sum(member.file_size for member in members.infolist())  # never more than this is read of one
+    if odd:
+        raise DataError(f"{file}: {odd[0][:80]!r} is packed in a way that NumPy does not write; use np.savez_compressed")
     if unpacked > max(_MOST_BYTES, _MOST_TIMES * file.stat().st_size):
         raise DataError(
             f"{file} unpacks to {unpacked:,} bytes, more than {_MOST_TIMES} times its size; save it with less compression"

@@ -158,7 +158,7 @@ def _class_names(metadata: dict[str, str], label: str) -> tuple[str, ...] | None
     try:
         names = json.loads(metadata["huggingface"])["info"]["features"][label]["names"]
         return tuple(str(name) for name in names)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
 
 

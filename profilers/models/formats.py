@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from profilers.errors import DAMAGED_ZIP, ModelError
+from profilers.errors import BOUNDED_ZIP, DAMAGED_ZIP, ModelError
 
 Format = Literal[
     "torchscript", "export", "aotinductor", "state_dict", "safetensors", "pickle", "genome", "onnx", "pretrained", "factory"
@@ -23,6 +23,8 @@ _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 # A file that unpacks to more bytes than this, and to more than this many times its size, is a bomb.
 _MOST_BYTES, _MOST_TIMES = 1 << 30, 200
 _LEGACY_PREAMBLE = 3
+# Steps of a pickle: a checkpoint needs about five for each tensor and each number beside them.
+_MOST_OPCODES = 5_000_000
 # A pickle with only these names may be plain weights; torch's restricted unpickler has the last word.
 _PLAIN = {"torch", "torch._utils", "torch._tensor", "torch.storage", "torch.serialization", "torch.nn.parameter"}
 _PLAIN_NAMES = {"collections.OrderedDict", "collections.Counter", "_codecs.encode"} | {
@@ -133,7 +135,7 @@ def _of_zip(path: Path, file: IO[bytes]) -> Recognised:
             if "data.pkl" in inner:
                 member = next(name for name in names if name.partition("/")[2] == "data.pkl")
                 with archive.open(member) as pickled:
-                    return _classified(_globals(pickled))
+                    return _classified(_globals(path, pickled))
     except DAMAGED_ZIP as error:
         raise _cut_short(path) from error
     kind = "NumPy arrays (.npz)" if names and all(name.endswith(".npy") for name in names) else "a ZIP archive without a model"
@@ -144,6 +146,8 @@ def _of_zip(path: Path, file: IO[bytes]) -> Recognised:
 
 def _check_unpacked(path: Path, archive: zipfile.ZipFile) -> None:
     """Refuse a bomb before anything is unpacked: PyTorch stores its members uncompressed."""
+    if odd := next((member for member in archive.infolist() if member.compress_type not in BOUNDED_ZIP), None):
+        raise ModelError(f"{path}: {odd.filename[:80]!r} in it is packed in a way that PyTorch does not read; {_WEIGHTS}")
     packed, unpacked = path.stat().st_size, sum(member.file_size for member in archive.infolist())
     if unpacked > max(_MOST_BYTES, _MOST_TIMES * packed):
         raise ModelError(
@@ -162,8 +166,8 @@ def _of_pickle(path: Path, file: IO[bytes], *, legacy: bool) -> Recognised:
     names: set[str] = set()
     try:
         for _ in range(_LEGACY_PREAMBLE if legacy else 0):
-            _globals(file)
-        _globals(file, names)
+            _globals(path, file)
+        _globals(path, file, names)
     except EOFError as error:
         if legacy:
             raise _cut_short(path) from error
@@ -178,12 +182,16 @@ def _classified(names: set[str]) -> Recognised:
     return Recognised("pickle" if foreign else "state_dict", foreign)
 
 
-def _globals(file: IO[bytes], found: set[str] | None = None) -> set[str]:
+def _globals(path: Path, file: IO[bytes], found: set[str] | None = None) -> set[str]:
     """Add every class and function that one pickle names, "module.name": its opcodes are read, not run."""
     found = set() if found is None else found
     strings: list[str] = []
     try:
-        for opcode, argument, _ in pickletools.genops(file):
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+            if number > _MOST_OPCODES:
+                raise ModelError(
+                    f"{path}: its pickle has more than {_MOST_OPCODES:,} steps, which no saved model needs; {_WEIGHTS}"
+                )
             if opcode.name in ("GLOBAL", "INST"):
                 found.add(str(argument).replace(" ", ".", 1))
             elif opcode.name == "STACK_GLOBAL":

@@ -75,7 +75,7 @@ def _options(owner: object, make: Any, *, trust: bool) -> dict[str, object]:
 def _transformers_class(folder: Path) -> object:
     try:
         named = json.loads((folder / "config.json").read_text())["architectures"][0]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         raise ModelError(f"{folder} does not state its class; give --factory, such as transformers:AutoModel") from None
     try:
         import transformers

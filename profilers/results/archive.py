@@ -172,7 +172,7 @@ def _lines(content: bytes, path: Path) -> list[dict[str, Any]]:
         lines.pop()
     try:
         rows = [json.loads(line) for line in lines]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProfilerError(f"{path} is not NDJSON ({error}); name another file for the archive") from None
     if not all(isinstance(row, dict) for row in rows):
         raise ProfilerError(f"{path} is not NDJSON (one record per line); name another file for the archive")
@@ -182,7 +182,7 @@ def _lines(content: bytes, path: Path) -> list[dict[str, Any]]:
 def _is_record(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

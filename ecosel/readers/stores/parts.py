@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from ecosel.readers.bounds import Bounds, size_of
+from ecosel.readers.stores.zipped import BOUNDED
 
 # A sheet of numbers unpacks to 5 to 30 times its size, and is slower to read than other tables.
 _TIMES = 40
@@ -34,6 +35,8 @@ def check_parts(path: str, source: Path | bytes, bounds: Bounds) -> None:
         for part in sorted(parts.infolist(), key=lambda part: "sharedstrings" not in part.filename.lower()):
             if part.filename.endswith("/"):
                 continue
+            if part.compress_type not in BOUNDED:
+                raise zipfile.BadZipFile(f"its part {part.filename[:80]} is packed by bzip2 or LZMA, which no workbook is")
             part.file_size = sys.maxsize  # count the actual size, not the declared one
             sheet = _Sheet(lengths)
             with parts.open(part) as file:

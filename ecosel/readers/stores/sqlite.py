@@ -45,7 +45,7 @@ def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: st
                 raise
             upgrade = f"optuna storage upgrade --storage sqlite:///{path}, or mlflow db upgrade sqlite:///{path}"
             raise ArchiveError(f"{path} is from an older version ({error}); upgrade a copy of it first: {upgrade}") from error
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise ArchiveError(f"{path}: the tables of the study are inconsistent ({type(error).__name__}: {error})") from error
         if study is not None:
             raise ArchiveError(f"{path} is neither an Optuna nor an MLflow database; --study does not apply")

@@ -42,7 +42,7 @@ def open_workbook(path: str, source: Path | bytes, *, table: str | None, bounds:
     beside = [f"reading sheet {name!r}; others: {listed(others)}"] if table is None and others else []
     if not filled:
         raise ArchiveError(f"{path}: sheet {name!r} is empty{f'; others: {listed(others)}' if others else ''}")
-    return from_rows(path, filled, bounds=bounds, size=size_of(source), remarks=beside)
+    return from_rows(path, filled, bounds=bounds, remarks=beside)
 
 
 def _spread(rows: list[list[Any]], merged: Iterable[Any], start: tuple[int, int]) -> None:

@@ -12,6 +12,8 @@ from ecosel.readers.bounds import Bounds, size_of
 from ecosel.readers.kinds import BY_SUFFIX
 from ecosel.readers.table import listed
 
+# bzip2 and LZMA unpack a whole member at once, however large it is.
+BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # Largest ratio to which the text of a table packs; a small file may also unpack to a tenth of the largest size read.
 _TIMES = 200
 
@@ -22,6 +24,8 @@ def unzipped(path: str, source: Path | bytes, *, table: str | None, bounds: Boun
         with zipfile.ZipFile(source if isinstance(source, Path) else io.BytesIO(source)) as parts:
             files = [p for p in parts.namelist() if not p.endswith("/") and not p.startswith("__MACOSX/")]
             member = _chosen(path, files, table)
+            if parts.getinfo(member).compress_type not in BOUNDED:
+                raise ArchiveError(f"{path}: {member} is packed by bzip2 or LZMA; unpack it first")
             most = max(bounds.max_size // 10, _TIMES * size_of(source))
             with parts.open(member) as file:
                 content = file.read(most + 1)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import polars as pl
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.bounds import Bounds
-from ecosel.readers.table import Archive, from_rows
+from ecosel.readers.cells.headings import heading_of, with_unit
+from ecosel.readers.table import LOOKED_AT, Archive, distinct, named, refuse_twice
 
 _RULE = re.compile(r"(?=[ =-]*?(--|==))[ =-]*+|\[\d+ rows x \d+ columns\]")
 _NUMBER = re.compile(r"[+-]?[\d.,]*\d\S*")
-
-
+# Rows of a table that are split into cells at once.
+_AT_ONCE = 20_000
 # the line under the header, | --- | :---: |, also as terminals show it, +-----+-----+
 _BARS = re.compile(r"^[ \t]*+[|+]?[ \t]*+:?[-=]{2,}+:?[ \t]*+([|+][ \t]*+:?[-=]{2,}+:?[ \t]*+)++[|+]?[ \t]*+$")
 # of bounded length, as otherwise each opening sign without an end would be searched for through the whole cell
@@ -19,6 +26,7 @@ _MARKUP = (
     (re.compile(r"!?\[([^\[\]]{0,300})\]\([^()]{0,2000}\)"), r"\1"), (re.compile(r"(\*\*|__|~~|`)(.{1,100}?)\1"), r"\2"),
     (re.compile(r"(?<!\w)([*_])(?=\S)(.{1,100}?)(?<=\S)\1(?!\w)"), r"\2"), (re.compile(r"<br\s*/?>|&nbsp;"), " "),
 )  # fmt: skip
+_SIGNS = re.compile(r"[\\\[*_~`<&]")
 
 
 def is_aligned(path: str, sample: str, /, *, is_whole: bool) -> bool:
@@ -43,10 +51,24 @@ def is_aligned(path: str, sample: str, /, *, is_whole: bool) -> bool:
 
 
 def with_tabs(text: str, /) -> str:
-    rows = [line.split() for line in text.splitlines() if _is_row(line)]
-    if len(rows[0]) < len(rows[1]):
-        rows[0].insert(0, "")
-    return "\n".join("\t".join(row) for row in rows) + "\n"
+    tabs, number, header = io.StringIO(), 0, list[str]()
+    for line in _lines(text):
+        if not _is_row(line):
+            continue
+        cells, number = line.split(), number + 1
+        if number == 1:
+            header = cells
+            continue
+        if number == 2:
+            tabs.write("\t".join(header if len(header) == len(cells) else ["", *header]) + "\n")
+        tabs.write("\t".join(cells) + "\n")
+    return tabs.getvalue()
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text one by one, as a list of short ones would take 20 times its memory."""
+    for line in io.StringIO(text, newline=None):
+        yield line.removesuffix("\n")
 
 
 def _is_row(line: str) -> bool:
@@ -60,31 +82,90 @@ def is_markdown(sample: str, /) -> bool:
 
 def open_markdown(path: str, text: str, *, bounds: Bounds) -> Archive:
     """Read the first table; emphasis, code and links in its cells are reduced to their text."""
-    lines = text.splitlines()
-    rule = next((k for k, line in enumerate(lines) if _BARS.match(line) and k and "|" in lines[k - 1]), None)
-    if rule is None:
-        raise ArchiveError(f"{path}: a Markdown table needs a line of names above its line of dashes")
-    rows: list[list[str | None]] = [list(_cells(lines[rule - 1]))]
-    end = rule + 1
-    while end < len(lines) and ("|" in lines[end] or _BARS.match(lines[end])):
-        line, end = lines[end], end + 1
-        if _BARS.match(line):
-            continue
-        cells = _cells(line)
-        if len(cells) != len(rows[0]):
-            raise ArchiveError(
-                f"{path}: row {len(rows) - 1} has {len(cells)} cells, but the header has {len(rows[0])}; correct the row"
-            )
-        rows.append([cell or None for cell in cells])
-    others = sum(1 for k in range(end, len(lines)) if _BARS.match(lines[k]) and "|" in lines[k - 1])
-    remarks = [f"reading the first of {others + 1} tables in the file"] if others else []
-    return from_rows(path, rows, bounds=bounds, size=len(text), remarks=remarks)
+    table = _Markdown(path, text)
+    header = table.header()
+    bounds.check_columns(path, _width(header))
+    names, shown, count = _cells(header), list[list[str]](), 0
+    for cells in table.rows(_width(header)):
+        count += 1
+        if len(shown) < LOOKED_AT:
+            shown.append(cells)
+    bounds.check_rows(path, count)
+    heading = heading_of(names, shown)
+    columns = distinct(heading.names)
+
+    def load(wanted: Sequence[str], _: Sequence[str]) -> pl.DataFrame:
+        refuse_twice(path, wanted, heading.names)
+        places = [(name, columns.index(name), heading.units.get(name, "")) for name in wanted]
+        below = islice(table.rows(len(names)), heading.rows - 1, None)
+        parts = [_frame([])] if not places else []
+        while some := list(islice(below, _AT_ONCE)):
+            parts.append(_frame([(name, [row[k] for row in some], unit) for name, k, unit in places]))
+        return pl.concat(parts or [_frame([(name, [], unit) for name, _, unit in places])])
+
+    remarks = [f"reading the first of {table.others + 1} tables in the file"] if table.others else []
+    return Archive(path, named(columns), load, remarks=(*remarks, *filter(None, [heading.remark])))
+
+
+def _frame(columns: list[tuple[str, list[str], str]]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [pl.Series(name, [with_unit(cell, unit) if unit else cell for cell in (cell or None for cell in cells)], dtype=pl.String)
+         for name, cells, unit in columns]
+    )  # fmt: skip
+
+
+@dataclass
+class _Markdown:
+    """The first table of a Markdown text, whose rows are split anew each time."""
+
+    path: str
+    text: str
+    others: int = 0
+    """Number of further tables, known once all rows were seen."""
+
+    def header(self) -> str:
+        before = ""
+        for line in _lines(self.text):
+            if "|" in before and _BARS.match(line):
+                return before
+            before = line
+        raise ArchiveError(f"{self.path}: a Markdown table needs a line of names above its line of dashes")
+
+    def rows(self, width: int) -> Iterator[list[str]]:
+        before, place, number = "", "above", 0
+        self.others = 0
+        for line in _lines(self.text):
+            is_rule = bool(_BARS.match(line))
+            if place == "above":
+                place = "in" if is_rule and "|" in before else place
+            elif place == "in" and ("|" in line or is_rule):
+                if not is_rule:
+                    if (found := _width(line)) != width:
+                        words = f"row {number} has {found} cells, but the header has {width}; correct the row"
+                        raise ArchiveError(f"{self.path}: {words}")
+                    number += 1
+                    yield _cells(line)
+            else:
+                place = "below"
+                self.others += is_rule and "|" in before
+            before = line
+
+
+def _width(line: str) -> int:
+    line = _inner(line)
+    return line.count("|") - line.count("\\|") + 1
+
+
+def _inner(line: str) -> str:
+    line = line.strip()
+    line = line[1:] if line.startswith("|") else line
+    return line[:-1] if line.endswith("|") and not line.endswith("\\|") else line
 
 
 def _cells(line: str) -> list[str]:
-    line = line.strip()
-    line = line[1:] if line.startswith("|") else line
-    line = line[:-1] if line.endswith("|") and not line.endswith("\\|") else line
+    line = _inner(line)
+    if not _SIGNS.search(line):
+        return [cell.strip() for cell in line.split("|")]
     return [_plain(cell.replace("\\|", "|")) for cell in re.split(r"(?<!\\)\|", line)]
 
 

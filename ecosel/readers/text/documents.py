@@ -31,7 +31,7 @@ def open_json(
     if isinstance(records, list) and is_journal(records):
         try:
             return read_journal(path, records, study, bounds=bounds, size=len(text))
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ArchiveError(f"{path}: the operations of the journal are inconsistent ({error})") from error
     return from_records(path, map(unpacked_texts, records), bounds=bounds, size=len(text), separator=".")
 

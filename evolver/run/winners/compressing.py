@@ -38,7 +38,7 @@ def _held(path: Path) -> Iterator[dict[str, Any]]:
     try:
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         yield from (json.loads(line) for line in lines)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EvolverError(f"{path} cannot be read ({error}); move it away") from error
 
 

@@ -95,7 +95,7 @@ def read_trace(path: Path, /) -> tuple[PowerTrace, dict[str, Any]]:
         header = json.loads(beside["ecosel"]) if "ecosel" in beside else None
     except FileNotFoundError:
         raise ProfilerError(f"{path} does not exist") from None
-    except (UnreadableParquet, OSError, ValueError) as error:
+    except (UnreadableParquet, OSError, ValueError, RecursionError) as error:
         raise ProfilerError(f"{path} is not a trace written by ecosel: {error}") from None
     if not isinstance(header, dict) or not {*COLUMNS, "edge", "slowdowns"} <= set(frame.columns):
         raise ProfilerError(f"{path} is not a trace written by ecosel (--trace FILE writes one)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from profilers.errors import ModelError
@@ -55,17 +55,25 @@ def _is_module(value: object) -> bool:
     return isinstance(value, torch.nn.Module)
 
 
-def _entries(content: object, wanted: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:
-    """Yield (path, value) of matching entries, the outermost first; "" is the content itself."""
+def _entries(
+    content: object, wanted: Callable[[object], bool], path: str = "", depth: int = 0, seen: set[tuple[int, int]] | None = None
+) -> Iterator[tuple[str, object]]:
+    """Yield (path, value) of matching entries, the outermost first; "" is the content itself.
+
+    An entry that a pickle names many times is looked at once for each depth.
+    """
     import torch
 
-    assert callable(wanted)
+    seen = set() if seen is None else seen
+    if (id(content), depth) in seen:
+        return
+    seen.add((id(content), depth))
     if wanted(content):
         yield path, content
     if depth < _DEEPEST and isinstance(content, Mapping) and not isinstance(content, torch.nn.Module):
         for name, value in content.items():
             if isinstance(name, str) and not isinstance(value, torch.Tensor):
-                yield from _entries(value, wanted, f"{path}.{name}" if path else name, depth + 1)
+                yield from _entries(value, wanted, f"{path}.{name}" if path else name, depth + 1, seen)
 
 
 def _chosen(found: Mapping[str, object], entry: str | None, nothing: str, *, file: object) -> str:

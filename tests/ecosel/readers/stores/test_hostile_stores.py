@@ -136,3 +136,12 @@ def test_duckdb_that_dies_ends_in_one_line(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("ecosel.readers.stores.duckdb._CHILD", child)
     with pytest.raises(ArchiveError, match="DuckDB ended by SIGABRT: the file is damaged, or needs too much memory"):
         open_archive([str(tmp_path / "m.duckdb")])
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_that_can_only_be_unpacked_whole_is_refused(method: int, tmp_path: Path) -> None:
+    for name, member in (("a.zip", "t.csv"), ("a.xlsx", "[Content_Types].xml")):
+        with zipfile.ZipFile(tmp_path / name, "w", method) as archive:
+            archive.writestr(member, bytes(10_000_000))
+        with pytest.raises(ArchiveError, match="is packed by bzip2 or LZMA"):
+            open_archive([str(tmp_path / name)])

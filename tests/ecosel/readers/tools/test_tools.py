@@ -15,6 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from ecosel.errors import ArchiveError
 from ecosel.readers import open_archive
+from ecosel.readers.bounds import Bounds
 from ecosel.readers.table import ROW, Archive
 from tests.ecosel.readers.test_formats import MODELS, OBJECTIVES, picks, selected
 
@@ -236,6 +237,25 @@ def test_codecarbon_and_weights_and_biases_tables_are_read(tmp_path: Path, ecose
     ]  # fmt: skip
     outcome = ecosel("select", tmp_path / "project.csv", "--maximize", "acc", "--minimize", "summary._wandb.runtime")
     assert "did you mean 'summary.acc'" in outcome.err
+
+
+def test_dicts_of_other_names_in_each_row_and_long_literals_are_refused(tmp_path: Path) -> None:
+    for cells, says in (
+        ((f"{{'k{k}': 1}}" for k in range(2000)), "more than 1,000 columns"),
+        (("{'a': (" + "1," * 200 + ")}",), "its cells hold long Python literals"),
+        (("{'a': (" + "1," * 50 + ")}" for _ in range(200)), "its cells hold long Python literals"),
+    ):
+        (tmp_path / "p.csv").write_text("summary,x\n" + "".join(f'"{cell}",1\n' for cell in cells))
+        with pytest.raises(ArchiveError, match=f"{says}.*raise --max-size"):
+            open_archive([str(tmp_path / "p.csv")], bounds=Bounds(10_000_000))
+
+
+def test_texts_in_dicts_of_python_keep_their_words(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("summary,x\n\"{'a': \"\"None's\"\", 'b': 'True nan', 'c': (1, 2), 'd': True}\",1\n")
+    archive = open_archive([str(tmp_path / "p.csv")])
+    assert rows(archive, "summary.a", "summary.b", "summary.c", "summary.d") == [("None's", "True nan", "[1, 2]", True)]
+    (tmp_path / "p.csv").write_text("summary,x\n\"{'a': \"\"None's\"\", 'b': 'True nan'}\",1\n")
+    assert rows(open_archive([str(tmp_path / "p.csv")]), "summary.a", "summary.b") == [("None's", "True nan")]
 
 
 def test_a_dict_in_a_cell_runs_no_code(tmp_path: Path) -> None:
