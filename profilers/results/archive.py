@@ -18,7 +18,9 @@ from profilers.results.inference_profile import FIGURES, InferenceProfile
 
 # Marks such a database for `file` and ecosel, with the layout of its tables; raise that if an older ecosel cannot append.
 _APPLICATION, _LAYOUT = 0x65636F70, 1  # "ecop"
-_WAIT_S = 60.0
+# Longest wait for other writers: before a measurement, and for its rows, which would be lost (with many writers on a slow
+# disk, each may take seconds, and SQLite keeps no queue).
+_WAIT_S, _WAIT_WITH_ROWS_S = 60.0, 600.0
 
 Row = Mapping[str, Any]
 
@@ -106,7 +108,7 @@ def _is_sqlite(path: Path) -> bool:
 
 
 def _append_sqlite(path: Path, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)) as database:
+    with closing(sqlite3.connect(path, timeout=_WAIT_WITH_ROWS_S, isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
             database.execute(f"CREATE TABLE profile ({', '.join(f'{name} {type}' for name, type in _TYPES.items())})")

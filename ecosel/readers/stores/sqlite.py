@@ -19,6 +19,8 @@ from ecosel.readers.tools.optuna import read_optuna
 
 # The application ids of `ecosel evolve` ("ecos") and `ecosel profile` ("ecop"), and the newest layout of their tables.
 _OURS, _LAYOUT = (0x65636F73, 0x65636F70), 1
+# Longest wait for writers: SQLite keeps no queue, and on a slow disk a row takes a second.
+_WAIT_S = 60.0
 
 
 def open_sqlite(path: str, source: Path | bytes, *, table: str | None, study: str | None, bounds: Bounds) -> Archive:
@@ -72,13 +74,14 @@ def _connection(path: str, source: Path | bytes, bounds: Bounds) -> Iterator[sql
         # a write-ahead log cannot come through a pipe; read the database itself
         database.deserialize(source[:18] + b"\1\1" + source[20:])
     else:
-        database = sqlite3.connect(f"file:{quote(str(source.absolute()))}?{_mode(source)}", uri=True, timeout=10)
+        database = sqlite3.connect(f"file:{quote(str(source.absolute()))}?{_mode(source)}", uri=True, timeout=_WAIT_S)
     with closing(database), bounds.one_line_limits(path):
+        database.execute("BEGIN")  # everything is read as of one moment, even while a study runs
+        database.execute("PRAGMA user_version").fetchone()  # waits for writers, which is no fault of a query
         bounds.guard(path, database, size_of(source))
         # a stranger's views may call no function that has a side effect
         database.execute("PRAGMA trusted_schema = OFF")
         database.text_factory = lambda raw: raw.decode("utf-8", "replace")
-        database.execute("BEGIN")  # everything is read as of one moment, even while a study runs
         yield database
 
 

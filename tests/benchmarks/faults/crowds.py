@@ -56,18 +56,18 @@ def descriptors(times: int, only: str) -> None:
 def archive(times: int) -> None:
     """Append rows from many processes while others select from the same archive: none is lost, doubled or refused."""
     with tempfile.TemporaryDirectory() as name:
-        print(_appended_and_selected(Path(name) / "runs.db", times))
+        print(_appended_and_selected(Path(name) / "runs.db", times, at_once=16))
 
 
-def _appended_and_selected(path: Path, times: int, join: Path | None = None) -> str:
+def _appended_and_selected(path: Path, times: int, *, at_once: int, join: Path | None = None) -> str:
     _begin(path, 1)
     appends = [[sys.executable, "-c", APPEND, str(path), str(k)] for k in range(1, times)]
     selects = [[*ECOSEL, "select", str(path), "--maximize", "accuracy", "--minimize", "inference_time_s"]] * (times // 4)
     begin = time.monotonic()
-    runs = _together([*appends, *selects], at_once=16, join=join)
+    runs = _together([*appends, *selects], at_once=at_once, join=join)
     with closing(sqlite3.connect(path)) as database:
         rows, distinct = database.execute("SELECT COUNT(*), COUNT(DISTINCT candidate_id) FROM archive").fetchone()
-    return (f"{len(appends)} processes that append a row and {len(selects)} selects, 16 at once, in {time.monotonic() - begin:.0f} s: "
+    return (f"{len(appends)} processes that append a row and {len(selects)} selects, {at_once} at once, in {time.monotonic() - begin:.0f} s: "
             f"{rows} rows, {distinct} distinct; {_failures(runs)}; files: {sorted(os.listdir(path.parent))}")  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def slow(times: int) -> None:
         folder, outputs = Path(name), Path(name) / "slow"
         inputs(folder)
         parts: dict[str, Callable[[Path], str]] = {
-            "append": lambda join: _appended_and_selected(outputs / "appended.db", times, join),
+            "append": lambda join: _appended_and_selected(outputs / "appended.db", times, at_once=2 * times, join=join),
             "profile": lambda join: _profiled(folder, outputs / "profiled.db", times // 2, at_once=8, join=join),
             "evolve": lambda join: _searched(folder, outputs, join),
         }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -11,6 +13,7 @@ import pytest
 
 from ecosel.errors import ArchiveError
 from ecosel.readers import open_archive
+from ecosel.readers.bounds import Bounds
 from ecosel.readers.table import ROW
 
 
@@ -75,3 +78,18 @@ def test_a_duckdb_table_is_read_and_reaches_no_other_file(tmp_path: Path, monkey
 def test_addresses_get_a_true_sentence(path: str, words: str) -> None:
     with pytest.raises(ArchiveError, match=words):
         open_archive([path])
+
+
+def test_the_time_that_a_query_may_take_begins_once_writers_let_it_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, guarded = tmp_path / "models.db", []
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript("CREATE TABLE models (accuracy); INSERT INTO models VALUES (0.5)")
+
+    def guard(*arguments: object) -> None:
+        with closing(sqlite3.connect(path, timeout=0)) as writer, pytest.raises(sqlite3.OperationalError, match="is locked"):
+            writer.execute("BEGIN EXCLUSIVE")
+        guarded.append(arguments)
+
+    monkeypatch.setattr(Bounds, "guard", guard)
+    assert open_archive([str(path)]).read(["accuracy"])["accuracy"].to_list() == [0.5]
+    assert len(guarded) == 2
