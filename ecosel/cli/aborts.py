@@ -14,7 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-_FATAL = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS)
+_DAMAGED = "the file is damaged, or too large for the memory of this machine"
+_FATAL = {
+    signal.SIGABRT: _DAMAGED,
+    signal.SIGSEGV: _DAMAGED,
+    # a file in memory has lost its disk, such as the index of a search's write-ahead log
+    signal.SIGBUS: "a file in use was cut short, or its disk failed or became read-only",
+}
 _HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
 
 
@@ -66,6 +72,6 @@ def _end(number: int, noise: int | None) -> None:
     signal.alarm(5)  # if this thread is never scheduled again, the process ends all the same
     said = b"" if noise is None else os.pread(noise, 300, 0).split(b"\n")[0]
     reason = said.decode("utf-8", "replace").strip() or signal.Signals(number).name
-    line = f"ecosel: a library aborted ({reason}): the file is damaged, or too large for the memory of this machine\n"
+    line = f"ecosel: a library aborted ({reason}): {_FATAL[signal.Signals(number)]}\n"
     os.write(2 if noise is None else sys.stderr.fileno(), line.encode())
     os._exit(1)

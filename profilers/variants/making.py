@@ -82,11 +82,14 @@ Check = Callable[[Path], Checked]
 
 def make(variant: Variant, material: Material, path: Path, device: ReservedDevice, check: Check, /, *, epochs: int) -> Made:
     """Write one variant to a path. Raises ModelError, leaving no file, if it cannot be made or does not match its name."""
-    with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        file = Path(folder, path.name)
-        written = _written(variant, material, file, device, epochs=epochs if variant.is_trained else 0)
-        made = _verified(written, material, file, check)
-        os.replace(file, path)
+    try:
+        with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            file = Path(folder, path.name)
+            written = _written(variant, material, file, device, epochs=epochs if variant.is_trained else 0)
+            made = _verified(written, material, file, check)
+            os.replace(file, path)
+    except OSError as error:  # the folder is full, gone or read-only
+        raise ModelError(f"{path} cannot be written ({error.strerror or error})") from error
     return replace(made, path=path)
 
 
