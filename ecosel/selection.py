@@ -37,6 +37,7 @@ from ecosel.choosing.cleaning.models import Models, clean
 from ecosel.choosing.cleaning.rows import grouped
 from ecosel.choosing.fronts import choices
 from ecosel.choosing.question import Pick, Question, objectives_of, refuse_all, requirements_of
+from ecosel.choosing.robustness import MOST_REACHING
 from ecosel.choosing.scoring import Rule, Scale
 from ecosel.errors import ArchiveError
 from ecosel.limits import Limit, Within
@@ -123,9 +124,21 @@ def choices_of_groups(models: Models, question: Question, remarks: list[str], /)
     if not groups:
         raise ArchiveError(refused[0])
     remarks += systematic_remarks(models.rows, groups)
+    if models.errors:
+        remarks += without_resampling(groups)
     if question.pick == "knee":
         remarks += without_knee(groups)
     return tuple(groups), refused
+
+
+def without_resampling(groups: Sequence[Group]) -> list[str]:
+    """State for which objectives the measurement errors were too much to resample."""
+    left = [choice for group in groups for choice in group.choices if choice.resampling is None]
+    names = dict.fromkeys(", ".join(o.column for o in choice.objectives) for choice in left)
+    return [
+        f"the measurement errors of {name} are not resampled, as more than {MOST_REACHING:,} models may be on the front"
+        for name in names
+    ]
 
 
 def without_knee(groups: Sequence[Group]) -> list[str]:

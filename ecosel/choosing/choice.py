@@ -61,7 +61,7 @@ class Choice:
     weights: Mapping[str, float]
     wins: WinShares
     resampling: Resampling | None
-    """None if the archive has no measurement errors."""
+    """None if the archive has no measurement errors, or too many models are within theirs of the front."""
     top: int
     answer: RowNumbers
     """Row numbers of the models to choose, ties in row order: the best trade-off, unless another was asked for."""

@@ -201,7 +201,7 @@ def _answer(
 def _resampling(
     some: Sequence[Objective], rows: pl.DataFrame, errors: Sequence[str], *,
     ideal: Values, scales: Values, weights: Values, seed: int,
-) -> Resampling:  # fmt: skip
+) -> Resampling | None:  # fmt: skip
     """Resample the measurements, keeping the ideal and scale of the printed selection."""
     signs = np.array([-1.0 if o.is_quality else 1.0 for o in some])
     values = np.stack([rows[o.column].cast(pl.Float64).to_numpy() for o in some], axis=1)

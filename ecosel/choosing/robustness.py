@@ -22,6 +22,10 @@ RESAMPLES = 1_000
 _DRAWS, _ROWS = 250, 1024
 # Rows whose lower hull is found at once.
 _BLOCK = 1 << 16
+# Of more rows that can reach the front, a hundred resamples would take minutes.
+MOST_REACHING = 100_000
+# Comparisons by which rows that cannot reach the front are left out: a few seconds.
+_COMPARED = 1_000_000_000
 # A resampled measurement lies within this many standard deviations; rows that cannot reach the front so are left out.
 _REACH = 4.5
 # Number of values drawn at once, so that they fit into the second-level cache.
@@ -171,21 +175,23 @@ def resample(
     distance: Callable[[Values], Values],
     seed: int,
     rows: Sequence[int] | None = None,
-) -> Resampling:
+) -> Resampling | None:
     """Resample the measurements and count how often each row is on the front and how often it is picked.
 
     costs [n, d]: smaller is better; below and above [n, d]: standard deviations towards smaller and larger cost (0: known
     exactly). Each side is half a normal distribution, cut at 4.5 standard deviations; objectives and rows are independent.
     distance maps the costs [m, d] of a front to distances [m]; rows [n] are the row numbers. RESAMPLES draws are made, fewer
-    if more than 2,000 rows can reach the front, at least 100.
+    if more than 2,000 rows can reach the front, at least 100; None if more than MOST_REACHING can.
     """
     numbers = np.arange(len(costs)) if rows is None else np.asarray(rows)
     on_front, pick = np.zeros(len(costs)), np.zeros(len(costs))
     # a row whose best is dominated by another row's worst is never on the front
     worst = costs + _REACH * above
     best = costs - _REACH * below
-    hopeless = dominated_by(_columns(worst[nondominated_rows(_columns(worst))]), _columns(best))
+    hopeless = dominated_by(_columns(_some_of(worst[nondominated_rows(_columns(worst))], len(best))), _columns(best))
     reaching = np.flatnonzero(~hopeless)
+    if len(reaching) > MOST_REACHING:
+        return None
     costs, below, above = costs[reaching], below[reaching], above[reaching]
     resamples = max(100, min(RESAMPLES, RESAMPLES * 2_000 // len(reaching)))
     rng = np.random.default_rng(seed)
@@ -200,6 +206,12 @@ def resample(
         pick[reaching] += (are_nearest(far) & front).sum(axis=0)
     seen = np.flatnonzero(on_front)
     return Resampling({int(numbers[k]): (on_front[k] / resamples, pick[k] / resamples) for k in seen}, resamples)
+
+
+def _some_of(front: Values, rows: int) -> Values:
+    """Return the distinct rows of a front; only some if comparing them with so many rows would take long."""
+    distinct = _distinct(front)[0]
+    return distinct[:: -(-len(distinct) * rows // _COMPARED)]
 
 
 def _columns(costs: Values) -> list[Values]:

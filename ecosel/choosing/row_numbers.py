@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,10 @@ class RowNumbers(Sequence[int]):
         return len(self.array)
 
     @overload
-    def __getitem__(self, at: int) -> int: ...
+    def __getitem__(self, at: SupportsIndex) -> int: ...
     @overload
     def __getitem__(self, at: slice) -> RowNumbers: ...
-    def __getitem__(self, at: int | slice) -> int | RowNumbers:
+    def __getitem__(self, at: SupportsIndex | slice) -> int | RowNumbers:
         return RowNumbers(self.array[at]) if isinstance(at, slice) else int(self.array[at])
 
     def __iter__(self) -> Iterator[int]:

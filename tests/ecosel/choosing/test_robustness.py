@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ecosel.choosing.robustness import RESAMPLES, resample, win_shares
+from ecosel.choosing.robustness import RESAMPLES, Resampling, resample, win_shares
 from ecosel.choosing.scoring import distances
 from ecosel.selection import select
 
@@ -94,6 +94,12 @@ def test_the_same_seed_gives_the_same_shares() -> None:
     assert (win_shares(z, seed=5).shares != win_shares(z, seed=6).shares).any()
 
 
+def resampled(costs: np.ndarray, std: np.ndarray, *, seed: int = 0) -> Resampling:
+    result = resample(costs, std, std, distance=nearest_to_zero, seed=seed)
+    assert result is not None
+    return result
+
+
 def nearest_to_zero(costs: np.ndarray) -> np.ndarray:
     return distances(costs, np.ones(costs.shape[1]))
 
@@ -101,23 +107,23 @@ def nearest_to_zero(costs: np.ndarray) -> np.ndarray:
 def test_the_smaller_of_two_normal_measurements_wins_as_often_as_theory_says() -> None:
     # P(X < Y) for X ~ N(1, 0.1), Y ~ N(1.1, 0.1) is Phi(0.1 / (0.1 * sqrt 2)) = 0.7602
     costs, std = np.array([[1.0], [1.1]]), np.full((2, 1), 0.1)
-    result = resample(costs, std, std, distance=nearest_to_zero, seed=0)
+    result = resampled(costs, std)
     assert [result.of(row)[1] for row in (0, 1)] == pytest.approx([0.7602, 0.2398], abs=3 * math.sqrt(0.76 * 0.24 / RESAMPLES))
     assert all(on_front == pick for on_front, pick in result.rows.values())
 
 
 def test_exact_measurements_give_certainty() -> None:
     costs, zero = np.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0]]), np.zeros((3, 2))
-    result = resample(costs, zero, zero, distance=nearest_to_zero, seed=0)
+    result = resampled(costs, zero)
     assert [result.of(row)[0] for row in range(3)] == [1, 1, 0]
 
 
 def test_rows_out_of_reach_change_nothing() -> None:
     # one hundred rows far behind are set aside before the draws, so those of the first two stay the same
     near, far = np.array([[1.0, 2.0], [2.0, 1.0]]), np.full((100, 2), 50.0)
-    alone = resample(near, np.full((2, 2), 0.5), np.full((2, 2), 0.5), distance=nearest_to_zero, seed=3)
+    alone = resampled(near, np.full((2, 2), 0.5), seed=3)
     std = np.full((102, 2), 0.5)
-    together = resample(np.vstack([near, far]), std, std, distance=nearest_to_zero, seed=3)
+    together = resampled(np.vstack([near, far]), std, seed=3)
     assert together.rows == alone.rows
     assert set(together.rows) == {0, 1}
 
@@ -169,4 +175,25 @@ def test_rows_off_the_front_have_their_probability_too() -> None:
 
 def test_many_rows_in_reach_are_resampled_less_often() -> None:
     costs, std = np.random.default_rng(0).random((8_000, 2)), np.full((8_000, 2), 5.0)
-    assert resample(costs, std, std, distance=nearest_to_zero, seed=0).resamples == 250
+    assert resampled(costs, std).resamples == 250
+
+
+def test_too_many_rows_in_reach_are_not_resampled_and_a_remark_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecosel.choosing.robustness.MOST_REACHING", 1)
+    frame = pl.DataFrame({"q": [5.0, 5.0], "c": [1.0, 1.05], "c_std": [0.2, 0.2]})
+    selection = select(frame, {"q": "max", "c": "min"})
+    assert selection.choices[0].resampling is None
+    assert selection.remarks == (
+        "the measurement errors of q, c are not resampled, as more than 100,000 models may be on the front",
+    )
+
+
+def test_rows_out_of_reach_are_found_even_where_only_some_of_the_front_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.linspace(0, 1, 200)
+    costs = np.vstack([np.column_stack([x, 1 - x]), np.full((200, 2), 50.0)])
+    std = np.full((400, 2), 0.001)
+    exact = resampled(costs, std)
+    monkeypatch.setattr("ecosel.choosing.robustness._COMPARED", 4_000)  # ten of the front
+    assert resampled(costs, std).rows == exact.rows
+    many = np.tile(costs[:1], (20_000, 1))  # a table of ties, compared with each other, would take minutes
+    assert len(resampled(np.vstack([many, costs[-3:]]), np.full((20_003, 2), 0.0)).rows) == 20_000
