@@ -72,7 +72,7 @@ def _connection(path: str, source: Path | bytes, bounds: Bounds) -> Iterator[sql
     if isinstance(source, bytes):
         database = sqlite3.connect(":memory:")
         # a write-ahead log cannot come through a pipe; read the database itself
-        database.deserialize(source[:18] + b"\1\1" + source[20:])
+        database.deserialize(source[:18] + source[18:20].replace(b"\2", b"\1") + source[20:])
     else:
         database = sqlite3.connect(f"file:{quote(str(source.absolute()))}?{_mode(source)}", uri=True, timeout=_WAIT_S)
     with closing(database), bounds.one_line_limits(path):
