@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import polars as pl
@@ -27,10 +27,19 @@ _VOCABULARIES = (
     ("terminated", frozenset(("terminated", "error", "running", "pending", "paused"))),  # Ray Tune
     ("completed", frozenset(("completed", "invalid", "failed", "running", "stopped", "idle", "abandoned", "early_stopped",
                              "staged", "candidate"))),  # KerasTuner, Ax
+    ("completed", frozenset(("completed", "error", "terminated", "running", "pending", "staged"))),  # Guild AI
     ("succeeded", frozenset(("succeeded", "failed", "user_canceled", "sys_canceled", "early_stopped", "running", "waiting",
                              "unknown"))),  # NNI
     ("success", frozenset(("success", "crashed", "timeout", "memoryout", "running"))),  # SMAC
 )  # fmt: skip
+# The words of trackers, schedulers and people; a column that mixes both kinds, and has no other word, states what is finished.
+_RESULT = frozenset(("ok", "done", "success", "successful", "succeeded", "complete", "completed", "finished", "passed", "published"))
+_NO_RESULT = frozenset((
+    "aborted", "abort", "canceled", "cancelled", "crash", "crashed", "created", "draft", "error", "errored", "fail", "failed",
+    "failure", "in_progress", "incomplete", "inprogress", "interrupted", "invalid", "killed", "lost", "memoryout", "nan", "node_fail",
+    "not_started", "oom", "out_of_memory", "paused", "pending", "preempted", "pruned", "queued", "running", "scheduled", "skipped",
+    "started", "stopped", "timed_out", "timeout", "unfinished", "waiting",
+))  # fmt: skip
 
 
 def columns_of(frame: Any, /) -> dict[str, str]:
@@ -127,21 +136,29 @@ def state_columns(columns: Sequence[str], /) -> list[str]:
 def finished_only(frame: pl.DataFrame, /) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Separate the rows with a result from the others; of the others, return ROW and state.
 
-    A column with words that are not all from one tool is ignored.
+    A column with any other word is ignored.
     """
     for column in state_columns(frame.columns):
         if frame[column].dtype not in (pl.String, pl.Categorical, pl.Enum):
             continue
         states = frame[column].cast(pl.String).str.strip_chars()
-        words = states.str.to_lowercase().str.replace(r"^trial_?(status|state)\.", "")
+        words = states.str.to_lowercase().str.replace(r"^trial_?(status|state)\.", "").str.replace_all(r"[ -]", "_")
         known = set(words.unique().drop_nulls())
-        done = next((done for done, every in _VOCABULARIES if known and known <= every), None)
-        if done is not None and known != {done}:
+        done = _words_for_a_result(known)
+        if done and not known <= done:
             # ecosel itself always writes a status; another tool's may be missing if tables were concatenated
-            finished = (words == done).fill_null(done != "ok")
+            finished = words.is_in(sorted(done)).fill_null(not known <= set(STATUSES))
             unfinished = frame.filter(~finished).select(ROW).with_columns(states.filter(~finished).alias("state"))
             return frame.filter(finished), unfinished.with_columns(column=pl.lit(column))
     return frame, pl.DataFrame(schema={ROW: frame.schema[ROW], "state": pl.String, "column": pl.String})
+
+
+def _words_for_a_result(known: Set[str]) -> Set[str]:
+    """Return the words of finished rows if a column holds nothing but states; otherwise none."""
+    done = next((done for done, every in _VOCABULARIES if known and known <= every), None)
+    if done is not None:
+        return {done}
+    return _RESULT if known & _RESULT and known <= _RESULT | _NO_RESULT else frozenset()
 
 
 def check_unfinished(finished: pl.DataFrame, unfinished: pl.DataFrame, remarks: list[str], /) -> None:

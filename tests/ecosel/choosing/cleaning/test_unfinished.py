@@ -25,6 +25,11 @@ TOOLS = [
     ("trial_status", "COMPLETED", ["ABANDONED", "EARLY_STOPPED", "FAILED"]),  # Ax
     ("status", "SUCCEEDED", ["FAILED", "EARLY_STOPPED", "USER_CANCELED"]),  # NNI
     ("status", "SUCCESS", ["CRASHED", "TIMEOUT", "MEMORYOUT"]),  # SMAC
+    ("status", "completed", ["error", "terminated"]),  # Guild AI
+    ("STATUS", "Published", ["Failed", "Aborted", "Draft"]),  # ClearML
+    ("State", "COMPLETED", ["OUT_OF_MEMORY", "NODE_FAIL", "TIMEOUT", "CANCELLED"]),  # Slurm
+    ("status", "success", ["error", "killed", "cancelled", "timeout"]),  # own words
+    ("status", "done", ["failed", "OOM", "in progress"]),
     ("status", "ok", ["collapsed", "oom"]),  # ecosel
 ]
 
@@ -51,7 +56,7 @@ def test_only_rows_with_a_result_are_used(column: str, done: str, others: list[s
         ("status", ["new", "old", "new"]),
         ("state", ["CA", "NY", "TX"]),
         ("status", ["COMPLETE", "PRUNED", "deployed"]),
-        ("state", ["COMPLETE", "FINISHED", "FAIL"]),  # of two tools
+        ("status", ["failed", "passed", "deployed"]),
         ("State", ["running", "walking", "idle"]),
         ("stage", ["COMPLETE", "PRUNED", "FAIL"]),
     ],
@@ -59,6 +64,10 @@ def test_only_rows_with_a_result_are_used(column: str, done: str, others: list[s
 def test_a_foreign_column_changes_nothing(column: str, words: list[str | None]) -> None:
     selection = select(models(column, words), {"score": "max", "ms": "min"})
     assert (selection.models.height, selection.origin.unfinished, selection.remarks) == (3, 0, ())
+
+
+def test_states_of_two_tools_are_understood_together() -> None:
+    assert select(models("state", ["FAIL", "COMPLETE", "FINISHED"]), {"score": "max", "ms": "min"}).choices[0].front == (1, 2)
 
 
 def test_a_column_of_numbers_and_a_state_that_all_share_change_nothing() -> None:
