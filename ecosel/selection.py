@@ -35,6 +35,7 @@ from ecosel.choosing.cleaning.frames import (
 )
 from ecosel.choosing.cleaning.models import Models, clean
 from ecosel.choosing.cleaning.rows import grouped
+from ecosel.choosing.cleaning.summaries import without_summaries
 from ecosel.choosing.fronts import choices
 from ecosel.choosing.question import Pick, Question, objectives_of, refuse_all, requirements_of
 from ecosel.choosing.robustness import MOST_REACHING
@@ -102,6 +103,8 @@ def select(
     rows = numbered(as_frame(frame, {name: own[name] for name in read}))
     finished, unfinished = finished_only(rows)
     check_unfinished(finished, unfinished, remarks)
+    finished, summaries = without_summaries(finished, chosen, labels, remarks)
+    unfinished = pl.concat([unfinished, summaries])
     models, question = clean(finished, question, remarks)
     groups, refused = choices_of_groups(models, question, remarks)
     origin = origin or Origin()

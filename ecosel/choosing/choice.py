@@ -175,7 +175,8 @@ class Chosen:
     given_ideals: tuple[str, ...] = ()
     """The columns whose ideal was given by the user."""
     unfinished: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
-    """The rows that their tool calls unfinished: their numbers, the state, and the column that says it."""
+    """The rows that their tool calls unfinished: their numbers, the state, and the column that says it; and those that
+    summarise the rows above, without such a column."""
     units: Mapping[str, str] = field(default_factory=dict)
     """The unit of the cells of a column, if they have one that its name does not state."""
     beside: pl.DataFrame | None = field(default=None, repr=False)

@@ -57,10 +57,9 @@ def absent(selection: Chosen, rows: pl.DataFrame, filtered: pl.DataFrame, /) -> 
 
     rows: those that the selection was given; filtered: those that it was not, with the `ecosel:filter` that removed them.
     """
+    unfinished = pl.format("was left out as unfinished: its {} is {}", "column", pl.col("state").fill_null("empty"))
     reasons = [
-        selection.unfinished.select(
-            ROW, pl.format("was left out as unfinished: its {} is {}", "column", pl.col("state").fill_null("empty")).alias("why")
-        ),
+        selection.unfinished.select(ROW, why=pl.coalesce(unfinished, pl.lit("was left out: it summarises the rows above"))),
         selection.left_out.select(ROW, pl.format("was left out: it has no value in {}", "missing").alias("why")),
     ]
     columns = [ROW, *selection.labels, "why"]

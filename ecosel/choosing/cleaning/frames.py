@@ -33,12 +33,13 @@ _VOCABULARIES = (
     ("success", frozenset(("success", "crashed", "timeout", "memoryout", "running"))),  # SMAC
 )  # fmt: skip
 # The words of trackers, schedulers and people; a column that mixes both kinds, and has no other word, states what is finished.
-_RESULT = frozenset(("ok", "done", "success", "successful", "succeeded", "complete", "completed", "finished", "passed", "published"))
+_RESULT = frozenset(("ok", "done", "success", "successful", "succeeded", "complete", "completed", "finished", "passed",
+                     "published"))  # fmt: skip
 _NO_RESULT = frozenset((
-    "aborted", "abort", "canceled", "cancelled", "crash", "crashed", "created", "draft", "error", "errored", "fail", "failed",
-    "failure", "in_progress", "incomplete", "inprogress", "interrupted", "invalid", "killed", "lost", "memoryout", "nan", "node_fail",
-    "not_started", "oom", "out_of_memory", "paused", "pending", "preempted", "pruned", "queued", "running", "scheduled", "skipped",
-    "started", "stopped", "timed_out", "timeout", "unfinished", "waiting",
+    "abort", "aborted", "canceled", "cancelled", "crash", "crashed", "created", "draft", "error", "errored", "fail", "failed",
+    "failure", "in_progress", "incomplete", "inprogress", "interrupted", "invalid", "killed", "lost", "memoryout", "nan",
+    "node_fail", "not_started", "oom", "out_of_memory", "paused", "pending", "preempted", "pruned", "queued", "running",
+    "scheduled", "skipped", "started", "stopped", "timed_out", "timeout", "unfinished", "waiting",
 ))  # fmt: skip
 
 

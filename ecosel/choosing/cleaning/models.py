@@ -66,7 +66,7 @@ def _with_ideals(question: Question, rows: pl.DataFrame, remarks: list[str]) -> 
     """Suggest ideals that were not given, and set that of an accuracy in percent."""
     chosen, rule = question.objectives, question.rule
     open_ends: Sequence[Objective] = [objective for objective in chosen if objective.column not in rule.ideal]
-    remarks += [said for objective in open_ends if (said := usual_end(objective, rows[objective.column]))]
+    remarks += [said for objective in open_ends if (said := usual_end(objective, rows))]
     if ACCURACY in open_ends:
         rule = replace(rule, ideal={**percent_ideal(rows, remarks), **rule.ideal})
     rule.check(chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -76,21 +77,32 @@ def percent_ideal(models: pl.DataFrame, remarks: list[str]) -> dict[str, float]:
             f"column 'accuracy': {above['accuracy'][0]:g} in row {above[ROW][0]} among fractions; is it a percentage?"
             " correct it, or give the ideal with --ideal accuracy=V"
         )
-    remarks.append("accuracy exceeds 1 and is read as percent: its ideal is 100")
+    remarks.append(f"accuracy exceeds 1 and is read as percent: its ideal is 100{_fractions_among(models, 'accuracy')}")
     return {"accuracy": 100.0}
 
 
-def usual_end(objective: Objective, values: pl.Series) -> str | None:
+def _fractions_among(models: pl.DataFrame, column: str) -> str:
+    """Point out values of up to 1 among percentages."""
+    small = models.filter((pl.col(column) > 0) & (pl.col(column) <= 1))
+    if not small.height:
+        return ""
+    others = f" (and {small.height - 1:,} more)" if small.height > 1 else ""
+    return f"; correct {small[column][0]:g} in row {small[ROW][0]}{others} if it is a fraction, not a percentage"
+
+
+def usual_end(objective: Objective, models: pl.DataFrame) -> str | None:
     """Suggest, but never use, an ideal for a quality whose name and values are those of a share."""
+    values = models[objective.column]
     if objective == ACCURACY or not objective.is_quality or not is_share(objective.column):
         return None
     low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
     if low < 0 or high > 100:
         return None
     end = 1 if high <= 1 else 100
+    option = shlex.join(["--ideal", f"{objective.column}={end}"])
     return (
         f"{objective.column} has the name of a share, and lies within 0..{end}: if {end} is its highest possible value,"
-        f" add --ideal {objective.column}={end}"
+        f" add {option}{_fractions_among(models, objective.column) if end > 1 else ''}"
     )
 
 

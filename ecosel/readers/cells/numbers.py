@@ -94,6 +94,8 @@ def _hint(cells: pl.Series, unreadable: pl.Series) -> str:
         return "; a date is no number"
     if cells.dtype != pl.String:
         return f", type {cells.dtype}"
+    if cells.filter(unreadable).str.contains(r"^\s*\d{1,3}:\d\d(\.\d+)?\s*$").all():
+        return "; write a duration with hours, minutes and seconds, as in 0:01:30"
     if cells.str.contains("%").any():
         return ", and only some cells carry a percent sign" if cells.filter(unreadable).str.contains(r"^[\s\d.,]+$").all() else ""
     if cells.filter(unreadable).str.contains(r"^\s*[+-]?\d+,\d+\s*$").all():

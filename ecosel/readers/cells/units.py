@@ -35,6 +35,7 @@ _WORDS = {
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), ("time", 3600.0)),
     **dict.fromkeys(("d", "day", "days"), ("time", 86400.0)), **dict.fromkeys(("joule", "joules"), ("energy", 1.0)),
     **dict.fromkeys(("fps", "frames/s"), ("frames/s", 1.0)),
+    **dict.fromkeys(("param", "params", "parameters"), ("number", 1.0)),
     **dict.fromkeys(("byte", "bytes"), ("size", 1.0)), **dict.fromkeys(("thousand",), ("number", 1e3)),
     **dict.fromkeys(("million", "mln", "mio"), ("number", 1e6)), **dict.fromkeys(("billion", "bn"), ("number", 1e9)),
     **{f"{prefix}iB": ("size", 1024.0**power) for power, prefix in enumerate("KMGT", start=1)}, "kiB": ("size", 1024.0),
@@ -50,6 +51,10 @@ _IN_PARTS = (r"^(?:(\d+)\s*d(?:ays?)?[\s,]*)?(?:(\d+)\s*h(?:ours?|rs?)?[\s,]*)?(
 _WRITTEN = ((r"^\$(.*)\$(\s*\S*)$", "$1$2"), (r"\$\\pm\$", "±"), (r"^\((.*(?:±|\+/?-).*)\)(\s*\S*)$", "$1$2"),
             (r" per loop\b.*$", ""), (r"^([$€£¥])\s*(\d.*)$", "$2 $1"))  # fmt: skip
 _SIGNS = "%°$€£¥'\""
+# 1.2 × 10^9, 1.2×10⁹
+_POWER = r"^([+\-−]?[\d.,]+)\s*[×x·*]\s*10\s*(?:\^|\*\*)?\s*\{?([+-]?\d+)\}?"
+_HAS_POWER = r"[×x·*]\s*10\s*(\^|\*\*|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺])"
+_RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺−", "0123456789-+-", strict=True))
 
 
 @dataclass(frozen=True)
@@ -127,20 +132,25 @@ def _in_one_unit(
     known = {name: factor_of(name) or (name, 1.0) for name in units}
     if "B" in known and (unit == "" or "param" in cells.name.lower() or set(units) & {"k", "K", "M", "T"}):
         known["B"] = ("number", 1e9)  # 1.3B parameters
+    if unit == "" and cells.name == "flops":  # GFLOPs, which many write GFLOPS
+        known |= {name: ("number", of[1]) for name, of in known.items() if "work" in of[0] and "/" not in name}
     kinds = {name: of[0] for name, of in known.items()}
     if len(set(kinds.values())) > 1:
         raise ArchiveError(_of_two_kinds(cells, parts["unit"], kinds, rows))
+    _check_plain_numbers(cells, parts["unit"], numbers, known, rows)
     target = unit if unit is not None else max(units, key=lambda name: known[name][1])
     to = known.get(target) or factor_of(target)
     if unit is not None and (to is None or to[0] != kinds[units[0]]):
         raise ArchiveError(
-            f"column {cells.name!r}: {_example(cells, parts['unit'], units[0], rows)} is not in {unit or 'plain numbers'}"
+            f"column {cells.name!r}: {_example(cells, parts['unit'], units[0], rows)} cannot be converted to"
+            f" {unit or 'a plain number'}; correct the unit or rename the column"
         )
     if to is not None and (len(units) > 1 or target != units[0]):
         scale = {name: of[1] / to[1] for name, of in known.items()}
         numbers = numbers * parts["unit"].replace_strict(scale, default=None, return_dtype=pl.Float64)
     errors = None if errors is None else read_quantities(errors, rows=rows, unit=target).numbers.cast(pl.Float64)
-    remark = f"{cells.name}: {' and '.join(map(repr, units))} are converted to {target!r}" if len(units) > 1 else None
+    called = [repr(name) for name in units if name] + ["plain numbers"] * ("" in units)
+    remark = f"{cells.name}: {', '.join(called[:-1])} and {called[-1]} are converted to {target!r}" if len(units) > 1 else None
     return Quantities(numbers.alias(cells.name), errors, target if unit is None and target else None, remark)
 
 
@@ -148,9 +158,28 @@ def _numbers(cells: pl.Series, rows: pl.Series) -> pl.Series:
     return _numbers_of(cells, rows=rows)
 
 
+def _check_plain_numbers(
+    cells: pl.Series, units: pl.Series, numbers: pl.Series, known: dict[str, tuple[str, float]], rows: pl.Series
+) -> None:
+    """Refuse "25.6" beside "5.3M", which may be millions too; not "1200000", nor "850" beside "1.2k"."""
+    least = min((of[1] for name, of in known.items() if name), default=1.0)
+    if "" not in known or least == 1:
+        return
+    plain = numbers.cast(pl.Float64)
+    is_short = (units == "") & (plain != 0) & ((plain != plain.round()) | ((plain.abs() < 1000) & (least > 1000)))
+    if is_short.any():
+        at = int(is_short.arg_true()[0])
+        other = _example(cells, units, min(filter(None, known), key=lambda name: known[name][1]), rows)
+        raise ArchiveError(
+            f"column {cells.name!r}: {cells[at]!r} in row {rows[at]} has no unit, unlike {other}; give all cells their unit"
+        )
+
+
 def _plain(cells: pl.Series) -> pl.Series:
-    """Write "$76.1 \\pm 0.4$", "€ 12" and "3.5 ms ± 20 µs per loop" as number, error and unit."""
+    """Write "$76.1 \\pm 0.4$", "€ 12", "1.2 × 10^9" and "3.5 ms ± 20 µs per loop" as number, error and unit."""
     text = cells.str.strip_chars()
+    if text.str.contains(_HAS_POWER).any():
+        text = text.str.replace_many(_RAISED).str.replace(_POWER, "${1}e${2}")
     if text.str.contains(r"[$€£¥()]| per loop").any():
         for pattern, plain in _WRITTEN:
             text = text.str.replace(pattern, plain.replace("$1", "${1}").replace("$2", "${2}"))
@@ -197,6 +226,9 @@ def _of_two_kinds(cells: pl.Series, units: pl.Series, kinds: dict[str, str], row
     first, *others = kinds
     other = next(name for name in others if kinds[name] != kinds[first])
     one, two = (_example(cells, units, name, rows) for name in (first, other))
+    if "" in (first, other):
+        unit, none = (two, one) if not first else (one, two)
+        return f"column {cells.name!r}: {unit} has a unit, but {none} has none; give all cells their unit"
     return f"column {cells.name!r}: {one} and {two} are units of different kinds; give all cells one unit"
 
 

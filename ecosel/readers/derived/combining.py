@@ -89,7 +89,8 @@ def join(archives: Sequence[Archive], keys: Sequence[Key], /) -> Archive:
             for frame, (here, there) in ((joined, paths), (other, paths[::-1])):
                 if both.height < frame.height:
                     alone = frame.join(both, on=on, how="anti").select(pl.concat_str(on, separator=" / ").fill_null("no key"))
-                    unmatched.append((f"of {here} match no row of {there}", alone.to_series()))
+                    match = "matches" if alone.height == 1 else "match"
+                    unmatched.append((f"of {here} {match} no row of {there}", alone.to_series()))
             joined = both
         return joined.select(ROW, *wanted)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pandas as pd
@@ -78,7 +79,7 @@ def test_an_ideal_is_suggested_for_columns_named_like_a_share_but_never_used(
 ) -> None:
     selection = select(pl.DataFrame({name: values, "ms": [5, 2]}), {name: "max", "ms": "min"})
     assert selection.choices[0].ideal[name] == max(values)
-    suggested = [remark for remark in selection.remarks if f"--ideal {name}={end}" in remark]
+    suggested = [remark for remark in selection.remarks if shlex.join(["--ideal", f"{name}={end}"]) in remark]
     assert len(suggested) == (end is not None) == len(selection.remarks)
     assert "the best on the front; for columns" in summary(selection)
     assert selection.to_dict()["rule"]["ideal_from"] == {name: "front", "ms": "zero"}
@@ -88,3 +89,10 @@ def test_where_an_ideal_comes_from_is_reported_for_each_objective() -> None:
     frame = pl.DataFrame({"accuracy": [0.9, 0.8], "ms": [5, -2], "top1": [90, 80]})
     selection = select(frame, {"accuracy": "max", "top1": "max", "ms": "min"}, ideal={"top1": 100})
     assert selection.to_dict()["rule"]["ideal_from"] == {"accuracy": "known", "top1": "given", "ms": "front"}
+
+
+@pytest.mark.parametrize("name", ["accuracy", "top1"])
+def test_a_fraction_among_percentages_is_pointed_out(name: str) -> None:
+    selection = select(pl.DataFrame({name: [76.1, 0.802, 70.2], "ms": [5, 9, 2]}), {name: "max", "ms": "min"})
+    (remark,) = selection.remarks
+    assert "; correct 0.802 in row 1 if it is a fraction, not a percentage" in remark

@@ -52,6 +52,7 @@ def test_truth_values_count_as_0_and_1() -> None:
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
+        (["01:30", "00:45"], "write a duration with hours, minutes and seconds, as in 0:01:30"),
         (["1", "acc: 58.55"], "column 'x': 'acc: 58.55' in row 1 is not a number"),
         (["1.5", "58,55"], "decimal commas"),
         (["1.5", "0,802"], "decimal commas"),

@@ -41,6 +41,11 @@ def read(cells: list[Any], unit: str | None = None) -> tuple[list[Any], str | No
         (["0 days 00:00:01.5", "0 days 00:01:00"], [1.5, 60], "s"),
         (["1 day, 0:00:01", "00:00:02"], [86401, 2], "s"),
         (["1.5", "2"], [1.5, 2], None),
+        (["5.3M", "900000", "0"], [5.3, 0.9, 0], "M"),
+        (["1.2k", "850"], [1.2, 0.85], "k"),
+        (["5.3M params", "900k params"], [5.3, 0.9], "M params"),
+        (["1.2 × 10^9", "3.4E+08", "4.1×10⁹", "5 x 10^−3"], [1.2e9, 3.4e8, 4.1e9, 5e-3], None),
+        (["1.2 × 10^9 FLOPs", "4·10⁸ FLOPs"], [1.2e9, 4e8], "FLOPs"),
     ],
 )
 def test_one_unit_is_kept_and_several_of_one_kind_become_the_largest(
@@ -55,7 +60,11 @@ def test_one_unit_is_kept_and_several_of_one_kind_become_the_largest(
     ("cells", "words"),
     [
         (["12 ms", "3 mJ"], "column 'x': '12 ms' in row 0 and '3 mJ' in row 1 are units of different kinds"),
-        (["12 ms", "13"], "'12 ms' in row 0 and '13' in row 1 are units of different kinds"),
+        (["12 ms", "13"], "column 'x': '12 ms' in row 0 has a unit, but '13' in row 1 has none; give all cells their unit"),
+        (["13", "12 ms"], "column 'x': '12 ms' in row 1 has a unit, but '13' in row 0 has none"),
+        (["5.3M", "25.6"], "column 'x': '25.6' in row 1 has no unit, unlike '5.3M' in row 0; give all cells their unit"),
+        (["25", "5.3M", "1B"], "column 'x': '25' in row 0 has no unit, unlike '5.3M' in row 1"),
+        (["1.2k", "12.5"], "column 'x': '12.5' in row 1 has no unit, unlike '1.2k' in row 0"),
         (["$2", "3 ms"], "'$2' in row 0 and '3 ms' in row 1 are units of different kinds"),
         (["3 layers", "4 blocks"], "'3 layers' in row 0 and '4 blocks' in row 1 are units of different kinds"),
         (["12 ms", "OOM"], "'OOM' in row 1 is not a number"),
@@ -71,8 +80,19 @@ def test_mixed_kinds_stop_with_both_cells(cells: list[Any], words: str) -> None:
 def test_cells_of_a_column_whose_name_has_a_unit_are_converted_to_it() -> None:
     assert read(["12 ms", "1 s"], "s")[0] == pytest.approx([0.012, 1])
     assert read(["45.2M", "900k"], "")[0] == pytest.approx([45.2e6, 9e5])
-    with pytest.raises(ArchiveError, match="'3 mJ' in row 0 is not in s"):
-        read(["3 mJ"], "s")
+    assert read(["5.3M params", "900k"], "")[0] == pytest.approx([5.3e6, 9e5])
+    for cells, unit, to in ((["3 mJ"], "s", "s"), (["3 GFLOPs"], "", "a plain number")):
+        with pytest.raises(ArchiveError, match=f"'{cells[0]}' in row 0 cannot be converted to {to}; correct the unit"):
+            read(cells, unit)
+
+
+def test_flops_are_counted_in_flops_but_not_in_multiplications_or_per_second() -> None:
+    models = {"accuracy": [0.9, 0.8], "flops": ["3.4 GFLOPs", "900 MFLOPS"]}
+    chosen = select(pl.DataFrame(models), {"accuracy": "max", "flops": "min"})
+    assert chosen.models["flops"].to_list() == pytest.approx([3.4e9, 9e8])
+    for wrong in ("3.4 GMACs", "3.4 GFLOP/s"):
+        with pytest.raises(ArchiveError, match="column 'flops'"):
+            select(pl.DataFrame({**models, "flops": [wrong, wrong]}), {"accuracy": "max", "flops": "min"})
 
 
 def chosen(cells: list[str], **options: Any) -> Selection:
