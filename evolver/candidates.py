@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from evolver.errors import EvolverError
+from profilers.files import read_file
 from profilers.results.foreign_schema import SQLITE, foreign_part
 
 VERSION = 1  # of the layout of an archive
@@ -52,14 +53,20 @@ def foreign(path: Path) -> Iterator[sqlite3.Connection]:
             raise sqlite3.OperationalError(f"a query of it (a view?) takes more than {_PATIENCE_S:g} s") from error
 
 
+def _head(path: Path) -> bytes:
+    if not path.is_file():  # a pipe or a device, which may never end
+        return read_file(path, most=_LONGEST)
+    with path.open("rb") as file:
+        return file.read(_LONGEST + 1)
+
+
 def genomes(path: Path, most: int) -> tuple[str, ...]:
     """Return the genome in a JSON file, or those of an archive's candidates with the highest accuracy, up to a number.
 
     Raises EvolverError if there is none.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(_LONGEST + 1)
+        start = _head(path)
         if not start.startswith(SQLITE):
             if len(start) > _LONGEST:
                 raise EvolverError(f"--start: {path} is not a genome: it is longer than {_LONGEST:,} bytes")
@@ -90,6 +97,8 @@ def check_schema(database: sqlite3.Connection, path: Path) -> None:
 def outcomes(path: Path) -> tuple[tuple[str, float], ...]:
     """Return genome and accuracy (0 if failed) of candidates spread over an archive; () for the file of a genome."""
     try:
+        if not path.is_file():
+            return ()
         with path.open("rb") as file:
             if file.read(len(SQLITE)) != SQLITE:
                 return ()

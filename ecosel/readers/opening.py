@@ -21,7 +21,7 @@ from ecosel.readers.cells.numerals import Mark, with_points
 from ecosel.readers.derived.combining import stack
 from ecosel.readers.kinds import PACKED, SAMPLE_BYTES, SAMPLE_LINES, UTF_16, WIDEST_BYTES, Kind, check_promise, kind_of
 from ecosel.readers.packing import unpacked, unpacked_head
-from ecosel.readers.pipes import drained
+from ecosel.readers.pipes import drained, opened_pipe
 from ecosel.readers.stores.columnar import Columnar, open_columnar
 from ecosel.readers.stores.sqlite import open_sqlite
 from ecosel.readers.stores.zipped import unzipped
@@ -159,7 +159,7 @@ def _source_of(path: str, name: str, bounds: Bounds) -> Path | bytes:
     if not path or not source.exists():
         raise ArchiveError(f"there is no file {path or repr(path)}")
     if not source.is_file():  # a pipe, which can be read only once
-        with source.open("rb") as stream:
+        with opened_pipe(name, source, seconds=bounds.seconds) as stream:
             return drained(name, stream, bounds)
     # polars accepts only names in UTF-8
     return source if path == os.fsencode(path).decode("utf-8", "replace") else source.read_bytes()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from profilers.errors import MeterError, ProfilerError
+from profilers.files import read_file
 from profilers.meters import NoMeter, find_meter
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from profilers.meters.nvml.boards import Machine
 
 PROBE_S = 12.0
+# bytes of a file of readings, and watts of one
+_MOST_BYTES, _WATTS = 1_000_000, (1e-6, 1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def _pairs(path: Path) -> Iterator[tuple[float, float]]:
     import csv
 
     try:
-        rows = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+        rows = csv.DictReader(read_file(path, most=_MOST_BYTES).decode("utf-8-sig").splitlines())
         if not {"meter_w", "board_w"} <= set(names := rows.fieldnames or ()):
             raise MeterError(f"{path} needs the columns meter_w and board_w, with commas; it has {', '.join(names) or 'none'}")
         for row in rows:
@@ -99,9 +102,10 @@ def _pairs(path: Path) -> Iterator[tuple[float, float]]:
                 pair = float(cells[0]), float(cells[1])
             except (TypeError, ValueError):
                 pair = math.nan, math.nan
-            if not all(0 < watts < math.inf for watts in pair):
+            if not all(_WATTS[0] < watts < _WATTS[1] for watts in pair):
                 found = " and ".join("nothing" if cell is None else repr(cell) for cell in cells)
-                raise MeterError(f"{path}, line {rows.line_num}: both cells must be watts above 0, such as 96.5, not {found}")
+                words = f"both cells must be watts above 0, such as 96.5, not {found[:80]}"
+                raise MeterError(f"{path}, line {rows.line_num}: {words}")
             yield pair
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MeterError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None

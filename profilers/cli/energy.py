@@ -52,6 +52,7 @@ def energy(
     from profilers.logs.windows import Span, energies, read_spans
     from profilers.meters.calibration import read_calibration
     from profilers.results.archive import done
+    from profilers.results.text import printable
 
     if archive is not None:
         done(archive)  # find out beforehand whether the archive accepts rows
@@ -66,11 +67,12 @@ def energy(
         if format_ == "json":
             click.echo(json.dumps({"windows": [one.to_dict() for one in found]}, indent=1, allow_nan=False))
         else:
-            click.echo("\n".join(_lines(found)))
+            click.echo("\n".join(map(printable, _lines(found))))
 
 
 def _append(archive: Path, log: Path, read: PowerLog, found: list[WindowEnergy], *, gpu: str | None) -> None:
     from profilers.results.archive import COLUMNS, append
+    from profilers.results.text import printable
 
     rows = []
     for one in found:
@@ -95,7 +97,7 @@ def _append(archive: Path, log: Path, read: PowerLog, found: list[WindowEnergy],
         }
         rows.append(dict.fromkeys(COLUMNS) | {name: value for name, value in values.items() if name in COLUMNS})
     for row in append(archive, *rows):
-        click.echo(f"appended {row['candidate_id']} to {archive}", err=True)
+        click.echo(printable(f"appended {row['candidate_id']} to {archive}"), err=True)
 
 
 def _lines(found: list[WindowEnergy]) -> list[str]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from profilers.errors import ProfilerError
+from profilers.files import read_file
 from profilers.progress import progress_bar
 
 if TYPE_CHECKING:
     from profilers.measuring.settings import ProfileSettings
 
 _COLUMNS = ("file", "factory", "input")
-_MOST_BYTES = 1 << 24
+_MOST_BYTES, _MOST_MODELS = 2_000_000, 10_000
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,16 @@ def read_manifest(path: Path) -> tuple[Entry, ...]:
     A cell may hold several inputs separated by spaces. Raises ProfilerError with the number of a wrong line.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ProfilerError(f"{path} is larger than 16 MB; a manifest has one line per model")
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            entries = tuple(_entries(path, csv.reader(file, strict=True)))
+        text = read_file(path, most=_MOST_BYTES).decode("utf-8-sig")
+        entries = tuple(islice(_entries(path, csv.reader(io.StringIO(text, newline=""), strict=True)), _MOST_MODELS + 1))
     except UnicodeDecodeError as error:
         raise ProfilerError(f"{path} is not UTF-8 text; save the manifest as CSV") from error
     except csv.Error as error:
         raise ProfilerError(f"{path} is not CSV: {error}") from error
     except OSError as error:
         raise ProfilerError(f"{path} cannot be read: {error.strerror}") from error
+    if len(entries) > _MOST_MODELS:
+        raise ProfilerError(f"{path} names more than {_MOST_MODELS:,} models; measure them in several calls")
     if not entries:
         raise ProfilerError(f"{path} names no models; add one line per model below the header file,factory,input")
     return entries

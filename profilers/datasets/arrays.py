@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,22 @@ from numpy.typing import NDArray
 from profilers.datasets.decoding import ImageSource
 from profilers.errors import BOUNDED_ZIP, DAMAGED_ZIP, DataError
 
-_DAMAGED = (*DAMAGED_ZIP, OSError, ValueError, MemoryError, OverflowError)  # the others are NumPy's
+_DAMAGED = (
+    *DAMAGED_ZIP,
+    OSError,
+    ValueError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    TokenError,
+)  # the others are NumPy's
 _IMAGES, _LABELS = ("images", "x", "inputs", "data", "imgs"), ("labels", "y", "targets", "target", "label")
 # Arrays that unpack to more bytes than this, and to more than this many times the size of the file, are a bomb.
 _MOST_BYTES, _MOST_TIMES, _MOST_CLASSES = 1 << 30, 200, 100_000
 _SPLITS = {"train": "train", "test": "test", "val": "valid", "valid": "valid"}
+_WANTED = {name + suffix for name in _IMAGES + _LABELS for suffix in ("", *(f"_{split}" for split in _SPLITS))}
+_LONGEST_HEADER = 10_000  # NumPy's own limit, which it checks after it has read the header
 
 
 def of_npz(file: Path) -> dict[str, ImageSource]:
@@ -26,7 +38,8 @@ def of_npz(file: Path) -> dict[str, ImageSource]:
     try:
         _check_size(file)
         with np.load(file, allow_pickle=False) as stored:
-            found = {name: stored[name] for name in stored.files}
+            found = {name: stored[name] for name in stored.files if name.lower() in _WANTED}
+            others = [name for name in stored.files if name not in found]
             arrays = {name: array for name, array in found.items() if isinstance(array, np.ndarray)}  # others are bytes
     except _DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
@@ -37,13 +50,20 @@ def of_npz(file: Path) -> dict[str, ImageSource]:
         if images is not None and labels is not None:
             sources[split] = _source(file, images, labels)
     if not sources:
-        raise DataError(f"{file} holds {', '.join(arrays) or 'nothing'}; name the arrays images and labels, or x_test and y_test")
+        held = ", ".join([*arrays, *others])[:200] or "nothing"
+        raise DataError(f"{file} holds {held}; name the arrays images and labels, or x_test and y_test")
     return sources
 
 
 def _check_size(file: Path) -> None:
     with zipfile.ZipFile(file) as members:
         odd = [member.filename for member in members.infolist() if member.compress_type not in BOUNDED_ZIP]
+        for member in [] if odd else members.infolist():
+            with members.open(member) as array:
+                start = array.read(12)
+            length = int.from_bytes(start[8 : 10 if start[6:7] == b"\1" else 12], "little")
+            if start.startswith(b"\x93NUMPY") and length > _LONGEST_HEADER:
+                raise DataError(f"{file}: the header of {member.filename[:80]!r} has {length:,} bytes; NumPy writes about 100")
         unpacked = sum(member.file_size for member in members.infolist())  # never more than this is read of one
     if odd:
         raise DataError(f"{file}: {odd[0][:80]!r} is packed in a way that NumPy does not write; use np.savez_compressed")

@@ -13,6 +13,7 @@ import polars as pl
 from profilers.energy.readings import Floats, Sensor
 from profilers.energy.sampling.trace import MOST_SAMPLES
 from profilers.errors import MeterError
+from profilers.files import read_file
 from profilers.logs.nvidia_smi import Cells, cells_of, is_stamp, power_columns, seconds_of, states_zone
 from profilers.meters.calibration import Calibration
 from profilers.meters.known_boards import GAIN_ERROR, OFFSET_ERROR_W, known_lag
@@ -80,12 +81,11 @@ class PowerLog:
 def read_log(path: Path, /, *, gpu: str | None = None) -> PowerLog:
     """Read a log; raise a one-line MeterError for a file that is ambiguous or not a log."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
+        raw = read_file(path, most=_MOST_BYTES)
     except OSError as error:
         raise MeterError(f"{path} cannot be read: {error.strerror}") from None
     rows = raw.count(b"\n") + raw.count(b"\r")
-    if len(raw) > _MOST_BYTES or rows > max(_MOST_ROWS, len(raw) // 10):
+    if rows > max(_MOST_ROWS, len(raw) // 10):
         raise MeterError(f"{path} has {rows:,} lines in {len(raw):,} bytes or more; cut the log to the windows")
     if raw[:4] == b"PAR1":
         return _checked(_trace(path, raw, gpu))

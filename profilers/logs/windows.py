@@ -15,11 +15,13 @@ from profilers.energy.intervals import Estimate
 from profilers.energy.readings import naive_energy
 from profilers.energy.window import power_estimate
 from profilers.errors import MeterError, WindowTooShort
+from profilers.files import read_file
 from profilers.logs.power_log import PowerLog
 from profilers.meters.calibration import Calibration
 
 _GAP_POLLS, _GAP_S, _GAP_SHARE = 3, 0.3, 0.02
 _WIDE, _SWING = 0.01, 0.1
+_MOST_BYTES = 2_000_000  # of a list of windows
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,16 @@ class WindowEnergy:
 def read_spans(path: Path, /) -> list[Span]:
     """Read a CSV of windows: start, end and, if known, label and inferences."""
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_file(path, most=_MOST_BYTES).decode("utf-8-sig").splitlines()
+        rows = [(number, row) for number, line in enumerate(lines, 1) if line.strip() for row in csv.reader([line])]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MeterError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    names = [cell.strip().lower() for cell in rows[0]] if rows else []
+    names = [cell.strip().lower() for cell in rows[0][1]] if rows else []
     names = [name.removesuffix("_s") for name in names]
     if not {"start", "end"} <= set(names):
-        raise MeterError(f"{path} has no columns start and end (it has {', '.join(names) or 'none'})")
+        raise MeterError(f"{path} has no columns start and end (it has {', '.join(names)[:200] or 'none'})")
     spans = []
-    for number, row in enumerate(rows[1:], 2):
+    for number, row in rows[1:]:
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(names):
@@ -83,7 +86,7 @@ def _count(path: Path, line: int, text: str | None) -> int | None:
         count = float(text)
     except ValueError:
         count = 0.0
-    if not (count >= 1 and count == int(count)):
+    if not (count >= 1 and count.is_integer()):
         raise MeterError(f"{path} line {line}: {text!r} is not a number of inferences")
     return int(count)
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from profilers.errors import MeterError
+from profilers.files import read_file
 
 _LARGEST_OFFSET_W = 1000.0  # against the wall, the rest of a machine counts as an offset
 _LONGEST = 4096
@@ -47,8 +48,7 @@ class Calibration:
 def read_calibration(path: Path, /) -> Calibration:
     """Read a file of `ecosel devices --calibrate`; raise MeterError for any other file."""
     try:
-        with path.open("rb") as file:
-            plain = json.loads(file.read(_LONGEST))
+        plain = json.loads(read_file(path, most=_LONGEST))
         if not isinstance(plain, dict) or not {"gain", "offset_w"} <= set(plain) <= set(Calibration.__slots__):
             raise ValueError("it holds something else, or more")
         return Calibration(**plain)

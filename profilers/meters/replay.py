@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from profilers.errors import MeterError
+from profilers.files import read_file
 from profilers.meters.base import Capabilities, Conditions, Reading
 from profilers.meters.counter import GrowingCounter
 from profilers.parquet import UnreadableParquet, read_parquet
@@ -100,15 +101,12 @@ def _frame(path: Path) -> pl.DataFrame:
     """Read a recording of plausible length, as a few bytes can declare, or unpack to, any number of rows."""
     import polars as pl
 
-    with path.open("rb") as file:
-        raw = file.read(_MOST_BYTES + 1)
+    raw = read_file(path, most=_MOST_BYTES)
     if raw.startswith(_COMPRESSED):
         raise MeterError(f"the trace {path} is compressed; unpack it first")
     is_parquet = raw.startswith(b"PAR1")
-    if len(raw) > _MOST_BYTES or (not is_parquet and raw.count(b"\n") > _MOST_SAMPLES):
-        raise MeterError(
-            f"the trace {path} has more than {_MOST_SAMPLES:,} rows or {_MOST_BYTES:,} bytes; cut it to the part to replay"
-        )
+    if not is_parquet and raw.count(b"\n") > _MOST_SAMPLES:
+        raise MeterError(f"the trace {path} has more than {_MOST_SAMPLES:,} rows; cut it to the part to replay")
     return read_parquet(raw, most=_MOST_SAMPLES)[0] if is_parquet else pl.read_csv(raw, comment_prefix="#")
 
 

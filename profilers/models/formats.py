@@ -24,7 +24,7 @@ _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _MOST_BYTES, _MOST_TIMES = 1 << 30, 200
 _LEGACY_PREAMBLE = 3
 # Steps of a pickle: a checkpoint needs about five for each tensor and each number beside them.
-_MOST_OPCODES = 5_000_000
+_MOST_OPCODES = 2_000_000
 # A pickle with only these names may be plain weights; torch's restricted unpickler has the last word.
 _PLAIN = {"torch", "torch._utils", "torch._tensor", "torch.storage", "torch.serialization", "torch.nn.parameter"}
 _PLAIN_NAMES = {"collections.OrderedDict", "collections.Counter", "_codecs.encode"} | {

@@ -33,8 +33,8 @@ def profile_text(profile: InferenceProfile, /) -> str:
             else "its error is unknown"
         )
         ends.append(f"Energy is the board's ({facts.meter_scope}); {words}.")
-    wrapped = [textwrap.fill(_printable(end), _WIDTH, subsequent_indent="  ", break_on_hyphens=False) for end in ends]
-    return "\n".join([*(_printable(line) for line in (*_head(profile), *body)), "", *wrapped]) + "\n"
+    wrapped = [textwrap.fill(printable(end), _WIDTH, subsequent_indent="  ", break_on_hyphens=False) for end in ends]
+    return "\n".join([*(printable(line) for line in (*_head(profile), *body)), "", *wrapped]) + "\n"
 
 
 def _head(profile: InferenceProfile) -> Iterator[str]:
@@ -84,5 +84,6 @@ def _shown(value: float | Estimate, unit: str) -> tuple[str, str]:
     return shown, f"{low:.4g} to {high:.4g}" if unit == "%" else f"± {(high - low) / 2 / abs(value.value * scale):.2%}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str, /) -> str:
+    """Replace characters with which a stranger's name could control the terminal."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -28,7 +28,7 @@ def open_keras_tuner(folder: Path, reading: FolderReading) -> Archive | None:
                 "trial": str(trial.get("trial_id", file.parent.name)), "score": trial.get("score"), **_metrics(trial),
                 "hp": dict(trial.get("hyperparameters", {}).get("values", {})),
             }  # fmt: skip
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
             status, record = "cut off", {"trial": file.parent.name}
         if status == "COMPLETED":
             records.append(record)

@@ -9,6 +9,7 @@ import json
 import lzma
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -213,6 +214,16 @@ def test_a_pipe_that_never_ends_is_refused(pipe: Endless, reason: str, monkeypat
         open_archive(["-"], bounds=SMALL)
     assert str(error.value).startswith("standard input: ")
     assert reason in str(error.value)
+
+
+def test_a_named_pipe_is_read_once_somebody_writes_and_refused_if_nobody_does(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p")
+    writer = threading.Thread(target=(tmp_path / "p").write_bytes, args=(b"acc,cost\n" + ROW * 50_000,))
+    writer.start()
+    assert open_archive([str(tmp_path / "p")]).read(["acc"]).height == 50_000
+    writer.join()
+    with pytest.raises(ArchiveError, match="is a pipe to which nothing writes"):
+        open_archive([str(tmp_path / "p")], bounds=Bounds(seconds=0.05))
 
 
 def test_max_size_raises_them_all(tmp_path: Path, ecosel: Callable[..., Any]) -> None:

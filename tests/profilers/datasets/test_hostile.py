@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,19 @@ def test_one_image_in_many_rows_counts_once(tmp_path: Path, monkeypatch: pytest.
     assert len(load_dataset(str(tmp_path / "a.parquet"), limit=100).labels) == 100
     monkeypatch.setattr("profilers.datasets.decoding._MOST_BYTES", 1000)
     assert "more than 200 times their files" in refused(tmp_path / "a.parquet")
+
+
+def test_headers_that_no_array_has_are_refused_unread(tmp_path: Path) -> None:
+    for length, header, says in (
+        (9_000_000, b" " * 9_000_000, "has 9,000,000 bytes; NumPy writes about 100"),
+        (9000, b"(" * 9000, "not a file of plain NumPy arrays"),
+    ):
+        with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as stored:
+            stored.writestr("images.npy", b"\x93NUMPY\x02\x00" + length.to_bytes(4, "little") + header)
+        assert says in refused(tmp_path / "a.npz")
+
+
+def test_only_images_and_labels_are_unpacked(tmp_path: Path) -> None:
+    odd = np.array([{}])  # a pickle, which would be refused
+    np.savez(tmp_path / "a.npz", images=np.zeros((2, 4, 4), np.uint8), labels=np.array([0, 1]), other=odd)
+    assert len(load_dataset(str(tmp_path / "a.npz")).labels) == 2

@@ -39,7 +39,7 @@ def test_a_log_larger_than_any_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "log.csv").write_text(WHOLE)
     assert len(read_log(tmp_path / "log.csv").time_s) == 3
     monkeypatch.setattr(power_log, "_MOST_BYTES", 20)
-    assert "in 21 bytes or more" in refused(tmp_path / "log.csv")
+    assert "it holds more than 20 bytes" in refused(tmp_path / "log.csv")
 
 
 def test_samples_that_a_trace_declares_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
