@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from ecosel.choosing.choice import Choice, Chosen, Group
+from ecosel.choosing.cleaning.repeats import REPEATS
 from ecosel.objectives import ACCURACY, Objective
 from ecosel.output.characters import printable
 from ecosel.output.measures import Measure, trade
@@ -133,7 +134,12 @@ def summary(selection: Chosen) -> str:
     reasons = {"miss a value": selection.left_out.height, "filtered": origin.filtered, **origin.statuses}
     reasons |= {"unfinished": origin.unfinished - sum(origin.statuses.values())}
     left_out = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
-    used = f"{selection.models.height:,} of {selection.rows:,} models used" + (f" ({left_out})" if left_out else "")
+    models = selection.models
+    if REPEATS in models.columns:
+        used = f"{models.height:,} models, means of {int(models[REPEATS].sum()):,} of {selection.rows:,} rows"
+    else:
+        used = f"{models.height:,} of {selection.rows:,} models used"
+    used += f" ({left_out})" if left_out else ""
     lines = [
         (f"{printable(origin.path)}: " if origin.path else "") + used,
         f"Best trade-off: lowest weighted distance to the ideal point; {_rule_in_words(selection)}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +34,8 @@ _INSTEAD = {
     b"%PDF": "is a PDF; save its table as CSV",
     b"\x0a\x16brain.Event": "is a TensorBoard log; save its scalars as CSV first",
 }  # fmt: skip
+# a line of a log: [2024-01-31 12:00:00], [12:00:00], [INFO]
+_LOG = re.compile(rb"\[(\d{4}-\d\d-\d\d[ T]\d|\d\d:\d\d|(DEBUG|INFO|WARN|ERROR)\b)")
 
 
 def kind_of(name: str, head: bytes, /) -> Kind:
@@ -54,7 +57,7 @@ def kind_of(name: str, head: bytes, /) -> Kind:
         kinds = "CSV, TSV, JSON, NDJSON, Parquet, Arrow, SQLite, DuckDB, .xlsx"
         raise ArchiveError(f"{name} is a binary file of an unsupported kind (supported: {kinds})")
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start[:1] in (b"{", b"["):
+    if start[:1] in (b"{", b"[") and not _LOG.match(start):
         return "JSON"
     if start[:15].lower().startswith((b"<!doctype html", b"<html", b"<table", b"<div")):
         raise ArchiveError(f"{name} is a web page; save the table itself (on GitHub, the raw file)")

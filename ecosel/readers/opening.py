@@ -29,6 +29,7 @@ from ecosel.readers.table import RESERVED, Archive, without_blanks
 from ecosel.readers.text.aligned import is_aligned, is_markdown, open_markdown, with_tabs
 from ecosel.readers.text.delimited import open_delimited
 from ecosel.readers.text.documents import open_json
+from ecosel.readers.text.printed import refuse_log, with_bars
 from ecosel.readers.text.streamed import measured, open_streamed
 from ecosel.readers.tools.folders import open_folder
 from ecosel.readers.tools.wandb import spread_dicts
@@ -236,12 +237,14 @@ def _open_as(holds: Kind, name: str, source: Path | bytes, sample: bytes, *, pac
         raise ArchiveError(f"{name}: its lines end in bare carriage returns; convert it: tr '\\r' '\\n'")
     sample, is_whole = _with_rows(source, sample, packed=packed)
     text = _decode(name, sample, final=is_whole)
-    is_shown = is_markdown(text)
+    refuse_log(name, text)
+    is_drawn = not is_markdown(text) and is_markdown(with_bars(text))
+    is_shown = is_drawn or is_markdown(text)
     if is_shown or is_aligned(name, text, is_whole=is_whole):
         whole = _whole(name, source, packed=packed)
         if is_shown:
-            return open_markdown(name, whole, bounds=asked.bounds)
-        tabs = with_tabs(whole)
+            return open_markdown(name, with_bars(whole) if is_drawn else whole, bounds=asked.bounds)
+        tabs = with_tabs(name, whole)
         source, text = tabs.encode(), tabs[: len(sample)]
     archive = open_delimited(name, source, text, decimal=asked.decimal, bounds=asked.bounds)
     return spread_dicts(archive, bounds=asked.bounds, size=size_of(source)) if "{" in text else archive

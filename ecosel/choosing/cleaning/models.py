@@ -58,6 +58,8 @@ def clean(finished: pl.DataFrame, question: Question, remarks: list[str], /) -> 
         rows, errors = averaged(rows, question.mean_over, chosen=chosen, limited=limited, errors=errors, keys=keys)
         remarks.append(repeats_in_words(rows, question.mean_over))
     remark_on_errors(rows, errors, remarks)
+    bare = [limit for limit in question.requirements.limits if not limit.unit and limit.column in units]
+    remarks += [f"the limit {limit.text} is in {units[limit.column]}" for limit in bare]
     found = replace(question, objectives=chosen, requirements=question.requirements.in_units(units))
     return Models(rows, errors, left_out, units), _with_ideals(found, rows, remarks)
 

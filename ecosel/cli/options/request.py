@@ -23,7 +23,7 @@ from ecosel.readers.bounds import Bounds, parse_size
 from ecosel.readers.cells.numerals import Mark
 from ecosel.readers.cells.units import holds_quantities
 from ecosel.readers.derived.combining import join, parse_key
-from ecosel.readers.derived.expressions import Expression, filter_rows, find_column, no_row
+from ecosel.readers.derived.expressions import Expression, filter_rows, find_column, no_row, quotes_explained
 from ecosel.readers.opening import expand
 from ecosel.readers.table import RESERVED, ROW
 from ecosel.selection import Selection, select
@@ -139,13 +139,16 @@ class SelectOptions:
         self, archive: Archive, paths: Sequence[str], *, top: int = 1, all_columns: bool = False
     ) -> tuple[Selection, pl.DataFrame, pl.DataFrame]:
         """Return the selection, the rows it chose from, and those that --where removed, each with that filter."""
-        derived, filters = self._derived(), [Expression("--where", text) for text in self.where]
+        texts = (*self.derive, *self.where)
+        with quotes_explained(texts, archive.columns):
+            derived, filters = self._derived(), [Expression("--where", text) for text in self.where]
         found = _Found.of(self, list(dict.fromkeys([*archive.columns, *derived])), archive)
         found.check(archive, paths)
-        frame = self._read(archive, found, [*derived.values(), *filters], all_columns=all_columns)
-        for name, expression in derived.items():
-            frame = frame.with_columns(expression.on(frame, floats=True).alias(name))
-        kept, filtered = filter_rows(frame, filters)
+        with quotes_explained(texts, archive.columns):
+            frame = self._read(archive, found, [*derived.values(), *filters], all_columns=all_columns)
+            for name, expression in derived.items():
+                frame = frame.with_columns(expression.on(frame, floats=True).alias(name))
+            kept, filtered = filter_rows(frame, filters)
         selection = select(
             kept, found.objectives or None, labels=found.labels, by=found.by, weights=found.weights, ideal=found.ideal,
             scale=self.scale, preset=self.preset, limits=found.limits, within=self.within, mean_over=found.over, pick=self.pick,
@@ -154,7 +157,8 @@ class SelectOptions:
         )  # fmt: skip
         for remark in archive.remarks:
             click.echo(f"ecosel: {remark}", err=True)
-        selection = replace(selection, remarks=(*archive.later(self.left_out), *selection.remarks))
+        compared = [remark for expression in (*derived.values(), *filters) for remark in expression.remarks()]
+        selection = replace(selection, remarks=(*archive.later(self.left_out), *compared, *selection.remarks))
         return replace(selection, beside=_beside(archive, selection)), kept, filtered
 
     def _read(self, archive: Archive, found: _Found, expressions: Sequence[Expression], *, all_columns: bool) -> pl.DataFrame:

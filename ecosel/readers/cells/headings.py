@@ -15,7 +15,8 @@ _NUMBER = re.compile(r"\s*+[+\-−~<>$€£]?\s*+[.,]*+\d.*", re.DOTALL)
 _BRACKETS = re.compile(r"[\[({](.*)[\])}]")
 # types that exports write below the names, and words for "no unit"
 _NO_UNIT = frozenset(("string", "str", "text", "float", "float32", "float64", "double", "real", "int", "int32", "int64",
-                      "integer", "bool", "boolean", "number", "numeric", "object", "count", "none", "unit", "units",
+                      "integer", "i32", "i64", "f32", "f64", "bool",
+                      "boolean", "number", "numeric", "object", "count", "none", "unit", "units",
                       "name"))  # fmt: skip
 _OTHER_UNITS = frozenset(("%", "fps", "points", "pts", "pp", "px", "€", "$", "°c", "k", "b"))
 # a number without a unit of its own

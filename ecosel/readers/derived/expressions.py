@@ -22,10 +22,14 @@ _TRIED = 100
 
 
 def find_column(name: str, columns: Sequence[str], /) -> str:
-    """Return the column called name, else the only one that differs just in case; else raise ValueError with a suggestion."""
+    """Return the column called name, else the only one that differs just in case and in its kinds of blanks.
+
+    Raises ValueError, with a suggestion, if there is none.
+    """
     if name in columns:
         return name
     alike = [column for column in columns if column.lower() == name.lower()]
+    alike = alike or [column for column in columns if column.lower().split() == name.lower().split()]
     if len(alike) == 1:
         return alike[0]
     if alike:
@@ -45,11 +49,25 @@ def find_column(name: str, columns: Sequence[str], /) -> str:
     raise ValueError(f"no column {name!r}; the columns are {shown}{hint}")
 
 
+@contextmanager
+def quotes_explained(texts: Sequence[str], columns: Sequence[str]) -> Iterator[None]:
+    """Add to an error in an expression that a column's name in it needs quotes."""
+    try:
+        yield
+    except ValueError as error:
+        bare = [name for name in columns if not re.fullmatch(r"\w*", name) and any(name in text for text in texts)]
+        if not bare or f'"{bare[0]}"' in " ".join(texts):
+            raise
+        so_far = f"{error} Write" if str(error).endswith("?") else f"{error}; write"
+        raise ValueError(f'{so_far} the name in double quotes: "{max(bare, key=len)}"') from error
+
+
 class Expression:
     """An SQL expression over the columns of one row; it can read no file and no other table."""
 
     def __init__(self, option: str, sql: str) -> None:
         self.sql = sql.strip()
+        self._units: dict[str, str] = {}
         self._what = f"{option} {sql!r}"
         if len(sql) > _LONGEST:
             raise ValueError(f"{option}: the expression has {len(sql):,} characters; at most {_LONGEST:,} are allowed")
@@ -87,7 +105,21 @@ class Expression:
     def _read(self, cells: pl.Series, frame: pl.DataFrame) -> pl.Series:
         if cells.dtype.is_numeric() or (cells.dtype == pl.String and looks_numeric(cells)):
             return read_numbers(cells)[0]
-        return _quantities(cells, frame.head(len(cells))) if cells.dtype == pl.String and "'" not in self.sql else cells
+        if cells.dtype != pl.String or "'" in self.sql:
+            return cells
+        rows = frame[ROW].head(len(cells)) if ROW in frame.columns else pl.Series(range(len(cells)))
+        try:
+            found = read_quantities(cells, rows=rows)
+        except ArchiveError:
+            return cells
+        if found.unit and len(cells) == frame.height:
+            self._units[cells.name] = found.unit
+        return found.numbers
+
+    def remarks(self) -> list[str]:
+        """State the unit in which a column with units was used."""
+        option = self._what.partition(" ")[0]
+        return [f"{option} takes {column} in {unit}" for column, unit in self._units.items()]
 
     def condition(self, frame: pl.DataFrame) -> pl.Series:
         """Return the rows for which the expression is true, as a mask."""
@@ -106,15 +138,6 @@ class Expression:
             raise
         except (Exception, pl.exceptions.PanicException) as error:  # a panic of the SQL parser is not an Exception
             raise ValueError(f"{self._what}: {(str(error).splitlines() or ['not understood'])[0]}") from error
-
-
-def _quantities(cells: pl.Series, frame: pl.DataFrame) -> pl.Series:
-    """Return cells with a unit as numbers, and other text unchanged."""
-    rows = frame[ROW] if ROW in frame.columns else pl.Series(range(frame.height))
-    try:
-        return read_quantities(cells, rows=rows).numbers
-    except ArchiveError:
-        return cells
 
 
 def filter_rows(frame: pl.DataFrame, filters: Sequence[Expression], /) -> tuple[pl.DataFrame, pl.DataFrame]:

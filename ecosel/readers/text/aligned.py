@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -11,9 +12,10 @@ from itertools import islice
 import polars as pl
 
 from ecosel.errors import ArchiveError
-from ecosel.readers.bounds import Bounds
+from ecosel.readers.bounds import Bounds, long_cells
 from ecosel.readers.cells.headings import heading_of, with_unit
 from ecosel.readers.table import LOOKED_AT, Archive, distinct, named, refuse_twice
+from ecosel.readers.text.printed import refuse_cut
 
 _RULE = re.compile(r"(?=[ =-]*?(--|==))[ =-]*+|\[\d+ rows x \d+ columns\]")
 _NUMBER = re.compile(r"[+-]?[\d.,]*\d\S*")
@@ -35,12 +37,13 @@ def is_aligned(path: str, sample: str, /, *, is_whole: bool) -> bool:
     Raises ArchiveError if the lines have no separator at all, and blanks divide them differently.
     """
     lines = sample.splitlines()
-    cells = [line.split() for line in (lines if is_whole else lines[:-1]) if _is_row(line)]
+    cells = [_parted(line) for line in (lines if is_whole else lines[:-1]) if _is_row(line)]
     if len(cells) < 2 or len(cells[0]) < 2 or re.search(r"[,;\t|{<]", lines[0]) or not any(map(_NUMBER.fullmatch, cells[-1])):
         return False
     widths = {len(row) for row in cells[1:]}
-    # print(frame) leaves the index without a name
-    if len(widths) == 1 and (widths == {len(cells[0])} or (widths == {len(cells[0]) + 1} and sample[:1] == " ")):
+    # print(frame) leaves the index without a name, and so does write.table() of R, which quotes it
+    is_indexed = sample[:1] == " " or all(line.startswith('"') for line in lines[:2])
+    if len(widths) == 1 and (widths == {len(cells[0])} or (widths == {len(cells[0]) + 1} and is_indexed)):
         return True
     if any(re.search(r"[,;\t|]", line) for line in lines[1:]):
         return False
@@ -50,19 +53,29 @@ def is_aligned(path: str, sample: str, /, *, is_whole: bool) -> bool:
     )
 
 
-def with_tabs(text: str, /) -> str:
+def with_tabs(path: str, text: str, /) -> str:
     tabs, number, header = io.StringIO(), 0, list[str]()
+    rows = csv.writer(tabs, delimiter="\t", lineterminator="\n")
     for line in _lines(text):
         if not _is_row(line):
             continue
-        cells, number = line.split(), number + 1
+        cells, number = _parted(line), number + 1
         if number == 1:
             header = cells
             continue
         if number == 2:
-            tabs.write("\t".join(header if len(header) == len(cells) else ["", *header]) + "\n")
-        tabs.write("\t".join(cells) + "\n")
+            rows.writerow(header if len(header) == len(cells) else ["", *header])
+        refuse_cut(path, cells, number - 2)
+        rows.writerow(cells)
     return tabs.getvalue()
+
+
+def _parted(line: str) -> list[str]:
+    """Split a line at its blanks, but not inside quoted cells."""
+    if '"' not in line:
+        return line.split()
+    with long_cells():
+        return next(csv.reader([line.strip()], delimiter=" ", skipinitialspace=True), [])
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -143,8 +156,9 @@ class _Markdown:
                     if (found := _width(line)) != width:
                         words = f"row {number} has {found} cells, but the header has {width}; correct the row"
                         raise ArchiveError(f"{self.path}: {words}")
-                    number += 1
-                    yield _cells(line)
+                    cells, number = _cells(line), number + 1
+                    refuse_cut(self.path, cells, number - 1)
+                    yield cells
             else:
                 place = "below"
                 self.others += is_rule and "|" in before

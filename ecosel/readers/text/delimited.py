@@ -120,8 +120,10 @@ class _Text:
             if row and len(cells) <= 1 and not "".join(cells).strip() and width > 1:
                 blank.append(row - 1)
             elif row and len(cells) < width:
+                found = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
                 raise ArchiveError(
-                    f"{self.path}: row {row - 1} has {len(cells)} cells, but the header has {width}; correct the row"
+                    f"{self.path}: row {row - 1} has {found}, but the header has {width}; correct the row,"
+                    " or remove it if it is a note"
                 )
         if row != height:
             raise ArchiveError(f"{self.path}: a carriage return (\\r) or a quote stands inside a line, so its rows are unclear")

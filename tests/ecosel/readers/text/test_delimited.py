@@ -92,7 +92,7 @@ def test_one_column_with_both_marks_is_refused(tmp_path: Path) -> None:
     [
         ("a,b,c,d,e\n1,2,3,4,5\n1,2,3,4\n", "row 1 has 4 cells, but the header has 5"),
         ("a;b;c\n1;2\n1;2;3\n", "row 0 has 2 cells, but the header has 3"),
-        ("a\tb\tc\n1\t2\t3\n\n1\n\n", "row 2 has 1 cells, but the header has 3"),
+        ("a\tb\tc\n1\t2\t3\n\n1\n\n", "row 2 has 1 cell, but the header has 3"),
         ('a,b,c\n"x, ""y""",2,3\n"z\nz",5\n', "row 1 has 2 cells, but the header has 3"),
         ("a,b\n1,2\n3,4,5\n", "row 1 has 3 cells, but the header has 2"),
         ("title\na,b,c\n1,2,3\n4,5\n", "row 1 has 2 cells, but the header has 3"),
