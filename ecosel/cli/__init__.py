@@ -107,7 +107,14 @@ def _run(arguments: list[str]) -> int:
             raise
         if isinstance(error, MemoryError):
             return _fail("out of memory", 1)
-        return _fail(str(error), 2 if isinstance(error, ValueError) else 1)
+        return _fail(_words(error), 2 if isinstance(error, ValueError) else 1)
+
+
+def _words(error: Exception) -> str:
+    """Return an error's message, that of the system without its number."""
+    if isinstance(error, OSError) and error.strerror and error.args[1:2] == (error.strerror,):
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 @contextmanager

@@ -93,7 +93,10 @@ def compress(settings: CompressSettings, /, *, show: Show = lambda progress: Non
             raise ModelError(f"{parent.model} has fresh weights; name trained ones with --weights (evolve --final saves them)")
         material = _material(settings, prepared, prepared.inference)
         check_pruning(material.network, settings.variants)
-        settings.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            settings.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ProfilerError(f"cannot write to {settings.folder} ({error.strerror}); name another folder with -o") from error
         how = execution_of_module(prepared.inference.eager, material.images[:2])
         opened, failures = [_Opened(parent, runtime, prepared, how)], []
         with Checker(material.images, batch=material.batch, threads=material.threads) as checker:
