@@ -52,13 +52,13 @@ def _compressed(request: SearchRequest, final: Mapping[str, Any], variants: str)
     ]  # fmt: skip
     if request.settings.meter is not None:
         command += ["--meter", request.settings.meter]
+    before = len(list(_held(variants_of(archive))))
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    try:
-        found: Rows = json.loads(done.stdout)
-    except ValueError:
+    added = list(_held(variants_of(archive)))[before:]
+    if not added:  # on a full disk, it prints rows that it could not append
         said = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
-        raise EvolverError(f"--compress: {model}: {said.removeprefix('ecosel: ')}") from None
-    return found
+        raise EvolverError(f"--compress: {model}: {said.removeprefix('ecosel: ')}")
+    return added
 
 
 def as_lines(request: SearchRequest, rows: Rows, /) -> Iterator[str]:

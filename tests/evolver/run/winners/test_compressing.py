@@ -30,11 +30,14 @@ def request_(tmp_path: Path) -> SearchRequest:
     return cast(SearchRequest, SimpleNamespace(archive=tmp_path / "run.db", settings=settings))
 
 
-def _answering(monkeypatch: pytest.MonkeyPatch, out: str, err: str = "") -> list[list[str]]:
+def _answering(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]], out: str = "", err: str = "") -> list[list[str]]:
+    """Let `ecosel compress` append rows, and print."""
     commands: list[list[str]] = []
 
     def run(command: list[str], **options: Any) -> Any:
         commands.append(command)
+        archive = Path(command[command.index("--archive") + 1])
+        archive.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return SimpleNamespace(stdout=out, stderr=err, returncode=1 if err else 0)
 
     monkeypatch.setattr(compressing, "subprocess", SimpleNamespace(run=run, PIPE=subprocess.PIPE))
@@ -44,7 +47,7 @@ def _answering(monkeypatch: pytest.MonkeyPatch, out: str, err: str = "") -> list
 def test_each_winner_that_was_saved_is_compressed_with_its_weights(
     request_: SearchRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commands = _answering(monkeypatch, json.dumps(ROWS))
+    commands = _answering(monkeypatch, ROWS)
     assert compress_winners(request_, FINALS, "int8,fold") == ROWS
     (command,) = commands
     assert command[2:5] == ["ecosel", "compress", f"{request_.archive}#7"]
@@ -57,15 +60,23 @@ def test_each_winner_that_was_saved_is_compressed_with_its_weights(
 def test_a_winner_whose_variants_are_there_is_not_compressed_again(
     request_: SearchRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commands = _answering(monkeypatch, "[]")
+    commands = _answering(monkeypatch, [])
     variants_of(request_.archive).write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     assert compress_winners(request_, FINALS, "int8,fold") == ROWS
     assert commands == []
 
 
 def test_a_winner_that_cannot_be_compressed_ends_in_one_line(request_: SearchRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    _answering(monkeypatch, "", "waiting\necosel: digits has no training images\n")
+    _answering(monkeypatch, [], err="waiting\necosel: digits has no training images\n")
     with pytest.raises(EvolverError, match=r"^--compress: .*run.db#7: digits has no training images$"):
+        compress_winners(request_, FINALS, "int8")
+
+
+def test_rows_that_are_printed_but_could_not_be_appended_are_an_error(
+    request_: SearchRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _answering(monkeypatch, [], json.dumps(ROWS), "ecosel: cannot append to run-variants.ndjson: No space left on device\n")
+    with pytest.raises(EvolverError, match=r"run.db#7: cannot append to run-variants.ndjson: No space left on device$"):
         compress_winners(request_, FINALS, "int8")
 
 
