@@ -19,6 +19,7 @@ from ecosel.choosing.cleaning.rows import (
     used_rows,
     usual_end,
 )
+from ecosel.choosing.cleaning.summaries import refuse_summaries
 from ecosel.choosing.question import Question
 from ecosel.objectives import ACCURACY, Objective
 from ecosel.readers.table import ROW
@@ -54,6 +55,7 @@ def clean(finished: pl.DataFrame, question: Question, remarks: list[str], /) -> 
     keyed = finished.with_columns(group_key(finished[column]) for column in question.by)
     rows, errors, left_out = used_rows(keyed, chosen, limited)
     if question.mean_over:
+        refuse_summaries(rows, question.mean_over)
         keys = [*question.labels, *question.by]
         rows, errors = averaged(rows, question.mean_over, chosen=chosen, limited=limited, errors=errors, keys=keys)
         remarks.append(repeats_in_words(rows, question.mean_over))

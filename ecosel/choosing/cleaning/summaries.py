@@ -65,6 +65,18 @@ def without_summaries(
     return frame.filter(~is_summary), summaries
 
 
+def refuse_summaries(frame: pl.DataFrame, over: Sequence[str], /) -> None:
+    """Raise ArchiveError for a row that is called the mean of the repeats among which it stands."""
+    for column in over:
+        if frame[column].dtype == pl.String:
+            for row, cell in frame.select(ROW, column).unique(column, keep="first", maintain_order=True).iter_rows():
+                if cell and _NAMED.fullmatch(cell.strip()):
+                    raise ArchiveError(
+                        f"--mean-over {column}: {cell!r} in row {row} is no repeat, but sums repeats up;"
+                        f" remove such rows with --where \"{column} <> '{cell}'\""
+                    )
+
+
 def _named(frame: pl.DataFrame, labels: Sequence[str], columns: Sequence[str]) -> dict[int, tuple[str, str]]:
     """Return the label and statistic of the last rows that are called after one, by their distance from the end."""
     if not labels or frame.height < 3 or frame[labels[0]].dtype != pl.String:

@@ -150,7 +150,11 @@ def _in_one_unit(
         numbers = numbers * parts["unit"].replace_strict(scale, default=None, return_dtype=pl.Float64)
     errors = None if errors is None else read_quantities(errors, rows=rows, unit=target).numbers.cast(pl.Float64)
     called = [repr(name) for name in units if name] + ["plain numbers"] * ("" in units)
-    remark = f"{cells.name}: {', '.join(called[:-1])} and {called[-1]} are converted to {target!r}" if len(units) > 1 else None
+    remark = (
+        f"{cells.name}: {', '.join(called[:-1])} and {called[-1]} are converted to {repr(target) if target else 'plain numbers'}"
+        if len(units) > 1
+        else None
+    )
     return Quantities(numbers.alias(cells.name), errors, target if unit is None and target else None, remark)
 
 

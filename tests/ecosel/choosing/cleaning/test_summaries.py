@@ -60,3 +60,14 @@ def test_why_tells_that_the_row_is_a_summary(tmp_path: Path, ecosel: Any) -> Non
     (tmp_path / "t.csv").write_text("model,acc,ms\na,90%,10 ms\nb,80%,2 ms\nMean,85%,6 ms\n")
     outcome = ecosel("why", tmp_path / "t.csv", "Mean", "--maximize", "acc", "--minimize", "ms")
     assert "row 2 (Mean) was left out: it summarises the rows above" in outcome.err, outcome
+
+
+def test_a_mean_among_the_repeats_is_refused(tmp_path: Path, ecosel: Any) -> None:
+    rows = "a,1,0.9,10\na,2,0.8,12\na,mean,0.85,11\nb,1,0.7,2\nb,2,0.72,2\nb,mean,0.71,2\n"
+    (tmp_path / "t.csv").write_text(f"model,fold,acc,ms\n{rows}")
+    options = ("--maximize", "acc", "--minimize", "ms", "--mean-over", "fold")
+    outcome = ecosel("select", tmp_path / "t.csv", *options)
+    said = "--mean-over fold: 'mean' in row 2 is no repeat, but sums repeats up; remove such rows with --where \"fold <> 'mean'\""
+    assert (outcome.status, outcome.err) == (1, f"ecosel: {said}\n")
+    again = ecosel("select", tmp_path / "t.csv", *options, "--where", "fold <> 'mean'").out
+    assert "2 models, means of 4 of 6 rows (2 filtered)" in " ".join(again.split())

@@ -90,6 +90,7 @@ def test_flops_are_counted_in_flops_but_not_in_multiplications_or_per_second() -
     models = {"accuracy": [0.9, 0.8], "flops": ["3.4 GFLOPs", "900 MFLOPS"]}
     chosen = select(pl.DataFrame(models), {"accuracy": "max", "flops": "min"})
     assert chosen.models["flops"].to_list() == pytest.approx([3.4e9, 9e8])
+    assert "flops: 'GFLOPs' and 'MFLOPS' are converted to plain numbers" in chosen.remarks
     for wrong in ("3.4 GMACs", "3.4 GFLOP/s"):
         with pytest.raises(ArchiveError, match="column 'flops'"):
             select(pl.DataFrame({**models, "flops": [wrong, wrong]}), {"accuracy": "max", "flops": "min"})
