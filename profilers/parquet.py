@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import polars as pl
 
+# The layout of traces; increased whenever a reader of an older version would misread the file.
+TRACE_SCHEMA = 2
 # Seconds in which a file of up to 10 MB must be read; in proportion for larger ones.
 _PATIENCE_S, _SIZE = 10.0, 10_000_000
 
@@ -62,3 +65,18 @@ def _read(
         return (lazy if wanted is None else lazy.select(wanted)).collect(), pl.read_parquet_metadata(file)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise UnreadableParquet((str(error).splitlines() or ["damaged"])[0]) from error
+
+
+def trace_header(beside: Mapping[str, str], /) -> Any:
+    """Return what ecosel put beside the columns of a trace; None for other files.
+
+    Raises UnreadableParquet for a trace of a newer version.
+    """
+    try:
+        header = json.loads(beside["ecosel"]) if "ecosel" in beside else None
+    except (ValueError, RecursionError) as error:
+        raise UnreadableParquet(f"its header is not JSON ({error})") from error
+    schema = header.get("schema") if isinstance(header, dict) else None
+    if isinstance(schema, int) and schema > TRACE_SCHEMA:
+        raise UnreadableParquet(f"it has trace schema {schema}, this version reads {TRACE_SCHEMA}; upgrade ecosel")
+    return header

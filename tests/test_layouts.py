@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from ecosel.report.sections import trace as drawn_trace
+from ecosel.report.sections.trace import read_trace
 from evolver.candidates import genomes
 from evolver.errors import EvolverError
 from evolver.run.request import unlike
-from profilers.errors import ProfilerError
+from profilers.energy.sampling.trace import SCHEMA
+from profilers.errors import MeterError, ProfilerError
+from profilers.meters.replay import ReplayMeter
 from profilers.results.archive import done
 
 LAYOUTS = Path(__file__).parent / "layouts"  # one file for each kind and released version
@@ -76,6 +82,25 @@ def test_a_search_starts_from_an_older_archive_and_not_from_a_newer_one(tmp_path
     assert genomes(database(script, tmp_path / "old.db"), 3)
     with pytest.raises(EvolverError, match="was written by a newer ecosel"):
         genomes(database(script, tmp_path / "new.db", layout=9), 3)
+
+
+def test_a_trace_of_a_newer_version_is_refused_by_all_its_readers(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    frame = pl.DataFrame({"time_s": [0.0, 1.0, 2.0, 3.0], "power_w": [1.0] * 4})
+    newer = {"ecosel": json.dumps({"schema": SCHEMA + 1})}
+    frame.write_parquet(tmp_path / "new.parquet", metadata=newer)
+    says = f"it has trace schema {SCHEMA + 1}, this version reads {SCHEMA}; upgrade ecosel"
+    for command in (
+        ("energy", tmp_path / "new.parquet", "--start", "0", "--end", "2"),
+        ("profile", "--verify", tmp_path / "new.parquet"),
+    ):
+        outcome = ecosel(*command)
+        assert (outcome.status, outcome.out, outcome.err.count("\n")) == (1, "", 1)
+        assert says in outcome.err
+    with pytest.raises(MeterError, match=says):
+        ReplayMeter(tmp_path / "new.parquet")
+    with pytest.raises(ValueError, match=says):
+        read_trace("new.parquet", folder=tmp_path)
+    assert drawn_trace.SCHEMA == SCHEMA
 
 
 @pytest.mark.parametrize("trace", TRACES, ids=lambda trace: trace.stem)

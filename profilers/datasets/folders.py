@@ -138,6 +138,9 @@ def _table(files: list[Path]) -> tuple[pl.DataFrame, str, tuple[str, ...] | None
             raise DataError(f"{file}: column {image!r} holds {content}, not encoded images")
         if missing := frames[-1]["image"].null_count():
             raise DataError(f"{file}: {missing} images are named by path, not stored in the file")
+        kind = frames[-1][label].dtype
+        if not (kind.is_integer() or kind in (pl.String, pl.Boolean, pl.Categorical, pl.Enum, pl.Null)):
+            raise DataError(f"{file}: column {label!r} holds {str(kind)[:80]}, not numbers or names of classes")
         if missing := frames[-1][label].null_count():
             raise DataError(f"{file}: {missing} images have no label")
     return pl.concat(frames), label, names

@@ -17,7 +17,7 @@ from profilers.files import read_file
 from profilers.logs.nvidia_smi import Cells, cells_of, is_stamp, power_columns, seconds_of, states_zone
 from profilers.meters.calibration import Calibration
 from profilers.meters.known_boards import GAIN_ERROR, OFFSET_ERROR_W, known_lag
-from profilers.parquet import UnreadableParquet, read_parquet
+from profilers.parquet import UnreadableParquet, read_parquet, trace_header
 
 _ASSUMED = Sensor(0.1, 0.1, assumed=True)
 _AVERAGE = Sensor(0.1, 1.0)
@@ -118,7 +118,8 @@ def _trace(path: Path, raw: bytes, gpu: str | None) -> PowerLog:
     if gpu is not None:
         raise MeterError(f"{path} is a trace of one board; leave out --gpu")
     try:
-        frame, _ = read_parquet(raw, most=MOST_SAMPLES)
+        frame, beside = read_parquet(raw, most=MOST_SAMPLES)
+        trace_header(beside)
         columns = [name for name in ("power_w", "average_power_w") if name in frame.columns and frame[name].drop_nulls().len()]
         if "time_s" not in frame.columns or not columns:
             raise MeterError(f"{path} has no columns time_s and power_w (it has {', '.join(frame.columns)})")

@@ -13,7 +13,7 @@ from profilers.errors import MeterError
 from profilers.files import read_file
 from profilers.meters.base import Capabilities, Conditions, Reading
 from profilers.meters.counter import GrowingCounter
-from profilers.parquet import UnreadableParquet, read_parquet
+from profilers.parquet import UnreadableParquet, read_parquet, trace_header
 
 if TYPE_CHECKING:
     import polars as pl
@@ -107,7 +107,11 @@ def _frame(path: Path) -> pl.DataFrame:
     is_parquet = raw.startswith(b"PAR1")
     if not is_parquet and raw.count(b"\n") > _MOST_SAMPLES:
         raise MeterError(f"the trace {path} has more than {_MOST_SAMPLES:,} rows; cut it to the part to replay")
-    return read_parquet(raw, most=_MOST_SAMPLES)[0] if is_parquet else pl.read_csv(raw, comment_prefix="#")
+    if not is_parquet:
+        return pl.read_csv(raw, comment_prefix="#")
+    frame, beside = read_parquet(raw, most=_MOST_SAMPLES)
+    trace_header(beside)
+    return frame
 
 
 def _load(path: Path) -> tuple[list[float], dict[str, list[float | None]]]:

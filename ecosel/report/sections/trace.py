@@ -25,6 +25,8 @@ from ecosel.report.view.mark_data import HEIGHT, WIDTH
 from ecosel.report.view.view import GroupView
 
 _MOST_POINTS = 1_500
+# the newest layout of traces
+SCHEMA = 2
 _WINDOW = {"start_s": pl.Float64, "end_s": pl.Float64}
 
 
@@ -81,6 +83,8 @@ def read_trace(name: str, /, *, folder: Path, bounds: Bounds = BOUNDS) -> DrawnT
     frame = archive.load(("time_s", "power_w"), ())
     readings = frame.select(read_numbers(frame[column])[0].cast(pl.Float64) for column in ("time_s", "power_w")).drop_nulls()
     facts = _object(metadata_of(path, bounds=bounds).get("ecosel"))
+    if isinstance(schema := _at(facts, "schema"), int) and schema > SCHEMA:
+        raise ValueError(f"it has trace schema {schema}, this version reads {SCHEMA}; upgrade ecosel")
     groups = _at(facts, "raw", "marks", "groups")
     windows = [group for group in groups if _are_numbers(group, "start_s", "end_s")] if isinstance(groups, list) else []
     first = float(readings["time_s"][0]) if readings.height else 0.0

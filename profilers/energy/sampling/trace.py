@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from profilers.energy.window import Floats
 from profilers.errors import ProfilerError
-from profilers.parquet import UnreadableParquet, read_parquet
+from profilers.parquet import TRACE_SCHEMA, UnreadableParquet, read_parquet, trace_header
 
-# Increased whenever a reader of an older version would misread the file.
-SCHEMA = 2
+SCHEMA = TRACE_SCHEMA
 # Traces of this version hold the same readings, but their energy was derived differently.
 ENERGY_ANEW = 1
 
@@ -92,10 +91,10 @@ def read_trace(path: Path, /) -> tuple[PowerTrace, dict[str, Any]]:
     """Read a file written by `write_trace`; raise ProfilerError for any other file."""
     try:
         frame, beside = read_parquet(path, most=MOST_SAMPLES)
-        header = json.loads(beside["ecosel"]) if "ecosel" in beside else None
+        header = trace_header(beside)
     except FileNotFoundError:
         raise ProfilerError(f"{path} does not exist") from None
-    except (UnreadableParquet, OSError, ValueError, RecursionError) as error:
+    except (UnreadableParquet, OSError) as error:
         raise ProfilerError(f"{path} is not a trace written by ecosel: {error}") from None
     if not isinstance(header, dict) or not {*COLUMNS, "edge", "slowdowns"} <= set(frame.columns):
         raise ProfilerError(f"{path} is not a trace written by ecosel (--trace FILE writes one)")

@@ -86,3 +86,9 @@ def test_only_images_and_labels_are_unpacked(tmp_path: Path) -> None:
     odd = np.array([{}])  # a pickle, which would be refused
     np.savez(tmp_path / "a.npz", images=np.zeros((2, 4, 4), np.uint8), labels=np.array([0, 1]), other=odd)
     assert len(load_dataset(str(tmp_path / "a.npz")).labels) == 2
+
+
+@pytest.mark.parametrize("labels", [[0.5, float("nan")], [[0], [1]], [b"a", b"b"]])
+def test_labels_that_are_no_classes_are_refused(labels: list[object], tmp_path: Path) -> None:
+    pl.DataFrame({"image": [b"x", b"y"], "label": labels}).write_parquet(tmp_path / "a.parquet")
+    assert "not numbers or names of classes" in refused(tmp_path / "a.parquet")
