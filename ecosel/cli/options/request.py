@@ -23,7 +23,7 @@ from ecosel.readers.bounds import Bounds, parse_size
 from ecosel.readers.cells.numerals import Mark
 from ecosel.readers.cells.units import holds_quantities
 from ecosel.readers.derived.combining import join, parse_key
-from ecosel.readers.derived.expressions import Expression, filter_rows, find_column, no_row, quotes_explained
+from ecosel.readers.derived.expressions import Expression, column_holding, filter_rows, find_column, no_row, quotes_explained
 from ecosel.readers.opening import expand
 from ecosel.readers.table import RESERVED, ROW
 from ecosel.selection import Selection, select
@@ -205,7 +205,9 @@ class _Found:
             try:
                 return find_column(name, names)
             except ValueError as error:
-                raise ValueError("; ".join([str(error), *archive.remarks])) from error
+                column = column_holding(name, archive)
+                hint = [f"{name!r} is a cell of {column!r}: give each metric a column (pivot the table)"] if column else []
+                raise ValueError("; ".join([str(error), *hint, *archive.remarks])) from error
 
         objectives = [Objective(find(c), "max") for c in options.maximize] + [Objective(find(c), "min") for c in options.minimize]
         objectives = objectives or list(archive.objectives)

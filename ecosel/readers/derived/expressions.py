@@ -49,6 +49,16 @@ def find_column(name: str, columns: Sequence[str], /) -> str:
     raise ValueError(f"no column {name!r}; the columns are {shown}{hint}")
 
 
+def column_holding(name: str, archive: Archive, /) -> str | None:
+    """Return the column of a table in long form, or with models as columns, in which the name of a metric is a cell."""
+    try:
+        head = archive.read(archive.columns[:6]).head(1000)
+    except ArchiveError:
+        return None
+    texts = (column for column, dtype in head.schema.items() if dtype == pl.String)
+    return next((column for column in texts if (head[column] == name).any()), None)
+
+
 @contextmanager
 def quotes_explained(texts: Sequence[str], columns: Sequence[str]) -> Iterator[None]:
     """Add to an error in an expression that a column's name in it needs quotes."""

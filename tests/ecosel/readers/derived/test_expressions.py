@@ -47,3 +47,12 @@ def test_columns_are_found_with_other_kinds_of_blanks() -> None:
     assert find_column("top-1 acc", ["Top-1\u00a0acc", "ms"]) == "Top-1\u00a0acc"
     with pytest.raises(ValueError, match="could be"):
         find_column("a b", ["a  b", "a\u00a0b"])
+
+
+@pytest.mark.parametrize("table", ["model,metric,value\na,acc,0.9\na,ms,10\n", "metric,resnet,vit\nacc,0.7,0.8\nms,5,10\n"])
+def test_a_metric_that_is_a_cell_is_said_to_need_a_column(table: str, tmp_path: Path, ecosel: Callable[..., Any]) -> None:
+    (tmp_path / "t.csv").write_text(table)
+    outcome = ecosel("select", tmp_path / "t.csv", "--maximize", "acc", "--minimize", "ms")
+    assert outcome.status == 2
+    assert outcome.err.endswith("; 'acc' is a cell of 'metric': give each metric a column (pivot the table)\n")
+    assert "is a cell" not in ecosel("select", tmp_path / "t.csv", "--maximize", "f1", "--minimize", "ms").err
