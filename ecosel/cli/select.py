@@ -14,6 +14,7 @@ import polars as pl
 
 from ecosel.cli.options.request import SelectOptions, shared_options
 from ecosel.cli.writing import check_targets, terminal_width, write
+from ecosel.output.characters import printable
 from ecosel.output.documents import as_json, as_plain, marked_frame, picks_frame
 from ecosel.output.text import WIDTH, as_markdown, as_text
 from ecosel.readers.opening import expand
@@ -70,10 +71,13 @@ def select(
     selection, rows = SelectOptions(**shared, left_out=left_out).run(archives, top=top, all_columns=front is not None)
     to_terminal = output in (None, "-") and sys.stdout is not None and sys.stdout.isatty()
     answer = _render(selection, form, to_terminal=to_terminal, hypervolume=hypervolume)
+    if to_terminal and form in ("csv", "ndjson", "json"):  # which hold the names of a stranger's file as they are
+        text = answer if isinstance(answer, str) else answer.decode("utf-8", "replace")
+        answer = "\n".join(map(printable, text.split("\n")))
     write(*([(writer(marked_frame(selection, rows)), front)] if writer else []), (answer, output))
     if left_out:
         for row, missing in selection.left_out.iter_rows():
-            click.echo(f"row {row}: no value in {missing}", err=True)
+            click.echo(printable(f"row {row}: no value in {missing}"), err=True)
 
 
 def _render(selection: Selection, form: str, *, to_terminal: bool, hypervolume: bool) -> str | bytes:

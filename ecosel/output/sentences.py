@@ -147,7 +147,7 @@ def summary(selection: Chosen) -> str:
         *(["Limits restrict the choice; ideal and scale come from all models."] if selection.requirements.limits else []),
         *(f"{remark}." for remark in selection.remarks),
     ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _ideals(selection: Chosen) -> list[str]:

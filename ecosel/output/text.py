@@ -107,19 +107,19 @@ def _print_table(console: Console, table: _Table, *, color: bool, width: int) ->
         grid = RichTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=has_rule)
         for column in block:
             grid.add_column(
-                Text(_wrap(column.head, _HEAD), style="bold" if color else ""),
-                Text("\n".join(column.rule), style="dim" if color else ""),
+                Text(_wrap(printable(column.head), _HEAD), style="bold" if color else ""),
+                Text("\n".join(map(printable, column.rule)), style="dim" if color else ""),
                 justify="left" if column.is_text else "right", no_wrap=True, min_width=column.width,
             )  # fmt: skip
         for k, picked in enumerate(table.picked):
-            grid.add_row(*(Text(column.cells[k]) for column in block), style="bold green" if color and picked else "")
+            grid.add_row(*(Text(printable(column.cells[k])) for column in block), style="bold green" if color and picked else "")
         console.print(Padding(grid, (0, 0, 0, 1)))
 
 
 def _folded(lines: Sequence[str], width: int) -> list[str]:
     """Break lines at spaces, but not inside a number; further lines keep the indentation of the first."""
     folded = []
-    for line in lines:
+    for line in map(printable, lines):
         indent = " " * (len(line) - len(line.lstrip(" ")))
         broken = textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
         folded += [part.replace("\u00a0", " ") for part in broken] or [""]

@@ -171,6 +171,7 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
     from profilers.measuring.profile import profile as run
     from profilers.measuring.runtime import check
     from profilers.results.archive import append, done, row_of
+    from profilers.results.text import printable
 
     check(request)
     if archive is not None:
@@ -199,7 +200,7 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
             # relative to the archive, so that the two can move together
             kept = os.path.relpath(trace.absolute(), archive.absolute().parent) if trace is not None else None
             row = row_of(found, candidate=request.candidate, configuration=request.configuration, trace=kept)
-            click.echo(f"appended {append(archive, row)[0]['candidate_id']} to {archive}", err=True)
+            click.echo(printable(f"appended {append(archive, row)[0]['candidate_id']} to {archive}"), err=True)
     finally:  # a full disk must not cost the answer
         _print(found, format_)
     if failed is not None:

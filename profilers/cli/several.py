@@ -114,9 +114,11 @@ def _refuse_twice(requests: Sequence[ProfileSettings]) -> None:
 
 
 def row_line(row: dict[str, Any]) -> str:
-    """Describe a row of an archive in one line."""
+    """Describe a row of an archive in one line, for a terminal."""
+    from profilers.results.text import printable
+
     if row["status"] not in ("ok", "invalid") or row["throughput_per_s"] is None:
-        return f"{row['candidate_id']}: {row['status']}, {row['remarks']}"
+        return printable(f"{row['candidate_id']}: {row['status']}, {row['remarks']}")
     joules = row["energy_per_inference_j"]
     energy = f"{joules * 1e3:.4g} mJ per image" if joules is not None else "energy not measured"
-    return f"{row['candidate_id']}: {energy}, {row['throughput_per_s']:.4g} images/s"
+    return printable(f"{row['candidate_id']}: {energy}, {row['throughput_per_s']:.4g} images/s")

@@ -8,6 +8,7 @@ from typing import Any
 
 from profilers.energy.intervals import Estimate
 from profilers.results.archive import failed_row, row_of
+from profilers.results.text import printable
 from profilers.results.units import si
 from profilers.variants.rewriting.onnx_files import has_vnni
 from profilers.variants.session import Compression, Failure, Model
@@ -110,7 +111,8 @@ def compression_text(found: Compression, rows: list[dict[str, Any]], /) -> str:
     ends += [f"{failure.variant.name} failed: {failure.reason}." for failure in found.failures]
     if found.parent.profile.energy.per_inference is None:
         ends.append(f"Energy was not measured: {facts.reasons.get('energy', 'the meter gave no reading')}.")
-    return "\n".join([head, "", *body, "", *(textwrap.fill(end, _WIDTH, subsequent_indent="  ") for end in ends)]) + "\n"
+    wrapped = [textwrap.fill(printable(end), _WIDTH, subsequent_indent="  ") for end in ends]
+    return "\n".join([printable(head), "", *map(printable, body), "", *wrapped]) + "\n"
 
 
 def _line(model: Model, row: dict[str, Any]) -> tuple[str, ...]:

@@ -270,11 +270,11 @@ def test_a_closed_pipe_is_not_an_error() -> None:
     assert outcome.stderr == ""
 
 
-def on_terminal(**extra: str) -> str:
+def on_terminal(*arguments: str, **extra: str) -> str:
     """Run select on a pseudo-terminal and return what it shows."""
     parent, child = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "ecosel", "select", YOUNG],
+        [sys.executable, "-m", "ecosel", "select", *(arguments or (YOUNG,))],
         stdout=child,
         stderr=child,
         env=environment(TERM="xterm-256color", **extra),
@@ -291,6 +291,15 @@ def on_terminal(**extra: str) -> str:
             shown.write(chunk)
     os.close(parent)
     return shown.getvalue().decode()
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "ndjson", "json", "markdown"])
+def test_names_cannot_control_the_terminal_in_any_format(form: str, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("model,acc\x1b]0;x\x07,cost\na\x1b[2J\u202e\x9b,1,2\nb,,1\n")
+    shown = on_terminal(str(tmp_path / "m.csv"), "--maximize", "acc\x1b]0;x\x07", "--minimize", "cost", "--format", form,
+                        "--left-out", NO_COLOR="1")  # fmt: skip
+    assert "2J" in shown
+    assert not set(shown) & set("\x1b\x07\x9b\u202e")
 
 
 def test_no_color_is_obeyed_on_a_terminal() -> None:
