@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -185,8 +186,18 @@ class _Text:
         if "utf-8" in message:
             return "the text is not UTF-8; convert it, e.g. iconv -f latin1 -t utf-8"
         if "could not parse" in message or "malformed" in message:
-            return "a quoted cell does not end, or text follows its closing quote; correct the quotes"
+            return f"a quoted cell does not end, or text follows its closing quote; correct the quotes{self._suspect()}"
         return message.splitlines()[0]
+
+    def _suspect(self) -> str:
+        """Name the first line with a quote inside a cell that does not begin with one, or text after a closing quote."""
+        mark = re.escape(self.layout.separator)
+        quoted = r'\s*+"(?:[^"]|"")*+"\s*+'
+        wrong = rf'\s*+[^"{mark}\s][^"{mark}]*+"|{quoted}[^{mark}"\s]'
+        inside = re.compile(rf'(?:(?:{quoted}|[^"{mark}]*+){mark})*+(?:{wrong})')
+        with self._open() as stream:
+            found = next((number for number, line in enumerate(stream, start=1) if inside.match(line[:2000])), None)
+        return "" if found is None else f", perhaps in line {found}"
 
 
 def _typed(cells: pl.Series) -> pl.Series:

@@ -85,6 +85,8 @@ SAID = {
     "acc,ms\n76.1 (0.4),2\n80.2 (0.1),4\n": "'76.1 (0.4)' in row 0 is not a number (2 such cells)",
     "acc,ms\n0.8,2024-01-01\n0.9,2024-02-01\n": "(2 such cells; a date is no number)",
     'acc,ms\n"0,8",1\n"0,9",4\n': "for decimal commas say --decimal comma",
+    'model,acc,ms\n"a, b",0.9,10\n5" net,0.8,2\n': "correct the quotes, perhaps in line 3",
+    'model,acc,ms\n"b" x,0.8,2\n': "correct the quotes, perhaps in line 2",
     "0.8,1\n0.9,4\n": "the columns are '0.8', '1'; does a line of names stand above the first row?",
     "model acc ms\nbig net 0.8 2\nnet 0.9 4\n": "blanks part them into different numbers of cells; save the table as CSV",
 }
