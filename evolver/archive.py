@@ -76,7 +76,7 @@ class SearchArchive:
     def __init__(self, path: Path) -> None:
         self.path = path
         new = not path.exists()
-        self._lock = _locked(path)
+        self._lock = locked(path)
         try:
             with one_line_errors(path):
                 self._database = sqlite3.connect(path, isolation_level=None)
@@ -247,7 +247,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _locked(path: Path) -> int:
+def locked(path: Path) -> int:
     """Return the descriptor of a lock that the kernel releases when this process ends, however it ends."""
     try:
         lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -88,7 +88,7 @@ class Loop:
                 self._until_done(self._search_jobs)
                 self._closing()
         except BaseException as error:
-            self.ended = "stopped" if isinstance(error, KeyboardInterrupt) else f"failed: {error}"
+            self.ended = f"failed: {error}" if isinstance(error, Exception) else "stopped"
             raise
         finally:
             self._weights.close()

@@ -14,9 +14,11 @@ from evolver.run.interrupts import exit_status
 from evolver.run.loop import JouleMeter, Loop
 from evolver.run.progress import Mode, duration, say_waiting, watching
 from evolver.run.request import SearchRequest, Work, begun, resumed, surveyed
+from evolver.run.winners.leftovers import remove_leftovers, remove_leftovers_unless_running
 from evolver.run.winners.manifest import write_manifest
 from evolver.search.run_state import RunState
 from evolver.workers.executors import Engine, open_engine
+from profilers.machine.ending import clean_ends
 
 # what a command did, and the word for it
 _DONE = {
@@ -39,6 +41,7 @@ def evolve(request: SearchRequest, work: Work, engine: Engine, *, progress: Mode
     new = not request.archive.exists()
     # the meter first, so that without one no archive is begun, which another --meter would not fit
     with one_thread(request.plan.surrogate), _meter(request, engine) as meter, SearchArchive(request.archive) as archive:
+        remove_leftovers(request.archive)
         held = archive.settings
         try:
             course, settings = begun(request, work, engine, archive) if held is None else resumed(request, work, held, archive)
@@ -127,10 +130,14 @@ def run(
     reproducible: bool = False,
 ) -> dict[str, Any]:
     """Open the workers, search (or only plan), and always close the workers."""
-    with closing(open_engine(executor, devices=devices, workers=workers, reproducible=reproducible)) as engine:
-        if engine.capacity() <= 0:
-            say_waiting(progress)
-        return plan(request, work, engine) if dry_run else evolve(request, work, engine, progress=progress)
+    with clean_ends():
+        try:
+            with closing(open_engine(executor, devices=devices, workers=workers, reproducible=reproducible)) as engine:
+                if engine.capacity() <= 0:
+                    say_waiting(progress)
+                return plan(request, work, engine) if dry_run else evolve(request, work, engine, progress=progress)
+        finally:
+            remove_leftovers_unless_running(request.archive)
 
 
 def as_text(answer: dict[str, Any]) -> str:

@@ -124,7 +124,7 @@ def save(network: nn.Module, sample: torch.Tensor, path: Path, /) -> float:
     network = network.to("cpu", memory_format=torch.contiguous_format).eval()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        with TemporaryDirectory(".part", f".{path.name}.", path.parent) as folder:
             program, weights = Path(folder, f"{path.name}.pt2"), Path(folder, f"{path.name}.pt")
             dynamic = ({0: torch.export.Dim("batch")},)
             # through memory, as torch reports a full disk as an error of its own

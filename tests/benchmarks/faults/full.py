@@ -124,7 +124,9 @@ def temporary(times: int, only: str, *, step: int, start: int) -> None:
                 with small_disk(small, pages):
                     done = run(command.words, TMPDIR=str(small))
                     said = [f"status {done.returncode}", *wrongs(outputs)]
-                    said += [f"LEFT BEHIND in TMPDIR: {file.name}" for file in small.iterdir()]
+                    said += [
+                        f"LEFT BEHIND in TMPDIR: {file.name}" for file in small.iterdir() if "torchinductor" not in file.name
+                    ]
                 if done.returncode:
                     said += ["NO CLEAR LINE"] if not clear_line(done.stderr) else []
                     said.append(f"said: {done.stderr.strip().splitlines()[-1].replace(str(small), '')[:200]}")

@@ -16,7 +16,7 @@ from evolver.run.request import SearchRequest
 from evolver.run.winners import compressing
 from evolver.run.winners.compressing import as_lines, compress_winners, variants_of
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"candidate_id": "run-7", "variant": None, "parent": None, "status": "ok"},
     {"candidate_id": "run-7-int8", "variant": "int8", "parent": "run-7", "status": "ok", "time_ratio": 0.21, "accuracy": 0.98},
     {"candidate_id": "run-7-fold", "variant": "fold", "parent": "run-7", "status": "invalid", "remarks": "nothing to fold"},
@@ -81,7 +81,7 @@ def test_rows_that_are_printed_but_could_not_be_appended_are_an_error(
 
 
 def test_the_lines_say_what_each_variant_is(request_: SearchRequest) -> None:
-    lines = list(as_lines(request_, cast(list[dict[str, Any]], ROWS)))
+    lines = list(as_lines(request_, ROWS))
     assert lines[:2] == [
         "variant run-7-int8: 0.21 of its parent's time, test accuracy 98.00%",
         "variant run-7-fold: invalid (nothing to fold)",
