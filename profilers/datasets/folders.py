@@ -32,12 +32,14 @@ def find(spec: str, fit: Fit) -> dict[str, ImageSource]:
     """Return the splits under a folder, or in the Parquet files that a path or pattern names."""
     path = Path(spec)
     if path.is_dir():
-        files = sorted(path.rglob("*.parquet"))
+        files = sorted(file for file in path.rglob("*.parquet") if file.is_file())
         return _parquet(spec, files, fit, base=path) if files else _tree(path, fit)
     files = [path] if path.is_file() else [Path(name) for name in sorted(glob.glob(spec, recursive=True))]
     if not files:
         hint = "; get it from https://datashare.ed.ac.uk/handle/10283/3192 and name its folder" if spec == "cinic10" else ""
         raise DataError(f"no data set {spec}: it is not digits, cifar10 or cifar100, nor a folder or Parquet file here{hint}")
+    if odd := next((file for file in files if not file.is_file()), None):
+        raise DataError(f"{odd} is a folder, a pipe or a device; name files")
     if [file.suffix.lower() for file in files] == [".npz"]:
         return of_npz(files[0])
     return _parquet(spec, files, fit, base=files[0].parent)

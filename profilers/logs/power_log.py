@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ _MOST_BOARDS, _BUNCHES, _BUNCHED = 16, 400, 3.0
 _SCALES = {"mw": 1e-3, "w": 1.0, "watt": 1.0, "watts": 1.0, "kw": 1e3}
 _EPOCH_S = 1e8  # seconds since 1970, for logs shorter than three years
 _TIMES, _POWERS = ("time_s", "time", "timestamp", "seconds", "t", "datetime", "date"), ("power", "watts", "w", "p")
+_READ = ("time_s", "power_w", "average_power_w", "edge")  # columns of a trace
 _NOT_DRAWN = re.compile(r"limit|factor|max|min|peak|default|enforced|apparent|reactive|state|target|(^|[^a-z])(cap|va|var)\b")
 # Times that are not seconds: past the year 5000, or with longer gaps than in a log for short windows.
 _LATEST_S, _SLOWEST_S = 1e11, 30.0
@@ -114,11 +116,18 @@ def _checked(log: PowerLog) -> PowerLog:
     return replace(log, time_s=times[kept], power_w=watts[kept], warnings=(*log.warnings, *words))
 
 
+def _read(path: Path, schema: pl.Schema) -> list[str]:
+    found = [name for name in _READ if name in schema]
+    if "time_s" not in found:
+        raise MeterError(f"{path} has no columns time_s and power_w (it has {', '.join(list(schema)[:12])})")
+    return found
+
+
 def _trace(path: Path, raw: bytes, gpu: str | None) -> PowerLog:
     if gpu is not None:
         raise MeterError(f"{path} is a trace of one board; leave out --gpu")
     try:
-        frame, beside = read_parquet(raw, most=MOST_SAMPLES)
+        frame, beside = read_parquet(raw, most=MOST_SAMPLES, columns=partial(_read, path))
         trace_header(beside)
         columns = [name for name in ("power_w", "average_power_w") if name in frame.columns and frame[name].drop_nulls().len()]
         if "time_s" not in frame.columns or not columns:

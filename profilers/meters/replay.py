@@ -109,7 +109,11 @@ def _frame(path: Path) -> pl.DataFrame:
         raise MeterError(f"the trace {path} has more than {_MOST_SAMPLES:,} rows; cut it to the part to replay")
     if not is_parquet:
         return pl.read_csv(raw, comment_prefix="#")
-    frame, beside = read_parquet(raw, most=_MOST_SAMPLES)
+    frame, beside = read_parquet(
+        raw,
+        most=_MOST_SAMPLES,
+        columns=lambda schema: [name for name in ("time_s", *_NUMBERS) if name in schema] or [*schema][:9],
+    )
     trace_header(beside)
     return frame
 

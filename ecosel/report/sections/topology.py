@@ -24,6 +24,7 @@ _WORDS = {"channels": "{} channels", "units": "{} units", "rate": "rate {}", "st
           "kind": "{}", "padding": "padding {}", "dilation": "dilation {}",
           "groups": "{} groups", "parameters": "{} parameters"}  # fmt: skip
 _MOST_LAYERS = 200
+_DEEPEST = 3  # level of nested values that is shown
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,13 @@ def _worded(key: str, value: Any) -> str:
     return _WORDS.get(key, f"{key.replace('{', '{{').replace('}', '}}')} {{}}").format(_shape(value))
 
 
-def _shape(value: Any) -> str:
+def _shape(value: Any, depth: int = 0) -> str:
+    if depth > _DEEPEST:
+        return "…"
     if isinstance(value, list):
-        return "×".join(_shape(part) for part in value[:8])
+        return "×".join(_shape(part, depth + 1) for part in value[:8])
     if isinstance(value, dict):
-        return "; ".join(f"{key.replace('_', ' ')} {_shape(part)}" for key, part in list(value.items())[:8])
+        return "; ".join(f"{key.replace('_', ' ')} {_shape(part, depth + 1)}" for key, part in list(value.items())[:8])
     return (
         f"{value:.4g}"
         if isinstance(value, float)

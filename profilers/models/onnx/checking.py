@@ -20,7 +20,7 @@ _DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc",
 # Operators in Microsoft's domain that load more than the file: a vendor's compiled blob, Python.
 _LOADERS = {"EPContext", "PythonOp", "PythonOpGrad", "ATen", "NcclAllReduce"}
 _MOST_BYTES = 2 << 30  # bytes of a protocol buffer, at most
-_MOST_NODES, _MOST_DIMENSIONS = 100_000, 64
+_MOST_NODES, _MOST_ENDS, _MOST_DIMENSIONS = 50_000, 5_000, 64
 _EXTERNAL = 1  # TensorProto.DataLocation
 
 
@@ -72,9 +72,12 @@ def _check_size(path: Path, model: Any) -> None:
     """Refuse a graph that would take minutes to examine: far more nodes or dimensions than a network has."""
     nodes = 0
     for nested in graphs(model):
-        nodes += 1 + len(nested.graph.node)
+        graph = nested.graph
+        nodes += 1 + max(len(graph.node), len(graph.initializer) + len(graph.sparse_initializer))
+        if len(graph.input) - len(graph.initializer) + len(graph.output) > _MOST_ENDS:
+            raise ModelError(f"{path} has more than {_MOST_ENDS:,} inputs and outputs; no network has that many")
         if nodes > _MOST_NODES:
-            raise ModelError(f"{path} has more than {_MOST_NODES:,} nodes; no network has that many")
+            raise ModelError(f"{path} has more than {_MOST_NODES:,} nodes or tensors; no network has that many")
     values = (
         value for nested in graphs(model) for value in (*nested.graph.input, *nested.graph.output, *nested.graph.value_info)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -92,3 +93,11 @@ def test_only_images_and_labels_are_unpacked(tmp_path: Path) -> None:
 def test_labels_that_are_no_classes_are_refused(labels: list[object], tmp_path: Path) -> None:
     pl.DataFrame({"image": [b"x", b"y"], "label": labels}).write_parquet(tmp_path / "a.parquet")
     assert "not numbers or names of classes" in refused(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_a_pipe_or_a_device_is_no_data_set(suffix: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    (tmp_path / f"device{suffix}").symlink_to("/dev/zero")
+    for name in ("pipe", "device"):
+        assert "a pipe or a device; name files" in refused(tmp_path / f"{name}{suffix}")

@@ -46,3 +46,13 @@ def test_a_cell_that_is_not_a_topology_says_so_in_place_of_a_drawing(cell: Any, 
     selection, rows = selected(evolved().with_columns(pl.lit(cell, dtype=pl.String).alias("topology")))
     drawn = stacks(rows, group_views(selection))
     assert drawn == [] if cell is None else message in drawn[0][0].reason
+
+
+def test_values_nested_deeply_are_shown_down_to_the_third_level() -> None:
+    from ecosel.report.sections.topology import _shape
+
+    nested: Any = 1
+    for _ in range(5000):
+        nested = [nested]
+    assert _shape(nested) == "…"
+    assert _shape([[2, 3], {"a_b": [4]}]) == "2×3×a b 4"

@@ -172,6 +172,14 @@ def test_a_graph_that_takes_minutes_to_look_at_is_refused(tmp_path: Path, monkey
     (tmp_path / "m.onnx").write_bytes(files.model(nodes, [], {"x": ["b", 3]}).SerializeToString())
     with pytest.raises(ModelError, match="more than 5 nodes"):
         check_file(tmp_path / "m.onnx")
+    monkeypatch.setattr(checking, "_MOST_ENDS", 3)
+    for model, says in (
+        (files.model(nodes[-1:], [files.tensor(f"w{k}", 1) for k in range(9)], {"x": [1]}), "more than 5 nodes or tensors"),
+        (files.model(nodes[-1:], [], {f"x{k}": [1] for k in range(9)}), "more than 3 inputs and outputs"),
+    ):
+        (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+        with pytest.raises(ModelError, match=says):
+            check_file(tmp_path / "m.onnx")
     for model in (files.model(nodes[-1:], [], {"x": [1] * 70}), files.model(nodes[-1:], [files.tensor("w", 1)], {"x": [1]})):
         for held in model.graph.initializer:
             held.dims.extend([1] * 70)
