@@ -80,8 +80,12 @@ def _parted(line: str) -> list[str]:
 
 def _lines(text: str) -> Iterator[str]:
     """Yield the lines of a text one by one, as a list of short ones would take 20 times its memory."""
-    for line in io.StringIO(text, newline=None):
-        yield line.removesuffix("\n")
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin)
+        end = len(text) if end < 0 else end
+        yield text[begin:end].removesuffix("\r")
+        begin = end + 1
 
 
 def _is_row(line: str) -> bool:
