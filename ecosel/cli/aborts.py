@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -21,16 +22,34 @@ _FATAL = {
     # a file in memory has lost its disk, such as the index of a search's write-ahead log
     signal.SIGBUS: "a file in use was cut short, or its disk failed or became read-only",
 }
+# Threads that polars and its allocator start beside one for each core.
+_THREADS = 16
 _HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
 
 
 @contextmanager
 def one_line_aborts(*, silent: bool) -> Iterator[None]:
-    """Handle aborts of this process during a command; silent: also capture what native code writes."""
+    """Handle aborts of this process during a command; silent: also capture what native code writes.
+
+    Raises OSError if the libraries could not start their threads, as they would panic.
+    """
+    _check_threads()
     with ExitStack() as stack:
         noise = stack.enter_context(_native_noise()) if silent else None
         stack.enter_context(_handled(lambda number: _end(number, noise)))
         yield
+
+
+def _check_threads() -> None:
+    release = threading.Event()
+    threads = [threading.Thread(target=release.wait) for _ in range(_THREADS + (os.cpu_count() or 1))]
+    try:
+        for thread in threads:
+            thread.start()
+    except RuntimeError:
+        raise OSError("no more threads can be started: end other processes, or raise their limit (ulimit -u)") from None
+    finally:
+        release.set()
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,3 +38,17 @@ def test_an_error_of_the_system_is_named_with_its_file_and_without_its_number() 
     assert _words(PermissionError(1, "Operation not permitted", "out")) == "out: Operation not permitted"
     assert _words(OSError(28, "No space left on device")) == "No space left on device"
     assert _words(OSError("cannot write out: it is a folder")) == "cannot write out: it is a folder"
+
+
+# The limit on processes does not bind root; a user without a name may still read this checkout.
+MAY_READ = "+dac_override,+dac_read_search"
+AS_USER = ("setpriv", "--reuid=23456", "--clear-groups", f"--inh-caps={MAY_READ}", f"--ambient-caps={MAY_READ}")
+
+
+@pytest.mark.skipif(not shutil.which("prlimit") or not shutil.which("setpriv"), reason="needs prlimit and setpriv (util-linux)")
+def test_a_command_that_may_start_no_threads_says_so_in_one_line() -> None:
+    as_user = AS_USER if os.getuid() == 0 else ()
+    command = [*as_user, "prlimit", "--nproc=3:3", sys.executable, "-m", "ecosel", "select", "data/digits_mlp.csv"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment())
+    says = "ecosel: no more threads can be started: end other processes, or raise their limit (ulimit -u)\n"
+    assert (ended.returncode, ended.stderr) == (1, says)
