@@ -176,12 +176,8 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
     check(request)
     if archive is not None:
         done(archive)  # a file that cannot be appended to must not cost a measurement
-    if trace is not None and trace == archive:
-        raise click.UsageError(f"{trace} is named for two outputs; give each its own file")
-    if trace is not None and trace.exists():
-        raise ProfilerError(f"{trace} exists; name another file for the trace")
-    if trace is not None and not os.access(trace.absolute().parent, os.W_OK | os.X_OK):
-        raise ProfilerError(f"cannot write {trace}: {trace.absolute().parent} is not a writable folder")
+    if trace is not None:
+        _check_trace(trace, archive)
     failed: ProfilerError | None = None
     with stdout_aside(), progress_bar() as show:
         try:
@@ -205,6 +201,15 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
         _print(found, format_)
     if failed is not None:
         raise failed
+
+
+def _check_trace(trace: Path, archive: Path | None) -> None:
+    if trace == archive:
+        raise click.UsageError(f"{trace} is named for two outputs; give each its own file")
+    if trace.exists():
+        raise ProfilerError(f"{trace} exists; name another file for the trace")
+    if not os.access(trace.absolute().parent, os.W_OK | os.X_OK):
+        raise ProfilerError(f"cannot write {trace}: {trace.absolute().parent} is not a writable folder")
 
 
 def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, format_: str) -> int:
