@@ -27,6 +27,8 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _TIMES = 200
 # Bytes that a cell takes in Python while a database or document is read, and bytes allowed beyond the file's own size.
 _CELL_IN_MEMORY, _BESIDE = 32, 200_000_000
+# Bytes that a row of text takes until a model is chosen, and that rows may take beside four times their text.
+_ROW_IN_MEMORY, _FOR_ROWS = 130, 240_000_000
 # Bytes that a value of a JSON document takes, including its share of the lists and objects around it, and one in a long list.
 _VALUE_IN_MEMORY, _LISTED_IN_MEMORY = 120, 40
 _SEPARATORS = re.compile(rb"[,;\t|\n]")
@@ -147,6 +149,8 @@ class Bounds:
                 if len(piece) >= self.cell and not _SEPARATORS.search(piece):
                     self.refuse(path, f"a cell near byte {length - len(piece):,} is longer than {said(self.cell)}")
             yield piece
+        if rows * _ROW_IN_MEMORY > _FOR_ROWS * (self.max_size / 10**9) + 4 * length:
+            self.refuse(path, f"its {rows:,} rows need too much memory for its size")
 
     def patience(self, size: int) -> float:
         """Return the seconds that a query of a database of `size` bytes may take."""

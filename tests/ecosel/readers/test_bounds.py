@@ -63,6 +63,13 @@ def test_a_text_of_many_short_rows_is_refused(tmp_path: Path) -> None:
     assert "more than 200,000 rows" in refused(tmp_path / "m.csv")
 
 
+def test_rows_too_short_for_the_memory_that_they_take_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(b"acc,cost\n" + b"9,1\n" * 30_000)
+    assert "its 30,001 rows need too much memory for its size" in refused(tmp_path / "m.csv")
+    (tmp_path / "m.csv").write_bytes(b"acc,cost\n" + b"0.9134567890123456,0.12345678901234\n" * 30_000)
+    assert open_archive([str(tmp_path / "m.csv")], bounds=SMALL).read(["acc", "cost"]).height == 30_000
+
+
 def test_a_wide_header_is_refused(tmp_path: Path) -> None:
     header = ",".join(f"c{k}" for k in range(2_000))
     (tmp_path / "m.csv").write_text(f"{header}\n{header.replace('c', '')}\n")
@@ -227,7 +234,7 @@ def test_a_named_pipe_is_read_once_somebody_writes_and_refused_if_nobody_does(tm
 
 
 def test_max_size_raises_them_all(tmp_path: Path, ecosel: Callable[..., Any]) -> None:
-    (tmp_path / "m.csv.gz").write_bytes(gzip.compress(b"acc,cost\n" + ROW * 30_000))
+    (tmp_path / "m.csv.gz").write_bytes(gzip.compress(b"acc,cost\n" + b"0.9134567890123456,0.12345678901234\n" * 30_000))
     ask = ("select", tmp_path / "m.csv.gz", "--maximize", "acc", "--minimize", "cost", "--format", "csv")
     short = ecosel(*ask, "--max-size", "1MB")
     assert (short.status, short.out, short.err.count("\n")) == (1, "", 1)
