@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 
 import numpy as np
 
@@ -122,7 +123,7 @@ def cells_of(path: str, text: str, /) -> Cells:
         raise MeterError(f"{path} has no rows")
     counts = {mark: lines[0][1].count(mark) for mark in (";", "\t", ",")}
     mark = max(counts, key=lambda one: counts[one])
-    rows = [(number, _row(path, number, line, mark)) for number, line in lines]
+    rows = _rows(path, lines, mark)
     names = _names(path, rows[0][1])
     headed = names == tuple(cell.lower() for cell in rows[0][1])
     warnings: tuple[str, ...] = ()
@@ -136,6 +137,19 @@ def cells_of(path: str, text: str, /) -> Cells:
     if not body:
         raise MeterError(f"{path} has no rows")
     return Cells(path, names, tuple(row for _, row in body), tuple(number for number, _ in body), warnings, mark != ",")
+
+
+def _rows(path: str, lines: list[tuple[int, str]], mark: str) -> list[tuple[int, tuple[str, ...]]]:
+    """Split lines, which are used up, into cells; a cell that repeats that above shares its memory."""
+    lines.reverse()
+    rows: list[tuple[int, tuple[str, ...]]] = []
+    above: tuple[str, ...] = ()
+    while lines:
+        number, line = lines.pop()
+        row = _row(path, number, line, mark)
+        above = tuple(old if old == cell else cell for cell, old in zip_longest(row, above[: len(row)]))
+        rows.append((number, above))
+    return rows
 
 
 def _row(path: str, number: int, line: str, mark: str) -> tuple[str, ...]:
