@@ -1,7 +1,7 @@
 """Query damaged DuckDB databases in this process, as a process for each query would let fuzzing run a few times a second.
 
-The reader and its child's queries are those of the product. Only the child's process, its memory bound and the time limit are
-left out, which `test_hostile_stores.py` covers; and the file is attached to an open database instead of opened as one.
+The reader and its child's queries are those of the product. Only the child's process, its memory bound, the time limit and the
+pipe between the two are left out, which other tests cover; and the file is attached to an open database, not opened as one.
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from io import BytesIO
 from unittest.mock import patch
 
 import duckdb
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from ecosel.errors import ArchiveError
 from ecosel.readers.stores.duckdb import _Database
-from ecosel.readers.stores.duckdb_child import config, write
+from ecosel.readers.stores.duckdb_child import config, rows_of
 
 # Bytes of each of the three headers of a DuckDB file, and of its blocks unless it states another size.
 _HEADER, _BLOCK = 1 << 12, 1 << 18
@@ -31,17 +29,16 @@ def run_here() -> Iterator[None]:
     attached: list[duckdb.DuckDBPyConnection] = []
 
     def run(self: _Database, sql: str, /, *, counted: str = "") -> pl.DataFrame:
-        asked, rows = self.request(sql, counted), BytesIO()
+        asked = self.request(sql, counted)
         try:
             if not attached:
                 attached.append(_server(str(asked["file"])))
                 attached[0].execute(f"ATTACH '{asked['file']}' AS d (READ_ONLY); USE d")
-            write(attached[0], asked, rows)
+            return self.frame(rows_of(attached[0], asked))
         except (duckdb.Error, MemoryError, OSError, ValueError, SystemExit) as error:  # as the child does
             if isinstance(error, duckdb.FatalException | duckdb.InternalException):  # after which DuckDB answers no more
                 _server.cache_clear()
             raise ArchiveError(str(error)) from error
-        return self.frame(pa.ipc.open_stream(rows.getvalue()))
 
     with patch.object(_Database, "run", run):
         try:

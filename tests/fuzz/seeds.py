@@ -227,7 +227,7 @@ def _duckdb() -> Iterator[bytes]:
 
     yield made("create table models as from (values ('a', 0.9, 3), ('b', 0.8, 1)) t(model, accuracy, ms)")
     kinds = "range n, range / 7 x, 'm' || range % 5 model, [range] l, {'a': range} s, date '2026-01-01' d, 1.5::decimal(9, 2) c"
-    yield made(f"create table models as select {kinds}, uuid() u, 'null'::json j from range(2100)")
+    yield made(f"create table models as select {kinds}, uuid() u, 'null'::json j from range(200)")
     yield made("create view models as select range n, 1.0 / (range + 1) x from range(9) where range % 2 = 0")
     yield made("create table models (model varchar primary key, ms double check (ms > 0)); insert into models values ('a', 3)")
 

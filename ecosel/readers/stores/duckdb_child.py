@@ -11,10 +11,11 @@ import json
 import re
 import signal
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 # Rows written at a time; each may hold a long text.
 _ROWS = 2048
@@ -28,12 +29,15 @@ def main() -> None:
     if sys.platform == "linux":  # end when the parent process ends
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     import duckdb
-    import pyarrow  # noqa: F401  # takes memory for each core, which is not part of the bound
+    import pyarrow as pa  # takes memory for each core, which is not part of the bound
 
     try:
         _bound(asked["memory"] + _BESIDE)
         with duckdb.connect(asked["file"], read_only=True, config=config(asked["memory"])) as database:
-            write(database, asked, sys.stdout.buffer)
+            rows = rows_of(database, asked)
+            with pa.ipc.new_stream(sys.stdout.buffer, rows.schema) as stream:
+                for batch in rows:
+                    stream.write_batch(batch)
     except (duckdb.Error, MemoryError, OSError, ValueError) as error:  # Arrow raises some of these, too
         is_memory = isinstance(error, MemoryError) or re.search("bad_alloc|Out of Memory", str(error))
         sys.exit("memory" if is_memory else f"error {(str(error).splitlines() or ['?'])[0]}")
@@ -46,18 +50,13 @@ def config(memory: int) -> dict[str, str]:
     }  # fmt: skip
 
 
-def write(database: duckdb.DuckDBPyConnection, asked: dict[str, Any], out: IO[bytes]) -> None:
-    """Write the rows that a request asks for."""
-    import pyarrow as pa
-
+def rows_of(database: duckdb.DuckDBPyConnection, asked: dict[str, Any]) -> pa.RecordBatchReader:
+    """Return the rows that a request asks for, a few at a time."""
     if asked["counted"]:
         some = f"SELECT count(*) FROM (SELECT 1 FROM {asked['counted']} LIMIT {asked['rows'] + 1})"
         if database.execute(some).fetchall()[0][0] > asked["rows"]:
             sys.exit("rows")
-    reader = database.sql(asked["sql"]).to_arrow_reader(_ROWS)
-    with pa.ipc.new_stream(out, reader.schema) as stream:
-        for batch in reader:
-            stream.write_batch(batch)
+    return database.sql(asked["sql"]).to_arrow_reader(_ROWS)
 
 
 def _bound(more: int) -> None:
