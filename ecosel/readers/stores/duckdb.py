@@ -52,6 +52,7 @@ def open_duckdb(path: str, source: Path | bytes, *, table: str | None, bounds: B
 
     def load(wanted: Sequence[str], _: Sequence[str]) -> pl.DataFrame:
         frame = database.run(f"SELECT {', '.join(map(_name, wanted))} FROM {chosen}", counted=chosen)
+        frame.columns = list(wanted)  # Arrow ends a name at a zero byte
         return frame.with_columns(pl.col(pl.Decimal).cast(pl.Float64))
 
     return Archive(path, columns, load)

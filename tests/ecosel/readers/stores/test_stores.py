@@ -15,6 +15,7 @@ from ecosel.errors import ArchiveError
 from ecosel.readers import open_archive
 from ecosel.readers.bounds import Bounds
 from ecosel.readers.table import ROW
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -43,6 +44,11 @@ def test_a_workbook_without_its_reader_says_what_to_install(workbook: Path, monk
     monkeypatch.setitem(sys.modules, "python_calamine", None)
     with pytest.raises(ArchiveError, match=r"needs python-calamine: pip install 'ecosel\[xlsx\]'"):
         open_archive([str(workbook)])
+
+
+def test_a_column_of_duckdb_keeps_a_name_with_zero_bytes() -> None:
+    archive = open_archive([str(ROOT / "tests/fuzz/corpus/duckdb/zero-bytes-in-a-name")])
+    assert archive.read(archive.columns).columns == ["ecosel:row", "model", "a\0\0\0\0acy", "ms"]
 
 
 def test_a_duckdb_table_is_read_and_reaches_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
