@@ -261,6 +261,5 @@ ABORTING = {"parquet", "trace", "images", "duckdb"}
 COMMANDS = {
     "parquet": ("models.parquet", ("select", "{file}", "--maximize", "accuracy", "--minimize", "ms")),
     "trace": ("run.parquet", ("profile", "--verify", "{file}")),
-    "duckdb": ("models.duckdb", ("select", "{file}", "--maximize", "accuracy", "--minimize", "ms")),
     "log": ("power.csv", ("energy", "{file}", "--start", "0", "--end", "1")),
 }
