@@ -108,6 +108,10 @@ def _run(arguments: list[str]) -> int:
         if isinstance(error, MemoryError):
             return _fail("out of memory", 1)
         return _fail(_words(error), 2 if isinstance(error, ValueError) else 1)
+    except BaseException as error:
+        if debug or type(error).__name__ != "PanicException":  # of polars, which is not an Exception
+            raise
+        return _fail(f"a library panicked ({error}): the file is damaged, or holds what the library cannot read", 1)
 
 
 def _words(error: Exception) -> str:

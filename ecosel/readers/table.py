@@ -22,6 +22,8 @@ RESERVED = "ecosel:"
 ROW = f"{RESERVED}row"
 # Number of characters of a name that take as much memory as a value.
 _NAME = 32
+# The years 2 to 9998, in days since 1970: in any time zone, Python can hold them.
+_DAYS = (-718_797, 2_932_531)
 # Rows in which columns of numbers are looked for.
 LOOKED_AT = 60
 
@@ -61,7 +63,7 @@ class Archive:
         # (by name, as a list of columns would rename one without a name)
         names, cells = frame.columns, frame.get_columns()[::-1]
         del frame  # each column in pieces is freed when it is popped
-        frame = pl.DataFrame({name: _stripped(cells.pop().rechunk()) for name in names})
+        frame = pl.DataFrame({name: _cleaned(cells.pop().rechunk()) for name in names})
         if ROW not in frame.columns:  # a join has the row numbers of its first table
             numbers = range(frame.height) if self.row_numbers is None else self.row_numbers
             frame = frame.insert_column(0, pl.Series(ROW, numbers, dtype=pl.Int64))
@@ -71,6 +73,18 @@ class Archive:
 def stripped(frame: pl.DataFrame, /) -> pl.DataFrame:
     """Remove the blanks around text cells."""
     return frame.with_columns(_stripped(frame[name]) for name, dtype in frame.schema.items() if dtype == pl.String)
+
+
+def _cleaned(cells: pl.Series) -> pl.Series:
+    """Strip text; empty the cells of dates and times that Python cannot hold, on which polars panics."""
+    if not cells.dtype.is_temporal():
+        return _stripped(cells)
+    to_days = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+    a_day = 1 if cells.dtype == pl.Date else to_days[getattr(cells.dtype, "time_unit", "ns")]
+    least, most = {pl.Time: (0, 0), pl.Duration: (-999_999_999, 999_999_998)}.get(cells.dtype.base_type(), _DAYS)
+    days = cells.to_physical() // a_day
+    known = days.is_between(least, most).fill_null(True)
+    return cells if known.all() else cells.set(~known, None)
 
 
 def _stripped(cells: pl.Series) -> pl.Series:

@@ -84,7 +84,7 @@ class Found:
     def status(self) -> int:
         return 1 if self._places else 0
 
-    def keep(self, content: bytes, error: Exception) -> None:
+    def keep(self, content: bytes, error: BaseException) -> None:
         at = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{type(error).__name__} in {at.filename}:{at.lineno}"
         if place not in self._places:

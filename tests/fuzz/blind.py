@@ -22,7 +22,7 @@ _NUMBERS = tuple(n.to_bytes(size, "little") for size in (1, 4, 8) for n in (0, 1
 
 
 def fuzz(
-    make: Callable[[], Target], files: list[Path], keep: Callable[[bytes, Exception], None], *, seconds: int, runs: int, seed: int
+    make: Callable[[], Target], files: list[Path], keep: Callable[[bytes, BaseException], None], *, seconds: int, runs: int, seed: int
 ) -> None:
     """Read damaged copies of files until the time is over, or so many were read; print the counts."""
     target = make()  # imports, and no more: a process with threads cannot be forked
@@ -38,7 +38,7 @@ def fuzz(
                 signal.alarm(10)
                 try:
                     target(content)
-                except Exception as error:
+                except BaseException as error:  # a panic of polars is no Exception
                     keep(content, error)
                 at[:] = (k + 1).to_bytes(8, "little")
 

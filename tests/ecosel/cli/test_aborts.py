@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 
+import polars as pl
 import pytest
 
-from ecosel.cli import _words
+from ecosel.cli import _words, group, main
 from tests.conftest import ROOT, environment
 
 CODE = """
@@ -32,6 +33,17 @@ def test_an_abort_is_one_line_that_says_why(number: signal.Signals, why: str) ->
     command = [sys.executable, "-c", CODE, str(int(number))]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment())
     assert (ended.returncode, ended.stderr) == (1, f"ecosel: a library aborted ({number.name}): {why}\n")
+
+
+def test_a_panic_of_polars_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def panics(*_: object, **__: object) -> list[object]:
+        return pl.Series([2**31 - 1], dtype=pl.Int32).cast(pl.Date).to_list()
+
+    monkeypatch.setattr(group, "main", panics)
+    with pytest.raises(SystemExit) as ended:
+        main(["select", "m.csv"])
+    says = "ecosel: a library panicked (out-of-range date): the file is damaged, or holds what the library cannot read\n"
+    assert (ended.value.code, capsys.readouterr().err) == (1, says)
 
 
 def test_an_error_of_the_system_is_named_with_its_file_and_without_its_number() -> None:

@@ -84,3 +84,23 @@ def test_a_damaged_stream_is_refused_in_a_line(tmp_path: Path) -> None:
         (tmp_path / "m.arrow").write_bytes(whole[:cut] + b"\xf7" * 40 + whole[cut + 40 :])
         with suppress(ArchiveError):  # any other error would be a traceback
             open_archive([str(tmp_path / "m.arrow")]).read(["acc"])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "far"),
+    [
+        (pl.Date, 2**31 - 1),
+        (pl.Date, -(2**31)),
+        (pl.Datetime("ms"), 2**62),
+        (pl.Datetime("us", "Asia/Tokyo"), -(2**62)),
+        (pl.Datetime("us"), 253_402_300_800_000_000),  # the year 10000
+        (pl.Duration("ms"), 2**62),
+    ],
+)
+def test_dates_and_times_out_of_range_count_as_missing(dtype: pl.DataType, far: int, tmp_path: Path) -> None:
+    cells = pl.Series("when", [far, 5, None], dtype=pl.Int32 if dtype == pl.Date else pl.Int64)
+    pl.DataFrame([cells.cast(dtype), pl.Series("acc", [0.9, 0.8, 0.7])]).write_parquet(tmp_path / "m.parquet")
+    read = open_archive([str(tmp_path / "m.parquet")]).read(["when", "acc"])
+    assert read["when"].is_null().to_list() == [True, False, True]
+    assert read["when"].to_list()[1] is not None
+    assert read["acc"].to_list() == [0.9, 0.8, 0.7]
