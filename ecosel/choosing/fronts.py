@@ -52,8 +52,7 @@ def choices(question: Question, rows: pl.DataFrame, errors: Sequence[str], /) ->
         weights = rule.weight_vector(some)
         chooser = _Chooser(some, values, costs, ideal=ideal, scales=scales, weights=weights)
         if may is not None:
-            front = chooser.front(may)
-            front_values = chooser.values(front)
+            front_values = chooser.values(front := chooser.front(may))
         distance, wins = _compared(front_values, ideal, scales, weights, question.seed)
         ideals, divisors, weighting = (
             MappingProxyType(dict(zip(columns, part.tolist(), strict=True))) for part in (ideal, scales, weights)

@@ -183,9 +183,8 @@ def nondominated_rows(columns: list[Costs], /) -> Rows:
 
     columns: d arrays [n] of finite costs, each contiguous. Uses NumPy alone, and numba only if that repays loading it.
     """
-    best = np.logical_and.reduce([column == column.min(initial=np.inf) for column in columns])
-    if best.any():  # rows that are best in every column dominate all others
-        return np.flatnonzero(best)
+    if len(best := plain.best_in_all(columns)):
+        return best
     if _are_kernels_loaded():
         return np.flatnonzero(_front(np.column_stack(columns)))
     rows, left = plain.eliminate(columns)

@@ -11,6 +11,11 @@ Costs = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
+def best_in_all(columns: list[Costs], /) -> NDArray[np.int64]:
+    """Return the positions of the rows that are best in every column, and so dominate all others; there may be none."""
+    return np.flatnonzero(np.logical_and.reduce([column == column.min(initial=np.inf) for column in columns]))
+
+
 def front(columns: list[Costs], /, *, most: float = math.inf) -> NDArray[np.int64] | None:
     """Return the positions of the rows that no other dominates, including copies, in no order; d columns [n].
 

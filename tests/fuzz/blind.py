@@ -22,7 +22,13 @@ _NUMBERS = tuple(n.to_bytes(size, "little") for size in (1, 4, 8) for n in (0, 1
 
 
 def fuzz(
-    make: Callable[[], Target], files: list[Path], keep: Callable[[bytes, BaseException], None], *, seconds: int, runs: int, seed: int
+    make: Callable[[], Target],
+    files: list[Path],
+    keep: Callable[[bytes, BaseException], None],
+    *,
+    seconds: int,
+    runs: int,
+    seed: int,
 ) -> None:
     """Read damaged copies of files until the time is over, or so many were read; print the counts."""
     target = make()  # imports, and no more: a process with threads cannot be forked
