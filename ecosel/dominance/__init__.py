@@ -188,8 +188,7 @@ def nondominated_rows(columns: list[Costs], /) -> Rows:
     if _are_kernels_loaded():
         return np.flatnonzero(_front(np.column_stack(columns)))
     rows, left = plain.eliminate(columns)
-    worth_it = len(columns) == 2 and _sort_of_two(len(rows)) > _WORTH_COMPILED
-    front = None if worth_it else plain.front(left, most=_WORTH_COMPILED)
+    front = None if len(columns) == 2 and _sort_of_two(len(rows)) > _WORTH_COMPILED else plain.front(left, most=_WORTH_COMPILED)
     # sorted right away: a further elimination would be more to compile
     return rows[_front_by_sorting(np.column_stack(left))] if front is None else np.sort(rows[front])
 

@@ -8,7 +8,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
+
+from profilers.errors import ProfilerError
 
 if TYPE_CHECKING:
     from profilers.measuring.settings import Plan
@@ -43,6 +48,16 @@ def factory_arguments(text: str | None) -> dict[str, Any] | None:
     if not isinstance(arguments, dict):
         raise ValueError('--factory-args must be a JSON object of keyword arguments, such as {"num_classes": 10}')
     return arguments
+
+
+def check_trace(trace: Path, archive: Path | None) -> None:
+    """Find out before a measurement whether its trace can be written."""
+    if trace == archive:
+        raise click.UsageError(f"{trace} is named for two outputs; give each its own file")
+    if trace.exists():
+        raise ProfilerError(f"{trace} exists; name another file for the trace")
+    if not os.access(trace.absolute().parent, os.W_OK | os.X_OK):
+        raise ProfilerError(f"cannot write {trace}: {trace.absolute().parent} is not a writable folder")
 
 
 @contextmanager

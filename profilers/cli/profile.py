@@ -165,7 +165,7 @@ def _requests(models: tuple[str, ...], manifest: Path | None, options: dict[str,
 
 
 def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | None, format_: str) -> None:
-    from profilers.cli.common import stdout_aside
+    from profilers.cli.common import check_trace, stdout_aside
     from profilers.machine.ending import clean_ends
     from profilers.measuring.profile import Uncompiled
     from profilers.measuring.profile import profile as run
@@ -177,7 +177,7 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
     if archive is not None:
         done(archive)  # a file that cannot be appended to must not cost a measurement
     if trace is not None:
-        _check_trace(trace, archive)
+        check_trace(trace, archive)
     failed: ProfilerError | None = None
     with stdout_aside(), progress_bar() as show:
         try:
@@ -201,15 +201,6 @@ def _measure(request: ProfileSettings, *, archive: Path | None, trace: Path | No
         _print(found, format_)
     if failed is not None:
         raise failed
-
-
-def _check_trace(trace: Path, archive: Path | None) -> None:
-    if trace == archive:
-        raise click.UsageError(f"{trace} is named for two outputs; give each its own file")
-    if trace.exists():
-        raise ProfilerError(f"{trace} exists; name another file for the trace")
-    if not os.access(trace.absolute().parent, os.W_OK | os.X_OK):
-        raise ProfilerError(f"cannot write {trace}: {trace.absolute().parent} is not a writable folder")
 
 
 def _sweep(request: ProfileSettings, texts: tuple[str, ...], archive: Path, format_: str) -> int:
